@@ -1,0 +1,75 @@
+"""Class names in the order of a model's scores."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Iterable, Iterator, Optional, Tuple, Union
+
+from opendr_har_core.errors import LabelError
+
+KINETICS400 = Path(__file__).parent / "data" / "kinetics400.csv"
+
+
+class LabelMap:
+    """Immutable, ordered, unique class names; the class id is the position."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Raises LabelError when a name is empty, not a string or given twice."""
+        self.names: Tuple[str, ...] = tuple(names)
+        for name in self.names:
+            if not isinstance(name, str) or not name.strip():
+                raise LabelError(f"a class name must be a non-empty string, got {name!r}")
+        self._ids = {name: index for index, name in enumerate(self.names)}
+        if len(self._ids) != len(self.names):
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise LabelError(f"class names must be unique, these are given twice: {twice}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __getitem__(self, class_id: int) -> str:
+        return self.names[class_id]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LabelMap) and self.names == other.names
+
+    def __hash__(self) -> int:
+        return hash(self.names)
+
+    def id(self, name: str) -> int:
+        """Class id of `name`; raises LabelError when there is none."""
+        if name not in self._ids:
+            raise LabelError(f"no class is named {name!r}; the model's {len(self)} classes begin {self.names[:5]}")
+        return self._ids[name]
+
+    @classmethod
+    def read_csv(cls, path: Union[str, Path]) -> LabelMap:
+        """Read a CSV with the header `id,name` whose ids are 0, 1, 2, ... in order."""
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise LabelError(f"can't read the class names in {path}: {error}") from None
+        for index, row in enumerate(rows):
+            if row.get("id") != str(index) or not row.get("name"):
+                raise LabelError(f"{path}, row {index + 1}: expected id,name with id {index}, got {dict(row)}")
+        return cls(row["name"] for row in rows)
+
+    @classmethod
+    def kinetics400(cls) -> LabelMap:
+        """The 400 classes of Kinetics-400, in the order of all published weights."""
+        return cls.read_csv(KINETICS400)
+
+    @classmethod
+    def numbered(cls, count: int, names: Optional[Iterable[str]] = None) -> LabelMap:
+        """`names` where given, else Kinetics-400 for 400 classes, else "class 0", "class 1", ..."""
+        if names is not None:
+            labels = cls(names)
+            if len(labels) != count:
+                raise LabelError(f"{len(labels)} class names for a model of {count} classes; give one name per class")
+            return labels
+        return cls.kinetics400() if count == 400 else cls(f"class {index}" for index in range(count))

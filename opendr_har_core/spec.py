@@ -1,0 +1,98 @@
+"""What a model is and what it expects of its input: it travels with the weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Dict, Mapping, Tuple
+
+from opendr_har_core.errors import ConfigError, ModelError
+
+CLIP, CONTINUAL = "x3d", "cox3d"
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The facts about a network that its users need; plain values only, so that it fits into JSON.
+
+    Attributes:
+        architecture: "x3d" (classifies clips) or "cox3d" (steps frame by frame).
+        size: name of the variant: "xs", "s", "m", "l", or a name of the author's own.
+        image_size: side of the square input image, in pixels.
+        window: number of sampled frames that one prediction is averaged over: an X3D's clip length,
+            a CoX3D's temporal window (the length of its final average pool).
+        stride: frames at `train_fps` from one sampled frame to the next.
+        train_fps: frame rate of the training videos, in Hz.
+        warm_up: number of sampled frames before the first one that yields a prediction.
+        num_classes: number of scores per prediction.
+        mean, std: per channel (RGB, on a scale of 0..1), what the network's input was standardised with.
+    """
+
+    architecture: str
+    size: str
+    image_size: int
+    window: int
+    stride: int
+    warm_up: int
+    num_classes: int
+    train_fps: float = 30.0
+    mean: Tuple[float, float, float] = (0.45, 0.45, 0.45)
+    std: Tuple[float, float, float] = (0.225, 0.225, 0.225)
+
+    def __post_init__(self) -> None:
+        if self.architecture not in (CLIP, CONTINUAL):
+            raise ConfigError(f"architecture is {self.architecture!r}, expected {CLIP!r} or {CONTINUAL!r}")
+        for name in ("image_size", "window", "stride", "num_classes", "train_fps"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, expected a number above zero")
+        if self.warm_up < 0:
+            raise ConfigError(f"warm_up is {self.warm_up!r}, expected zero or more")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ConfigError(f"mean {self.mean} and std {self.std} need three numbers each, std above zero")
+
+    @property
+    def is_continual(self) -> bool:
+        """Whether the network keeps a state and steps frame by frame."""
+        return self.architecture == CONTINUAL
+
+    @property
+    def period_ns(self) -> int:
+        """Time between sampled frames, in nanoseconds, as in training (stride / train_fps)."""
+        return round(NANOSECONDS * self.stride / self.train_fps)
+
+    @property
+    def name(self) -> str:
+        """Short name such as "cox3d_s"."""
+        return f"{self.architecture}_{self.size}"
+
+    def with_classes(self, num_classes: int) -> ModelSpec:
+        """The same network with another number of classes."""
+        return replace(self, num_classes=num_classes)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The spec as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelSpec:
+        """Rebuild a spec from `to_dict`; raises ModelError when a field is missing, unknown or of a wrong type."""
+        expected = {f.name for f in fields(cls)}
+        if not isinstance(values, Mapping) or set(values) != expected:
+            given = sorted(values) if isinstance(values, Mapping) else values
+            raise ModelError(f"a model spec needs exactly the fields {sorted(expected)}, got {given}")
+        try:
+            return cls(**{name: _typed(name, value) for name, value in values.items()})
+        except (TypeError, ValueError, ConfigError) as error:
+            raise ModelError(f"the model spec {dict(values)} is not valid: {error}") from None
+
+
+def _typed(name: str, value: Any) -> Any:
+    if name in ("architecture", "size"):
+        return str(value)
+    if name in ("mean", "std"):
+        return tuple(float(v) for v in value)
+    if name == "train_fps":
+        return float(value)
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(f"{name} is {value!r}, expected a whole number")
+    return int(value)

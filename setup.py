@@ -1,0 +1,53 @@
+"""Packaging for both colcon (ament_python) and pip."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+PACKAGE = "opendr_har_ros"
+INFERENCE = ["numpy>=1.20", "onnxruntime>=1.12", "opencv-python-headless>=4.5", "av>=10"]
+TRAIN = ["torch>=2.0", "onnx>=1.14"]
+# Only for machines without ROS 2: Kilted's Python wheels. A sourced ROS 2 brings all of these itself.
+ROS = [
+    "ros-rclpy==9.1.2",
+    "ros-rmw-fastrtps-cpp",
+    "ros-sensor-msgs",
+    "ros-std-srvs",
+    "ros-diagnostic-msgs",
+    "ros-lifecycle-msgs",
+    "ros-rosgraph-msgs",
+    "ros-ament-index-python",
+]
+TEST = ["pytest>=7"]
+DEV = TEST + ["mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil"]
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Live human activity recognition for ROS 2: X3D on clips, CoX3D frame by frame",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    maintainer="opendr_har_ros maintainers",
+    maintainer_email="maintainers@opendr-har-ros.invalid",
+    python_requires=">=3.8",
+    packages=find_packages(include=["opendr_har_core*", "opendr_har_ros*"]),
+    package_data={"opendr_har_core": ["py.typed", "data/*.csv", "models/*.onnx"], "opendr_har_ros": ["py.typed", "data/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
+        (f"share/{PACKAGE}/config", glob("config/*")),
+    ],
+    zip_safe=False,
+    install_requires=INFERENCE,
+    extras_require={"train": TRAIN, "ros": ROS, "test": TEST, "dev": DEV},
+    entry_points={
+        "console_scripts": [
+            "opendr-har = opendr_har_core.cli.main:main",
+            "recognizer = opendr_har_ros.recognizer_node:main",
+            "video_publisher = opendr_har_ros.video_publisher_node:main",
+            "demo = opendr_har_ros.demo:main",
+        ],
+    },
+)
