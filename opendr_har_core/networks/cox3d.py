@@ -1,0 +1,95 @@
+"""CoX3D: X3D stepped frame by frame (Hedegaard and Iosifidis, ECCV 2022, arXiv 2106.00050).
+
+Each temporal convolution keeps the inputs that it will need again instead of computing them again, so that a step
+costs one frame's work. The weights are X3D's own.
+"""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from opendr_har_core.networks.config import BLOCK_KERNEL, STEM_KERNEL, X3DConfig
+from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import ModelSpec
+
+
+class CoX3DState(NamedTuple):
+    """All that a CoX3D remembers; every tensor has a leading batch axis.
+
+    Attributes:
+        age: int64 (B,), number of frames seen.
+        stem: inputs of the stem's temporal convolution, (B, C, 4, S/2, S/2).
+        past: for each block, the inputs of its temporal convolution, (B, C, 2, H, W).
+        skipped: for each block, the shortcut of the frame before, (B, C, H, W).
+        features: pooled features of the latest window-1 steps, (B, window-1, C).
+    """
+
+    age: Tensor
+    stem: Tensor
+    past: Tuple[Tensor, ...]
+    skipped: Tuple[Tensor, ...]
+    features: Tensor
+
+
+class CoX3D(X3D):
+    """The stepping network: `step` is a pure function, all memory is in the state handed in and out.
+
+    `forward` still classifies whole clips, as X3D does, so that the same object can be trained on clips.
+    """
+
+    def __init__(self, config: X3DConfig, num_classes: int = 400, window: Optional[int] = None) -> None:
+        """`window` is the number of steps that the head averages over; by default the clip length of `config`."""
+        super().__init__(config, num_classes)
+        self.window = config.continual_spec(num_classes, window).window
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What users of this network need to know."""
+        return self.config.continual_spec(self.num_classes, self.window)
+
+    def initial_state(self, batch: int = 1, image_size: Optional[int] = None) -> CoX3DState:
+        """The state before the first frame: zeros, on the network's device; `image_size` defaults to the spec's."""
+        side = _halved(image_size or self.config.image_size)
+        weight = self.head.projection.weight
+
+        def zeros(*shape: int) -> Tensor:
+            return weight.new_zeros((batch, *shape))
+
+        past, skipped = [], []
+        stem = zeros(self.config.stem_width, STEM_KERNEL - 1, side, side)
+        for _, block in self.blocks():
+            past.append(zeros(block.branch2.b.in_channels, BLOCK_KERNEL - 1, side, side))
+            side = _halved(side) if block.stride == 2 else side
+            skipped.append(zeros(block.branch2.c.out_channels, side, side))
+        features = zeros(self.window - 1, self.head.conv_5.out_channels)
+        age = torch.zeros(batch, dtype=torch.int64, device=weight.device)
+        return CoX3DState(age, stem, tuple(past), tuple(skipped), features)
+
+    def step(self, frame: Tensor, state: CoX3DState) -> Tuple[Tensor, CoX3DState]:
+        """Standardised float frames (B, 3, S, S) and a state -> logits (B, num_classes), next state.
+
+        Logits mean something from step `spec.warm_up` on (counted from zero). Layers further up see their first
+        real input only after those below have: until then their input counts as temporal padding, as in a clip.
+        """
+        x, stem = self.stem.step(frame, state.stem)
+        delay = STEM_KERNEL // 2
+        past: List[Tensor] = []
+        skipped: List[Tensor] = []
+        for index, (_, block) in enumerate(self.blocks()):
+            valid = (state.age >= delay).to(x.dtype)[:, None, None, None]
+            x, kept, shortcut = block.step(x, state.past[index], state.skipped[index], valid)
+            past.append(kept)
+            skipped.append(shortcut)
+            delay += BLOCK_KERNEL // 2
+        newest = self.head.pooled(x.unsqueeze(2))
+        features = torch.cat([state.features, newest], dim=1)
+        logits = self.head.classify(features)
+        return logits, CoX3DState(state.age + 1, stem, tuple(past), tuple(skipped), features[:, 1:])
+
+
+def _halved(side: int) -> int:
+    """Output side of a 3x3 convolution with stride 2 and padding 1."""
+    return (side + 1) // 2

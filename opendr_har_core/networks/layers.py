@@ -1,0 +1,172 @@
+"""Building blocks of X3D, each with a pass over a clip and a step over one frame of a stream.
+
+Tensors are (B, C, T, H, W) in clips and (B, C, H, W) in steps. Attribute names are the key names of the published
+SlowFast weights.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from opendr_har_core.networks.config import BLOCK_KERNEL, STEM_KERNEL
+
+BN_EPS = 1e-5
+
+
+def pointwise(in_width: int, out_width: int, stride: int = 1, bias: bool = False) -> nn.Conv3d:
+    """A 1x1x1 convolution with a spatial stride."""
+    return nn.Conv3d(in_width, out_width, 1, stride=(1, stride, stride), bias=bias)
+
+
+def on_frame(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply a layer that does not mix time to one frame (B, C, H, W)."""
+    return layer(x.unsqueeze(2)).squeeze(2)  # type: ignore[no-any-return]
+
+
+def step_temporal_conv(conv: nn.Conv3d, past: Tensor, x: Tensor) -> Tuple[Tensor, Tensor]:
+    """One output of a temporal convolution, centred (k-1)/2 steps before `x`, and the inputs to keep.
+
+    `past` holds the previous k-1 inputs, (B, C, k-1, H, W); zeros stand for the temporal padding.
+    """
+    window = torch.cat([past, x.unsqueeze(2)], dim=2)
+    _, *padding = conv.padding
+    y = F.conv3d(window, conv.weight, conv.bias, conv.stride, (0, *padding), groups=conv.groups)
+    return y.squeeze(2), window[:, :, 1:]
+
+
+class Stem(nn.Module):
+    """A 1x3x3 convolution that halves the image, then a depthwise convolution over time."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        time_padding = (STEM_KERNEL // 2, 0, 0)
+        self.conv_xy = nn.Conv3d(3, width, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), bias=False)
+        self.conv = nn.Conv3d(width, width, (STEM_KERNEL, 1, 1), padding=time_padding, groups=width, bias=False)
+        self.bn = nn.BatchNorm3d(width, eps=BN_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, T, S, S) -> (B, C, T, S/2, S/2)."""
+        return F.relu(self.bn(self.conv(self.conv_xy(x))))
+
+    def step(self, x: Tensor, past: Tensor) -> Tuple[Tensor, Tensor]:
+        """One frame; `past` is (B, C, 4, S/2, S/2)."""
+        y, past = step_temporal_conv(self.conv, past, on_frame(self.conv_xy, x))
+        return F.relu(on_frame(self.bn, y)), past
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel attention (Hu et al., CVPR 2018), pooled over everything but batch and channel."""
+
+    def __init__(self, width: int, squeeze: int) -> None:
+        super().__init__()
+        self.fc1 = pointwise(width, squeeze, bias=True)
+        self.fc2 = pointwise(squeeze, width, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> the same shape; with T = 1 it attends to one frame alone."""
+        pooled = x.mean(dim=(2, 3, 4), keepdim=True)
+        return x * torch.sigmoid(self.fc2(F.relu(self.fc1(pooled))))
+
+
+class Bottleneck(nn.Module):
+    """Expand, convolve depthwise over space and time, attend, project."""
+
+    def __init__(self, in_width: int, inner: int, out_width: int, stride: int, squeeze: Optional[int]) -> None:
+        super().__init__()
+        k = BLOCK_KERNEL
+        self.a = pointwise(in_width, inner)
+        self.a_bn = nn.BatchNorm3d(inner, eps=BN_EPS)
+        self.b = nn.Conv3d(inner, inner, k, stride=(1, stride, stride), padding=k // 2, groups=inner, bias=False)
+        self.b_bn = nn.BatchNorm3d(inner, eps=BN_EPS)
+        if squeeze is not None:
+            self.se = SqueezeExcitation(inner, squeeze)
+        self.c = pointwise(inner, out_width)
+        self.c_bn = nn.BatchNorm3d(out_width, eps=BN_EPS)
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether squeeze-and-excitation follows the depthwise convolution."""
+        return hasattr(self, "se")
+
+    def expand(self, x: Tensor) -> Tensor:
+        """The part before the temporal convolution."""
+        return F.relu(self.a_bn(self.a(x)))
+
+    def project(self, y: Tensor) -> Tensor:
+        """The part after the temporal convolution."""
+        y = self.b_bn(y)
+        if self.has_attention:
+            y = self.se(y)
+        projected: Tensor = self.c_bn(self.c(F.silu(y)))
+        return projected
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, Cin, T, H, W) -> (B, Cout, T, H/stride, W/stride)."""
+        return self.project(self.b(self.expand(x)))
+
+    def step(self, x: Tensor, past: Tensor, valid: Tensor) -> Tuple[Tensor, Tensor]:
+        """One frame; where `valid` (B, 1, 1, 1) is 0 the input counts as temporal padding, that is zeros."""
+        inner = self.expand(x.unsqueeze(2)).squeeze(2) * valid
+        y, past = step_temporal_conv(self.b, past, inner)
+        return self.project(y.unsqueeze(2)).squeeze(2), past
+
+
+class ResidualBlock(nn.Module):
+    """A bottleneck beside a shortcut, which is projected where the shape changes."""
+
+    def __init__(self, in_width: int, inner: int, out_width: int, stride: int, squeeze: Optional[int]) -> None:
+        super().__init__()
+        if in_width != out_width or stride != 1:
+            self.branch1 = pointwise(in_width, out_width, stride)
+            self.branch1_bn = nn.BatchNorm3d(out_width, eps=BN_EPS)
+        self.branch2 = Bottleneck(in_width, inner, out_width, stride, squeeze)
+        self.stride = stride
+
+    @property
+    def has_projection(self) -> bool:
+        """Whether the shortcut is a convolution rather than the identity."""
+        return hasattr(self, "branch1")
+
+    def shortcut(self, x: Tensor) -> Tensor:
+        """(B, Cin, T, H, W) -> (B, Cout, T, H/stride, W/stride)."""
+        return self.branch1_bn(self.branch1(x)) if self.has_projection else x  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, Cin, T, H, W) -> (B, Cout, T, H/stride, W/stride)."""
+        return F.relu(self.shortcut(x) + self.branch2(x))
+
+    def step(self, x: Tensor, past: Tensor, skipped: Tensor, valid: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """One frame. `skipped` is the shortcut of the frame before, which waits for the convolution's centre."""
+        y, past = self.branch2.step(x, past, valid)
+        return F.relu(skipped + y), past, self.shortcut(x.unsqueeze(2)).squeeze(2)
+
+
+class Head(nn.Module):
+    """Widen, average over space and time, classify."""
+
+    def __init__(self, in_width: int, inner: int, hidden: int, num_classes: int) -> None:
+        super().__init__()
+        self.conv_5 = pointwise(in_width, inner)
+        self.conv_5_bn = nn.BatchNorm3d(inner, eps=BN_EPS)
+        self.lin_5 = pointwise(inner, hidden)
+        self.dropout = nn.Dropout(0.5)
+        self.projection = nn.Linear(hidden, num_classes)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> features (B, T, C), averaged over space."""
+        return F.relu(self.conv_5_bn(self.conv_5(x))).mean(dim=(3, 4)).transpose(1, 2)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Features (B, T, C) -> logits (B, num_classes), averaged over T."""
+        mean = features.mean(dim=1)[:, :, None, None, None]
+        hidden = F.relu(self.lin_5(mean)).flatten(1)
+        logits: Tensor = self.projection(self.dropout(hidden))
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> logits (B, num_classes)."""
+        return self.classify(self.pooled(x))

@@ -1,0 +1,75 @@
+"""X3D: a clip in, logits out (Feichtenhofer, CVPR 2020, arXiv 2004.04730)."""
+
+from __future__ import annotations
+
+from typing import Iterator, Tuple
+
+from torch import Tensor, nn
+
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.networks.config import X3DConfig
+from opendr_har_core.networks.layers import Head, ResidualBlock, Stem
+from opendr_har_core.spec import ModelSpec
+
+FIRST_STAGE = 2  # the stem counts as stage one in the published key names
+
+
+class X3D(nn.Module):
+    """The clip network; `state_dict` has the key names of the published SlowFast weights."""
+
+    def __init__(self, config: X3DConfig, num_classes: int = 400) -> None:
+        """Random weights; load published ones with `checkpoints.load_weights`."""
+        super().__init__()
+        if num_classes < 1:
+            raise ConfigError(f"num_classes is {num_classes}, expected one or more")
+        self.config = config
+        self.s1 = nn.ModuleDict({"pathway0_stem": Stem(config.stem_width)})
+        widths = (config.stem_width, *config.stage_widths)
+        for index, depth in enumerate(config.stage_depths):
+            self.add_module(f"s{FIRST_STAGE + index}", _stage(config, widths[index], widths[index + 1], depth))
+        last = widths[-1]
+        self.head = Head(last, config.inner_width(last), config.head_width, num_classes)
+
+    @property
+    def stem(self) -> Stem:
+        """The first layers, which see the image."""
+        stem = self.s1["pathway0_stem"]
+        if not isinstance(stem, Stem):
+            raise TypeError(f"the stem of an X3D is a {type(stem).__name__}")
+        return stem
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return self.head.projection.out_features
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What users of this network need to know."""
+        return self.config.clip_spec(self.num_classes)
+
+    def blocks(self) -> Iterator[Tuple[str, ResidualBlock]]:
+        """All residual blocks with their key names, in the order of computation."""
+        for name, module in self.named_modules():
+            if isinstance(module, ResidualBlock):
+                yield name, module
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Standardised float clips (B, 3, T, S, S) -> logits (B, num_classes)."""
+        x = self.stem(clip)
+        for _, block in self.blocks():
+            x = block(x)
+        logits: Tensor = self.head(x)
+        return logits
+
+
+def _stage(config: X3DConfig, in_width: int, width: int, depth: int) -> nn.ModuleDict:
+    """Blocks of one stage: the first halves the image, every other one has attention."""
+    inner = config.inner_width(width)
+    blocks = {}
+    for index in range(depth):
+        squeeze = config.squeeze_width(inner) if index % 2 == 0 else None
+        stride = 2 if index == 0 else 1
+        blocks[f"pathway0_res{index}"] = ResidualBlock(in_width, inner, width, stride, squeeze)
+        in_width = width
+    return nn.ModuleDict(blocks)
