@@ -19,7 +19,7 @@ ROS = [
     "ros-ament-index-python",
 ]
 TEST = ["pytest>=7"]
-DEV = TEST + ["mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil"]
+DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil"]
 
 setup(
     name=PACKAGE,
@@ -32,7 +32,10 @@ setup(
     maintainer_email="maintainers@opendr-har-ros.invalid",
     python_requires=">=3.8",
     packages=find_packages(include=["opendr_har_core*", "opendr_har_ros*"]),
-    package_data={"opendr_har_core": ["py.typed", "data/*.csv", "models/*.onnx"], "opendr_har_ros": ["py.typed", "data/*"]},
+    package_data={
+        "opendr_har_core": ["py.typed", "data/*.csv", "models/*.onnx"],
+        "opendr_har_ros": ["py.typed", "data/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

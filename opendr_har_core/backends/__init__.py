@@ -1,0 +1,1 @@
+"""Runtimes that a recognizer can use, behind one Protocol."""

@@ -33,8 +33,8 @@ def step_temporal_conv(conv: nn.Conv3d, past: Tensor, x: Tensor) -> Tuple[Tensor
     `past` holds the previous k-1 inputs, (B, C, k-1, H, W); zeros stand for the temporal padding.
     """
     window = torch.cat([past, x.unsqueeze(2)], dim=2)
-    _, *padding = conv.padding
-    y = F.conv3d(window, conv.weight, conv.bias, conv.stride, (0, *padding), groups=conv.groups)
+    space_padding = [(size - 1) // 2 for size in conv.kernel_size[1:]]
+    y = F.conv3d(window, conv.weight, conv.bias, conv.stride, (0, *space_padding), groups=conv.groups)
     return y.squeeze(2), window[:, :, 1:]
 
 

@@ -1,0 +1,80 @@
+"""What a model file says about itself: the metadata inside an `.onnx` bundle.
+
+A bundle is one ONNX file that carries weights, spec, labels and origin, so that deploying a model is copying a file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping
+
+from opendr_har_core.errors import LabelError, ModelError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.spec import ModelSpec
+
+FORMAT_VERSION = 1
+PREFIX = "opendr_har."
+
+# Names of the graph's inputs and outputs. A state input `state.<name>` is answered by the output `next.<name>`.
+FRAMES, PROBABILITIES = "frames", "probabilities"
+STATE, NEXT = "state.", "next."
+
+
+@dataclass(frozen=True)
+class BundleMetadata:
+    """Everything but the weights.
+
+    Attributes:
+        spec: what the network is and expects.
+        labels: class names, one per score.
+        source: where the weights come from, in words for people.
+        weights_sha256: hex digest of the weight file that was converted, or of the weights themselves.
+    """
+
+    spec: ModelSpec
+    labels: LabelMap
+    source: str
+    weights_sha256: str
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != self.spec.num_classes:
+            raise ModelError(
+                f"{len(self.labels)} class names for a model of {self.spec.num_classes} classes; give one per class"
+            )
+
+    def to_properties(self) -> Dict[str, str]:
+        """Key and value strings for the ONNX model's metadata."""
+        return {
+            PREFIX + "format_version": str(FORMAT_VERSION),
+            PREFIX + "spec": json.dumps(self.spec.to_dict(), sort_keys=True),
+            PREFIX + "labels": json.dumps(list(self.labels)),
+            PREFIX + "source": self.source,
+            PREFIX + "weights_sha256": self.weights_sha256,
+        }
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, str], where: str) -> BundleMetadata:
+        """Read them back; raises ModelError, naming `where`, for another format or malformed content."""
+        version = properties.get(PREFIX + "format_version")
+        if version is None:
+            raise ModelError(f"{where} is an ONNX model without our metadata; make a bundle with 'opendr-har export'")
+        if version != str(FORMAT_VERSION):
+            raise ModelError(
+                f"{where} has bundle format {version}, this version reads format {FORMAT_VERSION}; export it again"
+            )
+        try:
+            return cls(
+                spec=ModelSpec.from_dict(_json(properties, "spec")),
+                labels=LabelMap(_json(properties, "labels")),
+                source=properties[PREFIX + "source"],
+                weights_sha256=properties[PREFIX + "weights_sha256"],
+            )
+        except KeyError as error:
+            raise ModelError(f"{where} lacks the metadata entry {error}; export it again") from None
+        except (ModelError, LabelError, TypeError, ValueError) as error:
+            raise ModelError(f"{where} has unusable metadata: {error}") from None
+
+
+def _json(properties: Mapping[str, str], name: str) -> Any:
+    return json.loads(properties[PREFIX + name])

@@ -1,0 +1,187 @@
+"""Published weight files, in the three key schemes in use, into our networks.
+
+The schemes hold the same tensors under other names: SlowFast (also OpenDR), PyTorchVideo and MMAction2. Names are
+translated one by one; positions are never trusted, because the schemes order their keys differently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Dict, List, Mapping, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from opendr_har_core.errors import CheckpointError
+from opendr_har_core.networks.x3d import X3D
+
+Weights = Dict[str, Tensor]
+HEAD_KEYS = ("head.projection.weight", "head.projection.bias")
+COUNTER = "num_batches_tracked"
+LISTED = 8
+
+# PyTorchVideo's stem has the names of its two convolutions the wrong way round.
+PYTORCHVIDEO_RULES = (
+    (r"blocks\.0\.conv\.conv_t\.", "s1.pathway0_stem.conv_xy."),
+    (r"blocks\.0\.conv\.conv_xy\.", "s1.pathway0_stem.conv."),
+    (r"blocks\.0\.norm\.", "s1.pathway0_stem.bn."),
+    (r"blocks\.5\.pool\.pre_conv\.", "head.conv_5."),
+    (r"blocks\.5\.pool\.pre_norm\.", "head.conv_5_bn."),
+    (r"blocks\.5\.pool\.post_conv\.", "head.lin_5."),
+    (r"blocks\.5\.proj\.", "head.projection."),
+)
+PYTORCHVIDEO_BLOCK = re.compile(r"blocks\.(?P<stage>[1-4])\.res_blocks\.(?P<block>\d+)\.(?P<rest>.+)")
+PYTORCHVIDEO_REST = (
+    (r"branch1_conv\.", "branch1."),
+    (r"branch1_norm\.", "branch1_bn."),
+    (r"branch2\.norm_b\.1\.block\.0\.", "branch2.se.fc1."),
+    (r"branch2\.norm_b\.1\.block\.2\.", "branch2.se.fc2."),
+    (r"branch2\.norm_b\.0\.", "branch2.b_bn."),
+    (r"branch2\.conv_([abc])\.", r"branch2.\1."),
+    (r"branch2\.norm_([abc])\.", r"branch2.\1_bn."),
+)
+
+MMACTION2_RULES = (
+    (r"backbone\.conv1_s\.conv\.", "s1.pathway0_stem.conv_xy."),
+    (r"backbone\.conv1_t\.conv\.", "s1.pathway0_stem.conv."),
+    (r"backbone\.conv1_t\.bn\.", "s1.pathway0_stem.bn."),
+    (r"backbone\.conv5\.conv\.", "head.conv_5."),
+    (r"backbone\.conv5\.bn\.", "head.conv_5_bn."),
+    (r"cls_head\.fc1\.", "head.lin_5."),
+    (r"cls_head\.fc2\.", "head.projection."),
+)
+MMACTION2_BLOCK = re.compile(r"backbone\.layer(?P<stage>[1-4])\.(?P<block>\d+)\.(?P<rest>.+)")
+MMACTION2_REST = (
+    (r"downsample\.conv\.", "branch1."),
+    (r"downsample\.bn\.", "branch1_bn."),
+    (r"se_module\.(fc[12])\.(?:conv\.)?", r"branch2.se.\1."),
+    (r"conv1\.conv\.", "branch2.a."),
+    (r"conv1\.bn\.", "branch2.a_bn."),
+    (r"conv2\.conv\.", "branch2.b."),
+    (r"conv2\.bn\.", "branch2.b_bn."),
+    (r"conv3\.conv\.", "branch2.c."),
+    (r"conv3\.bn\.", "branch2.c_bn."),
+)
+
+Rules = Tuple[Tuple[str, str], ...]
+SCHEMES: Mapping[str, Tuple[str, Rules, re.Pattern, Rules]] = {
+    "PyTorchVideo": ("blocks.", PYTORCHVIDEO_RULES, PYTORCHVIDEO_BLOCK, PYTORCHVIDEO_REST),
+    "MMAction2": ("backbone.", MMACTION2_RULES, MMACTION2_BLOCK, MMACTION2_REST),
+}
+
+
+def load_weights(network: X3D, path: Union[str, Path], *, new_head: bool = False) -> str:
+    """Load a weight file into `network` and return the file's sha256.
+
+    With `new_head`, a classifier of another number of classes keeps its fresh initial weights; otherwise that is an
+    error. Raises CheckpointError, and leaves the network as it was, when the file can't be read safely or when
+    tensors are missing, extra or misshapen; the message lists them.
+    """
+    weights = to_slowfast_keys(read_weights(path))
+    own = network.state_dict()
+    _complete(weights, own)
+    if new_head and any(weights[key].shape != own[key].shape for key in HEAD_KEYS if key in weights):
+        weights.update({key: own[key] for key in HEAD_KEYS})
+    _check(weights, own, path)
+    network.load_state_dict(weights)
+    return sha256(path)
+
+
+def read_weights(path: Union[str, Path]) -> Weights:
+    """Read the tensors of a `.pth`/`.pyth` file, without running any code it may hold."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no weight file {path}") from None
+    except Exception as error:  # torch.load raises a dozen types for broken or hostile files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} can't be read as a file of tensors: {reason}") from None
+    for wrapper in ("model_state", "state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, expected a dictionary of tensors")
+    strays = [key for key, value in content.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
+    if strays:
+        raise CheckpointError(f"{path} holds entries that are no named tensors: {strays[:LISTED]}")
+    return dict(content)
+
+
+def to_slowfast_keys(weights: Mapping[str, Tensor]) -> Weights:
+    """Translate the keys of any of the three schemes; keys that no rule knows stay as they are."""
+    for marker, rules, block, rest in SCHEMES.values():
+        if any(key.startswith(marker) for key in weights):
+            return {_translate(key, rules, block, rest): value for key, value in weights.items()}
+    return dict(weights)
+
+
+def sha256(path: Union[str, Path]) -> str:
+    """Hex digest of a file's content."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _translate(key: str, rules: Rules, block: re.Pattern, rest_rules: Rules) -> str:
+    inside = block.fullmatch(key)
+    if inside:
+        stage = int(inside["stage"]) + 1
+        return f"s{stage}.pathway0_res{inside['block']}." + _first_match(inside["rest"], rest_rules)
+    return _first_match(key, rules)
+
+
+def _first_match(text: str, rules: Rules) -> str:
+    for pattern, replacement in rules:
+        renamed, hits = re.subn(r"\A" + pattern, replacement, text)
+        if hits:
+            return renamed
+    return text
+
+
+def _complete(weights: Weights, own: Mapping[str, Tensor]) -> None:
+    """Fill in what a scheme leaves out although the network's function does not depend on it, and mend ranks."""
+    # PyTorchVideo normalises no shortcut of the first stage: an identity normalisation there changes nothing.
+    identity = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
+    prefix = "s2.pathway0_res0.branch1_bn."
+    if not any(key.startswith(prefix) for key in weights):
+        for name, number in identity.items():
+            weights[prefix + name] = torch.full_like(own[prefix + name], number)
+    for key in own:
+        if key.endswith(COUNTER):
+            weights.setdefault(key, torch.zeros_like(own[key]))
+    # A linear layer written as a 1x1x1 convolution, or the other way round.
+    for key, value in weights.items():
+        if key in own and _squeezed(value) == _squeezed(own[key]):
+            weights[key] = value.reshape(own[key].shape)
+
+
+def _squeezed(tensor: Tensor) -> List[int]:
+    """The shape without trailing ones."""
+    shape = list(tensor.shape)
+    while len(shape) > 1 and shape[-1] == 1:
+        shape.pop()
+    return shape
+
+
+def _check(weights: Weights, own: Mapping[str, Tensor], path: Union[str, Path]) -> None:
+    missing = sorted(set(own) - set(weights))
+    extra = sorted(set(weights) - set(own))
+    misshapen = [
+        f"{key} {tuple(weights[key].shape)} (expected {tuple(own[key].shape)})"
+        for key in own
+        if key in weights and weights[key].shape != own[key].shape
+    ]
+    problems = [
+        f"{len(keys)} {name}: {', '.join(keys[:LISTED])}" + (", ..." if len(keys) > LISTED else "")
+        for name, keys in (("missing", missing), ("extra", extra), ("misshapen", misshapen))
+        if keys
+    ]
+    if problems:
+        advice = "choose the size and number of classes that the file was made for"
+        if misshapen and not missing and not extra and all(item.split(" ")[0] in HEAD_KEYS for item in misshapen):
+            advice = "the file has another number of classes: use that number, or ask for a new head"
+        raise CheckpointError(f"{path} does not fit the network: {'; '.join(problems)}; {advice}")
