@@ -50,7 +50,7 @@ class LabelMap:
     def read_csv(cls, path: Union[str, Path]) -> LabelMap:
         """Read a CSV with the header `id,name` whose ids are 0, 1, 2, ... in order."""
         try:
-            with open(path, newline="", encoding="utf-8") as file:
+            with Path(path).open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise LabelError(f"can't read the class names in {path}: {error}") from None

@@ -96,8 +96,9 @@ def provider_names(providers: Optional[Sequence[str]]) -> List[str]:
 def _open_session(path: Path, providers: List[str], threads: Optional[int]) -> ort.InferenceSession:
     if not path.is_file():
         raise ModelError(f"there is no model file {path}")
+    options = _options(threads)
     try:
-        return ort.InferenceSession(str(path), _options(threads), providers=providers)
+        return ort.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # ONNX Runtime raises a type of its own for every kind of broken file
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path} can't be opened as an ONNX model: {reason}") from None

@@ -44,7 +44,7 @@ class X3DConfig:
         return int(self.bottleneck * width)
 
     def squeeze_width(self, inner_width: int) -> int:
-        """Channels of the squeeze: a multiple of eight near `squeeze_ratio` of the inner width, and never under 90 %."""
+        """Channels of the squeeze: `squeeze_ratio` of the inner width in multiples of eight, never under 90 % of it."""
         wanted = inner_width * self.squeeze_ratio
         rounded = max(8, int(wanted + 4) // 8 * 8)
         return rounded + 8 if rounded < 0.9 * wanted else rounded

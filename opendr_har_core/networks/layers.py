@@ -24,7 +24,8 @@ def pointwise(in_width: int, out_width: int, stride: int = 1, bias: bool = False
 
 def on_frame(layer: nn.Module, x: Tensor) -> Tensor:
     """Apply a layer that does not mix time to one frame (B, C, H, W)."""
-    return layer(x.unsqueeze(2)).squeeze(2)  # type: ignore[no-any-return]
+    y: Tensor = layer(x.unsqueeze(2)).squeeze(2)
+    return y
 
 
 def step_temporal_conv(conv: nn.Conv3d, past: Tensor, x: Tensor) -> Tuple[Tensor, Tensor]:
@@ -133,7 +134,10 @@ class ResidualBlock(nn.Module):
 
     def shortcut(self, x: Tensor) -> Tensor:
         """(B, Cin, T, H, W) -> (B, Cout, T, H/stride, W/stride)."""
-        return self.branch1_bn(self.branch1(x)) if self.has_projection else x  # type: ignore[no-any-return]
+        if not self.has_projection:
+            return x
+        projected: Tensor = self.branch1_bn(self.branch1(x))
+        return projected
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, Cin, T, H, W) -> (B, Cout, T, H/stride, W/stride)."""

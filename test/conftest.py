@@ -1,0 +1,45 @@
+"""What all tests share: where the real data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real weights, videos and golden outputs; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("HAR_SHARED", ROOT.parent / "shared"))
+    if not (folder / "golden").is_dir():
+        pytest.skip(f"no real data at {folder}; set HAR_SHARED to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_bundle(shared, tmp_path_factory):
+    """Make bundles of the real Kinetics-400 weights: real_bundle("x3d" or "cox3d", size, window=None) -> path."""
+    pytest.importorskip("torch")
+    from opendr_har_core.export import export_bundle
+    from opendr_har_core.networks.checkpoints import load_weights
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.cox3d import CoX3D
+    from opendr_har_core.networks.x3d import X3D
+
+    folder = tmp_path_factory.mktemp("bundles")
+    made = {}
+
+    def make(architecture, size, window=None):
+        key = (architecture, size, window)
+        if key not in made:
+            config = x3d_config(size)
+            network = X3D(config) if architecture == "x3d" else CoX3D(config, window=window)
+            digest = load_weights(network, shared / "weights" / "x3d_xs_k400_slowfast.pyth")
+            path = folder / f"{architecture}_{size}_{window}.onnx"
+            made[key] = export_bundle(network, path, source="x3d_xs_k400_slowfast.pyth", weights_sha256=digest)
+        return made[key]
+
+    return make
