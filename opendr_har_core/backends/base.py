@@ -14,7 +14,14 @@ State = Tuple[Array, ...]
 
 
 class Backend(Protocol):
-    """A loaded network: immutable, safe to share between streams; all arrays have a leading batch axis."""
+    """A loaded network: immutable, safe to share between streams; all arrays have a leading batch axis.
+
+    Attributes:
+        spec: what the network is and expects.
+        labels: class names, one per score.
+        provider: what computes, for people ("CPUExecutionProvider").
+        source: where the weights come from, for people.
+    """
 
     spec: ModelSpec
     labels: LabelMap

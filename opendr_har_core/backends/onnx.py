@@ -31,11 +31,12 @@ class OnnxBackend:
         a provider that this ONNX Runtime lacks, ConfigError for a thread count under one.
         """
         wanted = provider_names(providers)
-        self.source = str(path)
+        self._path = str(path)
         self._session = _open_session(Path(path), wanted, threads)
         self.metadata = BundleMetadata.from_properties(_properties(self._session), where=str(path))
         self.spec = self.metadata.spec
         self.labels = self.metadata.labels
+        self.source = self.metadata.source
         self.provider = str(self._session.get_providers()[0])
         if self.provider != wanted[0]:
             raise BackendError(
@@ -64,7 +65,7 @@ class OnnxBackend:
         try:
             outputs: List[Array] = self._session.run(self._outputs, feeds)
         except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
-            raise BackendError(f"{self.provider} failed on {self.source}: {error}") from error
+            raise BackendError(f"{self.provider} failed on {self._path}: {error}") from error
         return outputs
 
 

@@ -1,0 +1,107 @@
+"""From scores to the label that is shown: ranking, smoothing, a threshold, and some patience."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Optional, Tuple
+
+import numpy as np
+
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.prediction import Hypothesis, Prediction
+from opendr_har_core.spec import NANOSECONDS
+
+NO_CLASS = -1
+
+
+def top_k(scores: np.ndarray, labels: LabelMap, k: int) -> Tuple[Hypothesis, ...]:
+    """The `k` best of float scores (num_classes,), best first; equal scores in the order of their class ids."""
+    best = np.argsort(-scores, kind="stable")[:k]
+    return tuple(Hypothesis(int(index), labels[int(index)], float(scores[index])) for index in best)
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """How a stream of predictions is calmed down before people see it.
+
+    Attributes:
+        top_k: number of hypotheses to report.
+        smoothing_sec: time constant of an exponential mean over the scores; 0 takes them as they are.
+        threshold: a best score under this reports `no_activity_label` instead.
+        no_activity_label: what to report then.
+        min_duration_sec: a new best label replaces the old one only after being the best for this long.
+    """
+
+    top_k: int = 5
+    smoothing_sec: float = 0.0
+    threshold: float = 0.0
+    no_activity_label: str = "no activity"
+    min_duration_sec: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.top_k < 1:
+            raise ConfigError(f"top_k is {self.top_k}, expected one or more")
+        if not 0.0 <= self.threshold <= 1.0:
+            raise ConfigError(f"threshold is {self.threshold}, expected a probability in 0..1")
+        for name in ("smoothing_sec", "min_duration_sec"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected seconds, zero or more")
+
+
+class LabelFilter:
+    """Applies the settings to one stream; its memory goes with `reset`."""
+
+    def __init__(self, settings: FilterSettings, labels: LabelMap) -> None:
+        """`settings` may be replaced at any time."""
+        self.settings = settings
+        self._labels = labels
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all predictions."""
+        self._smoothed: Optional[Prediction] = None
+        self._shown: Optional[Hypothesis] = None
+        self._rival: Optional[Tuple[int, int]] = None
+
+    def update(self, prediction: Prediction) -> Prediction:
+        """The prediction to show now.
+
+        Its `scores` are the smoothed ones; `top` begins with the label that holds, or, under the threshold, with
+        class id -1 and the no-activity label, with the best score; the other hypotheses follow by score.
+        """
+        self._smoothed = replace(prediction, scores=self._smooth(prediction))
+        ranked = top_k(self._smoothed.scores, self._labels, len(self._labels))
+        best = self._under_threshold(ranked[0])
+        holding = self._hold(best, prediction.stamp_ns, self._smoothed.scores)
+        others = [item for item in ranked if item.class_id != holding.class_id]
+        return replace(self._smoothed, top=(holding, *others)[: self.settings.top_k])
+
+    def _smooth(self, prediction: Prediction) -> np.ndarray:
+        if self._smoothed is None or self.settings.smoothing_sec == 0:
+            return prediction.scores
+        elapsed_sec = (prediction.stamp_ns - self._smoothed.stamp_ns) / NANOSECONDS
+        keep = math.exp(-max(elapsed_sec, 0.0) / self.settings.smoothing_sec)
+        mixed: np.ndarray = (keep * self._smoothed.scores + (1 - keep) * prediction.scores).astype(np.float32)
+        return mixed
+
+    def _under_threshold(self, best: Hypothesis) -> Hypothesis:
+        if best.score >= self.settings.threshold:
+            return best
+        return Hypothesis(NO_CLASS, self.settings.no_activity_label, best.score)
+
+    def _hold(self, best: Hypothesis, stamp_ns: int, scores: np.ndarray) -> Hypothesis:
+        """`best`, or the label shown so far while `best` has not lasted long enough, with its score of now."""
+        shown = self._shown
+        if shown is None or best.class_id == shown.class_id or self._has_lasted(best, stamp_ns):
+            self._rival = None
+            self._shown = best
+            return best
+        score = best.score if shown.class_id == NO_CLASS else float(scores[shown.class_id])
+        return replace(shown, score=score)
+
+    def _has_lasted(self, best: Hypothesis, stamp_ns: int) -> bool:
+        if self._rival is None or self._rival[0] != best.class_id:
+            self._rival = (best.class_id, stamp_ns)
+        return stamp_ns - self._rival[1] >= self.settings.min_duration_sec * NANOSECONDS

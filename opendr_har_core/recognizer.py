@@ -1,0 +1,135 @@
+"""The way in: open a model once, then run any number of streams on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from opendr_har_core.backends.base import Backend
+from opendr_har_core.errors import ConfigError, ModelError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.memory import ClipMemory, StateMemory
+from opendr_har_core.postprocess import top_k
+from opendr_har_core.prediction import Prediction
+from opendr_har_core.preprocess import to_network_input
+from opendr_har_core.sampling import EVERY_FRAME, MODES, STAMPS, Decision, Sampler
+from opendr_har_core.spec import NANOSECONDS, ModelSpec
+from opendr_har_core.stream import AnyFrame, Stream, StreamStatus
+
+DEFAULT = "default"
+DEFAULT_BUNDLE = Path(__file__).parent / "models" / "default.onnx"
+
+
+class Recognizer:
+    """A model that is open. It never changes, and may be shared by streams and threads."""
+
+    def __init__(self, backend: Backend) -> None:
+        """Use a backend that is open already; `open` makes one from a file."""
+        self._backend = backend
+
+    @classmethod
+    def open(
+        cls, model: Union[str, Path], providers: Optional[Sequence[str]] = None, threads: Optional[int] = None
+    ) -> Recognizer:
+        """Open an `.onnx` bundle, or the packaged demonstration model under the name "default".
+
+        `providers` are ONNX Runtime execution providers, best first (default: the CPU); `threads` is the number used
+        for one frame (default: one per physical core). Raises ModelError, BackendError or ConfigError.
+        """
+        from opendr_har_core.backends.onnx import OnnxBackend
+
+        return cls(OnnxBackend(_bundle_path(model), providers, threads))
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network is and expects."""
+        return self._backend.spec
+
+    @property
+    def labels(self) -> LabelMap:
+        """Class names, one per score."""
+        return self._backend.labels
+
+    @property
+    def provider(self) -> str:
+        """What computes, for people."""
+        return self._backend.provider
+
+    @property
+    def source(self) -> str:
+        """Where the weights come from, for people."""
+        return self._backend.source
+
+    def stream(self, sampling: str = STAMPS, max_gap_sec: float = 2.0, top_k: int = 5) -> Stream:
+        """A new stream, one for each camera.
+
+        `sampling` "stamps" takes the frames nearest to the ticks of the training rate; "every_frame" takes them all,
+        as the original did. A gap over `max_gap_sec` forgets the history. Predictions carry the `top_k` best
+        hypotheses. Raises ConfigError for values that make no sense.
+        """
+        if sampling not in MODES:
+            raise ConfigError(f"sampling is {sampling!r}, expected one of {MODES}")
+        if not 0 < max_gap_sec < float("inf"):
+            raise ConfigError(f"max_gap_sec is {max_gap_sec}, expected seconds above zero")
+        if top_k < 1:
+            raise ConfigError(f"top_k is {top_k}, expected one or more")
+        sampler = Sampler(self.spec.period_ns, round(max_gap_sec * NANOSECONDS), sampling == EVERY_FRAME)
+        memory = StateMemory(self._backend) if self.spec.is_continual else ClipMemory(self._backend)
+        return Stream(self, sampler, memory, top_k)
+
+    def push_many(self, pairs: Sequence[Tuple[Stream, AnyFrame]]) -> List[Optional[Prediction]]:
+        """Push one frame to each of several streams of this recognizer, in one call of the network.
+
+        Gives what `push` on each would. On an error nothing of the call has happened: an unreadable frame
+        (ImageError) can be left out and the others pushed again.
+        """
+        self._check_pairs([stream for stream, _ in pairs])
+        decisions = [stream.sampler.decide(frame.stamp_ns, frame.size) for stream, frame in pairs]
+        sampled = [index for index, decision in enumerate(decisions) if decision.sampled]
+        images = [to_network_input(pairs[index][1].rgb, self.spec.image_size) for index in sampled]
+        for index in sampled:
+            if decisions[index].reset:
+                pairs[index][0].memory.clear()
+        scores = dict(zip(sampled, self._advance([pairs[index][0] for index in sampled], images)))
+        return [
+            self._settle(stream, frame, decision, scores.get(index))
+            for index, ((stream, frame), decision) in enumerate(zip(pairs, decisions))
+        ]
+
+    def _check_pairs(self, streams: Sequence[Stream]) -> None:
+        if any(stream.recognizer is not self for stream in streams):
+            raise ConfigError("a stream of another recognizer was given; push it to the one that made it")
+        if len({id(stream) for stream in streams}) != len(streams):
+            raise ConfigError("a stream was given twice in one call; push its frames one after the other")
+
+    def _advance(self, streams: Sequence[Stream], images: Sequence[np.ndarray]) -> List[Optional[np.ndarray]]:
+        """Scores for each stream that is past its warm-up, None for the others."""
+        if not streams:
+            return []
+        if self.spec.is_continual:
+            states = [stream.memory for stream in streams if isinstance(stream.memory, StateMemory)]
+            return StateMemory.advance(self._backend, states, images)
+        clips = [stream.memory for stream in streams if isinstance(stream.memory, ClipMemory)]
+        return ClipMemory.advance(self._backend, clips, images)
+
+    def _settle(
+        self, stream: Stream, frame: AnyFrame, decision: Decision, scores: Optional[np.ndarray]
+    ) -> Optional[Prediction]:
+        """Make a decision so, now that nothing can fail any more."""
+        stream.sampler.commit(decision)
+        step = (0 if decision.reset else stream.status.step) + int(decision.sampled)
+        stream.status = StreamStatus(step, self.spec.warm_up, decision.sampled, decision.reset, decision.slow_camera)
+        if scores is None:
+            return None
+        return Prediction(frame.stamp_ns, top_k(scores, self.labels, stream.top_k), scores)
+
+
+def _bundle_path(model: Union[str, Path]) -> Path:
+    if str(model) == DEFAULT:
+        return DEFAULT_BUNDLE
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise ModelError(f"there is no model {str(model)!r}; expected the path of an .onnx bundle or {DEFAULT!r}")
+    return path

@@ -1,0 +1,178 @@
+"""Video files and webcams as streams of frames, and back, with PyAV."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Optional, Union
+
+import av
+import numpy as np
+
+from opendr_har_core.errors import ConfigError, VideoError
+from opendr_har_core.files import atomic_path
+from opendr_har_core.frame import Frame
+from opendr_har_core.spec import NANOSECONDS
+
+Source = Union[str, Path]
+
+AV_ERROR: Any = getattr(av, "FFmpegError", None) or av.error.FFmpegError
+TYPICAL_FPS = Fraction(30)
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video says about itself.
+
+    Attributes:
+        width, height: pixels.
+        fps: average frames per second.
+        frames: number of frames, where the file says so.
+        duration_sec: length, where the file says so.
+    """
+
+    width: int
+    height: int
+    fps: float
+    frames: Optional[int]
+    duration_sec: Optional[float]
+
+
+def probe(source: Source) -> VideoInfo:
+    """Look at a video without decoding it; raises VideoError."""
+    with _opened(source) as (container, stream):
+        fps = float(stream.average_rate or TYPICAL_FPS)
+        frames = stream.frames or None
+        duration = container.duration / av.time_base if container.duration else None
+        return VideoInfo(stream.width, stream.height, fps, frames, duration)
+
+
+def is_camera(source: Source) -> bool:
+    """Whether the source is the number of a webcam rather than a file."""
+    return str(source).isdigit()
+
+
+def read_video(source: Source) -> Iterator[Frame]:
+    """The frames of a file, stamped by its own frame times from 0 on; or of webcam "0", stamped by the clock.
+
+    Stamps always rise. A damaged or truncated file gives all frames that can be read and then raises VideoError; a file
+    that is missing or no video raises it at once.
+    """
+    with _opened(source) as (container, stream):
+        clock = time.time_ns if is_camera(source) else None
+        count, last = 0, 0
+        for frame in _stamped(_decoded(container, stream, source), stream, clock):
+            count, last = count + 1, frame.stamp_ns
+            yield frame
+        if count == 0:
+            raise VideoError(f"{source} has no frame that can be decoded; check that it plays")
+        missing = _missing(container, stream, count, last)
+        if missing:
+            raise VideoError(f"{source} is incomplete: {missing} could be read; copy it again")
+
+
+def loop_frames(source: Source, passes: Optional[int] = None) -> Iterator[Frame]:
+    """Play a file `passes` times, or for ever, with stamps that keep rising by the mean frame interval in between."""
+    if passes is not None and passes < 1:
+        raise ConfigError(f"passes is {passes}, expected one or more")
+    offset, done = 0, 0
+    while passes is None or done < passes:
+        stamp = offset
+        first, count = offset, 0
+        for frame in read_video(source):
+            stamp = frame.stamp_ns + offset
+            count += 1
+            yield Frame(frame.rgb, stamp)
+        interval = (stamp - first) // max(count - 1, 1) or round(NANOSECONDS / TYPICAL_FPS)
+        offset = stamp + interval
+        done += 1
+
+
+def write_video(path: Source, frames: Iterable[Frame], fps: float) -> Path:
+    """Encode frames of one size at a constant rate (MPEG-4); the file appears whole or not at all.
+
+    Raises VideoError when there are no frames, the size changes or the file can't be written.
+    """
+    path = Path(path)
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise VideoError(f"no frames to write to {path}")
+    try:
+        with atomic_path(path) as temporary:
+            _encode(temporary, chain([first], iterator), first, Fraction(fps).limit_denominator(1001))
+    except (AV_ERROR, OSError, ValueError) as error:
+        raise VideoError(f"can't write the video {path}: {error}") from None
+    return path
+
+
+def _encode(path: Path, frames: Iterable[Frame], first: Frame, rate: Fraction) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.height, stream.width = first.size
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = 4_000_000
+        for frame in frames:
+            if frame.size != first.size:
+                raise VideoError(f"frames of {first.size} and {frame.size} can't be in one video; resize them first")
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.rgb), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Any]:
+    """(container, video stream); closed afterwards, also when a reader stops half way."""
+    if not is_camera(source) and not Path(source).is_file():
+        raise VideoError(f"there is no video file {source}")
+    try:
+        container = av.open(f"/dev/video{source}", format="v4l2") if is_camera(source) else av.open(str(source))
+    except (AV_ERROR, OSError, ValueError) as error:
+        what = f"webcam {source}" if is_camera(source) else str(source)
+        raise VideoError(f"{what} can't be opened as video: {error}") from None
+    with container:
+        if not container.streams.video:
+            raise VideoError(f"{source} has no video in it, only {[stream.type for stream in container.streams]}")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def _decoded(container: Any, stream: Any, source: Source) -> Iterator[Any]:
+    try:
+        yield from container.decode(stream)
+    except (AV_ERROR, OSError, ValueError) as error:
+        raise VideoError(f"{source} breaks off: {error}; the frames before were read") from None
+
+
+def _stamped(pictures: Iterator[Any], stream: Any, clock: Any) -> Iterator[Frame]:
+    """Frames with stamps that start at 0 and always rise, whatever the file says."""
+    interval = round(NANOSECONDS / (stream.average_rate or TYPICAL_FPS))
+    start: Optional[int] = None
+    last = -interval
+    for picture in pictures:
+        if clock:
+            stamp = clock()
+        elif picture.pts is None or picture.time_base is None:
+            stamp = last + interval
+        else:
+            time_ns = round(picture.pts * picture.time_base * NANOSECONDS)
+            start = time_ns if start is None else start
+            stamp = time_ns - start
+        last = stamp if stamp > last else last + interval
+        yield Frame(picture.to_ndarray(format="rgb24"), last)
+
+
+def _missing(container: Any, stream: Any, count: int, last_ns: int) -> Optional[str]:
+    """What was read of what the header announces, where it is clearly less; None for a whole file."""
+    if stream.frames:
+        # An index may count frames that the codec never shows.
+        hidden = 1 + int(getattr(stream.codec_context, "has_b_frames", 0) or 0)
+        return f"{count} of {stream.frames} frames" if count < stream.frames - hidden else None
+    announced = (container.duration or 0) / av.time_base
+    reached = last_ns / NANOSECONDS
+    return f"{reached:.2f} of {announced:.2f} s" if reached < 0.9 * announced - 0.5 else None

@@ -1,0 +1,59 @@
+"""A tiny deterministic network to test streams with; real networks have tests of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.spec import ModelSpec
+
+SIDE = 8
+
+
+class ArithmeticBackend:
+    """Scores that depend on every frame seen and on their order, so that mixing or losing one shows."""
+
+    provider = "arithmetic"
+    source = "a test"
+
+    def __init__(self, architecture, window=3, warm_up=None, stride=6):
+        warm_up = window - 1 if warm_up is None else warm_up
+        self.spec = ModelSpec(architecture, "tiny", SIDE, window, stride, warm_up, num_classes=3)
+        self.labels = LabelMap(["a", "b", "c"])
+        self.calls = 0
+        self.fail = False
+
+    def classify(self, clips):
+        self._called()
+        means = clips.astype(np.float64).mean(axis=(2, 3, 4))
+        return self._scores(sum(means[:, t] * 0.5**t for t in range(means.shape[1])))
+
+    def initial_state(self, batch):
+        return np.zeros((batch, 1)), np.zeros((batch,), np.int64)
+
+    def step(self, frames, state):
+        self._called()
+        memory = 0.5 * state[0] + frames.astype(np.float64).mean(axis=(1, 2, 3))[:, None]
+        return self._scores(memory[:, 0]), (memory, state[1] + 1)
+
+    def _called(self):
+        self.calls += 1
+        if self.fail:
+            raise RuntimeError("the runtime broke")
+
+    @staticmethod
+    def _scores(values):
+        raw = np.stack([values, values[::1] * 0 + 100.0, 200.0 - values], axis=1)
+        return (raw / raw.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(params=["x3d", "cox3d"])
+def backend(request):
+    return ArithmeticBackend(request.param, warm_up=2 if request.param == "x3d" else 5)
+
+
+@pytest.fixture
+def recognizer(backend):
+    return Recognizer(backend)

@@ -1,0 +1,110 @@
+"""Video files: frame times, loops, and every way a file can be broken."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from opendr_har_core.errors import ConfigError, VideoError
+from opendr_har_core.frame import Frame
+from opendr_har_core.video import loop_frames, probe, read_video, write_video
+
+
+def drawn(count, size=(48, 64)):
+    """Frames with a bar that moves, so that order shows."""
+    for index in range(count):
+        rgb = np.zeros((*size, 3), np.uint8)
+        rgb[:, index % size[1] : index % size[1] + 8] = (250, 120, 30)
+        yield Frame(rgb, index)
+
+
+@pytest.fixture(params=[".mp4", ".avi", ".mkv"])
+def video(request, tmp_path):
+    return write_video(tmp_path / f"clip{request.param}", drawn(60), 30)
+
+
+def read_until_it_breaks(path):
+    frames = []
+    with pytest.raises(VideoError) as failure:
+        for frame in read_video(path):
+            frames.append(frame)
+    return len(frames), str(failure.value)
+
+
+def test_a_written_video_is_read_back_with_its_times_and_colours(video):
+    frames = list(read_video(video))
+    assert len(frames) == 60
+    assert frames[0].stamp_ns == 0
+    assert np.diff([frame.stamp_ns for frame in frames]) == pytest.approx(1e9 / 30, rel=0.04)
+    assert np.abs(frames[30].rgb[20, 34].astype(int) - (250, 120, 30)).max() < 25
+    info = probe(video)
+    assert (info.width, info.height, round(info.fps)) == (64, 48, 30)
+
+
+def test_a_loop_goes_on_rising(video):
+    stamps = [frame.stamp_ns for frame in loop_frames(video, 3)]
+    assert len(stamps) == 180
+    assert np.diff(stamps) == pytest.approx(1e9 / 30, rel=0.04)
+
+
+def test_an_endless_loop_can_be_left(video):
+    assert len(list(islice(loop_frames(video), 130))) == 130
+
+
+def test_no_passes_is_refused(video):
+    with pytest.raises(ConfigError, match="passes is 0"):
+        next(loop_frames(video, 0))
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+def test_a_truncated_video_gives_its_frames_and_then_says_so(tmp_path, suffix):
+    whole = write_video(tmp_path / f"whole{suffix}", drawn(90), 30)
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 5])
+    count, message = read_until_it_breaks(cut)
+    assert 5 < count < 80
+    assert f"cut{suffix} is incomplete" in message or f"cut{suffix} breaks off" in message
+
+
+def test_a_truncated_mp4_has_no_index_and_is_refused(tmp_path):
+    whole = write_video(tmp_path / "whole.mp4", drawn(60), 30)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    count, message = read_until_it_breaks(cut)
+    assert count == 0
+    assert "cut.mp4 can't be opened as video" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"just some text\n" * 100])
+def test_a_file_that_is_no_video_is_refused(tmp_path, content):
+    path = tmp_path / "text.mp4"
+    path.write_bytes(content)
+    count, message = read_until_it_breaks(path)
+    assert count == 0
+    assert "text.mp4 can't be opened as video" in message
+
+
+def test_a_missing_file_and_a_missing_camera_are_named(tmp_path):
+    assert "no video file" in read_until_it_breaks(tmp_path / "gone.mp4")[1]
+    assert "webcam 97" in read_until_it_breaks("97")[1]
+
+
+def test_nothing_is_written_when_the_frames_do_not_fit(tmp_path):
+    def growing():
+        yield from drawn(3)
+        yield from drawn(1, size=(96, 128))
+
+    with pytest.raises(VideoError, match="can't be in one video"):
+        write_video(tmp_path / "clip.mp4", growing(), 30)
+    with pytest.raises(VideoError, match="no frames"):
+        write_video(tmp_path / "clip.mp4", [], 30)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_real_video_is_read_whole(shared):
+    for path in sorted((shared / "videos" / "labelled").iterdir()):
+        stamps = [frame.stamp_ns for frame in read_video(path)]
+        assert len(stamps) == probe(path).frames
+        assert (np.diff(stamps) > 0).all()
