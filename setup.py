@@ -40,7 +40,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
-        (f"share/{PACKAGE}/config", glob("config/*")),
+        (f"share/{PACKAGE}/config", [*glob("config/*"), "opendr_har_ros/data/fastdds_large_images.xml"]),
     ],
     zip_safe=False,
     install_requires=INFERENCE,
@@ -48,8 +48,8 @@ setup(
     entry_points={
         "console_scripts": [
             "opendr-har = opendr_har_core.cli.main:main",
-            "recognizer = opendr_har_ros.recognizer_node:main",
-            "video_publisher = opendr_har_ros.video_publisher_node:main",
+            "recognizer = opendr_har_ros.entry:recognizer",
+            "video_publisher = opendr_har_ros.entry:video_publisher",
             "demo = opendr_har_ros.demo:main",
         ],
     },

@@ -1,0 +1,1 @@
+"""ROS 2 nodes around opendr_har_core."""

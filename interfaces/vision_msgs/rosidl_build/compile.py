@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List
 
-from rosidl_build.generate import C, COMPILED, DISPATCH, FAST, INTROSPECTION, PYTHON
+from rosidl_build.generate import COMPILED, DISPATCH, FAST, INTROSPECTION, PYTHON, C
 from rosidl_build.package import InterfacePackage, wheels_prefix
 
 COMPILER = {".c": ("gcc", "-std=gnu11"), ".cpp": ("g++", "-std=c++17")}

@@ -1,0 +1,66 @@
+"""Statistics as diagnostic_msgs, with advice where something is wrong."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from opendr_har_ros.statistics import Report
+
+SILENCE_SEC = 5.0
+LOSS_ADVICE = (
+    "images are being lost: give the publisher more shared memory (FASTDDS_DEFAULT_PROFILES_FILE="
+    "share/opendr_har_ros/config/fastdds_large_images.xml in its environment), or let it publish reliably"
+)
+
+
+def diagnostic_array(
+    node_name: str, stamp: Any, report: Report, facts: Dict[str, str], active: bool
+) -> DiagnosticArray:
+    """One status; `facts` are further lines such as the model's name."""
+    level, summary = _verdict(report, active)
+    values = {**facts, **_lines(report)}
+    status = DiagnosticStatus(
+        level=level,
+        name=f"{node_name}: activity recognition",
+        message=summary,
+        hardware_id=node_name,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+    array = DiagnosticArray(status=[status])
+    array.header.stamp = stamp
+    return array
+
+
+def _verdict(report: Report, active: bool) -> Tuple[bytes, str]:
+    if not active:
+        return DiagnosticStatus.OK, "not active"
+    if report.received == 0:
+        return DiagnosticStatus.WARN, "no image has arrived; check the topic's name and that a camera publishes"
+    if report.silent_sec > SILENCE_SEC:
+        return DiagnosticStatus.WARN, f"no image for {report.silent_sec:.0f} s; check the camera"
+    if report.loses_many:
+        return DiagnosticStatus.WARN, LOSS_ADVICE
+    if report.unreadable and report.sampled == 0:
+        return DiagnosticStatus.ERROR, f"no image could be read: {report.last_error}"
+    return DiagnosticStatus.OK, "running"
+
+
+def _lines(report: Report) -> Dict[str, str]:
+    lines = {
+        "rate in (Hz)": f"{report.rate_in:.2f}",
+        "rate out (Hz)": f"{report.rate_out:.2f}",
+        "frames received": str(report.received),
+        "frames sampled": str(report.sampled),
+        "frames dropped": str(report.dropped),
+        "frames unreadable": str(report.unreadable),
+        "labels published": str(report.published),
+        "stream resets": str(report.resets),
+        "last error": report.last_error,
+    }
+    for name, value in zip(("p50", "p95", "p99"), report.latency_ms or ()):
+        lines[f"latency {name} (ms)"] = f"{value:.1f}"
+    if report.lost_share is not None:
+        lines["images lost (%)"] = f"{100 * report.lost_share:.0f}"
+    return lines

@@ -1,0 +1,68 @@
+"""The image subscription, which follows what the topic's publishers offer."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from sensor_msgs.msg import CompressedImage, Image
+
+from opendr_har_ros.parameters import COMPRESSED
+from opendr_har_ros.qos import image_qos, wants_reliable
+
+LOOK_EVERY_SEC = 1.0
+
+
+class ImageInput:
+    """Subscribes to images and, with the choice 'auto', subscribes anew when the publishers' reliability changes."""
+
+    def __init__(self, node: Any, transport: str, choice: str, callback: Callable[[Any], None]) -> None:
+        """Images go to `callback`; the topic is image_raw, or image_raw/compressed."""
+        self._node = node
+        self._type = CompressedImage if transport == COMPRESSED else Image
+        self._topic = "image_raw/compressed" if transport == COMPRESSED else "image_raw"
+        self._choice = choice
+        self._callback = callback
+        self._subscription: Optional[Any] = None
+        self._reliable = False
+        self._follow_publishers()
+        self._timer = node.create_timer(LOOK_EVERY_SEC, self._follow_publishers)
+
+    @property
+    def topic(self) -> str:
+        """The topic's full name after remapping."""
+        return str(self._subscription.topic_name) if self._subscription else self._topic
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_timer(self._timer)
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def _follow_publishers(self) -> None:
+        publishers = self._node.get_publishers_info_by_topic(self.topic) if self._subscription else []
+        if self._subscription is not None and not publishers:
+            return  # nobody there: keep what we have until somebody is
+        reliable = wants_reliable(self._choice, publishers)
+        if self._subscription is None or reliable != self._reliable:
+            self._subscribe(reliable)
+
+    def _subscribe(self, reliable: bool) -> None:
+        previous = self._subscription
+        self._reliable = reliable
+        self._subscription = self._node.create_subscription(
+            self._type, self._topic, self._callback, image_qos(reliable), **_overriding_options()
+        )
+        if previous is not None:
+            self._node.destroy_subscription(previous)
+            how = "reliably" if reliable else "with best effort"
+            self._node.get_logger().info(f"subscribed {how} to {self.topic}, as its publishers offer")
+
+
+def _overriding_options() -> dict:
+    """Lets a parameter file override the quality of service (qos_overrides), where rclpy can do that."""
+    try:
+        from rclpy.qos_overriding_options import QoSOverridingOptions
+    except ImportError:  # Foxy
+        return {}
+    return {"qos_overriding_options": QoSOverridingOptions.with_default_policies()}

@@ -1,0 +1,55 @@
+"""Frames of a source at the pace that a camera would deliver them, free of ROS."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Iterable, Iterator, Optional
+
+import cv2
+
+from opendr_har_core.errors import VideoError
+from opendr_har_core.frame import Frame
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.video import is_camera, loop_frames, read_video
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+FOLDER_FPS = 30
+
+
+def frames_of(source: str, passes: Optional[int]) -> Iterator[Frame]:
+    """Frames of a file, a folder of images (30 Hz) or a webcam; the first two are looped with stamps that rise."""
+    if is_camera(source):
+        return read_video(source)
+    if Path(source).is_dir():
+        return _folder_frames(Path(source), passes)
+    return loop_frames(source, passes)
+
+
+def resample(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
+    """The same scene as a camera of `fps` Hz would have filmed it: frames are left out or shown again, by time."""
+    interval = NANOSECONDS / fps
+    ticks = (round(index * interval) for index in count())
+    tick = next(ticks)
+    shown: Optional[Frame] = None
+    for frame in frames:
+        while shown is not None and tick < frame.stamp_ns:
+            yield Frame(shown.rgb, tick)
+            tick = next(ticks)
+        shown = frame
+    if shown is not None and tick <= shown.stamp_ns:
+        yield Frame(shown.rgb, tick)
+
+
+def _folder_frames(folder: Path, passes: Optional[int]) -> Iterator[Frame]:
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise VideoError(f"the folder {folder} has no images, expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+    for index in count():
+        if passes is not None and index >= passes * len(paths):
+            return
+        path = paths[index % len(paths)]
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise VideoError(f"{path} can't be read as an image")
+        yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), round(index * NANOSECONDS / FOLDER_FPS))

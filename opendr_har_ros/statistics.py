@@ -1,0 +1,142 @@
+"""Counting what happens to frames, free of ROS; every method may be called from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Deque, Optional, Sequence, Tuple
+
+NANOSECONDS = 1_000_000_000
+WINDOW = 600
+RECENT_NS = 10 * NANOSECONDS
+# Headers on another clock (a bag, a film's own time) make no latency.
+PLAUSIBLE_LATENCY_SEC = 60.0
+MANY_LOST = 0.2
+FEW_FRAMES = 20
+
+
+@dataclass(frozen=True)
+class Report:
+    """A snapshot.
+
+    Attributes:
+        received, sampled, dropped, unreadable, published, resets: counts since the start.
+        rate_in, rate_out: frames received and labels published per second of the recent past.
+        silent_sec: time since the latest image arrived.
+        latency_ms: (p50, p95, p99) from header stamp to publishing, None where stamps are on another clock.
+        lost_share: share of the publisher's images that seem to be lost on the way, None while it can't be said.
+        last_error: the latest error's message, or "".
+    """
+
+    received: int
+    sampled: int
+    dropped: int
+    unreadable: int
+    published: int
+    resets: int
+    rate_in: float
+    rate_out: float
+    silent_sec: float
+    latency_ms: Optional[Tuple[float, float, float]]
+    lost_share: Optional[float]
+    last_error: str
+
+    @property
+    def loses_many(self) -> bool:
+        """Whether so many images are lost that somebody should look."""
+        return self.lost_share is not None and self.lost_share > MANY_LOST
+
+
+class Statistics:
+    """Counters and sliding windows."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._received = self._sampled = self._dropped = self._unreadable = self._published = self._resets = 0
+        self._arrivals: Deque[int] = deque(maxlen=WINDOW)
+        self._stamps: Deque[int] = deque(maxlen=WINDOW)
+        self._departures: Deque[int] = deque(maxlen=WINDOW)
+        self._latencies: Deque[float] = deque(maxlen=WINDOW)
+        self._last_error = ""
+
+    def received(self, stamp_ns: int, now_ns: int) -> None:
+        """An image came in; `now_ns` is on a monotonic clock."""
+        with self._lock:
+            self._received += 1
+            self._arrivals.append(now_ns)
+            if self._stamps and stamp_ns < self._stamps[-1]:
+                self._stamps.clear()
+            self._stamps.append(stamp_ns)
+
+    def dropped(self) -> None:
+        """An image was replaced by a newer one before its turn."""
+        with self._lock:
+            self._dropped += 1
+
+    def sampled(self, reset: bool) -> None:
+        """An image was shown to the network, after a reset of the stream or not."""
+        with self._lock:
+            self._sampled += 1
+            self._resets += int(reset)
+
+    def failed(self, message: str) -> None:
+        """An image could not be used."""
+        with self._lock:
+            self._unreadable += 1
+            self._last_error = message
+
+    def published(self, latency_sec: float, now_ns: int) -> None:
+        """A label went out."""
+        with self._lock:
+            self._published += 1
+            self._departures.append(now_ns)
+            if 0 <= latency_sec < PLAUSIBLE_LATENCY_SEC:
+                self._latencies.append(latency_sec)
+
+    def report(self, now_ns: int) -> Report:
+        """The present numbers; `now_ns` on the clock of `received`."""
+        with self._lock:
+            return Report(
+                received=self._received,
+                sampled=self._sampled,
+                dropped=self._dropped,
+                unreadable=self._unreadable,
+                published=self._published,
+                resets=self._resets,
+                rate_in=_rate(self._arrivals, now_ns),
+                rate_out=_rate(self._departures, now_ns),
+                silent_sec=(now_ns - self._arrivals[-1]) / NANOSECONDS if self._arrivals else 0.0,
+                latency_ms=_percentiles_ms(self._latencies),
+                lost_share=_lost_share(self._stamps),
+                last_error=self._last_error,
+            )
+
+
+def _rate(times: Sequence[int], now_ns: int) -> float:
+    """Events per second over the recent past."""
+    recent = [time for time in times if now_ns - time <= RECENT_NS]
+    if len(recent) < 2:
+        return 0.0
+    return (len(recent) - 1) * NANOSECONDS / max(now_ns - recent[0], 1)
+
+
+def _percentiles_ms(latencies: Sequence[float]) -> Optional[Tuple[float, float, float]]:
+    if not latencies:
+        return None
+    ordered = sorted(latencies)
+    last = len(ordered) - 1
+    return tuple(1000 * ordered[round(share * last)] for share in (0.50, 0.95, 0.99))  # type: ignore[return-value]
+
+
+def _lost_share(stamps: Sequence[int]) -> Optional[float]:
+    """Compare the stamps that came with those that the publisher's shortest usual interval lets expect."""
+    if len(stamps) < FEW_FRAMES:
+        return None
+    values = list(stamps)
+    intervals = sorted(later - earlier for earlier, later in zip(values, values[1:]))
+    usual = intervals[len(intervals) // 10]
+    if usual <= 0:
+        return None
+    expected = (values[-1] - values[0]) / usual + 1
+    return max(0.0, 1 - len(values) / expected)

@@ -1,0 +1,126 @@
+"""A file, a folder of images or a webcam as a camera topic: for demonstrations, tests and bags."""
+
+from __future__ import annotations
+
+import array
+import threading
+import time
+from typing import Any, Iterator, Optional
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+
+from opendr_har_core.errors import HarError
+from opendr_har_core.frame import Frame
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.video import is_camera
+from opendr_har_ros.parameters import VIDEO_PUBLISHER, VideoPublisherSettings, declare, read
+from opendr_har_ros.playback import frames_of, resample
+from opendr_har_ros.qos import image_qos
+
+FAILED = 1
+LOOK_EVERY_SEC = 0.05
+# The last best-effort images are still on their way when the last call to publish returns.
+GRACE_SEC = 0.5
+
+
+class VideoPublisherNode(Node):
+    """Publishes image_raw; sets `exit_code` when it has played all, or could not."""
+
+    def __init__(self) -> None:
+        """Raises ConfigError for a wrong parameter."""
+        super().__init__("video_publisher")
+        self.exit_code: Optional[int] = None
+        self._player: Optional[threading.Thread] = None
+        self._stopping = threading.Event()
+        declare(self, VIDEO_PUBLISHER)
+        self._settings = VideoPublisherSettings.from_values(read(self, VIDEO_PUBLISHER))
+        self._publisher = self.create_publisher(Image, "image_raw", image_qos(self._settings.reliable))
+        self._player = threading.Thread(target=self._play, name="player", daemon=True)
+        self._player.start()
+
+    def destroy_node(self) -> None:
+        """Stop playing first."""
+        self._stopping.set()
+        if self._player is not None:
+            self._player.join()
+        super().destroy_node()
+
+    def _play(self) -> None:
+        """Runs in the player's thread."""
+        played = 0
+        try:
+            self._wait_for_subscribers()
+            picture = _ReusedImage(self._settings.frame_id)
+            for frame in self._paced(self._frames()):
+                self._publisher.publish(picture.filled(frame, self._stamp(frame)))
+                played += 1
+            self._finish()
+        except HarError as error:
+            self.get_logger().error(f"after {played} frames: {error}")
+            self.exit_code = FAILED
+            return
+        except Exception as error:  # a thread's error would otherwise leave the node idle for ever
+            if not self._stopping.is_set():
+                self.get_logger().error(f"after {played} frames: {error!r}")
+                self.exit_code = FAILED
+            return
+        self.get_logger().info(f"played {self._settings.video}: {played} frames")
+        self.exit_code = 0
+
+    def _frames(self) -> Iterator[Frame]:
+        frames = frames_of(self._settings.video, self._settings.loop)
+        return resample(frames, self._settings.fps) if self._settings.fps else frames
+
+    def _paced(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Each frame when its time has come; a webcam sets the pace itself."""
+        start: Optional[float] = None
+        for frame in frames:
+            due_sec = frame.stamp_ns / NANOSECONDS / self._settings.rate
+            start = time.monotonic() - due_sec if start is None else start
+            late = is_camera(self._settings.video)
+            if not late and self._stopping.wait(max(0.0, start + due_sec - time.monotonic())):
+                return
+            if self._stopping.is_set():
+                return
+            yield frame
+
+    def _stamp(self, frame: Frame) -> Any:
+        if self._settings.stamps == "source":
+            return Time(nanoseconds=frame.stamp_ns + NANOSECONDS).to_msg()  # stamp 0 would mean "not set"
+        return self.get_clock().now().to_msg()
+
+    def _wait_for_subscribers(self) -> None:
+        wanted = self._settings.wait_for_subscribers
+        while self._publisher.get_subscription_count() < wanted and not self._stopping.wait(LOOK_EVERY_SEC):
+            pass
+
+    def _finish(self) -> None:
+        if self._settings.reliable and hasattr(self._publisher, "wait_for_all_acked"):
+            self._publisher.wait_for_all_acked(Duration(seconds=GRACE_SEC))
+        else:
+            self._stopping.wait(GRACE_SEC)
+
+
+class _ReusedImage:
+    """One rgb8 message whose buffer is written again and again; assigning a new one each time costs far more."""
+
+    def __init__(self, frame_id: str) -> None:
+        self._message = Image(encoding="rgb8")
+        self._message.header.frame_id = frame_id
+
+    def filled(self, frame: Frame, stamp: Any) -> Image:
+        """The message with the frame's pixels."""
+        height, width = frame.size
+        message = self._message
+        if (message.height, message.width) != (height, width):
+            message.height, message.width, message.step = height, width, 3 * width
+            pixels = array.array("B")
+            pixels.frombytes(bytes(3 * width * height))
+            message.data = pixels
+        np.frombuffer(message.data, np.uint8).reshape(frame.rgb.shape)[:] = frame.rgb
+        message.header.stamp = stamp
+        return message
