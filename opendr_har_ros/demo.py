@@ -1,0 +1,169 @@
+"""`make demo`: a video publisher and a recognizer as separate processes, and what comes out, live."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, List, Optional
+
+from opendr_har_core.errors import HarError
+from opendr_har_core.offline import passes_needed
+from opendr_har_core.recognizer import DEFAULT, Recognizer
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.synth.motions import ACTIONS
+from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.video import is_camera, write_video
+from opendr_har_ros.children import Child, child_environment
+from opendr_har_ros.process import prepare_process
+
+BAR = 20
+SECONDS_PER_ACTION = 5.0
+FPS = 30.0
+NO_LABEL, WRONG, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the demonstration; 0 when labels came."""
+    options = _parser().parse_args(arguments)
+    prepare_process()
+    os.environ.update(child_environment())
+    try:
+        with tempfile.TemporaryDirectory(prefix="opendr_har_demo_") as folder:
+            return _show(options.model, options.video or str(_rendered(Path(folder))), options.video is None)
+    except HarError as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return WRONG
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("--model", default=DEFAULT, help="bundle, .onnx (default: the packaged demonstration model)")
+    parser.add_argument("--video", help="file, or 0 for the webcam (default: a clip drawn for the purpose)")
+    return parser
+
+
+def _rendered(folder: Path) -> Path:
+    """A clip of all the actions that the packaged model knows, one after the other."""
+
+    def frames() -> Any:
+        for action in ACTIONS:
+            # One figure throughout, of a seed that training never saw.
+            yield from render_clip(action, SECONDS_PER_ACTION, FPS, seed=7)
+
+    return write_video(folder / "figure.mp4", frames(), FPS)
+
+
+def _show(model: str, video: str, rendered: bool) -> int:
+    recognizer = Recognizer.open(model)
+    passes = 1 if rendered or is_camera(video) else passes_needed(recognizer.spec, video)
+    _say(f"model  {recognizer.spec.name}: {recognizer.source}")
+    if rendered:
+        _say(f"video  a drawn figure, {SECONDS_PER_ACTION:.0f} s each: {', '.join(ACTIONS)}")
+    else:
+        _say(f"video  {video}" + (f", played {passes} times to get past the warm-up" if passes > 1 else ""))
+    with ExitStack() as stack:
+        node = {"model": model if model == DEFAULT else str(Path(model).resolve())}
+        recognizer_process = Child("recognizer", node)
+        stack.callback(recognizer_process.end)
+        source = video if is_camera(video) else str(Path(video).resolve())
+        # The recognizer alone subscribes to the images.
+        publisher = Child("video_publisher", {"video": f"'{source}'", "loop": passes, "wait_for_subscribers": 1})
+        stack.callback(publisher.end)
+        viewer = _Viewer(recognizer.spec.warm_up + 1)
+        stack.callback(viewer.close)
+        return viewer.watch(recognizer_process, publisher)
+
+
+class _Viewer:
+    """A third ROS process: subscribes to what the recognizer publishes and prints it."""
+
+    def __init__(self, frames_needed: int) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        from opendr_har_ros.messages import MessageFactory
+        from opendr_har_ros.qos import LABELS
+
+        self._rclpy = rclpy
+        rclpy.init(args=[])
+        self._node = rclpy.create_node("demo_viewer")
+        kind = MessageFactory().classification_type
+        self._node.create_subscription(kind, "/recognizer/classification", self._on_classification, LABELS)
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._labels: Counter = Counter()
+        self._latencies: List[float] = []
+        self._first: Optional[float] = None
+        self._last = 0.0
+        self._frames_needed = frames_needed
+
+    def watch(self, recognizer: Child, publisher: Child) -> int:
+        """Print until the video has ended; returns the exit code."""
+        ends_at: Optional[float] = None
+        while ends_at is None or time.monotonic() < ends_at:
+            self._rclpy.spin_once(self._node, timeout_sec=0.05)
+            if recognizer.exit_code is not None:
+                sys.stderr.write(f"demo: the recognizer ended with code {recognizer.exit_code}\n")
+                return WRONG
+            if publisher.exit_code is not None and ends_at is None:
+                ends_at = time.monotonic() + 0.5  # what is on its way still counts
+        if publisher.exit_code:
+            return WRONG
+        return self._summary()
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._node.destroy_node()
+        self._rclpy.shutdown()
+
+    def _on_classification(self, message: Any) -> None:
+        from opendr_har_ros.messages import class_name
+
+        now = time.time()
+        latency = now - message.header.stamp.sec - message.header.stamp.nanosec / NANOSECONDS
+        best = message.results[0]
+        label = class_name(best)
+        self._first = self._first or now
+        self._labels[label] += 1
+        self._latencies.append(latency)
+        self._last = now
+        bar = "#" * round(BAR * best.score)
+        _say(
+            f"{now - self._first:7.2f} s  {label:<28} {best.score:4.2f} |{bar:<{BAR}}|"
+            f"  {self._rate():4.1f} labels/s  {1000 * latency:5.1f} ms"
+        )
+
+    def _on_diagnostics(self, message: Any) -> None:
+        """Until the first label: how far the warm-up is."""
+        for status in message.status:
+            stream = next((item.value for item in status.values if item.key == "stream"), "")
+            if self._first is None and stream.startswith("warming"):
+                _say(f"           {stream} (the first label needs {self._frames_needed} sampled frames)")
+
+    def _rate(self) -> float:
+        elapsed = self._last - (self._first or self._last)
+        return (sum(self._labels.values()) - 1) / elapsed if elapsed > 0 else 0.0
+
+    def _summary(self) -> int:
+        count = sum(self._labels.values())
+        if not count:
+            sys.stderr.write("demo: no label came; see the log above\n")
+            return NO_LABEL
+        ordered = sorted(self._latencies)
+        middle, high = ordered[count // 2], ordered[round(0.95 * (count - 1))]
+        seen = ", ".join(f"{label} {times}x" for label, times in self._labels.most_common(6))
+        _say(f"\n{count} labels at {self._rate():.1f}/s: {seen}")
+        _say(f"image published -> label received: median {1000 * middle:.1f} ms, 95 % within {1000 * high:.1f} ms")
+        return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
