@@ -13,11 +13,6 @@ class ClipRing:
         self._pixels = np.zeros((frames, image_size, image_size, 3), np.uint8)
         self._count = 0
 
-    @property
-    def full(self) -> bool:
-        """Whether a whole clip is in."""
-        return self._count >= len(self._pixels)
-
     def append(self, image: np.ndarray) -> None:
         """Add a (S, S, 3) frame; in a full ring it takes the oldest one's place."""
         self._pixels[self._count % len(self._pixels)] = image

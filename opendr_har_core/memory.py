@@ -37,18 +37,22 @@ class ClipMemory:
 
     @classmethod
     def advance(
-        cls, backend: Backend, memories: Sequence[ClipMemory], images: Sequence[Array]
+        cls, backend: Backend, memories: Sequence[ClipMemory], images: Sequence[Array], restarts: Sequence[bool]
     ) -> List[Optional[Array]]:
-        """Add one image to each memory and classify those that then hold a whole clip, in one call."""
-        ready = [index for index, memory in enumerate(memories) if memory._seen >= memory._needed]
+        """Add one image to each memory and classify those that then hold a whole clip, in one call.
+
+        A memory that restarts forgets what it held before the image.
+        """
+        seen = [0 if restart else memory._seen for memory, restart in zip(memories, restarts)]
+        ready = [index for index, memory in enumerate(memories) if seen[index] >= memory._needed]
         scores: List[Optional[Array]] = [None] * len(memories)
         if ready:
             clips = np.stack([memories[index]._ring.clip_with(images[index]) for index in ready])
             for index, row in zip(ready, backend.classify(clips)):
                 scores[index] = row
-        for memory, image in zip(memories, images):
+        for index, (memory, image) in enumerate(zip(memories, images)):
             memory._ring.append(image)
-            memory._seen += 1
+            memory._seen = seen[index] + 1
         return scores
 
 
@@ -67,15 +71,17 @@ class StateMemory:
 
     @classmethod
     def advance(
-        cls, backend: Backend, memories: Sequence[StateMemory], images: Sequence[Array]
+        cls, backend: Backend, memories: Sequence[StateMemory], images: Sequence[Array], restarts: Sequence[bool]
     ) -> List[Optional[Array]]:
-        """Step all memories by one image each, in one call."""
-        probabilities, state = backend.step(np.stack(images), _joined([memory._state for memory in memories]))
+        """Step all memories by one image each, in one call; one that restarts begins with the initial state."""
+        states = [backend.initial_state(1) if restart else memory._state for memory, restart in zip(memories, restarts)]
+        probabilities, state = backend.step(np.stack(images), _joined(states))
         scores: List[Optional[Array]] = []
         for index, memory in enumerate(memories):
-            scores.append(probabilities[index] if memory._seen >= memory._needed else None)
+            seen = 0 if restarts[index] else memory._seen
+            scores.append(probabilities[index] if seen >= memory._needed else None)
             memory._state = state if len(memories) == 1 else _piece(state, index)
-            memory._seen += 1
+            memory._seen = seen + 1
         return scores
 
 

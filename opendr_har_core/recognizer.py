@@ -89,10 +89,8 @@ class Recognizer:
         decisions = [stream.sampler.decide(frame.stamp_ns, frame.size) for stream, frame in pairs]
         sampled = [index for index, decision in enumerate(decisions) if decision.sampled]
         images = [to_network_input(pairs[index][1].rgb, self.spec.image_size) for index in sampled]
-        for index in sampled:
-            if decisions[index].reset:
-                pairs[index][0].memory.clear()
-        scores = dict(zip(sampled, self._advance([pairs[index][0] for index in sampled], images)))
+        restarts = [decisions[index].reset is not None for index in sampled]
+        scores = dict(zip(sampled, self._advance([pairs[index][0] for index in sampled], images, restarts)))
         return [
             self._settle(stream, frame, decision, scores.get(index))
             for index, ((stream, frame), decision) in enumerate(zip(pairs, decisions))
@@ -104,15 +102,17 @@ class Recognizer:
         if len({id(stream) for stream in streams}) != len(streams):
             raise ConfigError("a stream was given twice in one call; push its frames one after the other")
 
-    def _advance(self, streams: Sequence[Stream], images: Sequence[np.ndarray]) -> List[Optional[np.ndarray]]:
+    def _advance(
+        self, streams: Sequence[Stream], images: Sequence[np.ndarray], restarts: Sequence[bool]
+    ) -> List[Optional[np.ndarray]]:
         """Scores for each stream that is past its warm-up, None for the others."""
         if not streams:
             return []
         if self.spec.is_continual:
             states = [stream.memory for stream in streams if isinstance(stream.memory, StateMemory)]
-            return StateMemory.advance(self._backend, states, images)
+            return StateMemory.advance(self._backend, states, images, restarts)
         clips = [stream.memory for stream in streams if isinstance(stream.memory, ClipMemory)]
-        return ClipMemory.advance(self._backend, clips, images)
+        return ClipMemory.advance(self._backend, clips, images, restarts)
 
     def _settle(
         self, stream: Stream, frame: AnyFrame, decision: Decision, scores: Optional[np.ndarray]

@@ -47,6 +47,8 @@ class ModelSpec:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected a number above zero")
         if self.warm_up < 0:
             raise ConfigError(f"warm_up is {self.warm_up!r}, expected zero or more")
+        if self.architecture == CLIP and self.warm_up != self.window - 1:
+            raise ConfigError(f"warm_up is {self.warm_up}, but a clip of {self.window} frames needs {self.window - 1}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ConfigError(f"mean {self.mean} and std {self.std} need three numbers each, std above zero")
 

@@ -43,3 +43,16 @@ def real_bundle(shared, tmp_path_factory):
         return made[key]
 
     return make
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Shows what tests measured (record_property)."""
+    measured = [
+        f"{report.nodeid}: {name} = {value}"
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+    ]
+    if measured:
+        terminalreporter.section("measured")
+        for line in measured:
+            terminalreporter.line(line)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
-import onnxruntime as ort
 
 from opendr_har_core.backends.base import Array, State
+from opendr_har_core.backends.runtime import ort
 from opendr_har_core.bundle import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
 from opendr_har_core.errors import BackendError, ConfigError, ModelError
 

@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from opendr_har_core.backends.onnx import OnnxBackend  # noqa: E402
-from opendr_har_core.errors import BackendError, ConfigError, LabelError, ModelError  # noqa: E402
-from opendr_har_core.export import export_bundle  # noqa: E402
-from opendr_har_core.labels import LabelMap  # noqa: E402
-from opendr_har_core.networks.config import X3DConfig  # noqa: E402
-from opendr_har_core.networks.cox3d import CoX3D  # noqa: E402
-from opendr_har_core.networks.x3d import X3D  # noqa: E402
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.errors import BackendError, ConfigError, LabelError, ModelError
+from opendr_har_core.export import export_bundle
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.config import X3DConfig
+from opendr_har_core.networks.cox3d import CoX3D
+from opendr_har_core.networks.x3d import X3D
 
 TINY = X3DConfig("tiny", image_size=32, frames=3, stride=1, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
 LABELS = LabelMap(["sitting", "standing", "walking"])

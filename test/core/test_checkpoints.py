@@ -9,10 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from opendr_har_core.errors import CheckpointError  # noqa: E402
-from opendr_har_core.networks.checkpoints import load_weights, to_slowfast_keys  # noqa: E402
-from opendr_har_core.networks.config import X3DConfig, x3d_config  # noqa: E402
-from opendr_har_core.networks.x3d import X3D  # noqa: E402
+from opendr_har_core.errors import CheckpointError
+from opendr_har_core.networks.checkpoints import load_weights, to_slowfast_keys
+from opendr_har_core.networks.config import X3DConfig, x3d_config
+from opendr_har_core.networks.x3d import X3D
 
 TINY = X3DConfig("tiny", image_size=32, frames=2, stride=1, stage_depths=(1, 1), stage_widths=(8, 8), stem_width=8)
 

@@ -9,13 +9,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from opendr_har_core.backends.onnx import OnnxBackend  # noqa: E402
-from opendr_har_core.backends.torch import TorchBackend  # noqa: E402
-from opendr_har_core.export import export_bundle  # noqa: E402
-from opendr_har_core.networks.checkpoints import load_weights  # noqa: E402
-from opendr_har_core.networks.config import x3d_config  # noqa: E402
-from opendr_har_core.networks.cox3d import CoX3D  # noqa: E402
-from opendr_har_core.networks.x3d import X3D  # noqa: E402
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.backends.torch import TorchBackend
+from opendr_har_core.export import export_bundle
+from opendr_har_core.networks.checkpoints import load_weights
+from opendr_har_core.networks.config import x3d_config
+from opendr_har_core.networks.cox3d import CoX3D
+from opendr_har_core.networks.x3d import X3D
 
 CLIPS = ("archery", "arm_wrestling")
 SCHEMES = ("slowfast.pyth", "pytorchvideo.pyth", "mmaction2.pth")

@@ -113,6 +113,21 @@ def test_a_failing_runtime_loses_nothing(backend, recognizer):
     assert found == expected
 
 
+def test_a_failure_at_a_reset_keeps_the_history_from_before(backend, recognizer):
+    some_frames = frames(60)
+    expected = outputs(recognizer.stream(), some_frames)
+    stream = recognizer.stream()
+    found = outputs(stream, some_frames[:40])
+    neighbour = recognizer.stream()
+    outputs(neighbour, frames(40, seed=9))
+    other_size = Frame(np.zeros((20, 20, 3), np.uint8), some_frames[40].stamp_ns)
+    backend.fail = True
+    with pytest.raises(RuntimeError):  # the neighbour's frame makes the network run, whatever the network is
+        recognizer.push_many([(stream, other_size), (neighbour, frames(49, seed=9)[48])])
+    backend.fail = False
+    assert found + outputs(stream, some_frames[40:]) == expected
+
+
 def test_streams_pushed_together_give_what_each_gives_alone(backend, recognizer):
     videos = [frames(80, seed=5), frames(80, fps=25, seed=6), frames(80, fps=12, seed=7)]
     alone = [outputs(recognizer.stream(), video) for video in videos]

@@ -1,0 +1,62 @@
+"""Model specs: what they compute, and what they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from opendr_har_core.errors import ConfigError, ModelError
+from opendr_har_core.spec import ModelSpec
+
+SPEC = ModelSpec("cox3d", "s", image_size=160, window=13, stride=6, warm_up=40, num_classes=400)
+
+
+def test_the_period_is_the_one_of_training():
+    assert SPEC.period_ns == 200_000_000
+    assert dataclasses.replace(SPEC, stride=5).period_ns == 166_666_667
+    assert dataclasses.replace(SPEC, train_fps=25.0).period_ns == 240_000_000
+
+
+def test_a_spec_survives_json():
+    import json
+
+    assert ModelSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))) == SPEC
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("architecture", "resnet"),
+        ("image_size", 0),
+        ("window", -1),
+        ("train_fps", 0.0),
+        ("warm_up", -1),
+        ("num_classes", 0),
+        ("std", (0.2, 0.0, 0.2)),
+        ("mean", (0.4,)),
+    ],
+)
+def test_values_that_make_no_sense_are_refused_by_name(field, value):
+    with pytest.raises(ConfigError, match=field):
+        dataclasses.replace(SPEC, **{field: value})
+
+
+def test_a_clip_network_is_warm_exactly_when_its_clip_is_full():
+    with pytest.raises(ConfigError, match="a clip of 4 frames needs 3"):
+        ModelSpec("x3d", "xs", image_size=160, window=4, stride=12, warm_up=1, num_classes=400)
+
+
+@pytest.mark.parametrize(
+    "change", [{"window": None}, {"window": "13"}, {"window": 1.5}, {"window": True}, {"extra": 1}, {"mean": "abc"}]
+)
+def test_metadata_with_wrong_fields_is_refused(change):
+    with pytest.raises(ModelError):
+        ModelSpec.from_dict({**SPEC.to_dict(), **change})
+
+
+def test_metadata_with_a_missing_field_is_refused():
+    values = SPEC.to_dict()
+    del values["stride"]
+    with pytest.raises(ModelError, match="stride"):
+        ModelSpec.from_dict(values)
