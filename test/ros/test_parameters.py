@@ -1,0 +1,72 @@
+"""The parameter tables, the files that document them, and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+yaml = pytest.importorskip("yaml")
+
+from opendr_har_core.errors import ConfigError
+from opendr_har_ros.parameters import (
+    RECOGNIZER,
+    VIDEO_PUBLISHER,
+    RecognizerSettings,
+    VideoPublisherSettings,
+    names_fixed_while_configured,
+)
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+TABLES = {"recognizer": RECOGNIZER, "video_publisher": VIDEO_PUBLISHER}
+
+
+def values_of(table, **changes):
+    return {**{parameter.name: parameter.default for parameter in table}, **changes}
+
+
+@pytest.mark.parametrize("node", TABLES)
+def test_a_parameter_file_lists_every_parameter_with_its_default_and_a_comment(node):
+    text = (CONFIG / f"{node}.yaml").read_text()
+    values = yaml.safe_load(text)[f"/**/{node}"]["ros__parameters"]
+    assert values == {**values_of(TABLES[node]), "use_sim_time": False}
+    lines = text.splitlines()
+    for name in values_of(TABLES[node]):
+        position = next(index for index, line in enumerate(lines) if line.strip().startswith(f"{name}:"))
+        assert lines[position - 1].strip().startswith("#"), name
+
+
+@pytest.mark.parametrize("node", TABLES)
+def test_every_parameter_is_described_and_its_bounds_are_declared(node):
+    for parameter in TABLES[node]:
+        descriptor = parameter.descriptor()
+        assert len(descriptor.description) > 20, parameter.name
+        assert descriptor.read_only == parameter.read_only
+        ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
+        assert bool(ranges) == (parameter.bounds is not None)
+        for allowed in ranges:
+            assert allowed.from_value <= parameter.default <= allowed.to_value
+
+
+@pytest.mark.parametrize("name", ["sampling", "transport", "image_qos", "class_id_format"])
+def test_a_word_that_is_no_choice_is_refused_with_the_choices(name):
+    with pytest.raises(ConfigError, match=rf"{name} is 'odd', expected one of"):
+        RecognizerSettings.from_values(values_of(RECOGNIZER, **{name: "odd"}))
+
+
+def test_zero_threads_and_an_empty_model_mean_the_defaults():
+    settings = RecognizerSettings.from_values(values_of(RECOGNIZER, threads=0, model=""))
+    assert settings.threads is None
+    assert settings.model == "default"
+
+
+def test_a_video_publisher_without_a_video_says_so():
+    with pytest.raises(ConfigError, match="parameter video is empty"):
+        VideoPublisherSettings.from_values(values_of(VIDEO_PUBLISHER))
+
+
+def test_what_changes_live_and_what_does_not():
+    fixed = names_fixed_while_configured(RECOGNIZER)
+    assert {"model", "providers", "transport", "sampling"} <= set(fixed)
+    assert not {"threshold", "smoothing", "top_k", "min_duration_sec", "class_id_format"} & set(fixed)

@@ -1,0 +1,90 @@
+"""Rates, latencies and losses, and what the diagnostics say about them."""
+
+from __future__ import annotations
+
+import pytest
+
+from opendr_har_ros.statistics import Statistics
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+
+
+def fed(stamps, arrivals=None):
+    statistics = Statistics()
+    for stamp, arrival in zip(stamps, arrivals or stamps):
+        statistics.received(stamp, arrival)
+    return statistics
+
+
+def test_a_new_report_says_nothing_it_cannot_know():
+    report = Statistics().report(SECOND)
+    assert (report.received, report.rate_in, report.latency_ms, report.lost_share) == (0, 0.0, None, None)
+    assert not report.loses_many
+
+
+def test_rates_are_those_of_the_recent_past():
+    statistics = fed([index * 100 * MS for index in range(200)])
+    assert statistics.report(199 * 100 * MS).rate_in == pytest.approx(10, rel=0.02)
+    assert statistics.report(60 * SECOND).rate_in == 0
+    assert statistics.report(24_900 * MS).silent_sec == pytest.approx(5)
+
+
+def test_latencies_are_percentiles_and_ignore_stamps_of_another_clock():
+    statistics = Statistics()
+    for index in range(1, 101):
+        statistics.published(index / 1000, index * MS)
+    statistics.published(1.7e9, 101 * MS)
+    statistics.published(-3.0, 102 * MS)
+    report = statistics.report(103 * MS)
+    assert report.published == 102
+    assert report.latency_ms == pytest.approx((50, 95, 99), abs=1.01)
+
+
+@pytest.mark.parametrize(("keep_every", "lost"), [(1, 0.0), (3, 0.0)])
+def test_a_steady_camera_loses_nothing_whatever_its_rate(keep_every, lost):
+    stamps = [index * 33 * MS for index in range(0, 300, keep_every)]
+    assert fed(stamps).report(10 * SECOND).lost_share == pytest.approx(lost, abs=0.02)
+
+
+def test_missing_stamps_are_counted_as_lost():
+    stamps = [index * 33 * MS for index in range(400) if index % 10 in (0, 1, 4)]
+    report = fed(stamps).report(20 * SECOND)
+    assert report.lost_share == pytest.approx(0.7, abs=0.05)
+    assert report.loses_many
+
+
+def test_jitter_is_not_loss():
+    stamps = [index * 33 * MS + (index * 7919 % 11 - 5) * MS // 2 for index in range(300)]
+    assert not fed(stamps).report(10 * SECOND).loses_many
+
+
+def test_a_film_that_starts_again_is_not_loss():
+    statistics = fed([index * 33 * MS for index in range(200)] + [index * 33 * MS for index in range(100)])
+    assert statistics.report(10 * SECOND).lost_share == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "level", "message"),
+    [
+        (lambda s: None, b"\x01", "no image has arrived"),
+        (lambda s: s.received(0, 0), b"\x01", "no image for 10 s"),
+        (lambda s: (s.received(0, 9 * SECOND), s.failed("bad size")), b"\x02", "no image could be read: bad size"),
+        (lambda s: (s.received(0, 9 * SECOND), s.sampled(False), s.failed("bad size")), b"\x00", "running"),
+        (lambda s: [s.received(i * i * 33 * MS, 9 * SECOND) for i in range(40)], b"\x01", "images are being lost"),
+    ],
+)
+def test_the_diagnostics_name_what_is_wrong(prepare, level, message):
+    pytest.importorskip("diagnostic_msgs")
+    from builtin_interfaces.msg import Time
+
+    from opendr_har_ros.diagnostics import diagnostic_array
+
+    statistics = Statistics()
+    prepare(statistics)
+    array = diagnostic_array("camera/har", Time(), statistics.report(10 * SECOND), {"model": "x3d_xs"}, active=True)
+    (status,) = array.status
+    assert status.name.startswith("camera/har")
+    assert status.level == level
+    assert message in status.message
+    assert {item.key: item.value for item in status.values}["model"] == "x3d_xs"
