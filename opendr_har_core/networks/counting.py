@@ -106,6 +106,7 @@ def _shadow(network: Any) -> Any:
 
 
 def _counted(run: Callable[[], object]) -> int:
-    with torch.no_grad(), MultiplyAddCounter() as counter:
+    counter = MultiplyAddCounter()
+    with torch.no_grad(), counter:
         run()
     return counter.total

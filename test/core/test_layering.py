@@ -18,7 +18,7 @@ CORE = ROOT / "opendr_har_core"
 LAYERS = (
     {"errors"},
     {"files", "spec", "labels", "frame"},
-    {"prediction", "download", "synth"},
+    {"prediction", "download", "synth", "energy"},
     {"sampling", "preprocess", "clip", "postprocess", "bundle", "video"},
     {"networks", "graph"},
     {"x3d_graph"},
