@@ -1,0 +1,142 @@
+"""Ours beside its peers: the original OpenDR learners and PyTorchVideo, by turns in one run, as ratios of medians.
+
+python benchmarks/peers.py [FIGURE ...] [--rounds 10] [--calls 3] [--threads N] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List
+
+from peers_compare import OURS, compare
+from peers_footprint import footprints, start_ups
+from peers_material import Workshop
+from peers_process import PeerError, Worker
+from peers_venv import PEERS, ready_python
+
+from opendr_har_core.files import atomic_path
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEEDS = ("cox3d-s", "cox3d-m", "cox3d-l", "x3d-xs", "x3d-s", "x3d-m", "x3d-l")
+MEMORY, START = "memory", "start"
+FIGURES = (*SPEEDS, MEMORY, START)
+START_ROUNDS = 5
+
+
+def main() -> int:
+    """Measure and print; returns the exit code."""
+    options = parse()
+    peers_python = ready_python(options.venv)
+    report: Dict[str, Any] = {"machine": machine(), "peers": PEERS, "options": vars(options), "load_before": load()}
+    with tempfile.TemporaryDirectory(prefix="peers") as folder:
+        start = partial(start_worker, peers_python, Path(folder))
+        shop = Workshop(Path(folder), options.shared, options.threads, os.cpu_count() or 1)
+        try:
+            for figure in options.figures or FIGURES:
+                report[figure] = run_figure(figure, shop, start, options)
+        except PeerError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+    report["load_after"] = load()
+    say(f"load average {report['load_before']} -> {report['load_after']}: without a quiet machine read ratios only")
+    if options.json:
+        with atomic_path(options.json) as temporary:
+            temporary.write_text(json.dumps(report, indent=1, default=str), encoding="utf-8")
+    return 0
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"which to measure (default all): {FIGURES}")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each participant")
+    parser.add_argument("--calls", type=int, default=3, help="timed calls in a turn, at least")
+    parser.add_argument("--threads", type=int, help="threads of everyone (default: all cores; ours: its default)")
+    parser.add_argument("--json", type=Path, help="file for all numbers")
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv-peers", help="where the peers are installed")
+    shared = Path(os.environ.get("HAR_SHARED", ROOT.parent / "shared"))
+    parser.add_argument("--shared", type=Path, default=shared, help="folder of real weights and clips")
+    options = parser.parse_args()
+    unknown = sorted(set(options.figures) - set(FIGURES))
+    if unknown:
+        parser.error(f"no such figure: {unknown}; expected some of {FIGURES}")
+    if options.rounds < 1 or options.calls < 1 or (options.threads is not None and options.threads < 1):
+        parser.error("--rounds, --calls and --threads must be one or more")
+    return options
+
+
+def start_worker(peers_python: Path, folder: Path, name: str) -> Worker:
+    """A worker in the environment where its participant lives."""
+    log = folder / f"{name}.log"
+    if name == OURS:
+        return Worker(name, Path(sys.executable), log, foreign=False)
+    return Worker(name, peers_python, log, foreign=True)
+
+
+def run_figure(figure: str, shop: Workshop, start: Any, options: argparse.Namespace) -> List[Dict[str, Any]]:
+    """Measure one figure and print its rows."""
+    if figure == MEMORY:
+        return [show_footprint(row) for row in footprints(shop.material("cox3d", "s"), start)]
+    if figure == START:
+        return [show_start_up(row) for row in start_ups(shop.material("cox3d", "s"), start, START_ROUNDS)]
+    network, size = figure.split("-")
+    rows = compare(figure, shop.material(network, size), start, options.rounds, options.calls)
+    return [show_comparison(row) for row in rows]
+
+
+def show_comparison(row: Any) -> Dict[str, Any]:
+    """Print a peer beside ours."""
+    agree = "other weights" if row.difference is None else f"max difference of probabilities {row.difference:.1e}"
+    say(
+        f"{row.figure:<8} ours {row.ours_ms:8.2f} ms   {row.peer:<24} {row.peer_ms:8.2f} ms   "
+        f"ratio {row.ratio:6.2f} ({row.low:.2f} .. {row.high:.2f})   {row.weights} weights, {agree}"
+    )
+    return asdict(row)
+
+
+def show_footprint(row: Any) -> Dict[str, Any]:
+    """Print the memory of a process."""
+    say(
+        f"memory   {row.participant:<24} peak {row.peak_mb:6.0f} MB after {row.steps} steps of CoX3D-S, "
+        f"{row.growth_mb:+.2f} MB a step"
+    )
+    return asdict(row)
+
+
+def show_start_up(row: Any) -> Dict[str, Any]:
+    """Print how long a process takes."""
+    say(
+        f"start    {row.participant:<24} imports done after {row.imported_sec:5.2f} s, "
+        f"first step of CoX3D-S after {row.first_result_sec:5.2f} s"
+    )
+    return asdict(row)
+
+
+def machine() -> Dict[str, Any]:
+    """What the numbers were measured on."""
+    names = [line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if "model name" in line]
+    cpu = names[0].partition(":")[2].strip() if names else platform.machine()
+    return {"cpu": cpu, "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+
+
+def load() -> List[float]:
+    """How busy the machine is: load averages over 1, 5 and 15 minutes."""
+    return [round(value, 2) for value in os.getloadavg()]
+
+
+def say(line: str) -> None:
+    """Print at once, since the next line can take minutes."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
