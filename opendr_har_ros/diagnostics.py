@@ -9,6 +9,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from opendr_har_ros.statistics import Report
 
 SILENCE_SEC = 5.0
+# A few bad images among good ones are the camera's affair, that many in a row are a fault.
+MANY_IN_A_ROW = 10
 LOSS_ADVICE = (
     "images are being lost: give the publisher more shared memory (FASTDDS_DEFAULT_PROFILES_FILE="
     "share/opendr_har_ros/config/fastdds_large_images.xml in its environment), or let it publish reliably"
@@ -36,15 +38,29 @@ def diagnostic_array(
 def _verdict(report: Report, active: bool) -> Tuple[bytes, str]:
     if not active:
         return DiagnosticStatus.OK, "not active"
-    if report.received == 0:
-        return DiagnosticStatus.WARN, "no image has arrived; check the topic's name and that a camera publishes"
-    if report.silent_sec > SILENCE_SEC:
-        return DiagnosticStatus.WARN, f"no image for {report.silent_sec:.0f} s; check the camera"
-    if report.loses_many:
-        return DiagnosticStatus.WARN, LOSS_ADVICE
-    if report.unreadable and report.sampled == 0:
-        return DiagnosticStatus.ERROR, f"no image could be read: {report.last_error}"
+    fault = _fault(report)
+    if fault:
+        return DiagnosticStatus.ERROR, fault
+    advice = _advice(report)
+    if advice:
+        return DiagnosticStatus.WARN, advice
     return DiagnosticStatus.OK, "running"
+
+
+def _fault(report: Report) -> str:
+    if report.unreadable and report.sampled == 0:
+        return f"no image could be read: {report.last_error}"
+    if report.failing >= MANY_IN_A_ROW:
+        return f"the last {report.failing} images could not be used: {report.last_error}"
+    return ""
+
+
+def _advice(report: Report) -> str:
+    if report.received == 0:
+        return "no image has arrived; check the topic's name and that a camera publishes"
+    if report.silent_sec > SILENCE_SEC:
+        return f"no image for {report.silent_sec:.0f} s; check the camera"
+    return LOSS_ADVICE if report.loses_many else ""
 
 
 def _lines(report: Report) -> Dict[str, str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional
 
+from rcl_interfaces.msg import ParameterDescriptor
 from sensor_msgs.msg import CompressedImage, Image
 
-from opendr_har_ros.parameters import COMPRESSED
+from opendr_har_core.errors import ConfigError
+from opendr_har_ros.parameters import BEST_EFFORT, COMPRESSED, RELIABLE
 from opendr_har_ros.qos import image_qos, wants_reliable
 
 LOOK_EVERY_SEC = 1.0
@@ -43,7 +45,8 @@ class ImageInput:
         publishers = self._node.get_publishers_info_by_topic(self.topic) if self._subscription else []
         if self._subscription is not None and not publishers:
             return  # nobody there: keep what we have until somebody is
-        reliable = wants_reliable(self._choice, publishers)
+        choice = _overridden_reliability(self._node, self._topic) or self._choice
+        reliable = wants_reliable(choice, publishers)
         if self._subscription is None or reliable != self._reliable:
             self._subscribe(reliable)
 
@@ -59,10 +62,27 @@ class ImageInput:
             self._node.get_logger().info(f"subscribed {how} to {self.topic}, as its publishers offer")
 
 
+def _overridden_reliability(node: Any, topic: str) -> str:
+    """What a parameter file says of the reliability in `qos_overrides`, or "".
+
+    rclpy would take the reliability of the first subscription for what the user wants of all later ones.
+    """
+    name = f"qos_overrides.{node.resolve_topic_name(topic)}.subscription.reliability"
+    if not node.has_parameter(name):
+        description = "Reliability of the subscription, instead of image_qos: reliable or best_effort."
+        node.declare_parameter(name, "", ParameterDescriptor(description=description, read_only=True))
+    value = str(node.get_parameter(name).value)
+    if value not in ("", RELIABLE, BEST_EFFORT):
+        raise ConfigError(f"parameter {name} is {value!r}, expected {RELIABLE!r} or {BEST_EFFORT!r}")
+    return value
+
+
 def _overriding_options() -> dict:
-    """Lets a parameter file override the quality of service (qos_overrides), where rclpy can do that."""
+    """Lets a parameter file override the rest of the quality of service, where rclpy can do that."""
     try:
+        from rclpy.qos import QoSPolicyKind
         from rclpy.qos_overriding_options import QoSOverridingOptions
     except ImportError:  # Foxy
         return {}
-    return {"qos_overriding_options": QoSOverridingOptions.with_default_policies()}
+    kinds = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
+    return {"qos_overriding_options": QoSOverridingOptions(policy_kinds=kinds)}

@@ -34,7 +34,7 @@ class LabelOutput:
         """Take the topics off the graph."""
         for publisher in (self._classification, self._hypothesis, self._label, self._vision_info, self._label_info):
             if publisher is not None:
-                self._node.destroy_publisher(publisher)
+                self._node.destroy_lifecycle_publisher(publisher)
 
     def publish(self, prediction: Prediction, header: Any, class_id_format: str) -> None:
         """One prediction, with the header of its frame, on all label topics."""

@@ -78,22 +78,28 @@ class RecognizerNode(LifecycleNode):
         """Load the model."""
         settings = RecognizerSettings.from_values(read(self, RECOGNIZER))
         recognizer = Recognizer.open(settings.model, settings.providers, settings.threads)
+        pipeline = Pipeline(recognizer, settings)
+        # Last what others see: until here a failure leaves no trace.
         self._output = LabelOutput(self, MessageFactory())
-        self._pipeline = Pipeline(recognizer, settings)
+        self._pipeline = pipeline
         self._settings = settings
         self._log_model(recognizer)
 
     @transition
     def on_activate(self, state: Any) -> None:
         """Begin to listen, with an empty history."""
-        pipeline, output = self._configured()
+        pipeline, _ = self._configured()
         pipeline.reset()
         self._statistics = Statistics()
-        self._worker = NewestFirstWorker(self._handle, self._on_work_error)
         super().on_activate(state)  # opens the publishers
-        spec = pipeline.recognizer.spec
-        output.publish_labels(spec.name, pipeline.recognizer.labels, self._settings.filter.threshold)
-        self._input = ImageInput(self, self._settings.transport, self._settings.image_qos, self._on_image)
+        try:
+            self._worker = NewestFirstWorker(self._handle, self._on_work_error)
+            self._publish_labels()
+            self._input = ImageInput(self, self._settings.transport, self._settings.image_qos, self._on_image)
+        except Exception:  # back to what an inactive node is
+            self._stop()
+            super().on_deactivate(state)
+            raise
 
     @transition
     def on_deactivate(self, state: Any) -> None:
@@ -171,8 +177,11 @@ class RecognizerNode(LifecycleNode):
         self._warn(type(error).__name__, f"image not used: {details}")
 
     def _on_reset(self, _request: Any, response: Any) -> Any:
+        """Everything that came before is done with or dropped: none of it gets into the new history."""
         response.success = self._pipeline is not None
         response.message = "history forgotten" if response.success else "no model is loaded; configure the node first"
+        if self._worker is not None and self._worker.flush():
+            self._statistics.dropped()
         if self._pipeline is not None:
             self._pipeline.reset()
         return response
@@ -192,7 +201,14 @@ class RecognizerNode(LifecycleNode):
         self._settings = settings
         if self._pipeline is not None:
             self._pipeline.change_filter(settings.filter)
+        if self._worker is not None and "threshold" in changed:
+            self._publish_labels()
         return SetParametersResult(successful=True)
+
+    def _publish_labels(self) -> None:
+        pipeline, output = self._configured()
+        recognizer = pipeline.recognizer
+        output.publish_labels(recognizer.spec.name, recognizer.labels, self._settings.filter.threshold)
 
     def _publish_diagnostics(self) -> None:
         active = self._worker is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import Any, Callable, List, Optional
 
 import rclpy
@@ -14,6 +15,8 @@ from opendr_har_core.errors import HarError
 
 WRONG_CONFIGURATION = 2
 SPIN_SEC = 0.1
+# Launchers pass a Ctrl-C on that the terminal has sent to us as well: that is one wish to end, not two.
+SAME_SIGNAL_SEC = 1.0
 
 
 def run(node_type: Callable[[], Any], arguments: Optional[List[str]] = None) -> int:
@@ -41,20 +44,28 @@ def run(node_type: Callable[[], Any], arguments: Optional[List[str]] = None) -> 
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown() if hasattr(rclpy, "try_shutdown") else rclpy.shutdown()
+        stop.ignore_signals()
 
 
 class _StopFlag:
-    """Raised by the first SIGINT or SIGTERM; a second one ends the process at once."""
+    """Raised by the first SIGINT or SIGTERM; another one, a second or more later, ends the process at once."""
 
     def __init__(self) -> None:
         self.raised = False
+        self._since = 0.0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
+    def ignore_signals(self) -> None:
+        """From here on: Python's last steps would fall back on dying of a late signal, with its number as exit code."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     def _on_signal(self, number: int, _frame: Any) -> None:
-        if self.raised:
+        if not self.raised:
+            self.raised, self._since = True, time.monotonic()
+        elif time.monotonic() - self._since > SAME_SIGNAL_SEC:
             os._exit(128 + number)
-        self.raised = True
 
 
 def _init(arguments: Optional[List[str]]) -> None:

@@ -27,6 +27,7 @@ class Report:
         silent_sec: time since the latest image arrived.
         latency_ms: (p50, p95, p99) from header stamp to publishing, None where stamps are on another clock.
         lost_share: share of the publisher's images that seem to be lost on the way, None while it can't be said.
+        failing: messages in a row, up to the latest, that could not be used; frames that nobody samples don't count.
         last_error: the latest error's message, or "".
     """
 
@@ -41,6 +42,7 @@ class Report:
     silent_sec: float
     latency_ms: Optional[Tuple[float, float, float]]
     lost_share: Optional[float]
+    failing: int
     last_error: str
 
     @property
@@ -55,6 +57,7 @@ class Statistics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._received = self._sampled = self._dropped = self._unreadable = self._published = self._resets = 0
+        self._failing = 0
         self._arrivals: Deque[int] = deque(maxlen=WINDOW)
         self._stamps: Deque[int] = deque(maxlen=WINDOW)
         self._departures: Deque[int] = deque(maxlen=WINDOW)
@@ -79,12 +82,14 @@ class Statistics:
         """An image was shown to the network, after a reset of the stream or not."""
         with self._lock:
             self._sampled += 1
+            self._failing = 0
             self._resets += int(reset)
 
     def failed(self, message: str) -> None:
         """An image could not be used."""
         with self._lock:
             self._unreadable += 1
+            self._failing += 1
             self._last_error = message
 
     def published(self, latency_sec: float, now_ns: int) -> None:
@@ -110,6 +115,7 @@ class Statistics:
                 silent_sec=(now_ns - self._arrivals[-1]) / NANOSECONDS if self._arrivals else 0.0,
                 latency_ms=_percentiles_ms(self._latencies),
                 lost_share=_lost_share(self._stamps),
+                failing=self._failing,
                 last_error=self._last_error,
             )
 

@@ -23,6 +23,8 @@ from opendr_har_ros.qos import image_qos
 
 FAILED = 1
 LOOK_EVERY_SEC = 0.05
+# A subscriber that we see may not have seen us yet, and would miss the first images.
+MEET_SEC = 0.5
 # The last best-effort images are still on their way when the last call to publish returns.
 GRACE_SEC = 0.5
 
@@ -97,6 +99,8 @@ class VideoPublisherNode(Node):
         wanted = self._settings.wait_for_subscribers
         while self._publisher.get_subscription_count() < wanted and not self._stopping.wait(LOOK_EVERY_SEC):
             pass
+        if wanted:
+            self._stopping.wait(MEET_SEC)
 
     def _finish(self) -> None:
         if self._settings.reliable and hasattr(self._publisher, "wait_for_all_acked"):

@@ -15,7 +15,7 @@ class NewestFirstWorker:
         self._on_error = on_error
         self._arrived = threading.Condition()
         self._message: Optional[Any] = None
-        self._stopping = False
+        self._busy = self._stopping = False
         self._thread = threading.Thread(target=self._run, name="recognizer-worker", daemon=True)
         self._thread.start()
 
@@ -24,24 +24,38 @@ class NewestFirstWorker:
         with self._arrived:
             replaced = self._message is not None
             self._message = message
-            self._arrived.notify()
+            self._arrived.notify_all()
         return replaced
+
+    def flush(self) -> bool:
+        """Wait for the message at hand and forget the one that waits; returns whether one did.
+
+        After that nothing that was put before is worked on any more.
+        """
+        with self._arrived:
+            waited, self._message = self._message is not None, None
+            self._arrived.wait_for(lambda: not self._busy)
+        return waited
 
     def stop(self) -> None:
         """Finish the message at hand, forget the one that waits, and end the thread."""
         with self._arrived:
             self._stopping = True
-            self._arrived.notify()
+            self._arrived.notify_all()
         self._thread.join()
 
     def _run(self) -> None:
         while True:
             with self._arrived:
+                self._busy = False
+                self._arrived.notify_all()
                 self._arrived.wait_for(lambda: self._stopping or self._message is not None)
                 if self._stopping:
                     return
                 message, self._message = self._message, None
+                self._busy = True
             try:
                 self._work(message)
             except Exception as error:  # a robot's node must outlive any single message
                 self._on_error(error)
+            del message  # an image is large: not to be held while there is nothing to do

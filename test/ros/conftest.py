@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,17 @@ class NodeProcess:
     @property
     def output(self):
         return self._log.read_text(errors="replace")
+
+    @property
+    def mapped_files(self):
+        """Paths of what the process has mapped into its memory: its shared libraries among them."""
+        lines = Path(f"/proc/{self.process.pid}/maps").read_text().splitlines()
+        return {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
+
+    @property
+    def peak_rss_mb(self):
+        """The most memory that the process has had in use."""
+        return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1]) // 1024
 
     def wait(self, seconds=LONG_SEC):
         """The exit code, once it has ended by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -145,6 +147,17 @@ def test_labels_on_all_topics_are_those_of_the_library_with_the_frames_stamps(cl
         assert 0.9 < sum(scores) <= 1 + 1e-6
 
 
+def test_a_node_at_work_has_loaded_no_torch(client, running, record_property):
+    node, camera = running
+    classifications = client.collect(Classification, f"{NODE}/classification")
+    wait_for_labels_to_connect(client)
+    assert send_and_see(client, camera, classifications, clip())
+    record_property("recognizer_peak_rss_mb", node.peak_rss_mb)
+    packages = {part for path in node.mapped_files for part in Path(path).parts}
+    assert "onnxruntime" in packages  # so the others would be seen, too
+    assert not {"torch", "onnx"} & packages
+
+
 def test_what_the_labels_mean_reaches_those_who_join_late(client, running):
     import json
 
@@ -260,13 +273,32 @@ def test_a_best_effort_camera_of_large_images_is_heard(client, start):
     assert classifications[-1].results[0].class_id == "waving one hand"
 
 
+def subscribed_reliability(client):
+    infos = client.node.get_subscriptions_info_by_topic("/image_raw")
+    return [info.qos_profile.reliability for info in infos]
+
+
 def test_with_auto_the_subscription_follows_what_the_camera_offers(client, start):
     node = start("recognizer")
     camera = Camera(client, reliable=True)
     node.wait_for_output("subscribed reliably to /image_raw")
+    client.until(lambda: subscribed_reliability(client) == [ReliabilityPolicy.RELIABLE])
     client.node.destroy_publisher(camera.publisher)
     Camera(client, reliable=False)
     node.wait_for_output("subscribed with best effort to /image_raw")
+    client.until(lambda: subscribed_reliability(client) == [ReliabilityPolicy.BEST_EFFORT])
+
+
+def test_a_parameter_file_overrides_the_quality_of_service(client, start):
+    overrides = {"reliability": "best_effort", "depth": 3}
+    parameters = {f"qos_overrides./image_raw.subscription.{name}": value for name, value in overrides.items()}
+    start("recognizer", {**parameters, **RELIABLE})
+    camera = Camera(client, reliable=True)
+    camera.wait_for_recognizer()
+    client.until(lambda: subscribed_reliability(client) == [ReliabilityPolicy.BEST_EFFORT])
+    names = [f"qos_overrides./image_raw.subscription.{name}" for name in ("reliability", "depth")]
+    answer = client.call(GetParameters, f"{NODE}/get_parameters", GetParameters.Request(names=names))
+    assert [answer.values[0].string_value, answer.values[1].integer_value] == ["best_effort", 3]
 
 
 def test_compressed_images_are_heard(client, start):
@@ -291,6 +323,7 @@ def test_parameters_change_live_where_they_can_and_are_refused_where_they_cannot
     _, camera = running
     classifications = client.collect(Classification, f"{NODE}/classification")
     wait_for_labels_to_connect(client)
+    infos = client.collect(LabelInfo, f"{NODE}/label_info", LATCHED)
     frames = clip(seconds=8.0)
     send_and_see(client, camera, classifications, frames[:32])
     for name, value in (("top_k", 2), ("class_id_format", "index")):
@@ -302,6 +335,7 @@ def test_parameters_change_live_where_they_can_and_are_refused_where_they_cannot
     assert set_parameter(client, "class_id_format", "name").successful
     results = send_and_see(client, camera, classifications, frames[48:64])[-1].results
     assert results[0].class_id == "no activity"
+    client.until(lambda: infos[-1].threshold == 1.0, what="the new threshold in label_info")
     refused = set_parameter(client, "model", "other.onnx")
     assert not refused.successful
     assert "model can't change while a model is loaded" in refused.reason
@@ -333,6 +367,18 @@ def test_a_model_that_cannot_be_loaded_fails_the_transition_and_a_good_one_recov
     classifications = client.collect(Classification, f"{NODE}/classification")
     wait_for_labels_to_connect(client)
     assert send_and_see(client, camera, classifications, clip())
+
+
+def test_an_activation_that_fails_leaves_the_node_inactive_and_silent(client, start):
+    wrong = {"qos_overrides./image_raw.subscription.reliability": "sometimes"}
+    node = start("recognizer", wrong)
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    node.wait_for_output("reliability is 'sometimes', expected 'reliable' or 'best_effort'")
+    assert lifecycle_state(client) == State.PRIMARY_STATE_INACTIVE
+    assert client.until(lambda: diagnostics)[0].status[0].message == "not active"
+    assert client.node.count_subscribers("/image_raw") == 0
+    assert change_state(client, Transition.TRANSITION_CLEANUP)
+    assert node.interrupt() == 0
 
 
 def test_a_managed_node_goes_through_its_whole_life_twice(client, start):

@@ -71,6 +71,16 @@ def test_a_film_that_starts_again_is_not_loss():
         (lambda s: s.received(0, 0), b"\x01", "no image for 10 s"),
         (lambda s: (s.received(0, 9 * SECOND), s.failed("bad size")), b"\x02", "no image could be read: bad size"),
         (lambda s: (s.received(0, 9 * SECOND), s.sampled(False), s.failed("bad size")), b"\x00", "running"),
+        (
+            lambda s: [s.received(0, 9 * SECOND), s.sampled(False), *[s.failed("torn") for _ in range(10)]],
+            b"\x02",
+            "the last 10 images could not be used: torn",
+        ),
+        (
+            lambda s: [s.received(0, 9 * SECOND), *[(s.failed("torn"), s.sampled(False)) for _ in range(10)]],
+            b"\x00",
+            "running",
+        ),
         (lambda s: [s.received(i * i * 33 * MS, 9 * SECOND) for i in range(40)], b"\x01", "images are being lost"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 from opendr_har_ros.log import SparseLog
 from opendr_har_ros.worker import NewestFirstWorker
@@ -48,6 +50,40 @@ def test_a_failing_message_is_reported_and_the_next_one_is_worked_on():
     worker.stop()
     assert [str(error) for error in work.errors] == ["a bad message"]
     assert work.done == ["good"]
+
+
+def test_after_a_flush_nothing_that_came_before_is_worked_on():
+    work = Work()
+    worker = NewestFirstWorker(work, work.errors.append)
+    worker.put("at hand")
+    assert work.started.acquire(timeout=LONG)
+    worker.put("waiting")
+    threading.Timer(0.1, work.release.release).start()
+    assert worker.flush() is True
+    assert work.done == ["at hand"]
+    assert worker.flush() is False
+    worker.put("after")
+    assert work.started.acquire(timeout=LONG)
+    work.release.release()
+    worker.stop()
+    assert work.done == ["at hand", "after"]
+
+
+def test_a_finished_message_is_let_go():
+    class Message:
+        pass
+
+    done = threading.Event()
+    worker = NewestFirstWorker(lambda message: done.set(), lambda error: None)
+    message = Message()
+    seen = weakref.ref(message)
+    worker.put(message)
+    del message
+    assert done.wait(LONG)
+    worker.flush()
+    gc.collect()
+    assert seen() is None
+    worker.stop()
 
 
 def test_stopping_an_idle_worker_ends_its_thread():

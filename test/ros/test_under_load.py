@@ -1,0 +1,184 @@
+"""What must hold while images pour in: transitions, resets, parameter changes and signals at any moment."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("vision_msgs")
+import rclpy
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+from vision_msgs.msg import Classification
+
+from opendr_har_core.errors import BackendError
+from opendr_har_core.synth.scene import render_clip
+from opendr_har_ros.qos import image_qos
+
+NODE = "/recognizer"
+FLOOD_HZ = 150
+LONG_SEC = 10.0
+EVERY = {"image_qos": "reliable", "sampling": "every_frame"}
+
+
+def image_of(frame, stamp_ns):
+    height, width = frame.size
+    message = Image(height=height, width=width, encoding="rgb8", step=3 * width, data=frame.rgb.tobytes())
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+    return message
+
+
+class Flood:
+    """Publishes images much faster than they can be worked on, from a thread, while used as a context."""
+
+    def __init__(self, client):
+        self.publisher = client.node.create_publisher(Image, "image_raw", image_qos(reliable=True))
+        frames = list(render_clip("jumping", 1.0, 10.0, size=(120, 160), seed=2))
+        self._messages = [image_of(frame, 0) for frame in frames]
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._pour)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _pour(self):
+        index = 0
+        while not self._ended.wait(1 / FLOOD_HZ):
+            message = self._messages[index % len(self._messages)]
+            stamp = 10**9 + index * 10**9 // FLOOD_HZ
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+            self.publisher.publish(message)
+            index += 1
+
+
+def change_state(client, transition_id):
+    request = ChangeState.Request(transition=Transition(id=transition_id))
+    return client.call(ChangeState, f"{NODE}/change_state", request).success
+
+
+def set_number(client, name, value):
+    parameter = Parameter(name=name, value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value))
+    request = SetParameters.Request(parameters=[parameter])
+    return client.call(SetParameters, f"{NODE}/set_parameters", request).results[0].successful
+
+
+def test_a_node_goes_up_and_down_in_a_flood_of_images(client, start):
+    node = start("recognizer", EVERY)
+    received = client.collect(Classification, f"{NODE}/classification")
+    with Flood(client) as flood:
+        for life in range(3):
+            client.until(lambda: flood.publisher.get_subscription_count() == 1)
+            count = len(received)
+            client.until(lambda count=count: len(received) > count + 5, what="labels")
+            assert client.call(Trigger, f"{NODE}/reset").success
+            assert set_number(client, "smoothing", 0.1 * life)
+            assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+            client.spin(0.3)
+            count = len(received)
+            client.spin(0.3)
+            assert len(received) == count, "an inactive node publishes"
+            if life == 1:
+                assert change_state(client, Transition.TRANSITION_CLEANUP)
+                assert change_state(client, Transition.TRANSITION_CONFIGURE)
+            assert change_state(client, Transition.TRANSITION_ACTIVATE)
+        client.until(lambda: flood.publisher.get_subscription_count() == 1)
+        assert change_state(client, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+        assert client.call(GetState, f"{NODE}/get_state").current_state.id == State.PRIMARY_STATE_FINALIZED
+        assert node.interrupt() == 0
+    assert "Traceback" not in node.output
+    assert "not used" not in node.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_twice_at_work_still_ends_it_in_order(number, client, start):
+    """A terminal and a launcher both pass a Ctrl-C on."""
+    node = start("recognizer", EVERY)
+    received = client.collect(Classification, f"{NODE}/classification")
+    with Flood(client):
+        client.until(lambda: len(received) > 3, what="labels")
+        node.process.send_signal(number)
+        time.sleep(0.02)
+        node.process.send_signal(number)
+        assert node.wait() == 0
+    assert "Traceback" not in node.output
+
+
+@pytest.fixture
+def node_here(domain):
+    """A recognizer in the test's own process, not started."""
+    from opendr_har_ros.recognizer_node import RecognizerNode
+
+    rclpy.init(args=["--ros-args", "-p", "autostart:=false"], domain_id=domain)
+    node = RecognizerNode()
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def test_configuring_again_and_again_piles_nothing_up(node_here):
+    counts = set()
+    for _ in range(3):
+        for trigger in (node_here.trigger_configure, node_here.trigger_activate, node_here.trigger_deactivate):
+            assert trigger() == TransitionCallbackReturn.SUCCESS
+        counts.add((len(list(node_here.publishers)), len(node_here._managed_entities), threading.active_count()))
+        node_here.trigger_cleanup()
+    assert len(counts) == 1
+    assert len(node_here._managed_entities) == 0
+
+
+def test_no_image_from_before_a_reset_gets_into_the_new_history(node_here, monkeypatch):
+    node_here.trigger_configure()
+    node_here.trigger_activate()
+    pipeline, process = node_here._pipeline, node_here._pipeline.process
+    started, release = threading.Semaphore(0), threading.Semaphore(0)
+
+    def slow(message, stamp_ns):
+        started.release()
+        assert release.acquire(timeout=LONG_SEC)
+        return process(message, stamp_ns)
+
+    monkeypatch.setattr(pipeline, "process", slow)
+    frames = list(render_clip("bending", 0.5, 10.0, size=(120, 160), seed=5))
+    for index, frame in enumerate(frames[:3]):  # the first at work, the second replaced by the third, which waits
+        node_here._on_image(image_of(frame, 10**9 + frame.stamp_ns))
+        assert index or started.acquire(timeout=LONG_SEC)
+    threading.Timer(0.2, release.release, (3,)).start()
+    assert node_here._on_reset(Trigger.Request(), Trigger.Response()).success
+    assert not started.acquire(timeout=0.3), "an image from before the reset is worked on"
+    assert str(pipeline.status) == "idle"
+    report = node_here._statistics.report(time.monotonic_ns())
+    assert (report.received, report.sampled, report.dropped) == (3, 1, 2)
+
+
+def test_a_model_that_begins_to_fail_is_reported_and_stops_nothing(node_here, monkeypatch):
+    node_here.trigger_configure()
+    node_here.trigger_activate()
+    done = threading.Semaphore(0)
+
+    def broken(message, stamp_ns):
+        done.release()
+        raise BackendError("the accelerator is gone")
+
+    monkeypatch.setattr(node_here._pipeline, "process", broken)
+    frame = next(iter(render_clip("bending", 0.5, 10.0, size=(120, 160), seed=5)))
+    for index in range(12):
+        node_here._on_image(image_of(frame, (1 + index) * 10**9))
+        assert done.acquire(timeout=LONG_SEC)
+    node_here._worker.flush()
+    report = node_here._statistics.report(time.monotonic_ns())
+    assert (report.unreadable, report.failing, report.last_error) == (12, 12, "the accelerator is gone")
+    assert node_here.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
