@@ -1,11 +1,15 @@
 """Plays a video as a camera topic."""
 
+import os
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from opendr_har_ros.process import large_image_profile
 
 PACKAGE = "opendr_har_ros"
 
@@ -19,10 +23,7 @@ def generate_launch_description():
         DeclareLaunchArgument("image", default_value="image_raw", description="Image topic to publish"),
         DeclareLaunchArgument("loop", default_value="1", description="How often to play; 0: for ever"),
     ]
-    profile = PathJoinSubstitution([config, "fastdds_large_images.xml"])
-    use_profile = SetEnvironmentVariable(
-        "FASTDDS_DEFAULT_PROFILES_FILE", EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=profile)
-    )
+    profile = [SetEnvironmentVariable(*item) for item in large_image_profile(os.environ).items()]
     node = Node(
         package=PACKAGE,
         executable="video_publisher",
@@ -38,4 +39,4 @@ def generate_launch_description():
         remappings=[("image_raw", LaunchConfiguration("image"))],
         output="screen",
     )
-    return LaunchDescription([*arguments, use_profile, node])
+    return LaunchDescription([*arguments, *profile, node])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from pathlib import Path
-from typing import MutableMapping
+from typing import Dict, Mapping
 
 PROFILE = Path(__file__).parent / "data" / "fastdds_large_images.xml"
 # Fast DDS 3, which came with Kilted, renamed the variable and warns about the old name.
@@ -19,16 +19,19 @@ MIB = 1 << 20
 
 def prepare_process() -> None:
     """Make room for images in DDS and in the allocator."""
-    use_large_image_profile(os.environ)
+    os.environ.update(large_image_profile(os.environ))
     keep_image_buffers()
 
 
-def use_large_image_profile(environment: MutableMapping[str, str]) -> None:
-    """Point Fast DDS to the shipped profile, unless the user has chosen one; other middlewares ignore it."""
+def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:
+    """What to add to `environment` so that Fast DDS uses the shipped profile; nothing if the user has chosen one.
+
+    The processes that send images need it, so launch files set it as well. Other middlewares ignore it.
+    """
     if environment.get(PROFILE_VARIABLE) or environment.get(OLD_PROFILE_VARIABLE):
-        return
+        return {}
     is_old = environment.get("ROS_DISTRO", "") in DISTRIBUTIONS_BEFORE_FAST_DDS_3
-    environment[OLD_PROFILE_VARIABLE if is_old else PROFILE_VARIABLE] = str(PROFILE)
+    return {OLD_PROFILE_VARIABLE if is_old else PROFILE_VARIABLE: str(PROFILE)}
 
 
 def keep_image_buffers() -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from opendr_har_ros.process import OLD_PROFILE_VARIABLE, PROFILE, PROFILE_VARIABLE, use_large_image_profile
+from opendr_har_ros.process import OLD_PROFILE_VARIABLE, PROFILE, PROFILE_VARIABLE, large_image_profile
 
 
 def test_the_shipped_profile_has_room_for_many_images():
@@ -19,13 +19,9 @@ def test_the_shipped_profile_has_room_for_many_images():
     [("", PROFILE_VARIABLE), ("kilted", PROFILE_VARIABLE), ("humble", OLD_PROFILE_VARIABLE)],
 )
 def test_the_variable_is_the_one_that_the_distribution_reads(distribution, variable):
-    environment = {"ROS_DISTRO": distribution}
-    use_large_image_profile(environment)
-    assert environment == {"ROS_DISTRO": distribution, variable: str(PROFILE)}
+    assert large_image_profile({"ROS_DISTRO": distribution}) == {variable: str(PROFILE)}
 
 
 @pytest.mark.parametrize("variable", [PROFILE_VARIABLE, OLD_PROFILE_VARIABLE])
 def test_a_profile_of_the_users_own_stays(variable):
-    environment = {variable: "/etc/my_profile.xml"}
-    use_large_image_profile(environment)
-    assert environment == {variable: "/etc/my_profile.xml"}
+    assert large_image_profile({variable: "/etc/my_profile.xml"}) == {}

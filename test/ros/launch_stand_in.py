@@ -1,0 +1,159 @@
+"""As much of `launch` and `launch_ros` as our launch files use, for machines without ROS 2: it records what they start.
+
+Substitutions are evaluated, nothing is started.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+def text_of(value, context):
+    """A string, a substitution, or a list of these to concatenate."""
+    if isinstance(value, (list, tuple)):
+        return "".join(text_of(part, context) for part in value)
+    return value if isinstance(value, str) else value.perform(context)
+
+
+class LaunchConfiguration:
+    def __init__(self, name):
+        self._name = name
+
+    def perform(self, context):
+        return context.configurations[self._name]
+
+
+class PathJoinSubstitution:
+    def __init__(self, parts):
+        self._parts = parts
+
+    def perform(self, context):
+        return str(Path(*(text_of(part, context) for part in self._parts)))
+
+
+class FindPackageShare:
+    def __init__(self, package):
+        self._package = package
+
+    def perform(self, context):
+        return str(context.shares[self._package])
+
+
+class ParameterValue:
+    def __init__(self, value, *, value_type):
+        self._value, self._type = value, value_type
+
+    def evaluate(self, context):
+        if isinstance(self._value, (str, bool, int, float)):  # plain values must have the type already
+            assert isinstance(self._value, self._type)
+            return self._value
+        text = text_of(self._value, context)
+        return {"true": True, "false": False}[text] if self._type is bool else self._type(text)
+
+
+class DeclareLaunchArgument:
+    def __init__(self, name, *, default_value=None, description=None):
+        self.name, self._default, self.description = name, default_value, description
+
+    def visit(self, context):
+        context.declared[self.name] = self.description
+        if self.name not in context.configurations:
+            if self._default is None:
+                raise RuntimeError(f"argument {self.name} is needed")
+            context.configurations[self.name] = text_of(self._default, context)
+
+
+class SetEnvironmentVariable:
+    def __init__(self, name, value):
+        self._name, self._value = name, value
+
+    def visit(self, context):
+        context.environment[text_of(self._name, context)] = text_of(self._value, context)
+
+
+class OpaqueFunction:
+    def __init__(self, *, function):
+        self._function = function
+
+    def visit(self, context):
+        for action in self._function(context) or ():
+            action.visit(context)
+
+
+class IncludeLaunchDescription:
+    def __init__(self, source, *, launch_arguments=()):
+        self._source, self._arguments = source, launch_arguments
+
+    def visit(self, context):
+        for name, value in self._arguments:
+            context.configurations[name] = text_of(value, context)
+        context.include(text_of(self._source, context))
+
+
+class Node:
+    def __init__(self, *, package, executable, name, namespace, parameters, remappings, output):
+        self._fields = {"package": package, "executable": executable, "name": name, "namespace": namespace}
+        self._parameters, self._remappings, self._output = parameters, remappings, output
+
+    def visit(self, context):
+        node = {key: text_of(value, context) for key, value in self._fields.items()}
+        node["files"] = [text_of(item, context) for item in self._parameters if not isinstance(item, dict)]
+        given = [item for item in self._parameters if isinstance(item, dict)]
+        node["given"] = {name: value.evaluate(context) for item in given for name, value in item.items()}
+        node["remaps"] = {text_of(a, context): text_of(b, context) for a, b in self._remappings}
+        context.nodes.append(node)
+
+
+class LaunchDescription:
+    def __init__(self, actions):
+        self.actions = actions
+
+
+def _module(name, **members):
+    module = ModuleType(name)
+    vars(module).update(members)
+    return module
+
+
+MODULES = {
+    "launch": _module("launch", LaunchDescription=LaunchDescription),
+    "launch.actions": _module(
+        "launch.actions",
+        DeclareLaunchArgument=DeclareLaunchArgument,
+        IncludeLaunchDescription=IncludeLaunchDescription,
+        OpaqueFunction=OpaqueFunction,
+        SetEnvironmentVariable=SetEnvironmentVariable,
+    ),
+    "launch.substitutions": _module(
+        "launch.substitutions", LaunchConfiguration=LaunchConfiguration, PathJoinSubstitution=PathJoinSubstitution
+    ),
+    "launch_ros": _module("launch_ros"),
+    "launch_ros.actions": _module("launch_ros.actions", Node=Node),
+    "launch_ros.parameter_descriptions": _module("launch_ros.parameter_descriptions", ParameterValue=ParameterValue),
+    "launch_ros.substitutions": _module("launch_ros.substitutions", FindPackageShare=FindPackageShare),
+}
+
+
+class Context:
+    """What a launch file was given, and what it would have started."""
+
+    def __init__(self, shares, arguments):
+        self.shares, self.configurations = shares, dict(arguments)
+        self.declared, self.environment, self.nodes = {}, {}, []
+
+    def include(self, path):
+        previous = {name: sys.modules.get(name) for name in MODULES}
+        sys.modules.update(MODULES)
+        try:
+            actions = runpy.run_path(path)["generate_launch_description"]().actions
+            for action in actions:
+                action.visit(self)
+        finally:
+            for name, module in previous.items():
+                if module is None:
+                    del sys.modules[name]
+                else:
+                    sys.modules[name] = module
