@@ -26,13 +26,21 @@ LAYERS = (
     {"export", "memory"},
     {"stream"},
     {"recognizer"},
-    {"offline", "training"},
+    {"offline", "training", "benchmarking"},
     {"cli"},
 )
 # Names for type checkers only, of objects that know each other: a stream and the recognizer that made it.
 KNOWN_EACH_OTHER = {("stream", "recognizer")}
 HEAVY = {"torch", "onnx", "lightning", "rclpy"}
-MAY_BE_HEAVY = {"networks", "export", "training", "graph", "x3d_graph", "backends/torch.py"}
+MAY_BE_HEAVY = {
+    "networks",
+    "export",
+    "training",
+    "graph",
+    "x3d_graph",
+    "backends/torch.py",
+    "benchmarking/torch_runners.py",
+}
 
 
 def modules():

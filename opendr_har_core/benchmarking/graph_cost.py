@@ -1,0 +1,61 @@
+"""Parameters and multiply-adds of an exported graph, for bundles of networks that nobody published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Tuple, Union
+
+import numpy as np
+
+Shapes = Dict[str, Tuple[int, ...]]
+
+
+def graph_cost(path: Union[str, Path]) -> Optional[Tuple[int, int]]:
+    """(parameters, multiply-adds of one evaluation at batch 1) of convolutions and matrix products in a bundle.
+
+    These are the graph's own, normalisations folded and channels padded. None without the `onnx` package, or where
+    a shape can't be inferred.
+    """
+    try:
+        import onnx
+    except ImportError:
+        return None
+    model = onnx.load(str(path))
+    for node in model.graph.input:
+        node.type.tensor_type.shape.dim[0].dim_value = 1
+    for node in model.graph.output:
+        node.type.tensor_type.ClearField("shape")
+    shapes = _shapes(onnx.shape_inference.infer_shapes(model, data_prop=True).graph)
+    weights = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT]
+    try:
+        total = sum(COUNTED[node.op_type](node, shapes) for node in model.graph.node if node.op_type in COUNTED)
+    except KeyError:  # a tensor whose shape was not found
+        return None
+    return sum(int(np.prod(tensor.dims)) for tensor in weights), total
+
+
+def _shapes(graph: Any) -> Shapes:
+    """Shapes of all tensors that are known to the last dimension."""
+    shapes: Shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for info in (*graph.input, *graph.value_info, *graph.output):
+        dimensions = info.type.tensor_type.shape.dim
+        if dimensions and all(dimension.HasField("dim_value") for dimension in dimensions):
+            shapes[info.name] = tuple(dimension.dim_value for dimension in dimensions)
+    return shapes
+
+
+def _conv(node: Any, shapes: Shapes) -> int:
+    """Every output value is a sum over one filter."""
+    return int(np.prod(shapes[node.output[0]]) * np.prod(shapes[node.input[1]][1:]))
+
+
+def _gemm(node: Any, shapes: Shapes) -> int:
+    transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+    return int(np.prod(shapes[node.output[0]])) * shapes[node.input[0]][0 if transposed else -1]
+
+
+def _matmul(node: Any, shapes: Shapes) -> int:
+    return int(np.prod(shapes[node.output[0]])) * shapes[node.input[0]][-1]
+
+
+COUNTED: Dict[str, Callable[[Any, Shapes], int]] = {"Conv": _conv, "Gemm": _gemm, "MatMul": _matmul}

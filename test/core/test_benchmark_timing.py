@@ -1,0 +1,134 @@
+"""Medians, comparisons and batches, by a clock that the tests set: none depends on how fast anything is."""
+
+from __future__ import annotations
+
+import pytest
+
+from opendr_har_core.benchmarking.throughput import best_throughput
+from opendr_har_core.benchmarking.timing import Timing, compare, time_calls
+from opendr_har_core.errors import ConfigError
+
+MIB = 1 << 20
+
+
+class Clock:
+    """Time that passes only when a job says so."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def job(self, *durations):
+        """A job that takes these times in turn."""
+        calls = iter(durations)
+
+        def run():
+            self.now += next(calls)
+
+        return run
+
+
+# Timing
+
+
+def test_the_first_calls_are_not_timed_and_medians_are_of_the_others():
+    clock = Clock()
+    timing = time_calls(clock.job(50.0, 40.0, *[1.0] * 6, 2.0, 3.0, 4.0), 12.5, clock)
+    assert (timing.calls, timing.median_sec) == (9, 1.0)
+    assert timing.p10_sec == 1.0
+    assert timing.p90_sec == pytest.approx(3.2)
+
+
+def test_a_slow_job_is_called_three_times():
+    clock = Clock()
+    assert time_calls(clock.job(*[100.0] * 5), 1.0, clock).calls == 3
+
+
+def test_processor_time_is_of_the_timed_calls_alone():
+    clock, processor_clock = Clock(), Clock()
+    threads = iter([9, 9, 2, 2, 3, 3])  # the first two calls warm up
+
+    def job():
+        clock.now += 1.0
+        processor_clock.now += next(threads)
+
+    assert time_calls(job, 3.5, clock, processor_clock).cpu_sec == 2.5
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_no_time_is_an_error(seconds):
+    with pytest.raises(ConfigError, match="above zero"):
+        time_calls(lambda: None, seconds)
+    with pytest.raises(ConfigError, match="above zero"):
+        compare(lambda: None, lambda: None, seconds)
+
+
+def test_a_machine_that_slows_down_favours_neither_of_two():
+    clock, order = Clock(), []
+
+    def job(name, seconds):
+        def run():
+            order.append(name)
+            clock.now += seconds * (1 + clock.now / 100)
+
+        return run
+
+    result = compare(job("a", 1.0), job("b", 2.0), 100.0, clock)
+    assert result.ratio == pytest.approx(2.0, rel=0.05)
+    assert result.ratio_p10 < result.ratio < result.ratio_p90
+    assert result.first_faster == result.rounds >= 5
+    assert result.calls == (1, 1)
+    assert "".join(order[10:]).startswith("abbaabbaab")  # after warm-up and calibration
+
+
+def test_quick_jobs_are_called_several_times_a_turn():
+    clock = Clock()
+    result = compare(clock.job(*[0.001] * 10_000), clock.job(*[0.004] * 10_000), 1.0, clock)
+    assert result.calls == (20, 5)
+    assert result.ratio == pytest.approx(4.0)
+    assert result.median_sec == pytest.approx((0.001, 0.004))
+
+
+# Throughput
+
+
+class Batches:
+    """A model whose call takes `seconds[batch]`."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def runner(self, batch=1):
+        return type("Runner", (), {"run": staticmethod(lambda: self.seconds[batch])})
+
+    @staticmethod
+    def timer(job, seconds):
+        return Timing(3, job(), job(), job(), job())
+
+
+def throughput(seconds, peaks=(), available=1000 * MIB, largest=64):
+    peaks = iter(peaks)
+    model = Batches(seconds)
+    return best_throughput(
+        model, 1.0, largest, timer=model.timer, peak=lambda: next(peaks, 100 * MIB), available=lambda: available
+    )
+
+
+def test_batches_grow_until_one_brings_nothing():
+    found = throughput({1: 1.0, 2: 1.5, 4: 2.5, 8: 6.0, 16: 1.0})
+    assert (found.batch, found.per_sec, found.stopped_by) == (4, pytest.approx(1.6), "no gain")
+    assert [batch for batch, _ in found.tried] == [1, 2, 4, 8]
+
+
+def test_a_batch_that_might_not_fit_into_memory_is_not_tried():
+    found = throughput({1: 1.0, 2: 1.0, 4: 1.0}, peaks=[100 * MIB, 200 * MIB, 400 * MIB], available=350 * MIB)
+    assert (found.batch, found.stopped_by) == (2, "memory")
+
+
+def test_batches_end_somewhere_even_where_each_brings_more():
+    found = throughput({2**power: 1.0 for power in range(10)})
+    assert (found.batch, found.stopped_by) == (64, "largest batch")
+    found = throughput({2**power: 1.0 for power in range(10)}, largest=12)
+    assert (found.batch, found.stopped_by) == (8, "largest batch")
