@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -65,9 +65,19 @@ RECOGNIZER: Tuple[Parameter, ...] = (
     Parameter("top_k", 5, "Number of hypotheses in each classification.", bounds=(1, 1000), live=True),
     Parameter("threshold", 0.0, "Best scores under this are reported as no_activity_label.", bounds=(0, 1), live=True),
     Parameter("no_activity_label", "no activity", "Label that is published under the threshold.", live=True),
-    Parameter("smoothing", 0.0, "Time constant (s) of a mean over the scores; 0: off.", bounds=(0, 3600), live=True),
     Parameter(
-        "min_duration_sec", 0.0, "Time (s) that a new label must last to be published.", bounds=(0, 3600), live=True
+        "smoothing",
+        0.0,
+        "Time constant, in seconds, of an exponential mean over the scores; 0 is off.",
+        bounds=(0, 3600),
+        live=True,
+    ),
+    Parameter(
+        "min_duration_sec",
+        0.0,
+        "Time, in seconds, that a new label must last before it replaces the old one.",
+        bounds=(0, 3600),
+        live=True,
     ),
     Parameter(
         "sampling",
@@ -75,8 +85,15 @@ RECOGNIZER: Tuple[Parameter, ...] = (
         "'stamps' takes the frames nearest to the model's training rate by their stamps, 'every_frame' takes all.",
         choices=MODES,
     ),
-    Parameter("max_gap_sec", 2.0, "A longer gap (s) between stamps starts a new history.", bounds=(0.01, 3600)),
-    Parameter("transport", RAW, "'raw' images or 'compressed' ones (JPEG, PNG).", choices=(RAW, COMPRESSED)),
+    Parameter(
+        "max_gap_sec", 2.0, "A longer gap between stamps, in seconds, starts a new history.", bounds=(0.01, 3600)
+    ),
+    Parameter(
+        "transport",
+        RAW,
+        "'raw' subscribes to image_raw, 'compressed' to image_raw/compressed (JPEG, PNG).",
+        choices=(RAW, COMPRESSED),
+    ),
     Parameter(
         "image_qos",
         AUTO,
@@ -93,17 +110,26 @@ RECOGNIZER: Tuple[Parameter, ...] = (
     Parameter("autostart", True, "Whether the node configures and activates itself when it starts.", read_only=True),
 )
 
-VIDEO_PUBLISHER: Tuple[Parameter, ...] = (
-    Parameter("video", "", "Video file to play, folder of images, or the number of a webcam such as '0'."),
-    Parameter("rate", 1.0, "Speed of playing: 2.0 is twice as fast as the source.", bounds=(0.01, 100)),
-    Parameter("fps", 0.0, "Frame rate (Hz) of the published video; 0 keeps the source's frames.", bounds=(0, 1000)),
-    Parameter("loop", 1, "How often the file is played; 0: for ever.", bounds=(0, 1_000_000)),
-    Parameter("frame_id", "camera", "Coordinate frame in the headers."),
-    Parameter(
-        "stamps", "now", "Headers carry the time of publishing, or the 'source' time.", choices=("now", "source")
-    ),
-    Parameter("reliable", False, "Whether images are offered reliably; cameras offer best effort."),
-    Parameter("wait_for_subscribers", 0, "Number of subscribers to wait for before playing.", bounds=(0, 100)),
+# One playing takes them all once: a change later would be accepted and do nothing.
+VIDEO_PUBLISHER: Tuple[Parameter, ...] = tuple(
+    replace(parameter, read_only=True)
+    for parameter in (
+        Parameter("video", "", "Video file to play, folder of images (30 Hz), or the number of a webcam such as '0'."),
+        Parameter("rate", 1.0, "Speed of playing: 2.0 is twice as fast as the source.", bounds=(0.01, 100)),
+        Parameter(
+            "fps", 0.0, "Frame rate of the published video in Hz; 0 keeps the source's frames.", bounds=(0, 1000)
+        ),
+        Parameter("loop", 1, "How often the file is played; 0 is for ever.", bounds=(0, 1_000_000)),
+        Parameter("frame_id", "camera", "Coordinate frame in the headers."),
+        Parameter(
+            "stamps",
+            "now",
+            "Headers carry the time of publishing ('now') or the time in the source ('source', from 1 s on).",
+            choices=("now", "source"),
+        ),
+        Parameter("reliable", False, "Whether images are offered reliably; cameras offer best effort."),
+        Parameter("wait_for_subscribers", 0, "Number of subscribers to wait for before playing.", bounds=(0, 100)),
+    )
 )
 
 

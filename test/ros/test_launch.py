@@ -106,3 +106,15 @@ def test_large_images_get_through_unless_the_user_has_a_profile(name, monkeypatc
     assert launched(name).environment == {PROFILE_VARIABLE: str(PROFILE)}
     monkeypatch.setenv(PROFILE_VARIABLE, "/etc/mine.xml")
     assert launched(name).environment == {}
+
+
+def test_the_ros_guide_has_every_launch_argument():
+    rows = (ROOT / "docs" / "ros.md").read_text().split("\n## Launch files")[1].split("\n\n")[1].splitlines()[2:]
+    documented, name = {}, ""
+    for row in rows:
+        file, arguments, *_ = (cell.strip() for cell in row.strip("|").split("|"))
+        name = file.strip("`").split(".")[0] or name
+        documented.setdefault(name, set()).update(re.findall(r"`(\w+)`", arguments))
+    included = {"demo": {"namespace", "image", "params_file", "autostart", "use_sim_time", "hypothesis", "label"}}
+    for name in NEEDED:
+        assert documented[name] == set(launched(name).declared) - included.get(name, set()), name

@@ -18,7 +18,8 @@ from opendr_har_ros.parameters import (
     names_fixed_while_configured,
 )
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG, GUIDE = ROOT / "config", ROOT / "docs" / "ros.md"
 TABLES = {"recognizer": RECOGNIZER, "video_publisher": VIDEO_PUBLISHER}
 
 
@@ -27,14 +28,32 @@ def values_of(table, **changes):
 
 
 @pytest.mark.parametrize("node", TABLES)
-def test_a_parameter_file_lists_every_parameter_with_its_default_and_a_comment(node):
+def test_a_parameter_file_lists_every_parameter_in_order_with_its_default_and_its_description(node):
     text = (CONFIG / f"{node}.yaml").read_text()
     values = yaml.safe_load(text)[f"/**/{node}"]["ros__parameters"]
-    assert values == {**values_of(TABLES[node]), "use_sim_time": False}
-    lines = text.splitlines()
-    for name in values_of(TABLES[node]):
-        position = next(index for index, line in enumerate(lines) if line.strip().startswith(f"{name}:"))
-        assert lines[position - 1].strip().startswith("#"), name
+    assert list(values.items()) == list({**values_of(TABLES[node]), "use_sim_time": False}.items())
+    lines = [line.strip() for line in text.splitlines()]
+    for parameter in TABLES[node]:
+        position = next(index for index, line in enumerate(lines) if line.startswith(f"{parameter.name}:"))
+        assert lines[position - 1] == f"# {parameter.description}" + (" Live." if parameter.live else "")
+
+
+def documented(parameter):
+    """The row of docs/ros.md about a parameter: its name, default, what is allowed, when it changes, what it does."""
+    default = yaml.safe_dump(parameter.default, default_flow_style=True).replace("\n...", "").strip()
+    allowed = ", ".join(f"`{choice}`" for choice in parameter.choices)
+    if parameter.bounds:
+        low, high = parameter.bounds
+        allowed = f"{low:g} to {high:.7g}"
+    changes = "at once" if parameter.live else "never" if parameter.read_only else "when configured"
+    return f"| `{parameter.name}` | `{default}` | {allowed} | {changes} | {parameter.description} |"
+
+
+@pytest.mark.parametrize("node", TABLES)
+def test_the_ros_guide_has_the_same_parameters_in_the_same_words(node):
+    section = GUIDE.read_text().split(f"\n## `{node}`")[1].split("\n## ")[0]
+    rows = section.split("| parameter | default |")[1].split("\n\n")[0].splitlines()[2:]
+    assert rows == [documented(parameter) for parameter in TABLES[node]]
 
 
 @pytest.mark.parametrize("node", TABLES)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from opendr_har_ros.statistics import Statistics
@@ -98,3 +101,19 @@ def test_the_diagnostics_name_what_is_wrong(prepare, level, message):
     assert status.level == level
     assert message in status.message
     assert {item.key: item.value for item in status.values}["model"] == "x3d_xs"
+
+
+def test_the_ros_guide_explains_every_diagnostic_value():
+    pytest.importorskip("diagnostic_msgs")
+    from builtin_interfaces.msg import Time
+
+    from opendr_har_ros.diagnostics import diagnostic_array
+
+    statistics = fed([index * 33 * MS for index in range(100)])
+    statistics.published(0.01, SECOND)
+    facts = dict.fromkeys(("model", "weights", "provider", "stream"), "")
+    (status,) = diagnostic_array("har", Time(), statistics.report(10 * SECOND), facts, active=True).status
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "ros.md").read_text()
+    rows = guide.split("| key | meaning |")[1].split("\n\n")[0].splitlines()[2:]
+    explained = [key for row in rows for key in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert sorted(explained) == sorted(item.key for item in status.values)
