@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import json
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionInfo
 
 from opendr_har_core import Recognizer
+from opendr_har_core.recognizer import DEFAULT_BUNDLE
 from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_ros.qos import LATCHED, image_qos
@@ -159,8 +161,6 @@ def test_a_node_at_work_has_loaded_no_torch(client, running, record_property):
 
 
 def test_what_the_labels_mean_reaches_those_who_join_late(client, running):
-    import json
-
     late_info = client.collect(VisionInfo, f"{NODE}/vision_info", LATCHED)
     late_labels = client.collect(LabelInfo, f"{NODE}/label_info", LATCHED)
     client.until(lambda: late_info and late_labels)
@@ -353,9 +353,41 @@ def test_every_parameter_is_described_on_the_wire(client, running):
     assert [item.description for item in answer.descriptors] == [parameter.description for parameter in RECOGNIZER]
 
 
-def test_a_model_that_cannot_be_loaded_fails_the_transition_and_a_good_one_recovers(client, start):
-    node = start("recognizer", {"model": "/nowhere/x.onnx", **RELIABLE})
-    node.wait_for_output("there is no model '/nowhere/x.onnx'")
+BAD_BUNDLES = {
+    "missing": "there is no model '",
+    "text": "can't be opened as an ONNX model",
+    "cut": "can't be opened as an ONNX model",
+    "other format": "has bundle format 9, this version reads format 1",
+    "two labels": "2 class names for a model of 6 classes",
+}
+
+
+def bad_bundle(kind, folder):
+    """The default bundle, broken; metadata of the same length can be changed in the file itself."""
+    whole = DEFAULT_BUNDLE.read_bytes()
+    labels = json.dumps(list(ACTIONS)).encode()
+    two = b'["one", "two"]'
+    contents = {
+        "text": b"only words\n" * 20,
+        "cut": whole[: len(whole) // 2],
+        "other format": whole.replace(b"format_version\x12\x011", b"format_version\x12\x019"),
+        "two labels": whole.replace(labels, two + b" " * (len(labels) - len(two))),
+    }
+    path = folder / f"{kind.replace(' ', '_')}.onnx"
+    if kind in contents:
+        assert contents[kind] != whole
+        path.write_bytes(contents[kind])
+    return path
+
+
+@pytest.mark.parametrize("kind", BAD_BUNDLES)
+def test_a_model_that_cannot_be_loaded_fails_the_transition_and_a_good_one_recovers(kind, client, start, tmp_path):
+    path = bad_bundle(kind, tmp_path)
+    node = start("recognizer", {"model": path, **RELIABLE})
+    node.wait_for_output("not configured")
+    assert BAD_BUNDLES[kind] in node.output
+    assert str(path) in node.output
+    assert "Traceback" not in node.output
     assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
     assert client.call(Trigger, f"{NODE}/reset").success is False
     assert change_state(client, Transition.TRANSITION_CONFIGURE) is False
