@@ -1,6 +1,6 @@
 """Ours beside its peers: the original OpenDR learners and PyTorchVideo, by turns in one run, as ratios of medians.
 
-python benchmarks/peers.py [FIGURE ...] [--rounds 10] [--calls 3] [--threads N] [--json FILE]
+python benchmarks/peers.py [FIGURE ...] [--rounds 10] [--calls 3] [--patience 5] [--threads N] [--json FILE]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -29,11 +30,13 @@ SPEEDS = ("cox3d-s", "cox3d-m", "cox3d-l", "x3d-xs", "x3d-s", "x3d-m", "x3d-l")
 MEMORY, START = "memory", "start"
 FIGURES = (*SPEEDS, MEMORY, START)
 START_ROUNDS = 5
+TERMINATED = 143
 
 
 def main() -> int:
     """Measure and print; returns the exit code."""
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # leaves the `with` blocks, which end the workers
     peers_python = ready_python(options.venv)
     report: Dict[str, Any] = {"machine": machine(), "peers": PEERS, "options": vars(options), "load_before": load()}
     with tempfile.TemporaryDirectory(prefix="peers") as folder:
@@ -46,7 +49,7 @@ def main() -> int:
             sys.stderr.write(f"{error}\n")
             return 1
     report["load_after"] = load()
-    say(f"load average {report['load_before']} -> {report['load_after']}: without a quiet machine read ratios only")
+    say(f"load average {report['load_before']} -> {report['load_after']}: read only rows with quiet rounds")
     if options.json:
         with atomic_path(options.json) as temporary:
             temporary.write_text(json.dumps(report, indent=1, default=str), encoding="utf-8")
@@ -59,6 +62,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"which to measure (default all): {FIGURES}")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each participant")
     parser.add_argument("--calls", type=int, default=3, help="timed calls in a turn, at least")
+    parser.add_argument("--patience", type=float, default=5, help="seconds to wait before a turn for a quiet machine")
     parser.add_argument("--threads", type=int, help="threads of everyone (default: all cores; ours: its default)")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv-peers", help="where the peers are installed")
@@ -88,16 +92,19 @@ def run_figure(figure: str, shop: Workshop, start: Any, options: argparse.Namesp
     if figure == START:
         return [show_start_up(row) for row in start_ups(shop.material("cox3d", "s"), start, START_ROUNDS)]
     network, size = figure.split("-")
-    rows = compare(figure, shop.material(network, size), start, options.rounds, options.calls)
+    rows = compare(figure, shop.material(network, size), start, options.rounds, options.calls, options.patience)
     return [show_comparison(row) for row in rows]
 
 
 def show_comparison(row: Any) -> Dict[str, Any]:
     """Print a peer beside ours."""
-    agree = "other weights" if row.difference is None else f"max difference of probabilities {row.difference:.1e}"
+    agree = "not the same for both"
+    if row.difference is not None:
+        agree = f"max difference of probabilities {row.difference:.0e}, of their logarithms {row.log_difference:.0e}"
     say(
         f"{row.figure:<8} ours {row.ours_ms:8.2f} ms   {row.peer:<24} {row.peer_ms:8.2f} ms   "
-        f"ratio {row.ratio:6.2f} ({row.low:.2f} .. {row.high:.2f})   {row.weights} weights, {agree}"
+        f"ratio {row.ratio:6.2f} ({row.low:.2f} .. {row.high:.2f})   "
+        f"quiet {row.quiet}/{row.rounds}   {row.weights} weights, {agree}"
     )
     return asdict(row)
 

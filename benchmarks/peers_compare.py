@@ -5,17 +5,32 @@ from __future__ import annotations
 import statistics
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 from peers_material import Material
 from peers_process import Worker
+from peers_quiet import QUIET, wait_until_quiet
 
 OURS, ORIGINAL, NO_GRADIENTS, PYTORCHVIDEO = "ours", "original", "original, gradients off", "pytorchvideo"
 TURN_SEC = 0.3
 PERCENTILES = (10, 90)
+ENOUGH = 3
+LIKELY = 1e-6
 
 Start = Callable[[str], Worker]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The calls of one turn in milliseconds, and the share of the machine (0..1) that others used meanwhile."""
+
+    ms: List[float]
+    others: float
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.ms)
 
 
 @dataclass(frozen=True)
@@ -23,10 +38,14 @@ class Comparison:
     """One peer beside ours.
 
     Attributes:
-        ours_ms, peer_ms: median of all timed calls.
+        ours_ms, peer_ms: median of all timed calls of the rounds that count.
         ratio: peer_ms / ours_ms.
-        low, high: 10th and 90th percentile over rounds of the ratio of the two medians of that round.
+        low, high: 10th and 90th percentile over these rounds of the ratio of the two medians of that round.
+        quiet, rounds: how many rounds others left the machine alone, of how many; only these count where there are
+            at least ENOUGH, else all do.
         difference: largest difference of any class's probability, or None where the weights differ.
+        log_difference: the same of their logarithms, over classes above LIKELY; nearly as strict as comparing logits,
+            which a confident softmax hides.
     """
 
     figure: str
@@ -37,9 +56,12 @@ class Comparison:
     ratio: float
     low: float
     high: float
-    difference: Any
-    ours_turns_ms: List[List[float]]
-    peer_turns_ms: List[List[float]]
+    quiet: int
+    rounds: int
+    difference: Optional[float]
+    log_difference: Optional[float]
+    ours_turns: List[Turn]
+    peer_turns: List[Turn]
 
 
 def peers_of(network: str) -> Tuple[str, ...]:
@@ -47,17 +69,20 @@ def peers_of(network: str) -> Tuple[str, ...]:
     return (ORIGINAL, NO_GRADIENTS) if network == "cox3d" else (NO_GRADIENTS, PYTORCHVIDEO)
 
 
-def compare(figure: str, material: Material, start: Start, rounds: int, calls: int) -> List[Comparison]:
+def compare(
+    figure: str, material: Material, start: Start, rounds: int, calls: int, patience_sec: float
+) -> List[Comparison]:
     """Run one figure: everyone warm, then `rounds` times a turn of each."""
     names = (OURS, *peers_of(material.task["network"]))
     with ExitStack() as stack:
         workers = {name: stack.enter_context(start(name)) for name in names}
         results = {name: set_up(worker, material) for name, worker in workers.items()}
-        turns: Dict[str, List[List[float]]] = {name: [] for name in names}
+        turns: Dict[str, List[Turn]] = {name: [] for name in names}
         for _ in range(rounds):
             for name, worker in workers.items():
+                wait_until_quiet(patience_sec)
                 reply = worker.ask(do="run", calls=calls, seconds=TURN_SEC)
-                turns[name].append([1000 * seconds for seconds in reply["seconds"]])
+                turns[name].append(Turn([1000 * seconds for seconds in reply["seconds"]], reply["others"]))
     return [_comparison(figure, name, material, turns, results) for name in names[1:]]
 
 
@@ -67,25 +92,36 @@ def set_up(worker: Worker, material: Material) -> np.ndarray:
     return np.array(worker.ask(do="setup", task=material.task, warm=material.warm_up)["probabilities"])
 
 
+def differences(ours: np.ndarray, theirs: np.ndarray) -> Tuple[float, float]:
+    """Largest differences of two (classes,) probabilities, and of their logarithms."""
+    likely = np.maximum(ours, theirs) > LIKELY
+    logarithms = np.log(ours[likely]) - np.log(theirs[likely])
+    return float(np.abs(ours - theirs).max()), float(np.abs(logarithms).max())
+
+
 def _comparison(
-    figure: str, peer: str, material: Material, turns: Dict[str, List[List[float]]], results: Dict[str, np.ndarray]
+    figure: str, peer: str, material: Material, turns: Dict[str, List[Turn]], results: Dict[str, np.ndarray]
 ) -> Comparison:
-    ours_ms, peer_ms = (statistics.median(ms for turn in turns[name] for ms in turn) for name in (OURS, peer))
-    paired = [statistics.median(b) / statistics.median(a) for a, b in zip(turns[OURS], turns[peer])]
-    low, high = np.percentile(paired, PERCENTILES)
+    pairs = list(zip(turns[OURS], turns[peer]))
+    quiet = [pair for pair in pairs if max(turn.others for turn in pair) < QUIET]
+    counted = quiet if len(quiet) >= ENOUGH else pairs
+    ours_ms, peer_ms = (statistics.median(ms for pair in counted for ms in pair[side].ms) for side in (0, 1))
+    low, high = np.percentile([theirs.median / ours.median for ours, theirs in counted], PERCENTILES)
     comparable = peer != PYTORCHVIDEO or material.pytorchvideo_agrees
-    difference = float(np.abs(results[OURS] - results[peer]).max()) if comparable else None
-    ratio = peer_ms / ours_ms
+    difference, log_difference = differences(results[OURS], results[peer]) if comparable else (None, None)
     return Comparison(
-        figure,
-        peer,
-        material.weights,
-        ours_ms,
-        peer_ms,
-        ratio,
-        float(low),
-        float(high),
-        difference,
-        turns[OURS],
-        turns[peer],
+        figure=figure,
+        peer=peer,
+        weights=material.weights,
+        ours_ms=ours_ms,
+        peer_ms=peer_ms,
+        ratio=peer_ms / ours_ms,
+        low=float(low),
+        high=float(high),
+        quiet=len(quiet),
+        rounds=len(pairs),
+        difference=difference,
+        log_difference=log_difference,
+        ours_turns=turns[OURS],
+        peer_turns=turns[peer],
     )

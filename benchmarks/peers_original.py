@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Callable, ContextManager, Dict, Optional
+from typing import Any, Dict, Optional
 
 import numpy as np
 import pytorch_lightning  # noqa: F401  (before the stand-in, see there)
@@ -21,8 +21,6 @@ LEARNERS = {"x3d": X3DLearner, "cox3d": CoX3DLearner}
 class Original:
     """`learner.infer` as it is: it records gradients, so that a stream's memory grows by every frame's graph."""
 
-    around_call: Callable[[], ContextManager] = staticmethod(torch.enable_grad)
-
     def setup(self, task: Dict[str, Any]) -> None:
         """Build the learner with its defaults, load the weights, prepare the inputs."""
         torch.set_num_threads(task["threads"])
@@ -33,8 +31,7 @@ class Original:
 
     def call(self) -> Optional[np.ndarray]:
         """One `infer`; float32 (classes,) probabilities, None while warming up."""
-        with self.around_call():
-            return self._infer()
+        return self._infer()
 
     def warm(self) -> Optional[np.ndarray]:
         """One `infer` without gradients: the same numbers, and memory that stays in bounds over a long warm-up."""
@@ -62,5 +59,9 @@ class Original:
 class OriginalWithoutGradients(Original):
     """The same within torch.inference_mode, which its users would have to write themselves."""
 
-    around_call = staticmethod(torch.inference_mode)
-    warm = Original.call
+    def call(self) -> Optional[np.ndarray]:
+        """One `infer`; float32 (classes,) probabilities, None while warming up."""
+        with torch.inference_mode():
+            return self._infer()
+
+    warm = call

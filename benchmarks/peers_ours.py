@@ -43,4 +43,5 @@ def _clip_caller(recognizer: Recognizer, clip: np.ndarray) -> Any:
 
 
 def _scores(result: Any) -> np.ndarray:
-    return getattr(result, "scores", result)
+    """The (classes,) probabilities of a prediction, or of a result that is nothing more than them."""
+    return np.asarray(getattr(result, "scores", result))

@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Dict, Optional, Type
+from typing import IO, Any, Dict, Optional, Type, cast
 
 WORKER = Path(__file__).with_name("peers_worker.py")
 PATIENCE_SEC = 10
@@ -37,14 +37,15 @@ class Worker:
                 env=environment,
                 text=True,
             )
+        self._requests = cast(IO[str], self._process.stdin)
+        self._replies = cast(IO[str], self._process.stdout)
 
     def ask(self, **request: Any) -> Dict[str, Any]:
         """Send one request and wait for its reply; raises PeerError when the process died over it."""
-        assert self._process.stdin and self._process.stdout  # for the type checker: both are pipes
         try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._requests.write(json.dumps(request) + "\n")
+            self._requests.flush()
+            line = self._replies.readline()
         except BrokenPipeError:
             line = ""
         if not line:
@@ -59,9 +60,8 @@ class Worker:
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        assert self._process.stdin
         try:
-            self._process.stdin.close()
+            self._requests.close()
             self._process.wait(PATIENCE_SEC)
         except (BrokenPipeError, subprocess.TimeoutExpired):
             self._process.kill()

@@ -30,7 +30,7 @@ class PyTorchVideo:
     def call(self) -> np.ndarray:
         """One clip; float32 (classes,) probabilities: the network ends in a softmax."""
         with torch.inference_mode():
-            return self._model(self._clip)[0].numpy()
+            return np.asarray(self._model(self._clip)[0])
 
     warm = call
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import Dict, Mapping
 
-ABSENT = {
+ABSENT: Mapping[str, Dict[str, object]] = {
     "torchvision": {"__version__": "none"},
     "torchvision.io": {},
     "torchvision.ops": {"RoIAlign": object},

@@ -3,7 +3,7 @@
 {"do": "load"}                            import what the participant needs
 {"do": "setup", "task": {...}, "warm": n} build the model, make n calls -> the last one's probabilities
 {"do": "run", "calls": n, "seconds": s}   one call to wake up, then time at least n calls and s seconds -> seconds
-                                          of each, memory
+                                          of each, others' share of the machine meanwhile, memory
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Dict, List
+
+from peers_quiet import OthersWatch
 
 PARTICIPANTS = {
     "ours": ("peers_ours", "Ours"),
@@ -60,12 +62,13 @@ def run(participant: Any, request: Dict[str, Any]) -> Dict[str, Any]:
     if memory_mb()["rss_mb"] > RELEASE_ABOVE_MB:
         participant.release()
     participant.call()  # the other participants had the caches
+    watch = OthersWatch()
     seconds: List[float] = []
     while len(seconds) < request["calls"] or (sum(seconds) < request["seconds"] and len(seconds) < MOST_CALLS):
         start = perf_counter()
         participant.call()
         seconds.append(perf_counter() - start)
-    return {"seconds": seconds, **memory_mb()}
+    return {"seconds": seconds, "others": watch.share(), **memory_mb()}
 
 
 def memory_mb() -> Dict[str, float]:
