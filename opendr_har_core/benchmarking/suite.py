@@ -45,6 +45,10 @@ class Settings:
     largest_batch: int = LARGEST_BATCH
 
     def __post_init__(self) -> None:
+        for given, known in ((self.names, NAMES), (self.runtimes, RUNTIMES)):
+            unknown = [name for name in given if name not in known]
+            if unknown:
+                raise ConfigError(f"{unknown} can't be benchmarked, expected some of {', '.join(known)}")
         if not 0 < self.seconds < float("inf"):
             raise ConfigError(f"seconds is {self.seconds}, expected a time above zero")
         if self.threads is not None and self.threads < 1:

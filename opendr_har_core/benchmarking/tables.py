@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Iterable, List, Optional, Sequence
 
+from opendr_har_core.benchmarking.models import ONNX
 from opendr_har_core.benchmarking.report import ComparisonReport, Figures, Machine, Model, Report, Row
 
 MEGA, GIGA = 1e6, 1e9
 UNKNOWN = "-"
+CPU = "CPUExecutionProvider"
 GAP = "  "
 # Processes running beforehand: less is a machine that does nothing much.
 BUSY = 0.5
@@ -119,18 +121,18 @@ def energy_text(rows: Iterable[Row]) -> str:
 def comparison_text(report: ComparisonReport, first: str, second: str) -> str:
     """Two bundles in turn; `first` and `second` are what the user calls them."""
     result = report.comparison
-    lines = [["bundle", "model", "median ms", "evals/s", "calls a turn"]]
+    lines = [["bundle", "model", "median ms", "evals/s"]]
     models = (report.first, report.second)
     for index, (place, model) in enumerate(zip((first, second), models)):
         median = result.median_sec[index]
-        lines.append([place, model.name, f"{median * 1e3:.3f}", f"{1 / median:.2f}", str(result.calls[index])])
+        lines.append([place, model.name, f"{median * 1e3:.3f}", f"{1 / median:.2f}"])
     return "\n\n".join(
         [
             machine_text(report.machine),
             aligned(lines),
             f"{first} is {result.ratio:.3f} times as fast as {second} (p10..p90 of the rounds "
             f"{result.ratio_p10:.3f}..{result.ratio_p90:.3f}); faster in {result.first_faster} of {result.rounds} "
-            "rounds, in turn at batch 1.\n",
+            f"rounds of {result.calls} calls each, in turn at batch 1.\n",
         ]
     )
 
@@ -167,7 +169,10 @@ def _counting_notes(rows: Iterable[Row]) -> List[str]:
 
 
 def _named(row: Row) -> List[str]:
-    return [row.model.name, row.runtime]
+    """The model and what ran it; the processor goes without saying."""
+    provider = row.figures.provider if row.figures else ""
+    elsewhere = row.runtime == ONNX and provider not in ("", CPU)
+    return [row.model.name, provider.replace("ExecutionProvider", " (onnx)") if elsewhere else row.runtime]
 
 
 def _number(value: Optional[float], unit: float, digits: int) -> str:

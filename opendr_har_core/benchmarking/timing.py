@@ -43,7 +43,7 @@ class Comparison:
 
     Attributes:
         rounds: number of rounds; each times both jobs, in alternating order.
-        calls: calls per turn, of the first and of the second job.
+        calls: calls per turn, the same for both jobs.
         median_sec: seconds per call, of the first and of the second job, over all rounds.
         ratio: the second job's median over the first's, that is how many times as fast the first is, within a round;
             the median over the rounds.
@@ -52,7 +52,7 @@ class Comparison:
     """
 
     rounds: int
-    calls: Tuple[int, int]
+    calls: int
     median_sec: Tuple[float, float]
     ratio: float
     ratio_p10: float
@@ -68,8 +68,7 @@ def time_calls(
 ) -> Timing:
     """Call `job` for `seconds`, and three times at least, after a short warm-up."""
     _check(seconds)
-    for _ in range(WARM_UP_CALLS):
-        job()
+    _warm_up(job, seconds, clock)
     durations: List[float] = []
     began_cpu, end = cpu_clock(), clock() + seconds
     while len(durations) < FEWEST_CALLS or clock() < end:
@@ -88,18 +87,27 @@ def compare(first: Job, second: Job, seconds: float, clock: Callable[[], float] 
     """
     _check(seconds)
     jobs = (first, second)
-    calls = (_calls_per_turn(first, clock), _calls_per_turn(second, clock))
+    calls = max(_calls_per_turn(job, clock) for job in jobs)
     turns: List[Tuple[float, float]] = []
     end = clock() + seconds
     while len(turns) < FEWEST_ROUNDS or clock() < end:
         order = (0, 1) if len(turns) % 2 == 0 else (1, 0)
-        took = {index: _turn(jobs[index], calls[index], clock) for index in order}
+        took = {index: _turn(jobs[index], calls, clock) for index in order}
         turns.append((took[0], took[1]))
     ratios = [slow / quick for quick, slow in turns]
     medians = (float(np.median([turn[0] for turn in turns])), float(np.median([turn[1] for turn in turns])))
     low, middle, high = _deciles(ratios)
     faster = sum(ratio > 1 for ratio in ratios)
     return Comparison(len(turns), calls, medians, middle, low, high, faster)
+
+
+def _warm_up(job: Job, seconds: float, clock: Callable[[], float]) -> None:
+    """Two calls, or one where that takes longer than the measurement is to last."""
+    end = clock() + seconds
+    for _ in range(WARM_UP_CALLS):
+        job()
+        if clock() > end:
+            return
 
 
 def _turn(job: Job, calls: int, clock: Callable[[], float]) -> float:

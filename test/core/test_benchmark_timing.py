@@ -35,15 +35,15 @@ class Clock:
 
 def test_the_first_calls_are_not_timed_and_medians_are_of_the_others():
     clock = Clock()
-    timing = time_calls(clock.job(50.0, 40.0, *[1.0] * 6, 2.0, 3.0, 4.0), 12.5, clock)
+    timing = time_calls(clock.job(5.0, 4.0, *[1.0] * 6, 2.0, 3.0, 4.0), 12.5, clock)
     assert (timing.calls, timing.median_sec) == (9, 1.0)
     assert timing.p10_sec == 1.0
     assert timing.p90_sec == pytest.approx(3.2)
 
 
-def test_a_slow_job_is_called_three_times():
+def test_a_slow_job_is_called_three_times_after_one():
     clock = Clock()
-    assert time_calls(clock.job(*[100.0] * 5), 1.0, clock).calls == 3
+    assert time_calls(clock.job(*[100.0] * 4), 1.0, clock).calls == 3
 
 
 def test_processor_time_is_of_the_timed_calls_alone():
@@ -79,14 +79,14 @@ def test_a_machine_that_slows_down_favours_neither_of_two():
     assert result.ratio == pytest.approx(2.0, rel=0.05)
     assert result.ratio_p10 < result.ratio < result.ratio_p90
     assert result.first_faster == result.rounds >= 5
-    assert result.calls == (1, 1)
+    assert result.calls == 1
     assert "".join(order[10:]).startswith("abbaabbaab")  # after warm-up and calibration
 
 
 def test_quick_jobs_are_called_several_times_a_turn():
     clock = Clock()
     result = compare(clock.job(*[0.001] * 10_000), clock.job(*[0.004] * 10_000), 1.0, clock)
-    assert result.calls == (20, 5)
+    assert result.calls == 20
     assert result.ratio == pytest.approx(4.0)
     assert result.median_sec == pytest.approx((0.001, 0.004))
 

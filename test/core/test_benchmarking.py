@@ -35,7 +35,7 @@ from opendr_har_core.benchmarking.tables import report_text
 from opendr_har_core.benchmarking.throughput import Throughput
 from opendr_har_core.benchmarking.timing import Timing
 from opendr_har_core.energy import SensorError, Survey
-from opendr_har_core.errors import DataError
+from opendr_har_core.errors import ConfigError, DataError
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
@@ -246,6 +246,19 @@ def test_tables_show_the_figures():
     assert ["cox3d_s", "onnx", "1.250", "0.500", "30.0", "a", "sensor"] in lines
     assert any(line[:4] == ["cox3d_s", "onnx", "2", "150.00"] for line in lines)
     assert ["cox3d_s", "on", "torch:", "ended", "by", "signal", "9"] in lines
+
+
+def test_another_device_than_the_processor_is_named():
+    on_gpu = Figures(**{**vars(FIGURES), "provider": "CUDAExecutionProvider"})
+    text = report_text(Report(MACHINE, 2.0, (Row(MODEL, "onnx", on_gpu),)))
+    assert text.count("CUDA (onnx)") == 4
+    assert "CUDA" not in report_text(Report(MACHINE, 2.0, (Row(MODEL, "onnx", FIGURES),)))
+
+
+@pytest.mark.parametrize("wrong", [{"names": ("x3d_xxl",)}, {"runtimes": ("abacus",)}, {"largest_batch": 0}])
+def test_settings_that_can_not_be_are_errors(wrong):
+    with pytest.raises(ConfigError, match="expected"):
+        Settings(**wrong)
 
 
 def test_the_header_warns_of_other_work():
