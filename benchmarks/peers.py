@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List
 
-from peers_compare import OURS, compare
-from peers_footprint import footprints, start_ups
+from peers_compare import OURS, Comparison, compare
+from peers_footprint import Footprint, StartUp, footprints, start_ups
 from peers_material import Workshop
 from peers_process import PeerError, Worker
 from peers_venv import PEERS, ready_python
@@ -96,20 +96,23 @@ def run_figure(figure: str, shop: Workshop, start: Any, options: argparse.Namesp
     return [show_comparison(row) for row in rows]
 
 
-def show_comparison(row: Any) -> Dict[str, Any]:
+def show_comparison(row: Comparison) -> Dict[str, Any]:
     """Print a peer beside ours."""
     agree = "not the same for both"
     if row.difference is not None:
         agree = f"max difference of probabilities {row.difference:.0e}, of their logarithms {row.log_difference:.0e}"
     say(
         f"{row.figure:<8} ours {row.ours_ms:8.2f} ms   {row.peer:<24} {row.peer_ms:8.2f} ms   "
-        f"ratio {row.ratio:6.2f} ({row.low:.2f} .. {row.high:.2f})   "
-        f"quiet {row.quiet}/{row.rounds}   {row.weights} weights, {agree}"
+        f"ratio {row.ratio:6.2f} ({row.low:.2f} .. {row.high:.2f})   quiet {row.quiet}/{row.rounds}"
+    )
+    say(
+        f"{'':<8}  CPU {row.ours_cpu_ms:8.2f} ms   {'':<24} {row.peer_cpu_ms:8.2f} ms   ratio {row.cpu_ratio:6.2f}   "
+        f"{row.weights} weights, {agree}"
     )
     return asdict(row)
 
 
-def show_footprint(row: Any) -> Dict[str, Any]:
+def show_footprint(row: Footprint) -> Dict[str, Any]:
     """Print the memory of a process."""
     say(
         f"memory   {row.participant:<24} peak {row.peak_mb:6.0f} MB after {row.steps} steps of CoX3D-S, "
@@ -118,7 +121,7 @@ def show_footprint(row: Any) -> Dict[str, Any]:
     return asdict(row)
 
 
-def show_start_up(row: Any) -> Dict[str, Any]:
+def show_start_up(row: StartUp) -> Dict[str, Any]:
     """Print how long a process takes."""
     say(
         f"start    {row.participant:<24} imports done after {row.imported_sec:5.2f} s, "

@@ -23,9 +23,12 @@ Start = Callable[[str], Worker]
 
 @dataclass(frozen=True)
 class Turn:
-    """The calls of one turn in milliseconds, and the share of the machine (0..1) that others used meanwhile."""
+    """The calls of one turn in milliseconds, the CPU time of one (all threads), and the share of the machine (0..1)
+    that others used meanwhile.
+    """
 
     ms: List[float]
+    cpu_ms: float
     others: float
 
     @property
@@ -40,6 +43,7 @@ class Comparison:
     Attributes:
         ours_ms, peer_ms: median of all timed calls of the rounds that count.
         ratio: peer_ms / ours_ms.
+        ours_cpu_ms, peer_cpu_ms, cpu_ratio: the same of CPU time, from each turn's mean.
         low, high: 10th and 90th percentile over these rounds of the ratio of the two medians of that round.
         quiet, rounds: how many rounds others left the machine alone, of how many; only these count where there are
             at least ENOUGH, else all do.
@@ -56,6 +60,9 @@ class Comparison:
     ratio: float
     low: float
     high: float
+    ours_cpu_ms: float
+    peer_cpu_ms: float
+    cpu_ratio: float
     quiet: int
     rounds: int
     difference: Optional[float]
@@ -82,7 +89,8 @@ def compare(
             for name, worker in workers.items():
                 wait_until_quiet(patience_sec)
                 reply = worker.ask(do="run", calls=calls, seconds=TURN_SEC)
-                turns[name].append(Turn([1000 * seconds for seconds in reply["seconds"]], reply["others"]))
+                milliseconds = [1000 * seconds for seconds in reply["seconds"]]
+                turns[name].append(Turn(milliseconds, 1000 * reply["cpu"], reply["others"]))
     return [_comparison(figure, name, material, turns, results) for name in names[1:]]
 
 
@@ -106,6 +114,7 @@ def _comparison(
     quiet = [pair for pair in pairs if max(turn.others for turn in pair) < QUIET]
     counted = quiet if len(quiet) >= ENOUGH else pairs
     ours_ms, peer_ms = (statistics.median(ms for pair in counted for ms in pair[side].ms) for side in (0, 1))
+    ours_cpu_ms, peer_cpu_ms = (statistics.median(pair[side].cpu_ms for pair in counted) for side in (0, 1))
     low, high = np.percentile([theirs.median / ours.median for ours, theirs in counted], PERCENTILES)
     comparable = peer != PYTORCHVIDEO or material.pytorchvideo_agrees
     difference, log_difference = differences(results[OURS], results[peer]) if comparable else (None, None)
@@ -118,6 +127,9 @@ def _comparison(
         ratio=peer_ms / ours_ms,
         low=float(low),
         high=float(high),
+        ours_cpu_ms=ours_cpu_ms,
+        peer_cpu_ms=peer_cpu_ms,
+        cpu_ratio=peer_cpu_ms / ours_cpu_ms,
         quiet=len(quiet),
         rounds=len(pairs),
         difference=difference,

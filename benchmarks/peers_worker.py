@@ -3,7 +3,8 @@
 {"do": "load"}                            import what the participant needs
 {"do": "setup", "task": {...}, "warm": n} build the model, make n calls -> the last one's probabilities
 {"do": "run", "calls": n, "seconds": s}   one call to wake up, then time at least n calls and s seconds -> seconds
-                                          of each, others' share of the machine meanwhile, memory
+                                          of each, CPU seconds of a call, others' share of the machine meanwhile,
+                                          memory
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, Dict, List
 
 from peers_quiet import OthersWatch
@@ -62,13 +63,14 @@ def run(participant: Any, request: Dict[str, Any]) -> Dict[str, Any]:
     if memory_mb()["rss_mb"] > RELEASE_ABOVE_MB:
         participant.release()
     participant.call()  # the other participants had the caches
-    watch = OthersWatch()
+    watch, cpu_start = OthersWatch(), process_time()
     seconds: List[float] = []
     while len(seconds) < request["calls"] or (sum(seconds) < request["seconds"] and len(seconds) < MOST_CALLS):
         start = perf_counter()
         participant.call()
         seconds.append(perf_counter() - start)
-    return {"seconds": seconds, "others": watch.share(), **memory_mb()}
+    cpu = (process_time() - cpu_start) / len(seconds)
+    return {"seconds": seconds, "cpu": cpu, "others": watch.share(), **memory_mb()}
 
 
 def memory_mb() -> Dict[str, float]:
