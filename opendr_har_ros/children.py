@@ -12,11 +12,12 @@ END_SEC = 5.0
 
 
 def child_environment() -> Dict[str, str]:
-    """This machine only, and a domain apart from other robots' nodes, unless the user has chosen something else."""
+    """This machine only, a domain apart from other robots' nodes, short log lines; what the user has set stays."""
     environment = dict(os.environ)
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     environment.setdefault("ROS_LOCALHOST_ONLY", "1")
     environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    environment.setdefault("RCUTILS_CONSOLE_OUTPUT_FORMAT", "[{name}] {message}")
     return environment
 
 
