@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import traceback
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -149,14 +149,15 @@ class RecognizerNode(LifecycleNode):
 
     def _on_image(self, message: Any) -> None:
         """Only keeps the newest message; the worker does the rest."""
-        self._statistics.received(stamp_of(message.header, self._now_ns()), time.monotonic_ns())
-        if self._worker is not None and self._worker.put(message):
+        stamp_ns = stamp_of(message.header, self._now_ns())
+        self._statistics.received(stamp_ns, time.monotonic_ns())
+        if self._worker is not None and self._worker.put((message, stamp_ns)):
             self._statistics.dropped()
 
-    def _handle(self, message: Any) -> None:
+    def _handle(self, arrived: Tuple[Any, int]) -> None:
         """Runs in the worker's thread."""
+        message, stamp_ns = arrived
         pipeline, output = self._configured()
-        stamp_ns = stamp_of(message.header, self._now_ns())
         prediction = pipeline.process(message, stamp_ns)
         status = pipeline.status
         if status.sampled:
