@@ -1,0 +1,59 @@
+"""package.xml names what the code imports, and nothing else; the version is the same everywhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = {"opendr_har_core", "opendr_har_ros"}
+ROSDEP_KEYS = {"numpy": "python3-numpy", "cv2": "python3-opencv", "yaml": "python3-yaml", "pytest": "python3-pytest"}
+ROSDEP_KEYS["psutil"] = "python3-psutil"
+# From pip, as package.xml says; cv_bridge only where it is installed; torch and onnx only to export and train.
+NOT_FROM_ROSDEP = {"onnxruntime", "av", "torch", "onnx", "cv_bridge"}
+
+
+def imported(folder):
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module)
+    return {name.split(".")[0] for name in found} - set(sys.stdlib_module_names) - OURS
+
+
+def keys(names):
+    return {ROSDEP_KEYS.get(name, name) for name in names - NOT_FROM_ROSDEP}
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    return pytest.importorskip("catkin_pkg.package").parse_package(str(ROOT / "package.xml"))
+
+
+def test_it_is_valid_and_builds_as_a_python_package(manifest):
+    manifest.validate()
+    assert manifest.package_format == 3
+    assert manifest.get_build_type() == "ament_python"
+    assert manifest.licenses == ["Apache-2.0"]
+
+
+def test_the_code_imports_what_it_depends_on(manifest):
+    needed = keys(imported(ROOT / "opendr_har_core") | imported(ROOT / "opendr_har_ros") | imported(ROOT / "launch"))
+    assert {depend.name for depend in manifest.exec_depends} == needed
+
+
+def test_the_tests_of_the_nodes_import_what_they_depend_on(manifest):
+    declared = {depend.name for depend in manifest.exec_depends + manifest.test_depends}
+    assert keys(imported(ROOT / "test" / "ros")) - {"catkin_pkg", "builtin_interfaces"} <= declared
+
+
+def test_the_version_is_that_of_the_python_package(manifest):
+    (version,) = re.findall(r'^    version="(.*)",$', (ROOT / "setup.py").read_text(), re.MULTILINE)
+    assert manifest.version == version
