@@ -7,20 +7,24 @@ from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 import numpy as np
 
+STANDARD = ("", "ai.onnx")
+
 Shapes = Dict[str, Tuple[int, ...]]
 
 
 def graph_cost(path: Union[str, Path]) -> Optional[Tuple[int, int]]:
     """(parameters, multiply-adds of one evaluation at batch 1) of convolutions and matrix products in a bundle.
 
-    These are the graph's own, normalisations folded and channels padded. None without the `onnx` package, or where
-    a shape can't be inferred.
+    These are the graph's own, normalisations folded and channels padded. None without the `onnx` package, for a
+    graph with a runtime's own operators (tuned for one machine), or where a shape can't be inferred.
     """
     try:
         import onnx
     except ImportError:
         return None
     model = onnx.load(str(path))
+    if any(node.domain not in STANDARD for node in model.graph.node):
+        return None
     for node in model.graph.input:
         node.type.tensor_type.shape.dim[0].dim_value = 1
     for node in model.graph.output:

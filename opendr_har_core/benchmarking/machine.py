@@ -9,9 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Dict, Optional, Sequence, Union
 
-from opendr_har_core.backends.onnx import provider_names
 from opendr_har_core.benchmarking.matmul import matmul_gflops
 from opendr_har_core.benchmarking.report import Machine
+from opendr_har_core.benchmarking.runners import open_bundle
+from opendr_har_core.recognizer import DEFAULT
 
 # Builds of ONNX Runtime for other devices have other names and the same version numbers.
 PACKAGES = {
@@ -23,6 +24,7 @@ PACKAGES = {
 
 def describe_machine(threads: Optional[int], providers: Optional[Sequence[str]]) -> Machine:
     """Facts, and the yardstick measured; raises BackendError for a provider that is not available here."""
+    provider = open_bundle(DEFAULT, providers, threads).provider
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return Machine(
         processor=processor(),
@@ -33,7 +35,7 @@ def describe_machine(threads: Optional[int], providers: Optional[Sequence[str]])
         threads=threads,
         versions=versions(),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        matmul_gflops=matmul_gflops(threads, provider_names(providers)),
+        matmul_gflops=matmul_gflops(threads, provider),
     )
 
 

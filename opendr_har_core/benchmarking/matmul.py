@@ -5,29 +5,30 @@ The model is written here byte by byte, since the machine that is measured may h
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Union
+from typing import List, Optional, Union
 
 import numpy as np
 
 from opendr_har_core.backends.runtime import ort
 from opendr_har_core.benchmarking.timing import time_calls
 
+CPU = "CPUExecutionProvider"
 SIDE = 2048
 SECONDS = 1.0
 IR_VERSION, OPSET, FLOAT = 7, 13, 1
 
 
 def matmul_gflops(
-    threads: Optional[int] = None, providers: Optional[Sequence[str]] = None, side: int = SIDE, seconds: float = SECONDS
+    threads: Optional[int] = None, provider: str = CPU, side: int = SIDE, seconds: float = SECONDS
 ) -> float:
     """1e9 operations per second in a product of two float32 (side, side) matrices, by the median time.
 
-    A multiply-add counts as two operations. `providers` are whole names, by default the processor's; a device's
+    A multiply-add counts as two operations. `provider` is the whole name of an execution provider; another device's
     figure includes the copies to it and back.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
-    session = ort.InferenceSession(matmul_model(side), options, providers=list(providers or ["CPUExecutionProvider"]))
+    session = ort.InferenceSession(matmul_model(side), options, providers=[provider])
     random = np.random.default_rng(0)
     feeds = {name: random.standard_normal((side, side), dtype=np.float32) for name in ("a", "b")}
     timing = time_calls(lambda: session.run(["c"], feeds), seconds)

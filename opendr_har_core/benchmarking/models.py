@@ -10,7 +10,7 @@ from opendr_har_core.benchmarking.graph_cost import graph_cost
 from opendr_har_core.benchmarking.report import Model
 from opendr_har_core.benchmarking.runners import bundle_file, input_shape, open_bundle
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.spec import CLIP, CONTINUAL
+from opendr_har_core.spec import CLIP, CONTINUAL, ModelSpec
 
 if TYPE_CHECKING:
     from opendr_har_core.networks.x3d import X3D
@@ -64,12 +64,39 @@ def bundle_subject(path: str) -> Subject:
 
 
 def describe_bundle(path: str) -> Model:
-    """What a bundle is; its cost is counted in the graph, where `onnx` is installed."""
+    """What a bundle is.
+
+    Its cost is that of the published network it is, where there is PyTorch to build that, or else is counted in its
+    graph, where `onnx` is installed and knows all operators.
+    """
     recognizer = open_bundle(path)
     spec = recognizer.spec
+    network = _published(spec)
+    if network is not None:
+        return _model_of(network, recognizer.source)
     parameters, multiply_adds = graph_cost(bundle_file(path)) or (None, None)
     counted_in: Optional[str] = GRAPH if parameters is not None else None
     return Model(spec.name, recognizer.source, tuple(input_shape(spec)), parameters, multiply_adds, counted_in)
+
+
+def _published(spec: ModelSpec) -> Optional[X3D]:
+    """The published network with this spec, without values; None where it is another or there is no PyTorch."""
+    if spec.name not in NAMES:
+        return None
+    try:
+        import torch
+
+        from opendr_har_core.networks.config import x3d_config
+        from opendr_har_core.networks.cox3d import CoX3D
+        from opendr_har_core.networks.x3d import X3D
+    except ImportError:
+        return None
+    config = x3d_config(spec.size)
+    with torch.device("meta"):
+        network = X3D(config, spec.num_classes)
+        if spec.is_continual:
+            network = CoX3D(config, spec.num_classes, spec.window)
+    return network if network.spec == spec else None
 
 
 def _model_of(network: X3D, source: str) -> Model:

@@ -164,7 +164,7 @@ def _counting_notes(rows: Iterable[Row]) -> List[str]:
     if "graph" in counted:
         notes.append("A bundle's cost is its graph's: normalisations are folded, channels may be padded.")
     if None in counted:
-        notes.append("-: a bundle's cost is counted where the onnx package is installed.")
+        notes.append("-: counting a bundle's cost takes the onnx package, or torch for a published network.")
     return notes
 
 

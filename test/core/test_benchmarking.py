@@ -18,7 +18,7 @@ from opendr_har_core.benchmarking.graph_cost import graph_cost
 from opendr_har_core.benchmarking.machine import processor
 from opendr_har_core.benchmarking.matmul import matmul_model
 from opendr_har_core.benchmarking.memory import available_bytes, peak_rss_bytes
-from opendr_har_core.benchmarking.models import ONNX, Subject, bundle_subject
+from opendr_har_core.benchmarking.models import ONNX, Subject, bundle_subject, describe_bundle
 from opendr_har_core.benchmarking.report import (
     EnergyUse,
     Figures,
@@ -207,6 +207,17 @@ def test_a_graph_is_counted_by_hand(tmp_path):
     path = tmp_path / "small.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), path)
     assert graph_cost(path) == (108 + 1050 + 28, 6 * 5 * 5 * 18 + 150 * 7 + 7 * 4)
+
+    operators = onnx.load(path)
+    operators.graph.node[0].domain = "com.microsoft.nchwc"
+    onnx.save(operators, path)
+    assert graph_cost(path) is None
+
+
+def test_a_bundle_of_a_published_network_costs_what_the_network_does(real_bundle):
+    model = describe_bundle(str(real_bundle("cox3d", "s", 4)))
+    assert (model.parameters, model.counted_in) == (3_794_322, "network")
+    assert describe_bundle("default").counted_in == "graph"
 
 
 def test_a_model_that_fails_is_a_row_that_says_why(tmp_path):
