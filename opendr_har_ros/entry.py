@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from opendr_har_ros.process import prepare_process
+from opendr_har_ros.stop import StopFlag
 
 
 def recognizer() -> int:
     """`ros2 run opendr_har_ros recognizer`."""
+    stop = StopFlag()
     prepare_process()
     from opendr_har_ros.recognizer_node import RecognizerNode
     from opendr_har_ros.run import run
 
-    return run(RecognizerNode)
+    return run(RecognizerNode, stop)
 
 
 def video_publisher() -> int:
     """`ros2 run opendr_har_ros video_publisher`."""
+    stop = StopFlag()
     prepare_process()
     from opendr_har_ros.run import run
     from opendr_har_ros.video_publisher_node import VideoPublisherNode
 
-    return run(VideoPublisherNode)
+    return run(VideoPublisherNode, stop)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
 from typing import Any, Callable, List, Optional
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from opendr_har_core.errors import HarError
+from opendr_har_ros.stop import StopFlag
 
 WRONG_CONFIGURATION = 2
 SPIN_SEC = 0.1
-# Launchers pass a Ctrl-C on that the terminal has sent to us as well: that is one wish to end, not two.
-SAME_SIGNAL_SEC = 1.0
 
 
-def run(node_type: Callable[[], Any], arguments: Optional[List[str]] = None) -> int:
-    """Spin a node of `node_type` until a signal, or until its `exit_code` is not None; returns the exit code.
+def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[str]] = None) -> int:
+    """Spin a node of `node_type` until `stop` is raised, or its `exit_code` is not None; returns the exit code.
 
     A HarError while the node is made (a parameter of a wrong type, say) becomes one line and exit code 2. rclpy's own
     signal handlers are not used: a signal that arrives at a bad moment makes them fail on the way out.
     """
-    stop = _StopFlag()
     _init(arguments)
     node, executor = None, SingleThreadedExecutor()
     try:
@@ -45,27 +40,6 @@ def run(node_type: Callable[[], Any], arguments: Optional[List[str]] = None) -> 
             node.destroy_node()
         rclpy.try_shutdown() if hasattr(rclpy, "try_shutdown") else rclpy.shutdown()
         stop.ignore_signals()
-
-
-class _StopFlag:
-    """Raised by the first SIGINT or SIGTERM; another one, a second or more later, ends the process at once."""
-
-    def __init__(self) -> None:
-        self.raised = False
-        self._since = 0.0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
-
-    def ignore_signals(self) -> None:
-        """From here on: Python's last steps would fall back on dying of a late signal, with its number as exit code."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-
-    def _on_signal(self, number: int, _frame: Any) -> None:
-        if not self.raised:
-            self.raised, self._since = True, time.monotonic()
-        elif time.monotonic() - self._since > SAME_SIGNAL_SEC:
-            os._exit(128 + number)
 
 
 def _init(arguments: Optional[List[str]]) -> None:

@@ -78,6 +78,9 @@ class NodeProcess:
     def wait_for_output(self, text):
         return wait_until(lambda: text in self.output or self.process.poll(), what=f"{text!r} in:\n{self.output}\n")
 
+    def wait_for_library(self, name):
+        wait_until(lambda: any(name in path for path in self.mapped_files), what=f"the loading of {name}")
+
     def interrupt(self):
         """Ctrl-C; returns the exit code."""
         self.process.send_signal(signal.SIGINT)

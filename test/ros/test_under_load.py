@@ -22,6 +22,7 @@ from vision_msgs.msg import Classification
 
 from opendr_har_core.errors import BackendError
 from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.video import write_video
 from opendr_har_ros.qos import image_qos
 
 NODE = "/recognizer"
@@ -114,6 +115,15 @@ def test_a_signal_that_comes_twice_at_work_still_ends_it_in_order(number, client
         time.sleep(0.02)
         node.process.send_signal(number)
         assert node.wait() == 0
+    assert "Traceback" not in node.output
+
+
+@pytest.mark.parametrize("executable", ["recognizer", "video_publisher"])
+def test_a_signal_while_it_still_loads_ends_it_in_order(executable, start, tmp_path):
+    film = write_video(tmp_path / "film.mp4", render_clip("walking", 1.0, seed=1), 30.0)
+    node = start(executable, {"video": film, "loop": 0} if executable == "video_publisher" else {})
+    node.wait_for_library("rclpy")
+    assert node.interrupt() == 0
     assert "Traceback" not in node.output
 
 
