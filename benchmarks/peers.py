@@ -39,21 +39,22 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # leaves the `with` blocks, which end the workers
     peers_python = ready_python(options.venv)
     report: Dict[str, Any] = {"machine": machine(), "peers": PEERS, "options": vars(options), "load_before": load()}
+    failed: List[str] = []
     with tempfile.TemporaryDirectory(prefix="peers") as folder:
         start = partial(start_worker, peers_python, Path(folder))
         shop = Workshop(Path(folder), options.shared, options.threads, os.cpu_count() or 1)
-        try:
-            for figure in options.figures or FIGURES:
+        for figure in options.figures or FIGURES:
+            try:
                 report[figure] = run_figure(figure, shop, start, options)
-        except PeerError as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
+            except PeerError as error:
+                failed.append(figure)
+                sys.stderr.write(f"{figure}: {error}\n")
     report["load_after"] = load()
     say(f"load average {report['load_before']} -> {report['load_after']}: read only rows with quiet rounds")
     if options.json:
         with atomic_path(options.json) as temporary:
             temporary.write_text(json.dumps(report, indent=1, default=str), encoding="utf-8")
-    return 0
+    return 1 if failed else 0
 
 
 def parse() -> argparse.Namespace:

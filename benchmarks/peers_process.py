@@ -49,6 +49,7 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line:
+            self._process.wait()
             tail = self._log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
             raise PeerError(f"{self.name} ended over {request}; its last words:\n{tail}")
         reply: Dict[str, Any] = json.loads(line)

@@ -19,7 +19,8 @@ NEEDED = (
     "fvcore",
     "pytorch-lightning",
 )
-# Their own requirements name releases of 2021 that no longer install, hence without dependencies.
+# Their own requirements pin releases of 2021 and 2022 (torch 1.13, Lightning 1.2, PyAV 8, ...), hence without
+# dependencies: on the same torch as ours the comparison is one of code.
 PEERS = (
     "opendr-toolkit-engine==3.0.0",
     "opendr-toolkit-activity-recognition==3.0.0",
@@ -29,7 +30,7 @@ PEERS = (
 
 
 def ready_python(folder: Path) -> Path:
-    """The interpreter of the peers' environment in `folder`, which is made on first use (about 2 GB at peak).
+    """The interpreter of the peers' environment in `folder`, which is made on first use (1.5 GB).
 
     Raises subprocess.CalledProcessError when something can't be installed.
     """
