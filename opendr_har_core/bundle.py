@@ -6,17 +6,18 @@ A bundle is one ONNX file that carries weights, spec, labels and origin, so that
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping
 
 from opendr_har_core.errors import LabelError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.spec import ModelSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PREFIX = "opendr_har."
 
-# Names of the graph's inputs and outputs. A state input `state.<name>` is answered by the output `next.<name>`.
+# Names of the graph's inputs and outputs. A queue of the state is read as the inputs `state.<queue>.0` (the newest
+# entry), `state.<queue>.1`, ...; the output `next.<queue>` is what enters it.
 FRAMES, PROBABILITIES = "frames", "probabilities"
 STATE, NEXT = "state.", "next."
 
@@ -30,12 +31,16 @@ class BundleMetadata:
         labels: class names, one per score.
         source: where the weights come from, in words for people.
         weights_sha256: hex digest of the weight file that was converted, or of the weights themselves.
+        delays: for each queue of the state that stays zero at first, the number of steps that it does.
+        tuned_for: the machine and runtime that the graph was tuned for, in words; empty for a graph that runs anywhere.
     """
 
     spec: ModelSpec
     labels: LabelMap
     source: str
     weights_sha256: str
+    delays: Mapping[str, int] = field(default_factory=dict)
+    tuned_for: str = ""
 
     def __post_init__(self) -> None:
         if len(self.labels) != self.spec.num_classes:
@@ -51,6 +56,8 @@ class BundleMetadata:
             PREFIX + "labels": json.dumps(list(self.labels)),
             PREFIX + "source": self.source,
             PREFIX + "weights_sha256": self.weights_sha256,
+            PREFIX + "delays": json.dumps(dict(self.delays), sort_keys=True),
+            PREFIX + "tuned_for": self.tuned_for,
         }
 
     @classmethod
@@ -69,10 +76,12 @@ class BundleMetadata:
                 labels=LabelMap(_json(properties, "labels")),
                 source=properties[PREFIX + "source"],
                 weights_sha256=properties[PREFIX + "weights_sha256"],
+                delays={str(queue): int(steps) for queue, steps in _json(properties, "delays").items()},
+                tuned_for=properties[PREFIX + "tuned_for"],
             )
         except KeyError as error:
             raise ModelError(f"{where} lacks the metadata entry {error}; export it again") from None
-        except (ModelError, LabelError, TypeError, ValueError) as error:
+        except (ModelError, LabelError, AttributeError, TypeError, ValueError) as error:
             raise ModelError(f"{where} has unusable metadata: {error}") from None
 
 

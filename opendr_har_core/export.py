@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Union
+
+import onnx
 
 from opendr_har_core.bundle import BundleMetadata
 from opendr_har_core.errors import ModelError
 from opendr_har_core.files import atomic_path
-from opendr_har_core.graph import GraphWriter
+from opendr_har_core.graphs.clip import write_clip_graph
+from opendr_har_core.graphs.step import write_step_graph
+from opendr_har_core.graphs.writer import GraphWriter
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.x3d_graph import write_clip_graph, write_step_graph
 
 PRODUCER = "opendr_har_core"
 SUFFIX = ".onnx"
@@ -38,13 +42,18 @@ def export_bundle(
     if path.suffix != SUFFIX:
         raise ModelError(f"a bundle is written to a file named *{SUFFIX}, got {path}")
     names = LabelMap.numbered(network.num_classes, labels)
-    metadata = BundleMetadata(network.spec, names, source, weights_sha256 or weights_digest(network))
+    digest = weights_sha256 or weights_digest(network)
+    metadata = BundleMetadata(network.spec, names, source, digest)
     graph = GraphWriter()
     if isinstance(network, CoX3D):
-        write_step_graph(graph, network)
+        metadata = replace(metadata, delays=write_step_graph(graph, network))
     else:
         write_clip_graph(graph, network)
-    model = graph.model(metadata.to_properties(), (PRODUCER, "1"))
+    return write_bundle(graph.model(metadata.to_properties(), (PRODUCER, "1")), path)
+
+
+def write_bundle(model: onnx.ModelProto, path: Path) -> Path:
+    """Write a model whole or not at all; raises ModelError where the file can't be written."""
     try:
         with atomic_path(path) as temporary:
             temporary.write_bytes(model.SerializeToString())

@@ -1,4 +1,4 @@
-"""What a stream remembers between frames: a clip's frames for X3D, a state for CoX3D.
+"""What a stream remembers between frames: a clip's frames for X3D, a row of a state for CoX3D.
 
 A memory first prepares a frame's input, is then told the outcome, and changes only then, so that a failed call
 loses nothing.
@@ -6,11 +6,11 @@ loses nothing.
 
 from __future__ import annotations
 
-from typing import List, Optional, Protocol, Sequence, Tuple
+from typing import List, Optional, Protocol, Sequence
 
 import numpy as np
 
-from opendr_har_core.backends.base import Array, Backend, State
+from opendr_har_core.backends.base import Array, Backend, Row, State
 from opendr_har_core.clip import ClipRing
 
 
@@ -57,40 +57,42 @@ class ClipMemory:
 
 
 class StateMemory:
-    """CoX3D: the network's state, and how many steps it has made."""
+    """CoX3D: a row of a state, and how many steps it has made.
+
+    Streams that are pushed together share one state, so that pushing them together again moves nothing.
+    """
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
         self._needed = backend.spec.warm_up
         self.clear()
 
     def clear(self) -> None:
-        """Back to the state before the first frame."""
-        self._state: State = self._backend.initial_state(1)
+        """Back to before the first frame; the state is made when it is needed."""
+        self._row: Row[State] = None
         self._seen = 0
 
     @classmethod
     def advance(
         cls, backend: Backend, memories: Sequence[StateMemory], images: Sequence[Array], restarts: Sequence[bool]
     ) -> List[Optional[Array]]:
-        """Step all memories by one image each, in one call; one that restarts begins with the initial state."""
-        states = [backend.initial_state(1) if restart else memory._state for memory, restart in zip(memories, restarts)]
-        probabilities, state = backend.step(np.stack(images), _joined(states))
+        """Step all memories by one image each, in one call; one that restarts begins anew."""
+        rows = [None if restart else memory._row for memory, restart in zip(memories, restarts)]
+        state = _shared_state(rows) or backend.state(rows)
+        probabilities = backend.step(images, state)
         scores: List[Optional[Array]] = []
         for index, memory in enumerate(memories):
             seen = 0 if restarts[index] else memory._seen
             scores.append(probabilities[index] if seen >= memory._needed else None)
-            memory._state = state if len(memories) == 1 else _piece(state, index)
+            memory._row = (state, index)
             memory._seen = seen + 1
         return scores
 
 
-def _joined(states: Sequence[State]) -> State:
-    if len(states) == 1:
-        return states[0]
-    return tuple(np.concatenate(tensors) for tensors in zip(*states))
-
-
-def _piece(state: State, index: int) -> Tuple[Array, ...]:
-    """One stream's state, in memory of its own, so that it does not keep the whole batch alive."""
-    return tuple(tensor[index : index + 1].copy() for tensor in state)
+def _shared_state(rows: Sequence[Row[State]]) -> Optional[State]:
+    """The state that consists of exactly these rows in this order, or None."""
+    first = rows[0]
+    if first is None or first[0].rows != len(rows):
+        return None
+    state = first[0]
+    matches = all(row is not None and row[0] is state and row[1] == index for index, row in enumerate(rows))
+    return state if matches else None

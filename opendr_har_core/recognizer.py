@@ -8,7 +8,7 @@ from typing import List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from opendr_har_core.backends.base import Backend
-from opendr_har_core.errors import ConfigError, ModelError
+from opendr_har_core.errors import ConfigError, DataError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.memory import ClipMemory, StateMemory
 from opendr_har_core.postprocess import top_k
@@ -31,16 +31,21 @@ class Recognizer:
 
     @classmethod
     def open(
-        cls, model: Union[str, Path], providers: Optional[Sequence[str]] = None, threads: Optional[int] = None
+        cls,
+        model: Union[str, Path],
+        providers: Optional[Sequence[str]] = None,
+        threads: Optional[int] = None,
+        spin: bool = False,
     ) -> Recognizer:
         """Open an `.onnx` bundle, or the packaged demonstration model under the name "default".
 
         `providers` are ONNX Runtime execution providers, best first (default: the CPU); `threads` is the number used
-        for one frame (default: one per physical core). Raises ModelError, BackendError or ConfigError.
+        for one frame (default: one fewer than there are cores, at most four); `spin` keeps them awake between frames,
+        which costs a core each for a little less latency. Raises ModelError, BackendError or ConfigError.
         """
         from opendr_har_core.backends.onnx import OnnxBackend
 
-        return cls(OnnxBackend(_bundle_path(model), providers, threads))
+        return cls(OnnxBackend(bundle_path(model), providers, threads, spin))
 
     @property
     def spec(self) -> ModelSpec:
@@ -78,6 +83,23 @@ class Recognizer:
         sampler = Sampler(self.spec.period_ns, round(max_gap_sec * NANOSECONDS), sampling == EVERY_FRAME)
         memory = StateMemory(self._backend) if self.spec.is_continual else ClipMemory(self._backend)
         return Stream(self, sampler, memory, top_k)
+
+    def classify_clips(self, clips: np.ndarray) -> np.ndarray:
+        """X3D: uint8 RGB clips (B, T, S, S, 3), sampled and cropped as the spec says -> float32 (B, num_classes).
+
+        For clips that are at hand as a whole; a camera's frames go through a stream. Raises ConfigError for a CoX3D,
+        DataError for clips of another dtype or shape.
+        """
+        spec = self.spec
+        if spec.is_continual:
+            raise ConfigError(f"{spec.name} steps frame by frame and takes no clips; use a stream, or an X3D bundle")
+        expected = (spec.window, spec.image_size, spec.image_size, 3)
+        if not isinstance(clips, np.ndarray) or clips.dtype != np.uint8 or clips.shape[1:] != expected:
+            given = f"{clips.dtype} {clips.shape}" if isinstance(clips, np.ndarray) else type(clips).__name__
+            raise DataError(f"{spec.name} takes uint8 clips of shape (batch, {expected}), got {given}")
+        if len(clips) == 0:
+            return np.zeros((0, spec.num_classes), np.float32)
+        return self._backend.classify(clips)
 
     def push_many(self, pairs: Sequence[Tuple[Stream, AnyFrame]]) -> List[Optional[Prediction]]:
         """Push one frame to each of several streams of this recognizer, in one call of the network.
@@ -126,7 +148,8 @@ class Recognizer:
         return Prediction(frame.stamp_ns, top_k(scores, self.labels, stream.top_k), scores)
 
 
-def _bundle_path(model: Union[str, Path]) -> Path:
+def bundle_path(model: Union[str, Path]) -> Path:
+    """Where a model lies that is given as a path or as "default"; raises ModelError where there is none."""
     if str(model) == DEFAULT:
         return DEFAULT_BUNDLE
     path = Path(model).expanduser()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Tuple
+from typing import Optional, Protocol, Sequence, Tuple, TypeVar
 
 import numpy as np
 
@@ -10,10 +10,24 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.spec import ModelSpec
 
 Array = np.ndarray
-State = Tuple[Array, ...]
 
 
-class Backend(Protocol):
+class State(Protocol):
+    """What a CoX3D remembers of one or more streams, a row for each; only the backend that made it looks inside.
+
+    Attributes:
+        rows: number of streams.
+    """
+
+    rows: int
+
+
+StateType = TypeVar("StateType", bound=State)
+# A row to carry over, or None for one that begins anew.
+Row = Optional[Tuple[StateType, int]]
+
+
+class Backend(Protocol[StateType]):
     """A loaded network: immutable, safe to share between streams; all arrays have a leading batch axis.
 
     Attributes:
@@ -32,13 +46,14 @@ class Backend(Protocol):
         """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities."""
         ...
 
-    def initial_state(self, batch: int) -> State:
-        """CoX3D: the state before the first frame (zeros), one array per state tensor, each (B, ...)."""
+    def state(self, rows: Sequence[Row]) -> StateType:
+        """CoX3D: a new state made of copies of rows of others; those, and None for a row before its first frame."""
         ...
 
-    def step(self, frames: Array, state: State) -> Tuple[Array, State]:
-        """CoX3D: uint8 (B, S, S, 3) RGB frames and a state -> float32 (B, num_classes) probabilities, next state.
+    def step(self, frames: Sequence[Array], state: StateType) -> Array:
+        """CoX3D: one uint8 (S, S, 3) RGB frame for each row -> float32 (rows, num_classes) probabilities.
 
-        The first `spec.warm_up` results of a fresh state mean nothing and must not be shown.
+        Advances the state; when the step fails, the state stays as it was. The first `spec.warm_up` results of a new
+        row mean nothing and must not be shown.
         """
         ...

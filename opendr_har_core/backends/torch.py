@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Callable, List, Optional, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from opendr_har_core.backends.base import Array, State
+from opendr_har_core.backends.base import Array, Row
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.cox3d import CoX3D, CoX3DState
 from opendr_har_core.networks.x3d import X3D
+
+
+@dataclass
+class TorchState:
+    """A CoX3D's tensors, (rows, ...)."""
+
+    rows: int
+    tensors: CoX3DState
 
 
 class TorchBackend:
@@ -33,17 +42,19 @@ class TorchBackend:
             logits: Tensor = self._network(self._standardise(clips).permute(0, 4, 1, 2, 3))
             return _probabilities(logits)
 
-    def initial_state(self, batch: int) -> State:
-        """CoX3D: the network's zeros, as a flat tuple of arrays."""
-        return _flatten(self._continual().initial_state(batch))
+    def state(self, rows: Sequence[Row[TorchState]]) -> TorchState:
+        """CoX3D: a new state made of copies of rows of others; zeros for None."""
+        fresh = self._continual().initial_state(1)
+        parts = [fresh if row is None else _row(row[0].tensors, row[1]) for row in rows]
+        return TorchState(len(rows), _joined(parts))
 
-    def step(self, frames: Array, state: State) -> Tuple[Array, State]:
-        """CoX3D: uint8 (B, S, S, 3) frames and a state -> float32 (B, num_classes) probabilities, next state."""
+    def step(self, frames: Sequence[Array], state: TorchState) -> Array:
+        """CoX3D: one uint8 (S, S, 3) frame for each row -> float32 (rows, num_classes); advances the state."""
         network = self._continual()
         with torch.inference_mode():
-            frame = self._standardise(frames).permute(0, 3, 1, 2)
-            logits, following = network.step(frame, _unflatten(state, self._device))
-            return _probabilities(logits), _flatten(following)
+            frame = self._standardise(np.stack(frames)).permute(0, 3, 1, 2)
+            logits, state.tensors = network.step(frame, state.tensors)
+            return _probabilities(logits)
 
     def _continual(self) -> CoX3D:
         if not isinstance(self._network, CoX3D):
@@ -62,13 +73,20 @@ def _probabilities(logits: Tensor) -> Array:
     return probabilities
 
 
-def _flatten(state: CoX3DState) -> State:
-    tensors = (state.age, state.stem, *state.past, *state.skipped, state.features)
-    return tuple(tensor.cpu().numpy() for tensor in tensors)
+def _row(state: CoX3DState, row: int) -> CoX3DState:
+    return _each(lambda tensors: tensors[0][row : row + 1], [state])
 
 
-def _unflatten(state: State, device: torch.device) -> CoX3DState:
-    tensors = [torch.from_numpy(array).to(device) for array in state]
-    age, stem, *middle, features = tensors
-    half = len(middle) // 2
-    return CoX3DState(age, stem, tuple(middle[:half]), tuple(middle[half:]), features)
+def _joined(states: Sequence[CoX3DState]) -> CoX3DState:
+    return _each(torch.cat, states)
+
+
+def _each(combine: Callable[[List[Tensor]], Tensor], states: Sequence[CoX3DState]) -> CoX3DState:
+    """The state whose every tensor is made of those of `states`."""
+    return CoX3DState(
+        age=combine([state.age for state in states]),
+        stem=combine([state.stem for state in states]),
+        past=tuple(combine(list(tensors)) for tensors in zip(*(state.past for state in states))),
+        skipped=tuple(combine(list(tensors)) for tensors in zip(*(state.skipped for state in states))),
+        features=combine([state.features for state in states]),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -30,13 +32,13 @@ class ArithmeticBackend:
         means = clips.astype(np.float64).mean(axis=(2, 3, 4))
         return self._scores(sum(means[:, t] * 0.5**t for t in range(means.shape[1])))
 
-    def initial_state(self, batch):
-        return np.zeros((batch, 1)), np.zeros((batch,), np.int64)
+    def state(self, rows):
+        return SimpleNamespace(rows=len(rows), memory=[row[0].memory[row[1]] if row else 0.0 for row in rows])
 
     def step(self, frames, state):
         self._called()
-        memory = 0.5 * state[0] + frames.astype(np.float64).mean(axis=(1, 2, 3))[:, None]
-        return self._scores(memory[:, 0]), (memory, state[1] + 1)
+        state.memory = [0.5 * old + frame.astype(np.float64).mean() for old, frame in zip(state.memory, frames)]
+        return self._scores(np.array(state.memory))
 
     def _called(self):
         self.calls += 1

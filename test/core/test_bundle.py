@@ -55,11 +55,11 @@ def test_batching_changes_nothing(bundle):
     rng = np.random.default_rng(0)
     if backend.spec.is_continual:
         frames = rng.integers(0, 256, (6, 2, 32, 32, 3), dtype=np.uint8)
-        together, apart = backend.initial_state(2), [backend.initial_state(1), backend.initial_state(1)]
+        together, apart = backend.state([None, None]), [backend.state([None]), backend.state([None])]
         for pair in frames:
-            both, together = backend.step(pair, together)
+            both = backend.step(pair, together)
             for index in range(2):
-                one, apart[index] = backend.step(pair[index : index + 1], apart[index])
+                one = backend.step(pair[index : index + 1], apart[index])
                 np.testing.assert_allclose(one[0], both[index], atol=1e-6)
     else:
         clips = rng.integers(0, 256, (2, 3, 32, 32, 3), dtype=np.uint8)
@@ -70,7 +70,7 @@ def test_batching_changes_nothing(bundle):
 
 def test_another_format_version_is_refused(bundle, tmp_path):
     path = edited(bundle, tmp_path, lambda model: set_property(model, "format_version", "99"))
-    with pytest.raises(ModelError, match="bundle format 99, this version reads format 1"):
+    with pytest.raises(ModelError, match="bundle format 99, this version reads format 2"):
         OnnxBackend(path)
 
 

@@ -29,11 +29,8 @@ def softmax(logits):
 
 def stepped(backend, frames):
     """Probabilities of every step, (T, classes)."""
-    state, outputs = backend.initial_state(1), []
-    for frame in frames:
-        probabilities, state = backend.step(frame[None], state)
-        outputs.append(probabilities[0])
-    return np.stack(outputs)
+    state = backend.state([None])
+    return np.stack([backend.step([frame], state)[0] for frame in frames])
 
 
 def test_x3d_probabilities_equal_the_originals(shared, real_bundle, runtime, size):
@@ -76,7 +73,7 @@ def test_torch_and_onnx_agree_on_real_steps(shared, real_bundle):
     frames = np.load(shared / "golden" / "cox3d_s_archery.npz")["frames"][:60]
     in_torch = stepped(TorchBackend(network), frames)
     in_onnx = stepped(OnnxBackend(real_bundle("cox3d", "s", 4)), frames)
-    assert np.abs(in_torch - in_onnx).max() <= TORCH_TO_ONNX
+    assert np.abs(in_torch - in_onnx)[network.spec.warm_up :].max() <= TORCH_TO_ONNX
 
 
 def test_x3d_l_logits_equal_the_originals_with_random_weights(shared, tmp_path):
