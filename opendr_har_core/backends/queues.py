@@ -1,0 +1,105 @@
+"""The state of a stepping graph as queues of buffers that rotate, so that no step copies or allocates any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from opendr_har_core.errors import ModelError
+from opendr_har_core.spec import ModelSpec
+
+Array = np.ndarray
+
+# A queue of depth d has a buffer for each entry and one that the step writes. With these numbers of buffers all queues
+# are back where they began after TURNS steps, so that TURNS sets of bindings, made once, serve for ever.
+BUFFER_COUNTS = (2, 3, 6)
+TURNS = 6
+
+
+@dataclass(frozen=True)
+class QueueSpec:
+    """One queue of a graph's state.
+
+    Attributes:
+        name: as in the graph's `state.<name>.<index>` and `next.<name>`.
+        depth: number of past entries that a step reads.
+        shape: of one entry of one stream.
+        delay: number of steps for which the queue stays zero.
+    """
+
+    name: str
+    depth: int
+    shape: Tuple[int, ...]
+    delay: int
+
+    @property
+    def buffers(self) -> int:
+        """Number of buffers that rotate."""
+        return next(count for count in BUFFER_COUNTS if count > self.depth)
+
+
+def queue_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int]) -> List[QueueSpec]:
+    """The queues behind state inputs named `<queue>.<index>` with these shapes (without the batch).
+
+    Raises ModelError where the indices of a queue are not 0, 1, 2, ... or go on for too long.
+    """
+    depths: Dict[str, int] = {}
+    for name in shapes:
+        queue, _, index = name.rpartition(".")
+        if index != str(depths.get(queue, 0)) or int(index) + 1 >= BUFFER_COUNTS[-1]:
+            raise ModelError(
+                f"the state input {name!r} does not fit a queue of at most {BUFFER_COUNTS[-1] - 1} entries"
+            )
+        depths[queue] = int(index) + 1
+    unknown = sorted(set(delays) - set(depths))
+    if unknown:
+        raise ModelError(f"the metadata delays queues that the graph does not have: {unknown}")
+    return [QueueSpec(name, depth, tuple(shapes[f"{name}.0"]), delays.get(name, 0)) for name, depth in depths.items()]
+
+
+class QueueState:
+    """The queues of one or more streams (rows), with the buffers for a step's frames and probabilities beside them."""
+
+    def __init__(self, queues: Sequence[QueueSpec], spec: ModelSpec, rows: int) -> None:
+        """Rows before their first frame: all zeros."""
+        self.rows = rows
+        self.ages = [0] * rows
+        self.frames = np.zeros((rows, spec.image_size, spec.image_size, 3), np.uint8)
+        self.probabilities = np.zeros((rows, spec.num_classes), np.float32)
+        self.bindings: List[Optional[Any]] = [None] * TURNS
+        self._queues = queues
+        self._buffers = {
+            queue.name: [np.zeros((rows, *queue.shape), np.float32) for _ in range(queue.buffers)] for queue in queues
+        }
+        self._steps = 0
+
+    @property
+    def turn(self) -> int:
+        """Which set of bindings the next step needs."""
+        return self._steps % TURNS
+
+    def entry(self, queue: QueueSpec, index: int) -> Array:
+        """The entry put `index` + 1 steps ago, (rows, ...)."""
+        return self._buffers[queue.name][(self._steps - 1 - index) % queue.buffers]
+
+    def entering(self, queue: QueueSpec) -> Array:
+        """The buffer that the next step writes, (rows, ...)."""
+        return self._buffers[queue.name][self._steps % queue.buffers]
+
+    def advance(self) -> None:
+        """The step has succeeded: what it wrote is now the newest entry."""
+        for queue in self._queues:
+            for row, age in enumerate(self.ages):
+                if age < queue.delay:
+                    self.entering(queue)[row] = 0
+        self._steps += 1
+        self.ages = [age + 1 for age in self.ages]
+
+    def copy_row(self, row: int, source: QueueState, source_row: int) -> None:
+        """Take over one stream from another state of the same graph."""
+        self.ages[row] = source.ages[source_row]
+        for queue in self._queues:
+            for index in range(queue.depth):
+                self.entry(queue, index)[row] = source.entry(queue, index)[source_row]

@@ -1,0 +1,106 @@
+"""Opening ONNX Runtime sessions: providers, threads, and what an idle robot must not pay for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from opendr_har_core.backends.runtime import ort
+from opendr_har_core.errors import BackendError, ConfigError, ModelError
+
+DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
+QUIET = 3
+# This fusion would take activations out of the memory layout of the convolutions around them.
+UNWANTED_FUSIONS = ["QuickGeluFusion"]
+BATCH = "batch"
+MOST_THREADS = 4
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """How to run a model.
+
+    Attributes:
+        providers: whole names of execution providers, best first.
+        threads: number of threads within one operator.
+        spin: whether threads keep spinning between steps; they always do within one.
+    """
+
+    providers: Sequence[str]
+    threads: int
+    spin: bool
+
+
+def session_settings(
+    providers: Optional[Sequence[str]] = None, threads: Optional[int] = None, spin: bool = False
+) -> SessionSettings:
+    """Settings from what a user gave; raises BackendError or ConfigError."""
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads}, expected one or more, or none for a number that suits the machine")
+    return SessionSettings(provider_names(providers), threads or default_threads(_usable_cores()), spin)
+
+
+def default_threads(cores: int) -> int:
+    """One core is left to the camera and to DDS; more than four threads wait for each other more than they compute."""
+    return max(1, min(MOST_THREADS, cores - 1))
+
+
+def provider_names(providers: Optional[Sequence[str]]) -> List[str]:
+    """Whole names of the wanted providers; raises BackendError for one that is not available here."""
+    available = list(ort.get_available_providers())
+    by_short_name = {name.replace("ExecutionProvider", "").lower(): name for name in available}
+    by_short_name.update({name.lower(): name for name in available})
+    names = []
+    for provider in providers or DEFAULT_PROVIDERS:
+        if provider.lower() not in by_short_name:
+            raise BackendError(
+                f"ONNX Runtime {ort.__version__} here has no execution provider {provider!r}; it has {available}"
+            )
+        names.append(by_short_name[provider.lower()])
+    return names
+
+
+def open_session(
+    path: Path, settings: SessionSettings, rows: Optional[int] = None, save_optimized: Optional[Path] = None
+) -> ort.InferenceSession:
+    """A session for any batch or, faster, for batches of exactly `rows`.
+
+    `save_optimized` also writes the graph as ONNX Runtime has rewritten it for this machine. Raises ModelError for a
+    file that is no model, BackendError where the first provider can't be started.
+    """
+    if not path.is_file():
+        raise ModelError(f"there is no model file {path}")
+    options = _options(settings)
+    if rows is not None:
+        options.add_free_dimension_override_by_name(BATCH, rows)
+    if save_optimized is not None:
+        options.optimized_model_filepath = str(save_optimized)
+    try:
+        session = ort.InferenceSession(
+            str(path), options, providers=list(settings.providers), disabled_optimizers=UNWANTED_FUSIONS
+        )
+    except Exception as error:  # ONNX Runtime raises a type of its own for every kind of broken file
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path} can't be opened as an ONNX model: {reason}") from None
+    provider = session.get_providers()[0]
+    if provider != settings.providers[0]:
+        raise BackendError(f"{settings.providers[0]} could not be started for {path}; ONNX Runtime took {provider}")
+    return session
+
+
+def _options(settings: SessionSettings) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = QUIET
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    if not settings.spin:
+        # Between frames, spinning threads would drain a robot's battery for nothing.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

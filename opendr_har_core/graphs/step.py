@@ -1,0 +1,115 @@
+"""CoX3D over streams as a graph: one uint8 frame and the states in, probabilities and the next states out."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Sequence
+
+from opendr_har_core.bundle import FRAMES, NEXT, STATE
+from opendr_har_core.graphs.layers import BlockLayers, HeadLayers, StemLayers, TemporalTaps
+from opendr_har_core.graphs.writer import Feature, GraphWriter
+from opendr_har_core.networks.config import BLOCK_KERNEL, STEM_KERNEL
+from opendr_har_core.networks.cox3d import CoX3D
+
+
+def write_step_graph(graph: GraphWriter, network: CoX3D) -> Dict[str, int]:
+    """CoX3D: uint8 (B, S, S, 3) frames and states -> float32 (B, num_classes) and the next states.
+
+    Returns the delays: for each queue of the state that must stay zero at first, the number of steps that it does.
+    A layer further up gets its first real input only after those below have made one; what it sees before counts
+    as temporal padding, that is as zeros, as at the edge of a clip.
+    """
+    spec = network.spec
+    queues = _Queues(graph)
+    images = graph.input(FRAMES, "uint8", (spec.image_size, spec.image_size, 3))
+    stem = StemLayers(graph, network.stem, spec)
+    x = _buffered(stem.temporal, stem.spatial(images, spec.image_size), queues, "s1.conv", 0)
+    x = graph.map("Relu", x, "s1.out")
+    for index, (name, block) in enumerate(network.blocks()):
+        delay = STEM_KERNEL // 2 + index * (BLOCK_KERNEL // 2)
+        x = _block(graph, BlockLayers(graph, name, block, pooled_frames=1), x, queues, name, delay)
+    head = HeadLayers(graph, network.head)
+    newest = graph.reshape(head.pooled(x).name, (-1, 1, head.width), "head.newest")
+    window = _sliding_window(graph, network.window, head.width, newest)
+    head.classify(graph.apply("ReduceMean", window, name="head.mean", axes=[1], keepdims=0))
+    return queues.delays
+
+
+class _Queues:
+    """The states: first-in-first-out queues of tensors.
+
+    A queue of depth d is read as the inputs `state.<name>.0` (the newest) to `state.<name>.<d-1>`; what a step puts in
+    is the output `next.<name>`. Nothing is moved within a queue by the graph: whoever runs it rotates the tensors.
+    """
+
+    def __init__(self, graph: GraphWriter) -> None:
+        self._graph = graph
+        self.delays: Dict[str, int] = {}
+
+    def read(self, name: str, shape: Sequence[int], depth: int, delay: int) -> List[Feature]:
+        """Declare a queue of (width, side, side) tensors that stays zero for `delay` steps; newest first."""
+        width, side, _ = shape
+        if delay:
+            self.delays[name] = delay
+        inputs = [self._graph.input(f"{STATE}{name}.{age}", "float32", shape) for age in range(depth)]
+        return [Feature(tensor, width, side) for tensor in inputs]
+
+    def put(self, name: str, value: Feature) -> None:
+        """What enters the queue in this step."""
+        self._graph.output(f"{NEXT}{name}", value.name, value.shape)
+
+
+def _block(graph: GraphWriter, layers: BlockLayers, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
+    """One block. Its output belongs to the frame before, so the shortcut waits for a step."""
+    inner = layers.expand(x)
+    over_time = _buffered if layers.stride == 1 else _partial_sums
+    y = over_time(layers.temporal, inner, queues, f"{name}.branch2.b", delay)
+    shortcut = layers.shortcut(x)
+    (skipped,) = queues.read(f"{name}.skipped", shortcut.shape, depth=1, delay=0)
+    queues.put(f"{name}.skipped", shortcut)
+    (gated,) = layers.attend([y])
+    return layers.merge(gated, _entering(graph, skipped))
+
+
+def _buffered(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
+    """A convolution over time whose state is its past inputs: the least to move where input and output are one size."""
+    past = queues.read(name, x.shape, taps.kernel - 1, delay)
+    queues.put(name, x)
+    total = taps.apply(0, past[-1], "tap", bias=True)
+    for tap in range(1, taps.kernel - 1):
+        total = taps.apply(tap, past[taps.kernel - 2 - tap], "tap", total)
+    return taps.apply(taps.kernel - 1, x, "tap", total)
+
+
+def _partial_sums(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
+    """A convolution over time whose state is what its next outputs have so far: less where the output is smaller."""
+    last = taps.kernel - 1
+    side = (x.side + 1) // 2
+    shape = (x.width, side, side)
+    names = [f"{name}.partial{index}" for index in range(last)]
+    sums = [_entering(taps.graph, queues.read(partial, shape, 1, delay)[0]) for partial in names]
+    for index, partial in enumerate(names):
+        plus = sums[index + 1] if index + 1 < last else None
+        queues.put(partial, taps.apply(last - 1 - index, x, "tap", plus))
+    return taps.apply(last, x, "tap", sums[0], bias=True)
+
+
+def _entering(graph: GraphWriter, state: Feature) -> Feature:
+    """A state that is added to a convolution, through a pooling over one pixel.
+
+    It changes no value. ONNX Runtime takes pooled tensors into the memory layout of its convolutions, where it can add
+    them within the convolution; a bare input would instead take the convolution's output out of that layout.
+    """
+    pooled = graph.apply("MaxPool", state.name, name=f"{state.name}.entering", kernel_shape=[1, 1])
+    return Feature(pooled, state.width, state.side)
+
+
+def _sliding_window(graph: GraphWriter, window: int, width: int, newest: str) -> str:
+    """The features of the last `window` steps, (B, window, C). Their mean is taken anew each step: no drift."""
+    if window == 1:
+        return newest
+    kept = (window - 1, width)
+    past = graph.input(f"{STATE}head.features.0", "float32", kept)
+    features = graph.apply("Concat", past, newest, name="head.window", axis=1)
+    bounds = [graph.integers([value]) for value in (1, window, 1)]
+    graph.output(f"{NEXT}head.features", graph.apply("Slice", features, *bounds, name="head.features.kept"), kept)
+    return features
