@@ -58,14 +58,13 @@ class ClipRunner:
 
     def __init__(self, recognizer: Recognizer, batch: int) -> None:
         self.spec, self.provider = recognizer.spec, recognizer.provider
-        classify = getattr(recognizer, "classify_clips", None)
-        self._classify = classify or recognizer._backend.classify
+        self._recognizer = recognizer
         images = random_images(self.spec, batch * self.spec.window)
         self._clips = images.reshape(batch, self.spec.window, *images.shape[1:])
 
     def run(self) -> object:
         """Classify all clips."""
-        return self._classify(self._clips)
+        return self._recognizer.classify_clips(self._clips)
 
 
 class OpenBundle:
