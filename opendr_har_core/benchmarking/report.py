@@ -26,7 +26,8 @@ class Machine:
         threads: asked for within one evaluation, or None for the runtime's own choice.
         versions: of Python, NumPy, ONNX Runtime and PyTorch (None where it is not installed).
         load: processes that were running or waiting in the minute before, or None where the system does not say.
-        matmul_gflops: 1e9 operations (2 a multiply-add) per second in a large float32 matrix product on ONNX Runtime.
+        matmul_gflops: 1e9 operations (2 a multiply-add) per second in a large float32 matrix product on ONNX Runtime;
+            of a whole benchmark the better of two measurements, before and after.
     """
 
     processor: str

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
-from opendr_har_core.benchmarking.machine import describe_machine
+from opendr_har_core.benchmarking.machine import describe_machine, measured_again
 from opendr_har_core.benchmarking.models import NAMES, RUNTIMES, Subject, bundle_subject, published_subjects
 from opendr_har_core.benchmarking.report import Report, Row, figures_from_dict
 from opendr_har_core.benchmarking.throughput import LARGEST_BATCH
@@ -71,7 +71,7 @@ def benchmark(settings: Settings, progress: Optional[Callable[[str], None]] = No
             if progress:
                 progress(f"{subject.model.name} on {subject.runtime}")
             rows.append(_row(subject, settings))
-    return Report(machine, settings.seconds, tuple(rows))
+    return Report(measured_again(machine, settings.providers), settings.seconds, tuple(rows))
 
 
 def _subjects(settings: Settings, folder: Path) -> List[Subject]:

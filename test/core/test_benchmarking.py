@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import pytest
 from opendr_har_core.backends.runtime import ort
 from opendr_har_core.benchmarking.energy_use import NO_SENSOR, energy_use
 from opendr_har_core.benchmarking.graph_cost import graph_cost
-from opendr_har_core.benchmarking.machine import processor
+from opendr_har_core.benchmarking.machine import measured_again, processor
 from opendr_har_core.benchmarking.matmul import matmul_model
 from opendr_har_core.benchmarking.memory import available_bytes, peak_rss_bytes
 from opendr_har_core.benchmarking.models import ONNX, Subject, bundle_subject, describe_bundle
@@ -94,6 +94,11 @@ def test_the_processor_is_named_or_else_the_board(tmp_path):
     assert processor(tmp_path) == "NVIDIA Jetson Orin Nano Developer Kit"
     (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: A Fine CPU @ 3 GHz\n")
     assert processor(tmp_path) == "A Fine CPU @ 3 GHz"
+
+
+def test_the_yardstick_is_the_better_of_two_measurements():
+    assert measured_again(replace(MACHINE, matmul_gflops=1e-9), None).matmul_gflops > 1e-9
+    assert measured_again(replace(MACHINE, matmul_gflops=1e12), None).matmul_gflops == 1e12
 
 
 # Energy
