@@ -20,6 +20,8 @@ PREFIX = "opendr_har."
 # entry), `state.<queue>.1`, ...; the output `next.<queue>` is what enters it.
 FRAMES, PROBABILITIES = "frames", "probabilities"
 STATE, NEXT = "state.", "next."
+BATCH = "batch"  # the leading axis of them all
+ENTERING = ".entering"  # ends the name of an operator that only brings a state in
 
 
 @dataclass(frozen=True)

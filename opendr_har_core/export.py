@@ -7,14 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Union
 
-import onnx
-
 from opendr_har_core.bundle import BundleMetadata
 from opendr_har_core.errors import ModelError
-from opendr_har_core.files import atomic_path
 from opendr_har_core.graphs.clip import write_clip_graph
 from opendr_har_core.graphs.step import write_step_graph
-from opendr_har_core.graphs.writer import GraphWriter
+from opendr_har_core.graphs.writer import GraphWriter, write_model
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
@@ -49,17 +46,7 @@ def export_bundle(
         metadata = replace(metadata, delays=write_step_graph(graph, network))
     else:
         write_clip_graph(graph, network)
-    return write_bundle(graph.model(metadata.to_properties(), (PRODUCER, "1")), path)
-
-
-def write_bundle(model: onnx.ModelProto, path: Path) -> Path:
-    """Write a model whole or not at all; raises ModelError where the file can't be written."""
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise ModelError(f"can't write the bundle {path}: {error}") from None
-    return path
+    return write_model(graph.model(metadata.to_properties(), (PRODUCER, "1")), path)
 
 
 def weights_digest(network: X3D) -> str:

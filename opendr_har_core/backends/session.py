@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from opendr_har_core.backends.runtime import ort
+from opendr_har_core.bundle import BATCH
 from opendr_har_core.errors import BackendError, ConfigError, ModelError
 
 DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
 QUIET = 3
 # This fusion would take activations out of the memory layout of the convolutions around them.
 UNWANTED_FUSIONS = ["QuickGeluFusion"]
-BATCH = "batch"
 MOST_THREADS = 4
 
 

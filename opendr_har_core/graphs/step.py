@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, List, Sequence
 
-from opendr_har_core.bundle import FRAMES, NEXT, STATE
+import numpy as np
+
+from opendr_har_core.bundle import ENTERING, FRAMES, NEXT, STATE
 from opendr_har_core.graphs.layers import BlockLayers, HeadLayers, StemLayers, TemporalTaps
 from opendr_har_core.graphs.writer import Feature, GraphWriter
 from opendr_har_core.networks.config import BLOCK_KERNEL, STEM_KERNEL
@@ -94,13 +96,14 @@ def _partial_sums(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, de
 
 
 def _entering(graph: GraphWriter, state: Feature) -> Feature:
-    """A state that is added to a convolution, through a pooling over one pixel.
+    """A state that is added to a convolution, times one.
 
-    It changes no value. ONNX Runtime takes pooled tensors into the memory layout of its convolutions, where it can add
-    them within the convolution; a bare input would instead take the convolution's output out of that layout.
+    A convolution with a single weight of one for each channel changes no value. But ONNX Runtime has its result in the
+    memory layout of its convolutions, where it can add it within the next one; a bare input would instead take the
+    next convolution's result out of that layout.
     """
-    pooled = graph.apply("MaxPool", state.name, name=f"{state.name}.entering", kernel_shape=[1, 1])
-    return Feature(pooled, state.width, state.side)
+    ones = graph.conv_weights(f"ones.{state.width}", np.ones((state.width, 1, 1, 1), np.float32), groups=state.width)
+    return graph.conv(state, ones, f"{state.name}{ENTERING}")
 
 
 def _sliding_window(graph: GraphWriter, window: int, width: int, newest: str) -> str:

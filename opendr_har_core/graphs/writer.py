@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from opendr_har_core.bundle import BATCH
+from opendr_har_core.errors import ModelError
+from opendr_har_core.files import atomic_path
+
 # Old enough for the ONNX Runtime of a robot that runs Ubuntu 20.04 and Python 3.8.
 OPSET, IR_VERSION = 13, 7
-BATCH = "batch"
 DTYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
 
 
@@ -159,3 +163,13 @@ class GraphWriter:
         helper.set_model_props(model, dict(properties))
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> Path:
+    """Write a model whole or not at all; raises ModelError where the file can't be written."""
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(model.SerializeToString())
+    except OSError as error:
+        raise ModelError(f"can't write the bundle {path}: {error}") from None
+    return path

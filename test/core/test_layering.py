@@ -23,7 +23,7 @@ LAYERS = (
     {"networks"},
     {"graphs"},
     {"backends"},
-    {"export", "memory"},
+    {"export", "memory", "tuning"},
     {"stream"},
     {"recognizer"},
     {"offline", "training", "benchmarking"},
@@ -37,6 +37,7 @@ MAY_BE_HEAVY = {
     "export",
     "training",
     "graphs",
+    "tuning",
     "backends/torch.py",
     "benchmarking/torch_runners.py",
 }
