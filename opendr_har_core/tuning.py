@@ -99,6 +99,8 @@ class _Edges:
 
     def can_stay_in_blocks(self, output: str) -> bool:
         """Whether a queue is written by a convolution and read by operators, both behind a reordering only."""
+        if output in self._consumers:  # a narrow convolution reads the plain layout
+            return False
         writer = self._producer[output]
         if writer.op_type != REORDER_OUT or self._producer[writer.input[0]].op_type != "Conv":
             return False
