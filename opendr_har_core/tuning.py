@@ -61,6 +61,7 @@ def tune_bundle(source: Union[str, Path], target: Union[str, Path]) -> TuningRep
         open_session(source, session_settings(), rows=1, save_optimized=rewritten)
         model = onnx.load(rewritten)
         queues = _keep_blocks(model)
+        _fuse_swish(model)
         if queues == 0:
             raise ModelError(f"{this_machine()} convolves in the plain layout; {source} is as fast as it gets here")
         onnx.helper.set_model_props(model, replace(original.metadata, tuned_for=this_machine()).to_properties())
@@ -83,6 +84,16 @@ def _keep_blocks(model: ModelProto) -> int:
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
     del model.graph.value_info[:]
     return kept
+
+
+def _fuse_swish(model: ModelProto) -> None:
+    """x * sigmoid(x) in one pass over memory, by an operator that takes any layout.
+
+    ONNX Runtime would do this by itself too early, before the convolutions have their layout.
+    """
+    edges = _Edges(model)
+    for sigmoid in [node for node in model.graph.node if node.op_type == "Sigmoid"]:
+        edges.fuse_with_product(sigmoid)
 
 
 class _Edges:
@@ -120,6 +131,19 @@ class _Edges:
                 self._graph.node.remove(reader)
                 self._rename(self._past_entering(reader.output[0]), name)
             self._set_channels(name, channels)
+
+    def fuse_with_product(self, sigmoid: NodeProto) -> None:
+        """Replace a sigmoid and the multiplication with its own input, where that is what follows."""
+        followers, x = self._consumers.get(sigmoid.output[0], []), sigmoid.input[0]
+        if len(followers) != 1 or followers[0].op_type != "Mul" or x not in followers[0].input:
+            return
+        product = followers[0]
+        swish = onnx.helper.make_node(
+            "QuickGelu", [x], list(product.output), name=product.name, domain="com.microsoft", alpha=1.0
+        )
+        self._graph.node.insert(list(self._graph.node).index(product), swish)
+        self._graph.node.remove(product)
+        self._graph.node.remove(sigmoid)
 
     def _inputs_of(self, output: str) -> List[str]:
         prefix = f"{STATE}{output[len(NEXT) :]}."

@@ -11,7 +11,7 @@ from typing import List, Optional
 import numpy as np
 
 from opendr_har_core.bundle import PROBABILITIES
-from opendr_har_core.graphs.weights import Array, aligned, filled, folded, pointwise, to_numpy
+from opendr_har_core.graphs.weights import LARGE_BLOCK, Array, aligned, filled, folded, pointwise, to_numpy
 from opendr_har_core.graphs.writer import ConvWeights, Feature, GraphWriter
 from opendr_har_core.networks.layers import Head, ResidualBlock, SqueezeExcitation, Stem
 from opendr_har_core.spec import ModelSpec
@@ -120,7 +120,7 @@ class Attention:
         self._graph = graph
         self._name = name
         weight, bias = pointwise(layer.fc1)
-        squeezed = aligned(weight.shape[0])
+        squeezed = aligned(weight.shape[0], LARGE_BLOCK)
         # The first layer gets a sum over frames; the division to a mean is part of its weights.
         squeeze = filled(weight / np.float32(pooled_frames), squeezed, width), filled(bias, squeezed)
         self._squeeze = graph.conv_weights(f"{name}.fc1", *squeeze)

@@ -9,8 +9,8 @@ from torch import nn
 
 Array = np.ndarray
 
-# ONNX Runtime's fast convolutions work on blocks of channels; zeros beside 54 or 108 of them are exact and cheap.
-ALIGNMENT = 8
+# ONNX Runtime's fast convolutions work on blocks of 8 or 16 channels; zeros beside 54 or 108 of them are exact and cheap.
+SMALL_BLOCK, LARGE_BLOCK = 8, 16
 
 
 def folded(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> Tuple[Array, Array]:
@@ -25,9 +25,9 @@ def pointwise(conv: nn.Conv3d) -> Tuple[Array, Array]:
     return to_numpy(conv.weight)[:, :, 0], to_numpy(conv.bias)
 
 
-def aligned(channels: int) -> int:
-    """`channels`, rounded up to what convolutions like."""
-    return -(-channels // ALIGNMENT) * ALIGNMENT
+def aligned(channels: int, block: int = SMALL_BLOCK) -> int:
+    """`channels`, rounded up to whole blocks."""
+    return -(-channels // block) * block
 
 
 def filled(values: Array, outputs: Optional[int] = None, inputs: Optional[int] = None) -> Array:
