@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List
 
-from peers_compare import OURS, Comparison, compare
+from peers_compare import OURS, TUNED, Comparison, compare
 from peers_footprint import Footprint, StartUp, footprints, start_ups
 from peers_material import Workshop
 from peers_process import PeerError, Worker
@@ -64,7 +64,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=10, help="turns of each participant")
     parser.add_argument("--calls", type=int, default=3, help="timed calls in a turn, at least")
     parser.add_argument("--patience", type=float, default=5, help="seconds to wait before a turn for a quiet machine")
-    parser.add_argument("--threads", type=int, help="threads of everyone (default: all cores; ours: its default)")
+    parser.add_argument("--threads", type=int, help="threads of everyone (default: all cores)")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv-peers", help="where the peers are installed")
     shared = Path(os.environ.get("HAR_SHARED", ROOT.parent / "shared"))
@@ -81,7 +81,7 @@ def parse() -> argparse.Namespace:
 def start_worker(peers_python: Path, folder: Path, name: str) -> Worker:
     """A worker in the environment where its participant lives."""
     log = folder / f"{name}.log"
-    if name == OURS:
+    if name in (OURS, TUNED):
         return Worker(name, Path(sys.executable), log, foreign=False)
     return Worker(name, peers_python, log, foreign=True)
 
@@ -103,12 +103,12 @@ def show_comparison(row: Comparison) -> Dict[str, Any]:
     if row.difference is not None:
         agree = f"max difference of probabilities {row.difference:.0e}, of their logarithms {row.log_difference:.0e}"
     say(
-        f"{row.figure:<8} ours {row.ours_ms:8.2f} ms   {row.peer:<24} {row.peer_ms:8.2f} ms   "
+        f"{row.figure:<8} {row.ours:<11} {row.ours_ms:8.2f} ms   {row.peer:<24} {row.peer_ms:8.2f} ms   "
         f"ratio {row.ratio:6.2f} ({row.low:.2f} .. {row.high:.2f})   quiet {row.quiet}/{row.rounds}"
     )
     say(
-        f"{'':<8}  CPU {row.ours_cpu_ms:8.2f} ms   {'':<24} {row.peer_cpu_ms:8.2f} ms   ratio {row.cpu_ratio:6.2f}   "
-        f"{row.weights} weights, {agree}"
+        f"{'CPU':>20} {row.ours_cpu_ms:8.2f} ms   {'':<24} {row.peer_cpu_ms:8.2f} ms   ratio {row.cpu_ratio:6.2f}"
+        f"   {row.weights} weights, {agree}"
     )
     return asdict(row)
 

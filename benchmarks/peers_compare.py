@@ -12,7 +12,8 @@ from peers_material import Material
 from peers_process import Worker
 from peers_quiet import QUIET, wait_until_quiet
 
-OURS, ORIGINAL, NO_GRADIENTS, PYTORCHVIDEO = "ours", "original", "original, gradients off", "pytorchvideo"
+OURS, TUNED = "ours", "ours, tuned"
+ORIGINAL, NO_GRADIENTS, PYTORCHVIDEO = "original", "original, gradients off", "pytorchvideo"
 TURN_SEC = 0.3
 PERCENTILES = (10, 90)
 ENOUGH = 3
@@ -53,6 +54,7 @@ class Comparison:
     """
 
     figure: str
+    ours: str
     peer: str
     weights: str
     ours_ms: float
@@ -80,10 +82,12 @@ def compare(
     figure: str, material: Material, start: Start, rounds: int, calls: int, patience_sec: float
 ) -> List[Comparison]:
     """Run one figure: everyone warm, then `rounds` times a turn of each."""
-    names = (OURS, *peers_of(material.task["network"]))
+    ours = (OURS, TUNED) if material.tuned else (OURS,)
+    peers = peers_of(material.task["network"])
+    names = (*ours, *peers)
     with ExitStack() as stack:
         workers = {name: stack.enter_context(start(name)) for name in names}
-        results = {name: set_up(worker, material) for name, worker in workers.items()}
+        results = {name: set_up(worker, material, name) for name, worker in workers.items()}
         turns: Dict[str, List[Turn]] = {name: [] for name in names}
         for _ in range(rounds):
             for name, worker in workers.items():
@@ -91,13 +95,14 @@ def compare(
                 reply = worker.ask(do="run", calls=calls, seconds=TURN_SEC)
                 milliseconds = [1000 * seconds for seconds in reply["seconds"]]
                 turns[name].append(Turn(milliseconds, 1000 * reply["cpu"], reply["others"]))
-    return [_comparison(figure, name, material, turns, results) for name in names[1:]]
+    return [_comparison(figure, our, peer, material, turns, results) for our in ours for peer in peers]
 
 
-def set_up(worker: Worker, material: Material) -> np.ndarray:
+def set_up(worker: Worker, material: Material, name: str) -> np.ndarray:
     """Load, build, warm up; the (classes,) probabilities of the last warm-up call."""
     worker.ask(do="load")
-    return np.array(worker.ask(do="setup", task=material.task, warm=material.warm_up)["probabilities"])
+    task = material.tuned if name == TUNED else material.task
+    return np.array(worker.ask(do="setup", task=task, warm=material.warm_up)["probabilities"])
 
 
 def differences(ours: np.ndarray, theirs: np.ndarray) -> Tuple[float, float]:
@@ -108,18 +113,24 @@ def differences(ours: np.ndarray, theirs: np.ndarray) -> Tuple[float, float]:
 
 
 def _comparison(
-    figure: str, peer: str, material: Material, turns: Dict[str, List[Turn]], results: Dict[str, np.ndarray]
+    figure: str,
+    ours: str,
+    peer: str,
+    material: Material,
+    turns: Dict[str, List[Turn]],
+    results: Dict[str, np.ndarray],
 ) -> Comparison:
-    pairs = list(zip(turns[OURS], turns[peer]))
+    pairs = list(zip(turns[ours], turns[peer]))
     quiet = [pair for pair in pairs if max(turn.others for turn in pair) < QUIET]
     counted = quiet if len(quiet) >= ENOUGH else pairs
     ours_ms, peer_ms = (statistics.median(ms for pair in counted for ms in pair[side].ms) for side in (0, 1))
     ours_cpu_ms, peer_cpu_ms = (statistics.median(pair[side].cpu_ms for pair in counted) for side in (0, 1))
-    low, high = np.percentile([theirs.median / ours.median for ours, theirs in counted], PERCENTILES)
+    low, high = np.percentile([theirs.median / our.median for our, theirs in counted], PERCENTILES)
     comparable = peer != PYTORCHVIDEO or material.pytorchvideo_agrees
-    difference, log_difference = differences(results[OURS], results[peer]) if comparable else (None, None)
+    difference, log_difference = differences(results[ours], results[peer]) if comparable else (None, None)
     return Comparison(
         figure=figure,
+        ours=ours,
         peer=peer,
         weights=material.weights,
         ours_ms=ours_ms,
@@ -134,6 +145,6 @@ def _comparison(
         rounds=len(pairs),
         difference=difference,
         log_difference=log_difference,
-        ours_turns=turns[OURS],
+        ours_turns=turns[ours],
         peer_turns=turns[peer],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -9,11 +10,13 @@ from typing import Any, Dict, Optional
 import numpy as np
 import torch
 
+from opendr_har_core.errors import ModelError
 from opendr_har_core.export import export_bundle
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.tuning import tune_bundle
 
 REAL = "x3d_xs_k400_slowfast.pyth"  # fits XS, S and M
 REAL_PYTORCHVIDEO = "x3d_xs_k400_pytorchvideo.pyth"
@@ -27,12 +30,14 @@ class Material:
 
     Attributes:
         task: what a worker's setup takes: paths, sizes, threads.
+        tuned: the task with a bundle that is tuned for this machine, or None where there is nothing to tune.
         warm_up: calls until results mean something and times are steady.
         weights: "real" or "random".
         pytorchvideo_agrees: whether PyTorchVideo has the same weights, so that its results can be compared.
     """
 
     task: Dict[str, Any]
+    tuned: Optional[Dict[str, Any]]
     warm_up: int
     weights: str
     pytorchvideo_agrees: bool
@@ -73,10 +78,9 @@ class Workshop:
             "pytorchvideo_weights": str(self._shared / "weights" / REAL_PYTORCHVIDEO) if is_real else None,
             "frames": str(self._frames(size, config.image_size)),
             "threads": self._threads or self._cores,
-            "our_threads": self._threads,
         }
         warm_up = ours.spec.warm_up + MORE_STEPS if network == "cox3d" else 1
-        return Material(task, warm_up, "real" if is_real else "random", is_real)
+        return Material(task, tuned_task(task), warm_up, "real" if is_real else "random", is_real)
 
     def _random_weights(self, network: X3D, size: str) -> Path:
         path = self._folder / f"random_{size}.pyth"
@@ -94,6 +98,18 @@ class Workshop:
             frames = np.random.default_rng(1).integers(0, 256, (FRAMES, side, side, 3), dtype=np.uint8)
         np.save(path, frames)
         return path
+
+
+def tuned_task(task: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """The same task with its bundle tuned."""
+    if task["network"] != "cox3d":
+        return None
+    bundle = Path(task["bundle"])
+    try:
+        return {**task, "bundle": str(tune_bundle(bundle, bundle.with_suffix(".tuned.onnx")).path)}
+    except ModelError as error:  # a machine whose runtime has no layout of its own
+        sys.stderr.write(f"{error}\n")
+        return None
 
 
 def random_weights(network: X3D) -> Dict[str, torch.Tensor]:

@@ -15,13 +15,14 @@ class Ours:
     """A stream that takes every frame (cox3d), or single clips (x3d)."""
 
     def setup(self, task: Dict[str, Any]) -> None:
-        """Open the bundle and the frames; threads None is the library's default."""
-        recognizer = Recognizer.open(task["bundle"], threads=task["our_threads"])
+        """Open the bundle and the frames."""
+        recognizer = Recognizer.open(task["bundle"], threads=task["threads"])
         self._frames = np.load(task["frames"])
         self._clip = np.ascontiguousarray(self._frames[: task["window"]])
         self._stream = recognizer.stream(sampling="every_frame")
         self._pushed = 0
-        self.call = self._push if task["network"] == "cox3d" else _clip_caller(recognizer, self._clip)
+        self.call = self._push if task["network"] == "cox3d" else self._classify
+        self._recognizer = recognizer
         self.warm = self.call
 
     def _push(self) -> Optional[np.ndarray]:
@@ -31,17 +32,9 @@ class Ours:
         prediction = self._stream.push(frame)
         return prediction.scores if prediction else None
 
+    def _classify(self) -> np.ndarray:
+        """The clip anew; float32 (classes,) probabilities."""
+        return self._recognizer.classify_clips(self._clip[None])[0]
+
     def release(self) -> None:
         """Nothing is kept."""
-
-
-def _clip_caller(recognizer: Recognizer, clip: np.ndarray) -> Any:
-    """A function that classifies `clip` anew at each call; a stream could reuse work between overlapping clips."""
-    if hasattr(recognizer, "classify_clip"):
-        return lambda: _scores(recognizer.classify_clip(clip))
-    return lambda: recognizer._backend.classify(clip[None])[0]
-
-
-def _scores(result: Any) -> np.ndarray:
-    """The (classes,) probabilities of a prediction, or of a result that is nothing more than them."""
-    return np.asarray(getattr(result, "scores", result))

@@ -21,6 +21,7 @@ from peers_quiet import OthersWatch
 
 PARTICIPANTS = {
     "ours": ("peers_ours", "Ours"),
+    "ours, tuned": ("peers_ours", "Ours"),
     "original": ("peers_original", "Original"),
     "original, gradients off": ("peers_original", "OriginalWithoutGradients"),
     "pytorchvideo": ("peers_pytorchvideo", "PyTorchVideo"),

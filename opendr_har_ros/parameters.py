@@ -61,7 +61,12 @@ RECOGNIZER: Tuple[Parameter, ...] = (
     Parameter(
         "providers", ["cpu"], "ONNX Runtime execution providers, best first, such as ['tensorrt', 'cuda', 'cpu']."
     ),
-    Parameter("threads", 0, "Threads used for one frame; 0 takes one per physical core.", bounds=(0, 256)),
+    Parameter(
+        "threads", 0, "Threads used for one frame; 0 leaves one core to others and takes four at most.", bounds=(0, 256)
+    ),
+    Parameter(
+        "spin", False, "Whether threads stay awake between frames: a little less latency for a core's power each."
+    ),
     Parameter("top_k", 5, "Number of hypotheses in each classification.", bounds=(1, 1000), live=True),
     Parameter("threshold", 0.0, "Best scores under this are reported as no_activity_label.", bounds=(0, 1), live=True),
     Parameter("no_activity_label", "no activity", "Label that is published under the threshold.", live=True),
@@ -140,6 +145,7 @@ class RecognizerSettings:
     model: str
     providers: Tuple[str, ...]
     threads: Optional[int]
+    spin: bool
     sampling: str
     max_gap_sec: float
     transport: str
@@ -156,6 +162,7 @@ class RecognizerSettings:
             model=values["model"] or "default",
             providers=tuple(values["providers"]),
             threads=values["threads"] or None,
+            spin=values["spin"],
             sampling=values["sampling"],
             max_gap_sec=values["max_gap_sec"],
             transport=values["transport"],

@@ -77,7 +77,7 @@ class RecognizerNode(LifecycleNode):
     def on_configure(self, _state: Any) -> None:
         """Load the model."""
         settings = RecognizerSettings.from_values(read(self, RECOGNIZER))
-        recognizer = Recognizer.open(settings.model, settings.providers, settings.threads)
+        recognizer = Recognizer.open(settings.model, settings.providers, settings.threads, settings.spin)
         pipeline = Pipeline(recognizer, settings)
         # Last what others see: until here a failure leaves no trace.
         self._output = LabelOutput(self, MessageFactory())

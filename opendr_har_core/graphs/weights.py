@@ -9,7 +9,7 @@ from torch import nn
 
 Array = np.ndarray
 
-# ONNX Runtime's fast convolutions work on blocks of 8 or 16 channels; zeros beside 54 or 108 of them are exact and cheap.
+# ONNX Runtime's fast convolutions work on blocks of 8 or 16 channels; zeros beside 54 or 108 are exact and cheap.
 SMALL_BLOCK, LARGE_BLOCK = 8, 16
 
 
