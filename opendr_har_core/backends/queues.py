@@ -70,6 +70,7 @@ class QueueState:
         self.probabilities = np.zeros((rows, spec.num_classes), np.float32)
         self.bindings: List[Optional[Any]] = [None] * TURNS
         self._queues = queues
+        self._longest_delay = max((queue.delay for queue in queues), default=0)
         self._buffers = {
             queue.name: [np.zeros((rows, *queue.shape), np.float32) for _ in range(queue.buffers)] for queue in queues
         }
@@ -90,12 +91,16 @@ class QueueState:
 
     def advance(self) -> None:
         """The step has succeeded: what it wrote is now the newest entry."""
+        if min(self.ages) < self._longest_delay:
+            self._keep_delayed_at_zero()
+        self._steps += 1
+        self.ages = [age + 1 for age in self.ages]
+
+    def _keep_delayed_at_zero(self) -> None:
         for queue in self._queues:
             for row, age in enumerate(self.ages):
                 if age < queue.delay:
                     self.entering(queue)[row] = 0
-        self._steps += 1
-        self.ages = [age + 1 for age in self.ages]
 
     def copy_row(self, row: int, source: QueueState, source_row: int) -> None:
         """Take over one stream from another state of the same graph."""
