@@ -23,6 +23,10 @@ STATE, NEXT = "state.", "next."
 BATCH = "batch"  # the leading axis of them all
 ENTERING = ".entering"  # ends the name of an operator that only brings a state in
 
+# What the weights are rounded to, in a quantised bundle by more than the network's own float32.
+FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
+PRECISIONS = (FLOAT32, FLOAT16, INT8)
+
 
 @dataclass(frozen=True)
 class BundleMetadata:
@@ -35,6 +39,8 @@ class BundleMetadata:
         weights_sha256: hex digest of the weight file that was converted, or of the weights themselves.
         delays: for each queue of the state that stays zero at first, the number of steps that it does.
         tuned_for: the machine and runtime that the graph was tuned for, in words; empty for a graph that runs anywhere.
+        precision: what the weights are rounded to: "float32" (not at all), "float16", or "int8" for the large ones
+            and "float16" for the others. It says nothing about the computation, which is in float32.
     """
 
     spec: ModelSpec
@@ -43,8 +49,11 @@ class BundleMetadata:
     weights_sha256: str
     delays: Mapping[str, int] = field(default_factory=dict)
     tuned_for: str = ""
+    precision: str = FLOAT32
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ModelError(f"precision is {self.precision!r}, expected one of {PRECISIONS}")
         if len(self.labels) != self.spec.num_classes:
             raise ModelError(
                 f"{len(self.labels)} class names for a model of {self.spec.num_classes} classes; give one per class"
@@ -60,6 +69,7 @@ class BundleMetadata:
             PREFIX + "weights_sha256": self.weights_sha256,
             PREFIX + "delays": json.dumps(dict(self.delays), sort_keys=True),
             PREFIX + "tuned_for": self.tuned_for,
+            PREFIX + "precision": self.precision,
         }
 
     @classmethod
@@ -80,6 +90,7 @@ class BundleMetadata:
                 weights_sha256=properties[PREFIX + "weights_sha256"],
                 delays={str(queue): int(steps) for queue, steps in _json(properties, "delays").items()},
                 tuned_for=properties[PREFIX + "tuned_for"],
+                precision=properties.get(PREFIX + "precision", FLOAT32),
             )
         except KeyError as error:
             raise ModelError(f"{where} lacks the metadata entry {error}; export it again") from None

@@ -26,7 +26,7 @@ LAYERS = (
     {"export", "memory", "tuning"},
     {"stream"},
     {"recognizer"},
-    {"offline", "training", "benchmarking"},
+    {"offline", "training", "benchmarking", "quantization"},
     {"cli"},
 )
 # Names for type checkers only, of objects that know each other: a stream and the recognizer that made it.
@@ -38,6 +38,7 @@ MAY_BE_HEAVY = {
     "training",
     "graphs",
     "tuning",
+    "quantization",
     "backends/torch.py",
     "benchmarking/torch_runners.py",
 }
