@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -137,14 +138,24 @@ class Client:
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.01)
 
-    def call(self, service_type, name, request=None):
-        """A service's response."""
+    def call(self, service_type, name, request=None, attempts=1):
+        """A service's response.
+
+        A server that has not yet found the client loses its answer, which happens on a busy machine; what only asks
+        may be asked in several `attempts`.
+        """
         client = self.node.create_client(service_type, name)
         self.until(client.service_is_ready, what=f"service {name}")
-        future = client.call_async(request or service_type.Request())
-        self.until(future.done, what=f"an answer of {name}")
+        futures = []
+        for left in reversed(range(attempts)):
+            futures.append(client.call_async(request or service_type.Request()))
+            with contextlib.suppress(*[AssertionError] * (left > 0)):
+                self.until(
+                    lambda: any(future.done() for future in futures), LONG_SEC / attempts, f"an answer of {name}"
+                )
+                break
         self.node.destroy_client(client)
-        return future.result()
+        return next(future for future in futures if future.done()).result()
 
     def close(self):
         self._executor.shutdown()

@@ -75,7 +75,7 @@ def expected_labels(frames):
 
 
 def lifecycle_state(client):
-    return client.call(GetState, f"{NODE}/get_state").current_state.id
+    return client.call(GetState, f"{NODE}/get_state", attempts=3).current_state.id
 
 
 def change_state(client, transition_id):
@@ -357,7 +357,7 @@ BAD_BUNDLES = {
     "missing": "there is no model '",
     "text": "can't be opened as an ONNX model",
     "cut": "can't be opened as an ONNX model",
-    "other format": "has bundle format 9, this version reads format 1",
+    "other format": "has bundle format 9, this version reads format 2",
     "two labels": "2 class names for a model of 6 classes",
 }
 
@@ -370,7 +370,7 @@ def bad_bundle(kind, folder):
     contents = {
         "text": b"only words\n" * 20,
         "cut": whole[: len(whole) // 2],
-        "other format": whole.replace(b"format_version\x12\x011", b"format_version\x12\x019"),
+        "other format": whole.replace(b"format_version\x12\x012", b"format_version\x12\x019"),
         "two labels": whole.replace(labels, two + b" " * (len(labels) - len(two))),
     }
     path = folder / f"{kind.replace(' ', '_')}.onnx"

@@ -98,7 +98,7 @@ def test_a_node_goes_up_and_down_in_a_flood_of_images(client, start):
             assert change_state(client, Transition.TRANSITION_ACTIVATE)
         client.until(lambda: flood.publisher.get_subscription_count() == 1)
         assert change_state(client, Transition.TRANSITION_ACTIVE_SHUTDOWN)
-        assert client.call(GetState, f"{NODE}/get_state").current_state.id == State.PRIMARY_STATE_FINALIZED
+        assert client.call(GetState, f"{NODE}/get_state", attempts=3).current_state.id == State.PRIMARY_STATE_FINALIZED
         assert node.interrupt() == 0
     assert "Traceback" not in node.output
     assert "not used" not in node.output
