@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 PACKAGE = "opendr_har_ros"
 INFERENCE = ["numpy>=1.20", "onnxruntime>=1.12", "opencv-python-headless>=4.5", "av>=10"]
 TRAIN = ["torch>=2.0", "onnx>=1.14"]
+BAGS = ["rosbags>=0.9.20"]
 # Only for machines without ROS 2: Kilted's Python wheels. A sourced ROS 2 brings all of these itself.
 ROS = [
     "ros-rclpy==9.1.2",
@@ -44,7 +45,7 @@ setup(
     ],
     zip_safe=False,
     install_requires=INFERENCE,
-    extras_require={"train": TRAIN, "ros": ROS, "test": TEST, "dev": DEV},
+    extras_require={"train": TRAIN, "bags": BAGS, "ros": ROS, "test": TEST, "dev": DEV},
     entry_points={
         "console_scripts": [
             "opendr-har = opendr_har_core.cli.main:main",

@@ -19,20 +19,23 @@ LAYERS = (
     {"errors"},
     {"files", "spec", "labels", "frame"},
     {"prediction", "download", "synth", "energy"},
-    {"sampling", "preprocess", "clip", "postprocess", "bundle", "video"},
+    {"sampling", "preprocess", "clip", "postprocess", "bundle", "video", "encodings"},
     {"networks"},
     {"graphs"},
     {"backends"},
     {"export", "memory", "tuning"},
     {"stream"},
     {"recognizer"},
-    {"offline", "training", "benchmarking", "quantization"},
+    {"offline", "benchmarking", "quantization"},
+    {"datasets"},
+    {"training"},
     {"cli"},
 )
 # Names for type checkers only, of objects that know each other: a stream and the recognizer that made it.
 KNOWN_EACH_OTHER = {("stream", "recognizer")}
 HEAVY = {"torch", "onnx", "lightning", "rclpy"}
 MAY_BE_HEAVY = {
+    "datasets",
     "networks",
     "export",
     "training",

@@ -1,0 +1,1 @@
+"""Labelled clips to train and evaluate with: from videos, frames, bags or memory."""

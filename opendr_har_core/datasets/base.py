@@ -1,0 +1,198 @@
+"""What all datasets share: labelled stretches of sources, from which clips are sampled, cached and transformed."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from opendr_har_core.datasets.cache import ClipCache, scaled
+from opendr_har_core.datasets.clips import ClipSpec, Segment
+from opendr_har_core.datasets.names import may_mirror
+from opendr_har_core.datasets.report import DataReport
+from opendr_har_core.datasets.transforms import EvalTransform, TrainTransform
+from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.labels import LabelMap
+
+Transform = Callable[[Tensor], Tensor]
+Item = Tuple[Tensor, int]
+Skipped = Tuple[str, str]
+
+# A longer stretch is decoded at each use: its frames would fill memory and disk.
+MAX_CACHED_SEC = 60.0
+
+
+class ClipDataset(Dataset[Item]):
+    """Items are `(clip, class_id)`: a uint8 tensor (3, T, S, S), RGB, and an int.
+
+    A `transform` of the user's own gets the clip's frames as a uint8 tensor (T, H, W, 3) and returns what training
+    gets: (3, T, S, S), uint8, or float that is already standardised.
+
+    When training, the clip of a stretch starts at random, with PyTorch's random numbers; otherwise it is the middle
+    one. Frames are those nearest to the clip's ticks; a stretch that is shorter than the clip holds its last frame.
+
+    What can't be read when it is indexed is left out and listed in `report`. What turns out to be broken later raises
+    DataError from `dataset[i]`; a torch.utils.data.DataLoader, which asks for several at once, gets a batch without it.
+    It is listed in `report` from then on, also if a loader's process found it, and not read again; no other clip takes
+    its place. `verify` finds all such items beforehand.
+
+    Attributes:
+        labels: the fixed list of classes that the ids count in.
+        clip: how clips are sampled.
+    """
+
+    def __init__(
+        self,
+        segments: Iterable[Segment],
+        labels: LabelMap,
+        clip: ClipSpec,
+        train: bool,
+        transform: Optional[Transform] = None,
+        cache: Optional[ClipCache] = None,
+        skipped: Sequence[Skipped] = (),
+        absent: int = 0,
+        start_step: int = 1,
+    ) -> None:
+        """`start_step` is the grid of possible starts, in ticks. Raises DataError when there is no segment at all."""
+        if start_step < 1:
+            raise ConfigError(f"the step between clips is {start_step}, expected one frame or more")
+        self.labels = labels
+        self.clip = clip
+        self._train = train
+        self._transform = transform if transform is not None else _default_transform(labels, clip, train)
+        self._cache = cache
+        self._start_step = start_step
+        self._absent = absent
+        self._set_segments(list(segments), list(skipped))
+
+    @property
+    def targets(self) -> List[int]:
+        """The class id of each item; nothing is decoded."""
+        return [segment.class_id for segment in self._segments]
+
+    @property
+    def report(self) -> DataReport:
+        """What there is and what had to be left out until now."""
+        marks = self._failed.tolist()
+        failed = [index for index, mark in enumerate(marks) if mark]
+        left = [segment for segment, mark in zip(self._segments, marks) if not mark]
+        present = {segment.class_id for segment in left}
+        return DataReport(
+            items=len(left),
+            skipped=(*self._skipped, *((self._segments[index].name, self._reason(index)) for index in failed)),
+            absent=self._absent,
+            short=sum(self.clip.is_longer_than(segment.duration_sec) for segment in left),
+            missing_classes=tuple(name for index, name in enumerate(self.labels) if index not in present),
+            classes=len(self.labels),
+        )
+
+    def verify(self) -> DataReport:
+        """Read every item once and leave out those that fail, so that `len` and indices change.
+
+        Raises DataError when none is left.
+        """
+        for index in range(len(self)):
+            self.try_item(index)
+        report = self.report
+        marks = self._failed.tolist()
+        self._set_segments([s for s, failed in zip(self._segments, marks) if not failed], list(report.skipped))
+        return report
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    def __getitem__(self, index: int) -> Item:
+        segment = self._segments[index]
+        return self._clip_of(segment), segment.class_id
+
+    def try_item(self, index: int) -> Optional[Item]:
+        """The item, or None where it can't be read, which is then in `report`; it is not tried twice."""
+        if self._failed[index]:
+            return None
+        try:
+            return self[index]
+        except DataError as error:
+            self._failed[index] = 1
+            self._reasons[index] = str(error)
+            return None
+
+    def __getitems__(self, indices: Sequence[int]) -> List[Item]:
+        """The items of a batch that can be read; raises DataError where that is none of them."""
+        items = [item for item in map(self.try_item, indices) if item is not None]
+        if not items:
+            names = [f"{self._segments[index].name}: {self._reason(index)}" for index in indices[:3]]
+            raise DataError(
+                f"none of the {len(indices)} clips of a batch can be read; remove them or call verify() first: {names}"
+            )
+        return items
+
+    def _reason(self, index: int) -> str:
+        """Another process leaves only a mark, so the clip is read again to know why."""
+        if index not in self._reasons:
+            try:
+                self[index]
+                self._reasons[index] = "could not be read once by a process of a loader, and can be now"
+            except DataError as error:
+                self._reasons[index] = str(error)
+        return self._reasons[index]
+
+    def _set_segments(self, segments: List[Segment], skipped: List[Skipped]) -> None:
+        self._segments = segments
+        self._skipped = skipped
+        # In shared memory, so that a loader's processes mark for all.
+        self._failed = torch.zeros(len(segments), dtype=torch.uint8)
+        self._failed.share_memory_()  # type: ignore[no-untyped-call]
+        self._reasons: Dict[int, str] = {}
+        if not segments:
+            raise DataError(f"there is no clip to use; check the path and the labels. {self.report}")
+
+    def _clip_of(self, segment: Segment) -> Tensor:
+        ticks = self.clip.ticks(self._start(segment), segment.duration_sec)
+        if self._cache is None:
+            return self._transformed(self._decoded(segment, ticks))
+        if not self._train and getattr(self._transform, "deterministic", False):
+            key = f"{segment.source.fingerprint()}|{segment.start_sec}|{ticks}|{self.clip}|{self._transform}"
+            made = self._cache.get(key, lambda: self._transformed(self._decoded(segment, ticks)).numpy())
+            return torch.from_numpy(np.array(made))
+        if segment.duration_sec > MAX_CACHED_SEC:
+            return self._transformed(self._decoded(segment, ticks))
+        return self._transformed(self._cached_stretch(segment, self._cache)[ticks])
+
+    def _cached_stretch(self, segment: Segment, cache: ClipCache) -> np.ndarray:
+        """A frame for each tick of a stretch, no larger than the largest that training scales to."""
+        side = -(-self.clip.image_size * 10 // 7)
+        end = segment.start_sec + segment.duration_sec
+        key = f"{segment.source.fingerprint()}|{segment.start_sec}|{end}|{self.clip.train_fps}|{side}"
+        ticks = np.arange(self.clip.ticks_in(segment.duration_sec))
+        return cache.get(key, lambda: self._decoded(segment, ticks, side))
+
+    def _decoded(self, segment: Segment, ticks: np.ndarray, short_side: Optional[int] = None) -> np.ndarray:
+        times = [segment.start_sec + float(second) for second in self.clip.seconds(ticks)]
+        frames = segment.source.frames(times)
+        pictures = [frame if short_side is None else scaled(frame, short_side) for frame in frames]
+        if len({picture.shape for picture in pictures}) != 1:
+            raise DataError(f"{segment.name} has frames of different sizes, or none; convert it to one size")
+        return np.stack(pictures)
+
+    def _start(self, segment: Segment) -> int:
+        if not self._train:
+            return self.clip.middle_start(segment.duration_sec, self._start_step)
+        last = self.clip.last_start(segment.duration_sec, self._start_step)
+        return self._start_step * int(torch.randint(last // self._start_step + 1, ()))
+
+    def _transformed(self, frames: np.ndarray) -> Tensor:
+        # A view of a cache's file can't be written to, which PyTorch needs.
+        clip = self._transform(torch.from_numpy(frames if frames.flags.writeable else np.array(frames)))
+        if not isinstance(clip, Tensor) or clip.ndim != 4 or clip.shape[0] != 3:
+            shape = tuple(clip.shape) if isinstance(clip, Tensor) else type(clip).__name__
+            raise ConfigError(f"the transform returned {shape}, expected a tensor of shape (3, T, S, S)")
+        return clip
+
+
+def _default_transform(labels: LabelMap, clip: ClipSpec, train: bool) -> Transform:
+    if train:
+        return TrainTransform(clip.image_size, flip=may_mirror(labels))
+    return EvalTransform(clip.image_size)

@@ -1,0 +1,116 @@
+"""Clips of any size into the network's size, as they are or varied for training; all on uint8."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Tuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.preprocess import to_network_input
+
+# Zero after standardisation with the mean of 0.45.
+BLANK = 115
+GREY = np.array([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True)
+class EvalTransform:
+    """The middle square, as a recognizer prepares camera images: uint8 (T, H, W, 3) to (3, T, S, S).
+
+    Attributes:
+        image_size: S, in pixels.
+    """
+
+    image_size: int
+
+    deterministic = True  # so its result may be cached
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Raises nothing for any non-empty uint8 frames."""
+        return channels_first(np.stack([to_network_input(frame, self.image_size) for frame in frames.numpy()]))
+
+
+@dataclass(frozen=True)
+class TrainTransform:
+    """Varied clips, the same way in all frames of a clip: uint8 (T, H, W, 3) to (3, T, S, S).
+
+    Random numbers are PyTorch's, so that its seeds make them repeatable, also in the processes of a loader.
+
+    Attributes:
+        image_size: S, in pixels.
+        flip: whether half of the clips are mirrored; not for classes that tell left from right.
+        scale: range of the short side in units of S, from which a square of S is cut (8/7 to 10/7 in X3D's training).
+        colour: by which share brightness, contrast and saturation vary.
+        erase: probability that a rectangle is blanked.
+        erase_area: range of its area, as a share of the image.
+    """
+
+    image_size: int
+    flip: bool = True
+    scale: Tuple[float, float] = (8 / 7, 10 / 7)
+    colour: float = 0.2
+    erase: float = 0.25
+    erase_area: Tuple[float, float] = (0.02, 0.2)
+
+    deterministic = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.scale[0] <= self.scale[1]:
+            raise ConfigError(f"scale is {self.scale}, expected a rising range from 1 on")
+        if not (0 <= self.colour < 1 and 0 <= self.erase <= 1):
+            raise ConfigError(f"colour is {self.colour} and erase {self.erase}, expected shares between 0 and 1")
+        if not 0 < self.erase_area[0] <= self.erase_area[1] < 1:
+            raise ConfigError(f"erase_area is {self.erase_area}, expected a rising range between 0 and 1")
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Another clip at each call."""
+        clip = self._cropped(frames.numpy())
+        if self.flip and _uniform() < 0.5:
+            clip = clip[:, :, ::-1]
+        clip = self._coloured(np.ascontiguousarray(clip)) if self.colour else np.array(clip, order="C")
+        if self.erase and _uniform() < self.erase:
+            self._blank(clip)
+        return channels_first(clip)
+
+    def _cropped(self, frames: np.ndarray) -> np.ndarray:
+        """Scaling the short side and then cutting a square, but only what is kept gets scaled."""
+        height, width = frames.shape[1:3]
+        side = max(1, round(min(height, width) / _uniform(*self.scale)))
+        top, left = (math.floor(_uniform() * (room - side + 1)) for room in (height, width))
+        squares = frames[:, top : top + side, left : left + side]
+        return np.stack([to_network_input(square, self.image_size) for square in squares])
+
+    def _coloured(self, clip: np.ndarray) -> np.ndarray:
+        """Saturation, contrast and brightness are linear in the colours: one matrix does all three."""
+        brightness, contrast, saturation = (_uniform(1 - self.colour, 1 + self.colour) for _ in range(3))
+        mean = float(clip.mean(axis=(0, 1, 2)) @ GREY)
+        matrix = np.empty((3, 4))
+        matrix[:, :3] = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * GREY)
+        matrix[:, 3] = brightness * (1 - contrast) * mean
+        length, height, width, _ = clip.shape
+        coloured: np.ndarray = cv2.transform(clip.reshape(length * height, width, 3), matrix)
+        return coloured.reshape(clip.shape)
+
+    def _blank(self, clip: np.ndarray) -> None:
+        area = _uniform(*self.erase_area) * self.image_size**2
+        aspect = math.exp(_uniform(-1.1, 1.1))
+        height, width = (
+            min(self.image_size, max(1, round(math.sqrt(area * factor)))) for factor in (aspect, 1 / aspect)
+        )
+        top, left = (math.floor(_uniform() * (self.image_size - side + 1)) for side in (height, width))
+        clip[:, top : top + height, left : left + width] = BLANK
+
+
+def channels_first(clip: np.ndarray) -> Tensor:
+    """(T, S, S, 3) to a contiguous (3, T, S, S) tensor."""
+    return torch.from_numpy(np.ascontiguousarray(clip.transpose(3, 0, 1, 2)))
+
+
+def _uniform(low: float = 0.0, high: float = 1.0) -> float:
+    return low + (high - low) * float(torch.rand(()))

@@ -1,0 +1,146 @@
+"""Frames of a video file at chosen times, without decoding all of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Iterator, Optional, Sequence, Tuple, Union
+
+import av
+import numpy as np
+
+from opendr_har_core.datasets.clips import file_fingerprint
+from opendr_har_core.errors import VideoError
+from opendr_har_core.video import AV_ERROR, TYPICAL_FPS
+
+Timed = Tuple[float, Any]
+FAILURES = (AV_ERROR, OSError, ValueError)
+SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A video whose header was read and whose first frame was decoded; see `open_video`.
+
+    Attributes:
+        path: the file.
+        duration_sec: length as its header says.
+        first_pts: when its first frame is shown, in units of its own time base; None where it says nothing of times.
+    """
+
+    path: Path
+    duration_sec: float
+    first_pts: Optional[int] = None
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    def fingerprint(self) -> str:
+        """Changes when the file does."""
+        return file_fingerprint(self.path)
+
+    def frames(self, times_sec: Sequence[float]) -> Iterator[np.ndarray]:
+        """See Source.frames; decodes from the keyframe before the first time to the last time.
+
+        Raises VideoError where the video breaks off before that.
+        """
+        with _opened(self.path) as (container, stream):
+            pictures = self._from_keyframe(container, stream, float(times_sec[0]))
+            last, rgb = -1.0, np.empty(0, np.uint8)
+            for time, picture in _chosen(pictures, times_sec):
+                if time != last:
+                    rgb, last = picture.to_ndarray(format="rgb24"), time
+                yield rgb
+            self._check_reached(last, float(times_sec[-1]))
+
+    def _from_keyframe(self, container: Any, stream: Any, start_sec: float) -> Iterator[Timed]:
+        if start_sec > 0 and self.first_pts is not None:
+            with suppress(*FAILURES):
+                container.seek(self.first_pts + int(start_sec / stream.time_base), stream=stream)
+                pictures = self._timed(container, stream)
+                first = next(pictures, None)
+                if first is not None and first[1].pts is not None and first[0] <= start_sec:
+                    return chain([first], pictures)
+            # A wrong index, or none, leads past the time or nowhere: such a file is read from the start.
+            with suppress(*FAILURES):
+                container.seek(0)
+        return self._timed(container, stream)
+
+    def _timed(self, container: Any, stream: Any) -> Iterator[Timed]:
+        """(seconds since the first frame, picture); times always rise, as in video.read_video."""
+        interval = float(1 / (stream.average_rate or TYPICAL_FPS))
+        last: Optional[float] = None
+        for picture in container.decode(stream):
+            after = 0.0 if last is None else last + interval
+            if picture.pts is None or self.first_pts is None:
+                time = after
+            else:
+                time = float((picture.pts - self.first_pts) * picture.time_base)
+            last = time if last is None or time > last else after
+            yield last, picture
+
+    def _check_reached(self, reached: float, wanted: float) -> None:
+        """A header may promise a little more than there is, but not much."""
+        if reached < min(wanted, 0.9 * self.duration_sec - 0.5):
+            raise VideoError(
+                f"{self.path} is incomplete: {reached:.2f} of {self.duration_sec:.2f} s could be read; copy it again"
+            )
+
+
+def open_video(path: Union[str, Path]) -> VideoFile:
+    """Check a file as far as that is cheap: its header and its first frame. Raises VideoError."""
+    path = Path(path)
+    with _opened(path) as (container, stream):
+        picture = next(container.decode(stream), None)
+        if picture is None:
+            raise VideoError(f"{path} has no frame that can be decoded; check that it plays")
+        timed = picture.pts is not None and picture.time_base is not None
+        return VideoFile(path, _duration(container, stream), picture.pts if timed else None)
+
+
+def _chosen(pictures: Iterator[Timed], times_sec: Sequence[float]) -> Iterator[Timed]:
+    """The nearest picture for each of the rising times; after the end the last one."""
+    wanted = iter(times_sec)
+    time = next(wanted, None)
+    before: Optional[Timed] = None
+    for picture in pictures:
+        while time is not None and picture[0] >= time:
+            yield before if before is not None and time - before[0] <= picture[0] - time else picture
+            time = next(wanted, None)
+        if time is None:
+            return
+        before = picture
+    while time is not None and before is not None:
+        yield before
+        time = next(wanted, None)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Tuple[Any, Any]]:
+    if not path.is_file():
+        raise VideoError(f"there is no video file {path}")
+    try:
+        container = av.open(str(path))
+    except FAILURES as error:
+        raise VideoError(f"{path} can't be opened as video: {error}") from None
+    with container:
+        if not container.streams.video:
+            raise VideoError(f"{path} has no video in it, only {[stream.type for stream in container.streams]}")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        try:
+            yield container, stream
+        except FAILURES as error:
+            raise VideoError(f"{path} breaks off: {error}; copy it again") from None
+
+
+def _duration(container: Any, stream: Any) -> float:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if container.duration:
+        return float(container.duration / av.time_base)
+    return float((stream.frames or 1) / (stream.average_rate or TYPICAL_FPS))
