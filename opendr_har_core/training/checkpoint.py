@@ -1,0 +1,87 @@
+"""Checkpoints of training: tensors and plain values, so that reading one runs no code.
+
+The network's weights are under `model_state`, as in published files: `checkpoints.load_weights` and
+`opendr-har export` read a checkpoint of training as they read those.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Dict, Tuple, Union
+
+import torch
+
+from opendr_har_core.errors import CheckpointError
+from opendr_har_core.files import atomic_path
+from opendr_har_core.networks.x3d import X3D
+
+FORMAT = 1
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+def step_name(step: int) -> str:
+    """File name of the checkpoint after `step` updates."""
+    return f"step_{step:08d}.ckpt"
+
+
+def save_checkpoint(content: Dict[str, Any], path: Union[str, Path]) -> None:
+    """Write a checkpoint, whole or not at all: where that fails, what was there before stays.
+
+    Raises CheckpointError when the disk is full or the folder can't be written.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            torch.save({"format": FORMAT, **content}, temporary)
+    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as a RuntimeError
+        raise CheckpointError(
+            f"can't write the checkpoint {path}: {_reason(error)}; free space or choose another checkpoint_folder "
+            f"(checkpoints written before are intact)"
+        ) from error
+
+
+def read_checkpoint(path: Union[str, Path]) -> Dict[str, Any]:
+    """Read a checkpoint of training; raises CheckpointError for a missing, broken or foreign file."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}; {_present(path.parent)}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises a dozen types for broken or hostile files
+        raise CheckpointError(f"{path} can't be read as a checkpoint: {_reason(error)}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is no checkpoint of training of format {FORMAT}; to start from it, load weights")
+    return content
+
+
+def checkpoint_of_step(folder: Union[str, Path], step: int) -> Tuple[Path, Dict[str, Any]]:
+    """The checkpoint after `step` updates, and its path; an interrupted run has left it as the last one."""
+    path = Path(folder) / step_name(step)
+    if not path.is_file() and last_step(folder) == step:
+        path = Path(folder) / LAST
+    return path, read_checkpoint(path)
+
+
+def last_step(folder: Union[str, Path]) -> int:
+    """The step of the last checkpoint in `folder`, to resume from; 0 where there is none."""
+    path = Path(folder) / LAST
+    return int(read_checkpoint(path)["progress"]["step"]) if path.is_file() else 0
+
+
+def restore_network(network: X3D, content: Dict[str, Any], path: Union[str, Path]) -> None:
+    """Put a checkpoint's weights into `network`; raises CheckpointError when they don't fit."""
+    try:
+        network.load_state_dict(content["model_state"])
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} is of another network: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    cause = error.__context__ if isinstance(error.__context__, OSError) else error
+    return re.sub(r"\s+", " ", str(cause))[:300]
+
+
+def _present(folder: Path) -> str:
+    names = sorted(path.name for path in folder.glob("*.ckpt"))
+    return f"{folder} holds {names}" if names else f"{folder} holds no checkpoints"

@@ -1,0 +1,164 @@
+"""Datasets to batches: shuffled, split over processes and seeded so that a run can be taken up at any step.
+
+Order and augmentation are functions of (seed, epoch, item), not of a generator's state: they are the same for any
+number of workers and after a resume.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Iterator, List, Sequence, Tuple
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.training.progress import Progress
+from opendr_har_core.training.settings import TrainingSettings
+
+Key = Tuple[int, int]
+Item = Tuple[Tensor, int]
+
+
+def mixed_seed(*parts: int) -> int:
+    """One 32-bit seed of several numbers, without patterns between neighbours."""
+    return int(np.random.SeedSequence([part & 0xFFFFFFFF for part in parts]).generate_state(1)[0])
+
+
+def seed_everything(*parts: int) -> None:
+    """Seed PyTorch, NumPy and Python alike."""
+    seed = mixed_seed(*parts)
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+class SeededItems(Dataset):
+    """A dataset whose item (epoch, index) is always augmented in the same way."""
+
+    def __init__(self, dataset: Any, seed: int) -> None:
+        self._dataset = dataset
+        self._seed = seed
+
+    def __getitem__(self, key: Key) -> Item:
+        epoch, index = key
+        seed_everything(self._seed, epoch, index)
+        clip, class_id = self._dataset[index]
+        return clip, class_id
+
+    def __getitems__(self, keys: List[Key]) -> List[Item]:
+        """The items of a batch; those that our datasets can't read are in their report and left out of it."""
+        if not hasattr(self._dataset, "try_item"):
+            return [self[key] for key in keys]
+        items: List[Item] = []
+        for epoch, index in keys:
+            seed_everything(self._seed, epoch, index)
+            item = self._dataset.try_item(index)
+            items += [] if item is None else [item]
+        # Its own way to say why none of them can be read.
+        return items or self._dataset.__getitems__([index for _, index in keys])
+
+
+class EpochBatches(Sampler[List[Key]]):
+    """The batches of one process in the epoch that has begun, from the one on that comes next.
+
+    A batch of n processes is n times as large, and process k takes the k-th part of it: the same clips together as
+    one process with n times the batch size would take. The last batch is filled up from the epoch's beginning so that
+    all processes have the same number.
+    """
+
+    def __init__(self, count: int, settings: TrainingSettings, progress: Progress, rank: int, world: int) -> None:
+        super().__init__()
+        self._count, self._size = count, settings.batch_size
+        self._seed = settings.seed
+        self._progress = progress
+        self._rank, self._world = rank, world
+        self._in_epoch = batches_per_epoch(count, settings, world)
+
+    def __len__(self) -> int:
+        return self._in_epoch - self._progress.batch
+
+    def __iter__(self) -> Iterator[List[Key]]:
+        epoch, first = self._progress.epoch, self._progress.batch
+        order = np.random.default_rng(mixed_seed(self._seed, epoch)).permutation(self._count)
+        together = self._size * self._world
+        if self._world > 1 and self._in_epoch * together > self._count:
+            order = np.resize(order, self._in_epoch * together)
+        for index in range(first, self._in_epoch):
+            mine = order[index * together : (index + 1) * together][self._rank * self._size :][: self._size]
+            yield [(epoch, int(item)) for item in mine]
+
+
+def batches_per_epoch(count: int, settings: TrainingSettings, world: int) -> int:
+    """Batches that each process takes in an epoch of `count` clips."""
+    together = settings.batch_size * world
+    return max(1, count // together) if settings.drop_last else -(-count // together)
+
+
+class ClipData(pl.LightningDataModule):
+    """Training and validation clips; `progress` says where training goes on."""
+
+    def __init__(self, train: Any, val: Any, settings: TrainingSettings, progress: Progress) -> None:
+        """Raises DataError for a training dataset without items."""
+        super().__init__()
+        check_items(train, "training")
+        if val is not None:
+            check_items(val, "validation")
+        self._train, self._val = train, val
+        self._settings, self._progress = settings, progress
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is validation data."""
+        return self._val is not None
+
+    def train_dataloader(self) -> DataLoader:
+        """The epoch that has begun, or what is left of it."""
+        batches = EpochBatches(len(self._train), self._settings, self._progress, *self._place())
+        return self._loader(self._train, batches)
+
+    def val_dataloader(self) -> Any:
+        """All validation clips in order, each on one process."""
+        if self._val is None:
+            return []
+        size = self._settings.batch_size
+        rank, world = self._place()
+        mine = list(range(len(self._val)))[rank::world]
+        batches = [[(0, index) for index in mine[at : at + size]] for at in range(0, len(mine), size)]
+        return self._loader(self._val, batches)
+
+    def _place(self) -> Tuple[int, int]:
+        """This process's number, and how many there are."""
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+
+    def _loader(self, dataset: Any, batches: Any) -> DataLoader:
+        settings = self._settings
+        return DataLoader(
+            SeededItems(dataset, settings.seed),
+            batch_sampler=batches,
+            num_workers=settings.num_workers,
+            pin_memory=settings.pin_memory,
+            persistent_workers=settings.num_workers > 0,
+        )
+
+
+def check_items(dataset: Any, role: str) -> None:
+    """Raises DataError when the dataset has no items, or ids outside its class list."""
+    if len(dataset) == 0:
+        raise DataError(f"the {role} dataset has no clips; check its folder, split and report")
+    strays = sorted({target for target in dataset.targets if not 0 <= target < len(dataset.labels)})
+    if strays:
+        raise DataError(f"the {role} dataset has class ids {strays}, but its list has {len(dataset.labels)} classes")
+
+
+def check_classes(labels: Sequence[str], num_classes: int, role: str) -> None:
+    """Raises ConfigError when the dataset's class list is not as long as the network's."""
+    if len(labels) != num_classes:
+        raise ConfigError(
+            f"the {role} dataset has {len(labels)} classes, the network {num_classes}; "
+            f"make the network with num_classes={len(labels)}"
+        )

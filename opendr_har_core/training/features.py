@@ -1,0 +1,96 @@
+"""Train the last layers on what the frozen ones before them give, computed once instead of once per epoch."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, List, Sequence, Tuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.layers import ResidualBlock
+from opendr_har_core.networks.x3d import FIRST_STAGE, X3D
+from opendr_har_core.spec import ModelSpec
+from opendr_har_core.training.loss import standardised
+
+
+class Trunk(nn.Module):
+    """The layers of a network before its last stage, sharing its weights: the part that `last_stage` freezes."""
+
+    def __init__(self, network: X3D) -> None:
+        super().__init__()
+        self.stem = network.stem
+        self.stages = nn.ModuleList(getattr(network, name) for name in _stages(network)[:-1])
+        self.spec: ModelSpec = network.spec
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips as datasets give them, (B, 3, T, S, S) -> features (B, C, T, H, W)."""
+        x = self.stem(standardised(clips, self.spec))
+        for block in _blocks(self.stages):
+            x = block(x)
+        return x  # type: ignore[no-any-return]
+
+
+class Tail(nn.Module):
+    """The last stage and the head of a network, sharing its weights: training this trains the network.
+
+    `fit` and `evaluate` take it as they take a network, over a FeatureDataset.
+    """
+
+    def __init__(self, network: X3D) -> None:
+        super().__init__()
+        self.config, self.spec, self.num_classes = network.config, network.spec, network.num_classes
+        self.add_module(_stages(network)[-1], getattr(network, _stages(network)[-1]))
+        self.head = network.head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B, C, T, H, W) -> logits (B, num_classes)."""
+        for block in _blocks(self):
+            x = block(x)
+        logits: Tensor = self.head(x)
+        return logits
+
+
+class FeatureDataset(Dataset):
+    """Items are (features, class_id) of the clips of a dataset, in memory.
+
+    Attributes:
+        features: float32 (N, C, T, H, W).
+        targets: class id per item.
+        labels: the dataset's.
+    """
+
+    def __init__(self, features: Tensor, targets: Sequence[int], labels: LabelMap) -> None:
+        self.features, self.targets, self.labels = features, list(targets), labels
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, network: X3D, dataset: Any, batch_size: int = 16) -> FeatureDataset:
+        """Run the frozen layers over every item of `dataset` once; each keeps the augmentation that it got."""
+        trunk = Trunk(network).eval()
+        features: List[Tensor] = []
+        targets: List[Tensor] = []
+        for clips, classes in DataLoader(dataset, batch_size):
+            features.append(trunk(clips))
+            targets.append(classes)
+        return cls(torch.cat(features), torch.cat(targets).tolist(), dataset.labels)
+
+    def subset(self, indices: Sequence[int]) -> FeatureDataset:
+        """The items of these indices."""
+        chosen = torch.as_tensor(indices)
+        return FeatureDataset(self.features[chosen], [self.targets[index] for index in indices], self.labels)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> Tuple[Tensor, int]:
+        return self.features[index], self.targets[index]
+
+
+def _stages(network: X3D) -> List[str]:
+    return [f"s{FIRST_STAGE + index}" for index in range(len(network.config.stage_depths))]
+
+
+def _blocks(module: nn.Module) -> Iterator[ResidualBlock]:
+    return (block for block in module.modules() if isinstance(block, ResidualBlock))
