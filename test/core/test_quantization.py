@@ -245,17 +245,17 @@ def test_the_command_asks_for_onnx_where_there_is_none(bundle, tmp_path, capsys,
 
 @pytest.mark.parametrize("network", [("x3d", "xs"), ("cox3d", "s")], ids="_".join)
 @pytest.mark.parametrize(("precision", "largest_share", "lowest_rate"), [("float16", 0.52, 0.99), ("int8", 0.30, 0.98)])
-def test_real_weights_on_a_real_clip(
+def test_real_weights_on_real_clips(
     network, precision, largest_share, lowest_rate, shared, real_bundle, tmp_path, record_property
 ):
-    clip = shared / "videos" / "labelled" / "archery.mp4"
-    report = quantize_bundle(real_bundle(*network), tmp_path / "small.onnx", precision, [clip])
+    clips = sorted((shared / "videos" / "labelled").glob("*.avi"))
+    report = quantize_bundle(real_bundle(*network), tmp_path / "small.onnx", precision, clips)
     share = report.target_bytes / report.source_bytes
     record_property("share_of_size", round(share, 3))
     record_property("same_label", f"{report.agreement.same}/{report.agreement.predictions}")
     record_property("largest_difference", round(report.agreement.difference, 4))
     assert share <= largest_share
-    assert report.agreement.predictions >= 24
+    assert report.agreement.predictions >= 50
     assert report.agreement.rate >= lowest_rate
 
 
