@@ -6,21 +6,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
+    from opendr_har_core.datasets.folder import FolderDataset
+    from opendr_har_core.datasets.kinetics import KineticsDataset
     from opendr_har_core.errors import HarError
     from opendr_har_core.frame import Frame, LazyFrame
     from opendr_har_core.labels import LabelMap
+    from opendr_har_core.learners.cox3d import CoX3DLearner
+    from opendr_har_core.learners.x3d import X3DLearner
     from opendr_har_core.prediction import Hypothesis, Prediction
     from opendr_har_core.recognizer import Recognizer
     from opendr_har_core.spec import ModelSpec
     from opendr_har_core.stream import Stream, StreamStatus
+    from opendr_har_core.types import Category, Image, Video
 
 __version__ = "0.1.0"
 
 # Loaded when first used, so that importing the package costs nothing.
 _HOMES = {
+    "Category": "types",
+    "CoX3DLearner": "learners.cox3d",
+    "FolderDataset": "datasets.folder",
     "Frame": "frame",
     "HarError": "errors",
     "Hypothesis": "prediction",
+    "Image": "types",
+    "KineticsDataset": "datasets.kinetics",
     "LabelMap": "labels",
     "LazyFrame": "frame",
     "ModelSpec": "spec",
@@ -28,12 +38,19 @@ _HOMES = {
     "Recognizer": "recognizer",
     "Stream": "stream",
     "StreamStatus": "stream",
+    "Video": "types",
+    "X3DLearner": "learners.x3d",
 }
 
 __all__ = [
+    "Category",
+    "CoX3DLearner",
+    "FolderDataset",
     "Frame",
     "HarError",
     "Hypothesis",
+    "Image",
+    "KineticsDataset",
     "LabelMap",
     "LazyFrame",
     "ModelSpec",
@@ -41,6 +58,8 @@ __all__ = [
     "Recognizer",
     "Stream",
     "StreamStatus",
+    "Video",
+    "X3DLearner",
     "__version__",
 ]
 

@@ -17,18 +17,19 @@ CORE = ROOT / "opendr_har_core"
 # From the bottom up; a module may import from its own layer and those before.
 LAYERS = (
     {"errors"},
-    {"files", "spec", "labels", "frame"},
+    {"files", "spec", "labels", "frame", "types"},
     {"prediction", "download", "synth", "energy"},
     {"sampling", "preprocess", "clip", "postprocess", "bundle", "video", "encodings"},
     {"networks"},
     {"graphs"},
     {"backends"},
-    {"export", "memory", "tuning"},
+    {"export", "memory", "tuning", "model_folder"},
     {"stream"},
     {"recognizer"},
     {"offline", "benchmarking", "quantization"},
     {"datasets"},
     {"training"},
+    {"learners"},
     {"cli"},
 )
 # Names for type checkers only, of objects that know each other: a stream and the recognizer that made it.
@@ -36,6 +37,8 @@ KNOWN_EACH_OTHER = {("stream", "recognizer")}
 HEAVY = {"torch", "onnx", "lightning", "rclpy"}
 MAY_BE_HEAVY = {
     "datasets",
+    "learners",
+    "model_folder.py",
     "networks",
     "export",
     "training",

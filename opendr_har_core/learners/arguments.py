@@ -1,0 +1,134 @@
+"""What a learner is made with: OpenDR's constructor arguments, checked."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Dict, Optional, Tuple
+
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.networks.config import X3D_CONFIGS
+from opendr_har_core.training.settings import DEVICES, TrainingSettings
+
+HEADS = ("classification",)
+# Those that say what the network is; the others say how it is trained and may be changed at any time.
+STRUCTURAL = ("backbone", "network_head", "device", "num_classes", "temporal_window_size")
+_SAME_IN_TRAINING = (
+    "lr",
+    "batch_size",
+    "optimizer",
+    "lr_schedule",
+    "loss",
+    "weight_decay",
+    "momentum",
+    "drop_last",
+    "pin_memory",
+    "num_workers",
+    "seed",
+)
+
+
+@dataclass(frozen=True)
+class LearnerArguments:
+    """The arguments in OpenDR's order; raises ConfigError, naming what is allowed, for a value that is not.
+
+    Attributes:
+        lr: learning rate.
+        iters: number of epochs, where `fit` is not told another one.
+        batch_size: clips in a batch.
+        optimizer: "adam", "adamw" or "sgd".
+        lr_schedule: "" (constant), "cosine", "step" or "plateau".
+        backbone: "xs", "s", "m" or "l".
+        network_head: "classification".
+        checkpoint_after_iter: write a checkpoint after every so many steps; 0 writes none.
+        checkpoint_load_iter: go on from the checkpoint of that step; 0 starts anew.
+        temp_path: folder for checkpoints and exported graphs; "" means `checkpoints` here and the system's own.
+        device: "cuda", which falls back to the CPU with a warning where there is no GPU, or "cpu".
+        loss: "cross_entropy".
+        weight_decay, momentum: of the optimizer.
+        drop_last: leave out the last batch of an epoch where it is not full.
+        pin_memory, num_workers: of the data loader.
+        seed: of the first weights and of the training.
+        num_classes: classes to tell apart.
+        temporal_window_size: steps that a CoX3D averages over; None means the clip length of the backbone.
+    """
+
+    lr: float = 1e-3
+    iters: int = 10
+    batch_size: int = 64
+    optimizer: str = "adam"
+    lr_schedule: str = ""
+    backbone: str = "s"
+    network_head: str = "classification"
+    checkpoint_after_iter: int = 0
+    checkpoint_load_iter: int = 0
+    temp_path: str = ""
+    device: str = "cuda"
+    loss: str = "cross_entropy"
+    weight_decay: float = 1e-5
+    momentum: float = 0.9
+    drop_last: bool = True
+    pin_memory: bool = False
+    num_workers: int = 0
+    seed: int = 123
+    num_classes: int = 400
+    temporal_window_size: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("backbone", tuple(X3D_CONFIGS)), ("network_head", HEADS), ("device", DEVICES)):
+            _one_of(name, getattr(self, name), allowed)
+        for name in ("drop_last", "pin_memory"):
+            _one_of(name, getattr(self, name), (True, False))
+        for name in ("iters", "num_classes"):
+            _whole(name, getattr(self, name), 1)
+        for name in ("checkpoint_after_iter", "checkpoint_load_iter"):
+            _whole(name, getattr(self, name), 0)
+        if self.temporal_window_size is not None:
+            _whole("temporal_window_size", self.temporal_window_size, 1)
+        if not isinstance(self.temp_path, (str, Path)):
+            raise ConfigError(f"temp_path is {self.temp_path!r}, expected the path of a folder, or '' for none")
+        TrainingSettings(epochs=self.iters, device=self.device, **self._shared())
+
+    def training(
+        self, checkpoint_folder: Optional[str], logging_path: Optional[str], options: Dict[str, Any]
+    ) -> TrainingSettings:
+        """Settings for one training run; `options` are further fields of TrainingSettings and go before all others."""
+        values = {
+            "epochs": self.iters,
+            "device": self.device,
+            "checkpoint_every_steps": self.checkpoint_after_iter,
+            "resume_step": self.checkpoint_load_iter,
+            "checkpoint_folder": checkpoint_folder,
+            "logging_path": logging_path,
+            **self._shared(),
+            **options,
+        }
+        return TrainingSettings.from_dict(values)
+
+    def on_available_device(self) -> LearnerArguments:
+        """The same, on the CPU where a GPU is asked for and there is none."""
+        import torch
+
+        if self.device == "cpu" or torch.cuda.is_available():
+            return self
+        warnings.warn("there is no GPU that PyTorch can use, so the learner runs on the CPU", stacklevel=4)
+        return replace(self, device="cpu")
+
+    def _shared(self) -> Dict[str, Any]:
+        return {name: getattr(self, name) for name in _SAME_IN_TRAINING}
+
+
+def changeable() -> Tuple[str, ...]:
+    """Names of the arguments that may be assigned on a learner."""
+    return tuple(field.name for field in fields(LearnerArguments) if field.name not in STRUCTURAL)
+
+
+def _one_of(name: str, value: Any, allowed: Tuple[Any, ...]) -> None:
+    if not any(value == choice and type(value) is type(choice) for choice in allowed):
+        raise ConfigError(f"{name} is {value!r}, expected one of {list(allowed)}")
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} is {value!r}, expected a whole number, {least} or more")

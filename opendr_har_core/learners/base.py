@@ -1,0 +1,294 @@
+"""What both learners share: OpenDR's methods, handed on to the parts of this package that do the work."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Union
+
+import numpy as np
+import torch
+
+from opendr_har_core.errors import ConfigError, ModelError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.learners.arguments import LearnerArguments, changeable
+from opendr_har_core.learners.official import download_official
+from opendr_har_core.learners.optimised import OptimisedModel
+from opendr_har_core.model_folder import METADATA, ModelRecord, newest_model, read_record, save_model
+from opendr_har_core.networks.checkpoints import load_weights
+from opendr_har_core.networks.config import X3D_CONFIGS, X3DConfig, x3d_config
+from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import ModelSpec
+from opendr_har_core.types import Category
+
+if TYPE_CHECKING:
+    from opendr_har_core.training.fit import FitReport
+
+PathLike = Union[str, Path]
+BUNDLE = ".onnx"
+WEIGHTS = (".pth", ".pyth", ".ckpt")
+PREPROCESSING = ("image_size", "stride", "train_fps", "mean", "std")
+WARM_UP_SHARE = 20  # with a schedule, one step in so many warms up
+
+
+class Learner:
+    """A network with its labels; `X3DLearner` and `CoX3DLearner` say which network, and how it infers.
+
+    The constructor arguments are attributes; those that only concern training may be assigned. `model` is the torch
+    network, None after loading a bare `.onnx`.
+    """
+
+    architecture = ""
+
+    def __init__(self, arguments: LearnerArguments) -> None:
+        self._arguments = arguments.on_available_device()
+        self._optimised: Optional[OptimisedModel] = None
+        network = self._fresh(x3d_config(arguments.backbone), arguments.num_classes)
+        self._adopt(network, LabelMap.numbered(arguments.num_classes))
+
+    def __getattr__(self, name: str) -> Any:
+        arguments = self.__dict__.get("_arguments")
+        if arguments is None or not hasattr(arguments, name):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return getattr(arguments, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in changeable():
+            self._arguments = replace(self._arguments, **{name: value})
+        elif name in LearnerArguments.__dataclass_fields__:
+            raise ConfigError(f"{name} says what the network is and can't be assigned; make another learner, or load")
+        else:
+            super().__setattr__(name, value)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network is and expects of its input."""
+        return self._spec
+
+    @property
+    def backbone(self) -> str:
+        """Size of the network."""
+        return self._spec.size
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return self._spec.num_classes
+
+    @property
+    def labels(self) -> LabelMap:
+        """Class names, one per class; assign others, a name for each class."""
+        return self._labels
+
+    @labels.setter
+    def labels(self, names: Iterable[str]) -> None:
+        self._labels = LabelMap.numbered(self._spec.num_classes, names)
+
+    @property
+    def warm(self) -> bool:
+        """Whether the last `infer` gave a result, or the next one will where no history is needed."""
+        return True
+
+    def reset(self) -> None:
+        """Forget what was seen; a clip network remembers nothing."""
+
+    def fit(
+        self,
+        dataset: Any,
+        val_dataset: Any = None,
+        epochs: Optional[int] = None,
+        steps: Optional[int] = None,
+        logging_path: Optional[PathLike] = "logs",
+        **options: Any,
+    ) -> FitReport:
+        """Train on `dataset`, look at `val_dataset` after each epoch, and report the best figures and the paths.
+
+        `epochs` None means `iters`, or as many as it takes where `steps` is given: the number of training steps in all.
+        Logs for TensorBoard and as CSV go to `logging_path`, None writes none. `options` are further fields of
+        `training.settings.TrainingSettings` (freeze, class_weights, ...). The learner takes over the dataset's labels.
+        Raises ConfigError, DataError or CheckpointError.
+        """
+        from opendr_har_core.training.data import check_classes
+        from opendr_har_core.training.fit import fit
+
+        network = self._network("trained")
+        check_classes(dataset.labels, network.num_classes, "training")
+        if epochs is None and steps is None:
+            epochs = self.iters
+        values = {"epochs": epochs, "steps": steps, **options}
+        values.setdefault("warmup_steps", self._warm_up(len(dataset), values))
+        log = None if logging_path is None else str(logging_path)
+        settings = self._arguments.training(self._checkpoint_folder(), log, values)
+        try:
+            report = fit(network, dataset, val_dataset, settings)
+            self._labels = LabelMap(dataset.labels)
+        finally:  # also a cancelled run has changed the weights
+            network.to(self.device)
+            self.reset()
+        return report
+
+    def save(self, path: PathLike) -> Learner:
+        """Write the model to the folder `path` in OpenDR's format, as a new version where it holds one already.
+
+        Raises ModelError where it can't be written.
+        """
+        bundle = self._optimised.bundle(self.model, self._labels) if self._optimised else None
+        save_model(path, self._spec, self._labels, self.model, bundle, self._recorded())
+        return self
+
+    def load(self, path: PathLike, new_head: bool = False) -> Learner:
+        """Load a saved folder (its newest model), its `.json`, a `.pth`, `.pyth` or `.ckpt` of weights, or an `.onnx`.
+
+        With `new_head`, the classifier of a file of another number of classes is left out, and the learner keeps its
+        own number: the way to begin training for other actions. Raises ModelError or CheckpointError, and leaves the
+        learner as it was, where the file does not fit.
+        """
+        path = Path(path).expanduser()
+        if path.is_dir():
+            path = newest_model(path, self.architecture, self._arguments.backbone)
+        if path.suffix == METADATA:
+            self._load_record(read_record(path), new_head)
+        elif path.suffix in WEIGHTS:
+            own = self._arguments
+            self._load_weights(path, x3d_config(own.backbone), own.num_classes, None, new_head)
+        elif path.suffix == BUNDLE:
+            self._load_bundle(path)
+        else:
+            raise ConfigError(f"can't load {path}, expected a folder or one of *{METADATA}, {WEIGHTS}, *{BUNDLE}")
+        return self
+
+    def optimize(self, do_constant_folding: bool = False) -> None:
+        """Export the network to ONNX and run that from then on; it is exported anew whenever the weights change.
+
+        Our graphs have nothing left to fold, whatever `do_constant_folding` says. Raises ConfigError where `temp_path`
+        can't be written.
+        """
+        if not isinstance(do_constant_folding, bool):
+            raise ConfigError(f"do_constant_folding is {do_constant_folding!r}, expected True or False")
+        optimised = self._optimised or OptimisedModel(self.temp_path, self.device)
+        optimised.backend(self.model, self._labels)
+        self._optimised = optimised
+        self.reset()
+
+    @staticmethod
+    def download(path: PathLike, model_names: Iterable[str] = frozenset({"xs", "s", "m", "l"})) -> Dict[str, Path]:
+        """Fetch official Kinetics-400 weights as `path`/x3d_{name}.pyth, and say where each is.
+
+        Shows its progress on a terminal, resumes, verifies, and never takes a part of a file for the file. Raises
+        ConfigError for a name that is none of xs, s, m and l, DownloadError where a file can't be had whole.
+        """
+        return download_official(path, model_names)
+
+    def _network(self, wanted: str) -> X3D:
+        if self.model is None:
+            raise ConfigError(f"an .onnx can't be {wanted}; load its weights (.pth, .pyth or a saved folder) instead")
+        return self.model
+
+    def _build(self, config: X3DConfig, num_classes: int) -> X3D:
+        raise NotImplementedError
+
+    def _evaluate(self, dataset: Any, steps: Optional[int], stepwise: bool) -> Dict[str, Any]:
+        from opendr_har_core.training.evaluate import evaluate
+
+        report = evaluate(
+            self._network("evaluated"),
+            dataset,
+            batch_size=self.batch_size,
+            steps=steps,
+            num_workers=self.num_workers,
+            device=self.device,
+            stepwise=stepwise,
+        )
+        return report.to_dict()
+
+    def _categories(self, scores: np.ndarray) -> List[Category]:
+        """float32 (B, num_classes) -> one category per row."""
+        ids = [int(row.argmax()) for row in scores]
+        return [Category(index, self._labels[index], row) for index, row in zip(ids, scores)]
+
+    def _fresh(self, config: X3DConfig, num_classes: int) -> X3D:
+        """A network with the first weights of our seed; the caller's random numbers are left alone."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return self._build(config, num_classes)
+
+    def _adopt(self, network: X3D, labels: LabelMap) -> None:
+        """Use another network from now on."""
+        self._arguments = replace(self._arguments, backbone=network.config.size, num_classes=network.num_classes)
+        self.model: Optional[X3D] = network.to(self.device).eval()
+        self._spec, self._labels = network.spec, labels
+        self.reset()
+
+    def _load_weights(
+        self, path: Path, config: X3DConfig, num_classes: int, labels: Optional[LabelMap], new_head: bool
+    ) -> None:
+        network = self._fresh(config, num_classes)
+        load_weights(network, path, new_head=new_head)
+        fitting = labels if labels is not None and len(labels) == num_classes else None
+        self._adopt(network, fitting or LabelMap.numbered(num_classes))
+
+    def _load_record(self, record: ModelRecord, new_head: bool) -> None:
+        if record.weights is None and record.bundle is not None:
+            self._load_bundle(record.bundle)
+            return
+        if record.weights is None or record.size not in X3D_CONFIGS:
+            raise ModelError(f"{record.path} names no weights of a size in {sorted(X3D_CONFIGS)}: {record.size!r}")
+        before = self._arguments
+        _check_preprocessing(record)
+        num_classes = before.num_classes if new_head or record.spec is None else record.spec.num_classes
+        self._take_window(record)
+        try:
+            self._load_weights(record.weights, x3d_config(record.size), num_classes, record.labels, new_head)
+        except BaseException:
+            self._arguments = before
+            raise
+        if record.architecture == self.architecture and record.bundle is not None and record.bundle.is_file():
+            self._use_bundle(record.bundle)
+
+    def _take_window(self, record: ModelRecord) -> None:
+        """Take over the window of a saved CoX3D; a clip network has none."""
+
+    def _load_bundle(self, path: Path) -> None:
+        optimised = OptimisedModel(self.temp_path, self.device)
+        backend = optimised.open(path)
+        if backend.spec.architecture != self.architecture:
+            raise ModelError(
+                f"{path} is a {backend.spec.name}, a {type(self).__name__} runs {self.architecture} bundles"
+            )
+        self._spec, self._labels, self.model = backend.spec, backend.labels, None
+        self._optimised = optimised
+        self.reset()
+
+    def _use_bundle(self, path: Path) -> None:
+        """Go on with a saved bundle where it was made of the weights that were loaded, else with a new one."""
+        optimised = OptimisedModel(self.temp_path, self.device)
+        if not optimised.open_if_made_of(path, self._network("exported"), self._labels):
+            optimised.backend(self.model, self._labels)
+        self._optimised = optimised
+
+    def _checkpoint_folder(self) -> Optional[str]:
+        if not (self.temp_path or self.checkpoint_after_iter or self.checkpoint_load_iter):
+            return None
+        return str(Path(self.temp_path) / "checkpoints" / self._spec.name)
+
+    def _warm_up(self, clips: int, values: Dict[str, Any]) -> int:
+        """Steps over which the learning rate rises: none without a schedule."""
+        if not values.get("lr_schedule", self.lr_schedule):
+            return 0
+        per_epoch = max(1, clips // self.batch_size)
+        return int(values["steps"] or values["epochs"] * per_epoch) // WARM_UP_SHARE
+
+    def _recorded(self) -> Dict[str, Any]:
+        """The arguments of training, for the metadata."""
+        values = asdict(self._arguments)
+        return {name: str(values[name]) if name == "temp_path" else values[name] for name in changeable()}
+
+
+def _check_preprocessing(record: ModelRecord) -> None:
+    """The network that this version makes must see what the saved one saw."""
+    if record.spec is None:
+        return
+    theirs, ours = record.spec.to_dict(), x3d_config(record.size).clip_spec(1).to_dict()
+    differing = [name for name in PREPROCESSING if theirs[name] != ours[name]]
+    if differing:
+        raise ModelError(f"{record.path} was saved with another {differing} than this version has; save it anew")

@@ -1,0 +1,197 @@
+"""CoX3DLearner: one image after the other in, categories out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.errors import DataError
+from opendr_har_core.learners.arguments import LearnerArguments
+from opendr_har_core.learners.base import Learner
+from opendr_har_core.learners.inputs import Batch, read_batch
+from opendr_har_core.model_folder import ModelRecord
+from opendr_har_core.networks.config import X3DConfig
+from opendr_har_core.networks.cox3d import CoX3D
+from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import CONTINUAL
+from opendr_har_core.types import Category, Image
+
+
+@dataclass
+class _History:
+    """What was seen since the last reset.
+
+    Attributes:
+        backend: the graph that the history belongs to; None for torch's.
+        state: of that backend, or a CoX3DState.
+        shape: (rows, side) of every frame.
+        steps: number of frames.
+    """
+
+    backend: Optional[OnnxBackend]
+    state: Any
+    shape: Tuple[int, int]
+    steps: int = 0
+
+
+class CoX3DLearner(Learner):
+    """OpenDR's learner of CoX3D, with its arguments, methods and defaults (see `LearnerArguments` for each)."""
+
+    architecture = CONTINUAL
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        iters: int = 10,
+        batch_size: int = 64,
+        optimizer: str = "adam",
+        lr_schedule: str = "",
+        backbone: str = "s",
+        network_head: str = "classification",
+        checkpoint_after_iter: int = 0,
+        checkpoint_load_iter: int = 0,
+        temp_path: str = "",
+        device: str = "cuda",
+        loss: str = "cross_entropy",
+        weight_decay: float = 1e-5,
+        momentum: float = 0.9,
+        drop_last: bool = True,
+        pin_memory: bool = False,
+        num_workers: int = 0,
+        seed: int = 123,
+        num_classes: int = 400,
+        temporal_window_size: Optional[int] = None,
+    ) -> None:
+        """A CoX3D with random weights; raises ConfigError, naming what is allowed, for a value that is not."""
+        self._history: Optional[_History] = None
+        super().__init__(
+            LearnerArguments(
+                lr,
+                iters,
+                batch_size,
+                optimizer,
+                lr_schedule,
+                backbone,
+                network_head,
+                checkpoint_after_iter,
+                checkpoint_load_iter,
+                temp_path,
+                device,
+                loss,
+                weight_decay,
+                momentum,
+                drop_last,
+                pin_memory,
+                num_workers,
+                seed,
+                num_classes,
+                temporal_window_size,
+            )
+        )
+        self._chosen_window = temporal_window_size
+
+    @property
+    def temporal_window_size(self) -> int:
+        """Steps that a result is averaged over."""
+        return self.spec.window
+
+    @property
+    def warm(self) -> bool:
+        """Whether the last `infer` gave a result: enough frames were seen since the last reset."""
+        return self._history is not None and self._history.steps > self.spec.warm_up
+
+    def reset(self) -> None:
+        """Forget all frames; the next one may be of another batch size."""
+        self._history = None
+
+    def eval(self, dataset: Any, steps: Optional[int] = None, as_clips: bool = False) -> Dict[str, Any]:
+        """Evaluate frame by frame in steady state, or as an X3D would with `as_clips`: accuracy, loss, top5, ...
+
+        Looks at all clips of `dataset`, or at its first `steps` batches; what `infer` has seen is not touched. Raises
+        ConfigError or DataError for a dataset that does not fit.
+        """
+        return self._evaluate(dataset, steps, stepwise=not as_clips)
+
+    def infer(self, batch: Union[Image, List[Image], Tensor, np.ndarray]) -> List[Category]:
+        """Step over one image (3, H, W), or over one of each stream in a batch (B, 3, H, W) or list.
+
+        Gives [] during warm-up, for the first `spec.warm_up` frames. uint8 RGB is cropped, resized and standardised
+        here; floats are taken as standardised. The streams of a batch belong together: raises DataError when their
+        number or the size of floats changes without a reset, and for other input; what was seen stays as it was.
+        """
+        frames = read_batch(batch, Image, self.spec)
+        history = self._continued(frames) or self._begun(frames)
+        scores = self._step(frames, history)
+        history.steps += 1
+        self._history = history
+        return self._categories(scores) if self.warm else []
+
+    def _continued(self, frames: Batch) -> Optional[_History]:
+        """The history so far, where there is one that these frames may go on with."""
+        history = self._history
+        if history is None:
+            return None
+        if history.shape != _shape(frames):
+            raise DataError(
+                f"the streams so far have (rows, side) {history.shape}, this batch {_shape(frames)}; call reset() to "
+                f"begin others"
+            )
+        if history.backend is None:
+            return history
+        # After new weights the history is another network's.
+        return history if self._graph() is history.backend else None
+
+    def _begun(self, frames: Batch) -> _History:
+        rows, side = shape = _shape(frames)
+        if self._optimised is not None and frames.whole_pixels(self.spec) is not None:
+            backend = self._graph()
+            return _History(backend, backend.state([None] * rows), shape)
+        network = self._stepping()
+        with torch.inference_mode():
+            return _History(None, network.initial_state(rows, side), shape)
+
+    def _step(self, frames: Batch, history: _History) -> np.ndarray:
+        if history.backend is not None:
+            pixels = frames.whole_pixels(self.spec)
+            if pixels is None:
+                raise DataError("this stream began with pixels on ONNX Runtime, then came other floats; call reset()")
+            return history.backend.step(list(pixels), history.state)
+        network = self._stepping()
+        with torch.inference_mode():
+            logits, history.state = network.step(frames.standardised(self.spec, self.device), history.state)
+        scores: np.ndarray = logits.softmax(dim=1).cpu().numpy()
+        return scores
+
+    def _graph(self) -> OnnxBackend:
+        if self._optimised is None:
+            raise DataError("the graph of this stream is gone; call reset()")
+        return self._optimised.backend(self.model, self.labels)
+
+    def _stepping(self) -> CoX3D:
+        network = self._network("run on floats that are no standardised pixels")
+        if not isinstance(network, CoX3D):
+            raise DataError(f"a CoX3DLearner steps a CoX3D, its model is a {type(network).__name__}")
+        return network.eval() if network.training else network
+
+    def _build(self, config: X3DConfig, num_classes: int) -> X3D:
+        return CoX3D(config, num_classes, self._arguments.temporal_window_size)
+
+    def _take_window(self, record: ModelRecord) -> None:
+        """The window that was saved, unless the constructor was given one."""
+        if self._chosen_window is None and record.spec is not None and record.architecture == CONTINUAL:
+            self._arguments = replace(self._arguments, temporal_window_size=record.spec.window)
+
+
+def _shape(frames: Batch) -> Tuple[int, int]:
+    """(rows, side); raises DataError for floats that are not square."""
+    if frames.pixels is not None:
+        return len(frames.pixels), frames.pixels.shape[1]
+    size = tuple(frames.floats.shape) if frames.floats is not None else (0, 0)
+    if size[-1] != size[-2]:
+        raise DataError(f"standardised frames must be square, got {size}")
+    return size[0], size[-1]

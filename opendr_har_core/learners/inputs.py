@@ -1,0 +1,110 @@
+"""What `infer` is given, as rows of pixels or of standardised floats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, List, Optional, Type, Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from opendr_har_core.errors import DataError
+from opendr_har_core.preprocess import to_network_input
+from opendr_har_core.spec import ModelSpec
+from opendr_har_core.types import Image, Video
+
+Array = np.ndarray
+# Floats this close to whole pixels, in grey levels, were pixels before they were standardised.
+CLOSE = 0.05
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch for a network, in one of two forms.
+
+    Attributes:
+        pixels: uint8 (B, ..., S, S, 3), cropped and resized as the network expects; None where floats were given.
+        floats: float32 (B, 3, ..., H, W), standardised; None where pixels were given.
+    """
+
+    pixels: Optional[Array]
+    floats: Optional[Tensor]
+
+    def standardised(self, spec: ModelSpec, device: Any) -> Tensor:
+        """float32 (B, 3, ..., H, W) for a network on `device`."""
+        if self.floats is not None:
+            return self.floats.to(device)
+        pixels = torch.from_numpy(self.pixels).to(device, torch.float32)
+        mean, std = torch.tensor(spec.mean, device=device), torch.tensor(spec.std, device=device)
+        return ((pixels / 255 - mean) / std).movedim(-1, 1)
+
+    def whole_pixels(self, spec: ModelSpec) -> Optional[Array]:
+        """uint8 (B, ..., S, S, 3), also where floats were made from such; None where they were not."""
+        return self.pixels if self.floats is None else _as_pixels(self.floats, spec)
+
+
+def read_batch(given: Any, kind: Union[Type[Image], Type[Video]], spec: ModelSpec) -> Batch:
+    """One item or a batch of `kind`, as the OpenDR class, a list of them, a tensor or an array.
+
+    uint8 items (3, ..., H, W) may have any height and width, floats are taken as they are. Raises DataError for
+    another type, shape or dtype, and for an empty batch.
+    """
+    axes = 3 if kind is Image else 4
+    rows = [_tensor(row, kind) for row in _rows(given, kind, axes)]
+    for row in rows:
+        if row.ndim != axes or row.shape[0] != 3 or 0 in row.shape:
+            what = "an image is (3, height, width)" if kind is Image else "a video is (3, frames, height, width)"
+            raise DataError(f"{what}, got {tuple(row.shape)}; a batch has one more axis in front")
+    kinds = {row.dtype if row.dtype == torch.uint8 else torch.float32 for row in rows}
+    if not rows or len(kinds) > 1:
+        raise DataError(f"a batch needs items of one dtype, got {sorted(map(str, kinds)) or 'none'}")
+    if kinds == {torch.uint8}:
+        return Batch(np.stack([_preprocessed(row, spec.image_size) for row in rows]), None)
+    if len({tuple(row.shape) for row in rows}) > 1:
+        raise DataError(f"standardised floats can't be resized: their shapes differ, {[tuple(r.shape) for r in rows]}")
+    floats = torch.stack([row.to(torch.float32) for row in rows])
+    return Batch(None, floats)
+
+
+def _rows(given: Any, kind: Union[Type[Image], Type[Video]], axes: int) -> List[Any]:
+    if isinstance(given, kind):
+        return [given]
+    if isinstance(given, (list, tuple)):
+        return list(given)
+    if isinstance(given, (Tensor, np.ndarray)):
+        return list(given) if given.ndim == axes + 1 else [given]
+    raise DataError(
+        f"infer takes a {kind.__name__}, a list of them, or a tensor, got {type(given).__name__}; "
+        f"wrap an array as {kind.__name__}(array)"
+    )
+
+
+def _tensor(row: Any, kind: Union[Type[Image], Type[Video]]) -> Tensor:
+    data = row.data if isinstance(row, kind) else row
+    if isinstance(data, np.ndarray) and data.dtype.kind in "uf":
+        data = torch.from_numpy(np.ascontiguousarray(data))
+    if not isinstance(data, Tensor) or not (data.dtype == torch.uint8 or data.is_floating_point()):
+        given = getattr(data, "dtype", type(data).__name__)
+        raise DataError(f"infer takes uint8 pixels or standardised floats, got {given}; convert them with .to()")
+    return data.detach()
+
+
+def _preprocessed(row: Tensor, image_size: int) -> Array:
+    """uint8 (3, ..., H, W) -> (..., S, S, 3)."""
+    pixels = row.cpu().movedim(0, -1).numpy()
+    if pixels.ndim == 3:
+        return to_network_input(pixels, image_size)
+    return np.stack([to_network_input(frame, image_size) for frame in pixels])
+
+
+def _as_pixels(floats: Tensor, spec: ModelSpec) -> Optional[Array]:
+    """The pixels (B, ..., S, S, 3) that `floats` were made from, or None where they were not made from such."""
+    if set(floats.shape[-2:]) != {spec.image_size}:
+        return None
+    last = floats.cpu().movedim(1, -1)
+    levels = (last * torch.tensor(spec.std) + torch.tensor(spec.mean)) * 255
+    whole = levels.round()
+    if (levels - whole).abs().max() > CLOSE or whole.min() < 0 or whole.max() > 255:
+        return None
+    return whole.to(torch.uint8).contiguous().numpy()

@@ -1,0 +1,105 @@
+"""A learner's network on ONNX Runtime, exported anew whenever it has changed."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import List, Optional, Tuple, Union
+
+from torch import Tensor
+
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.backends.runtime import ort
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.export import export_bundle, weights_digest
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.x3d import X3D
+
+GPU_PROVIDER, CPU_PROVIDER = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+class Snapshot:
+    """A network as it was at one moment; `holds` says, in a fraction of a step's time, whether it still is.
+
+    PyTorch counts the changes of every tensor. The network is kept, so that no other can lie at the same addresses.
+    """
+
+    def __init__(self, network: X3D, labels: LabelMap) -> None:
+        self._network, self._labels = network, labels
+        self._tensors: List[Tensor] = [*network.parameters(), *network.buffers()]
+        self._classifier = network.head.projection
+        self._counts = self._count()
+
+    def holds(self, network: X3D, labels: LabelMap) -> bool:
+        """Whether it is this network, with the same weights, classifier and labels."""
+        return (
+            network is self._network
+            and network.head.projection is self._classifier
+            and labels == self._labels
+            and self._count() == self._counts
+        )
+
+    def _count(self) -> List[Tuple[int, int]]:
+        return [(tensor.data_ptr(), tensor._version) for tensor in self._tensors]
+
+
+class OptimisedModel:
+    """Holds the exported graph in a folder of its own, which goes when this does: no run ever meets another's file."""
+
+    def __init__(self, temp_path: Union[str, Path], device: str) -> None:
+        """`temp_path` is where to make that folder, "" for the system's own; raises ConfigError where it can't be."""
+        try:
+            if temp_path:
+                Path(temp_path).mkdir(parents=True, exist_ok=True)
+            self._folder = tempfile.TemporaryDirectory(prefix="har_", dir=temp_path or None)
+        except OSError as error:
+            raise ConfigError(f"temp_path is {str(temp_path)!r}, where nothing can be written: {error}") from None
+        self._providers = _providers(device)
+        self._made_from: Optional[Snapshot] = None
+        self._backend: Optional[OnnxBackend] = None
+        self._path: Optional[Path] = None
+
+    def backend(self, network: Optional[X3D], labels: LabelMap) -> OnnxBackend:
+        """The graph of `network` as it is now; without a network, that of the file that was opened."""
+        if network is not None and (self._made_from is None or not self._made_from.holds(network, labels)):
+            self._export(network, labels)
+        if self._backend is None:
+            raise ConfigError("there is no network to export; load one first")
+        return self._backend
+
+    def bundle(self, network: Optional[X3D], labels: LabelMap) -> Optional[Path]:
+        """The file behind `backend`."""
+        self.backend(network, labels)
+        return self._path
+
+    def open(self, path: Path) -> OnnxBackend:
+        """Use a bundle as it is; raises ModelError for a file that is none."""
+        self._backend, self._path = OnnxBackend(path, self._providers), path
+        return self._backend
+
+    def open_if_made_of(self, path: Path, network: X3D, labels: LabelMap) -> bool:
+        """Use a bundle if it was made of `network` as it is now; says whether it was."""
+        backend = OnnxBackend(path, self._providers)
+        metadata = backend.metadata
+        made = (metadata.weights_sha256, metadata.labels, metadata.spec) == (
+            weights_digest(network),
+            labels,
+            network.spec,
+        )
+        if made:
+            self._backend, self._path, self._made_from = backend, path, Snapshot(network, labels)
+        return made
+
+    def _export(self, network: X3D, labels: LabelMap) -> None:
+        made_from = Snapshot(network, labels)
+        was_training = network.training
+        path = Path(self._folder.name) / f"{network.spec.name}.onnx"
+        export_bundle(network.eval(), path, labels, source="a learner's weights")
+        network.train(was_training)
+        self._backend, self._path, self._made_from = OnnxBackend(path, self._providers), path, made_from
+
+
+def _providers(device: str) -> Optional[List[str]]:
+    if device == "cuda" and GPU_PROVIDER in ort.get_available_providers():
+        return [GPU_PROVIDER, CPU_PROVIDER]
+    return None

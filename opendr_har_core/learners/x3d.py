@@ -1,0 +1,102 @@
+"""X3DLearner: clips in, categories out."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from opendr_har_core.errors import DataError
+from opendr_har_core.learners.arguments import LearnerArguments
+from opendr_har_core.learners.base import Learner
+from opendr_har_core.learners.inputs import Batch, read_batch
+from opendr_har_core.networks.config import X3DConfig
+from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import CLIP
+from opendr_har_core.types import Category, Video
+
+
+class X3DLearner(Learner):
+    """OpenDR's learner of X3D, with its arguments, methods and defaults (see `LearnerArguments` for each)."""
+
+    architecture = CLIP
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        iters: int = 10,
+        batch_size: int = 64,
+        optimizer: str = "adam",
+        lr_schedule: str = "",
+        backbone: str = "s",
+        network_head: str = "classification",
+        checkpoint_after_iter: int = 0,
+        checkpoint_load_iter: int = 0,
+        temp_path: str = "",
+        device: str = "cuda",
+        loss: str = "cross_entropy",
+        weight_decay: float = 1e-5,
+        momentum: float = 0.9,
+        drop_last: bool = True,
+        pin_memory: bool = False,
+        num_workers: int = 0,
+        seed: int = 123,
+        num_classes: int = 400,
+    ) -> None:
+        """An X3D with random weights; raises ConfigError, naming what is allowed, for a value that is not."""
+        super().__init__(
+            LearnerArguments(
+                lr,
+                iters,
+                batch_size,
+                optimizer,
+                lr_schedule,
+                backbone,
+                network_head,
+                checkpoint_after_iter,
+                checkpoint_load_iter,
+                temp_path,
+                device,
+                loss,
+                weight_decay,
+                momentum,
+                drop_last,
+                pin_memory,
+                num_workers,
+                seed,
+                num_classes,
+            )
+        )
+
+    def eval(self, dataset: Any, steps: Optional[int] = None) -> Dict[str, Any]:
+        """Classify the clips of `dataset`, or of its first `steps` batches: accuracy, loss, top5, per_class, confusion.
+
+        Raises ConfigError or DataError for a dataset that does not fit.
+        """
+        return self._evaluate(dataset, steps, stepwise=False)
+
+    def infer(self, batch: Union[Video, List[Video], Tensor, np.ndarray]) -> List[Category]:
+        """Classify a clip (3, T, H, W), or each of a batch (B, 3, T, H, W) or list; T is `spec.window`.
+
+        uint8 RGB is cropped, resized and standardised here; floats are taken as standardised. Once optimised, floats
+        that are no standardised pixels still run in torch. Raises DataError for other input.
+        """
+        clips = read_batch(batch, Video, self.spec)
+        self._check_length(clips)
+        pixels = clips.whole_pixels(self.spec) if self._optimised else None
+        if pixels is not None and self._optimised is not None:
+            return self._categories(self._optimised.backend(self.model, self.labels).classify(pixels))
+        network = self._network("run on floats that are no standardised pixels").eval()
+        with torch.inference_mode():
+            scores = network(clips.standardised(self.spec, self.device)).softmax(dim=1)
+        return self._categories(scores.cpu().numpy())
+
+    def _check_length(self, clips: Batch) -> None:
+        length = clips.pixels.shape[1] if clips.pixels is not None else clips.standardised(self.spec, "cpu").shape[2]
+        if length != self.spec.window:
+            raise DataError(f"{self.spec.name} takes clips of {self.spec.window} frames, got {length}; sample them so")
+
+    def _build(self, config: X3DConfig, num_classes: int) -> X3D:
+        return X3D(config, num_classes)
