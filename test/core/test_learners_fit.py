@@ -1,0 +1,226 @@
+"""Learners train and evaluate: their arguments reach the training, and do there what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from opendr_har_core import CoX3DLearner, LabelMap, X3DLearner
+from opendr_har_core.errors import CheckpointError, ConfigError, DataError
+from opendr_har_core.training import fit as fit_module
+
+KINDS = [X3DLearner, CoX3DLearner]
+
+
+class Clips:
+    """Small clips that differ by class: bright ones and dark ones."""
+
+    def __init__(self, count=4, labels=("dark", "bright"), side=64):
+        rng = np.random.default_rng(0)
+        self.labels = LabelMap(labels)
+        self.targets = [index % len(self.labels) for index in range(count)]
+        self._clips = [
+            torch.from_numpy(rng.integers(0, 60, (3, 4, side, side), np.uint8) + np.uint8(150 * (target > 0)))
+            for target in self.targets
+        ]
+
+    def __len__(self):
+        return len(self._clips)
+
+    def __getitem__(self, index):
+        return self._clips[index], self.targets[index]
+
+
+def learner(kind=X3DLearner, **arguments):
+    return kind(**{"backbone": "xs", "device": "cpu", "num_classes": 2, "batch_size": 2, **arguments})
+
+
+@pytest.fixture
+def settings_of(monkeypatch):
+    """The settings that `fit` hands on, without training."""
+
+    def run(subject, *given, **named):
+        seen = []
+        monkeypatch.setattr(fit_module, "fit", lambda *arguments: seen.append(arguments[3]))
+        subject.fit(*given, **named)
+        return seen[0]
+
+    return run
+
+
+def test_the_arguments_reach_the_training(settings_of, tmp_path):
+    subject = learner(
+        lr=0.5,
+        iters=3,
+        optimizer="sgd",
+        lr_schedule="step",
+        checkpoint_after_iter=5,
+        checkpoint_load_iter=10,
+        temp_path=str(tmp_path),
+        weight_decay=0.25,
+        momentum=0.5,
+        drop_last=False,
+        pin_memory=True,
+        num_workers=2,
+        seed=7,
+    )
+    found = settings_of(subject, Clips(), logging_path=tmp_path / "logs")
+    expected = {
+        "lr": 0.5,
+        "epochs": 3,
+        "steps": None,
+        "batch_size": 2,
+        "optimizer": "sgd",
+        "lr_schedule": "step",
+        "loss": "cross_entropy",
+        "checkpoint_every_steps": 5,
+        "resume_step": 10,
+        "checkpoint_folder": str(tmp_path / "checkpoints" / "x3d_xs"),
+        "weight_decay": 0.25,
+        "momentum": 0.5,
+        "drop_last": False,
+        "pin_memory": True,
+        "num_workers": 2,
+        "seed": 7,
+        "device": "cpu",
+        "logging_path": str(tmp_path / "logs"),
+    }
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_epochs_default_to_iters_and_steps_are_the_number_of_all(settings_of):
+    def limits(**named):
+        found = settings_of(learner(iters=3), Clips(), **named)
+        return found.epochs, found.steps
+
+    assert limits() == (3, None)
+    assert limits(epochs=5) == (5, None)
+    assert limits(steps=7) == (None, 7)
+    assert limits(epochs=5, steps=7) == (5, 7)
+    for named in ({"epochs": 0}, {"steps": 0}):
+        with pytest.raises(ConfigError, match="expected one or more"):
+            limits(**named)
+
+
+def test_schedules_warm_up_over_a_twentieth_of_the_run_unless_told_otherwise(settings_of):
+    subject = learner(lr_schedule="cosine")
+    assert settings_of(subject, Clips(), steps=200).warmup_steps == 10
+    assert settings_of(subject, Clips(8), epochs=20).warmup_steps == 4
+    assert settings_of(subject, Clips(), steps=200, warmup_steps=3).warmup_steps == 3
+    assert settings_of(learner(), Clips(), steps=200).warmup_steps == 0
+
+
+def test_further_settings_are_handed_on_and_unknown_ones_named(settings_of):
+    found = settings_of(learner(), Clips(), freeze="head", class_weights=True)
+    assert (found.freeze, found.class_weights) == ("head", True)
+    with pytest.raises(ConfigError, match="'frees'"):
+        settings_of(learner(), Clips(), frees="head")
+
+
+def test_where_checkpoints_go(settings_of):
+    assert settings_of(learner(), Clips()).checkpoint_folder is None
+    assert settings_of(learner(checkpoint_after_iter=1), Clips()).checkpoint_folder == "checkpoints/x3d_xs"
+    assert settings_of(learner(CoX3DLearner, temp_path="t"), Clips()).checkpoint_folder == "t/checkpoints/cox3d_xs"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_learns_and_takes_over_the_labels(kind, tmp_path):
+    subject = learner(kind, lr=0.01, batch_size=4, drop_last=False)
+    data = Clips()
+    report = subject.fit(data, data, steps=6, logging_path=tmp_path / "logs", keep="last")
+    assert report.steps == 6
+    assert report.last_loss < report.history[0]["train_loss"]
+    assert list(subject.labels) == ["dark", "bright"]
+    assert report.log_folder == str(tmp_path / "logs")
+    assert any(path.is_file() for path in (tmp_path / "logs").rglob("*"))
+    assert next(subject.model.parameters()).device.type == "cpu"
+    assert not subject.model.training
+
+
+def test_what_was_optimised_runs_the_new_weights_after_training():
+    subject = learner(lr=0.01)
+    subject.optimize()
+    clip = torch.zeros(3, 4, 160, 160, dtype=torch.uint8)
+    before = subject.infer(clip)[0]
+    subject.fit(Clips(), steps=2, logging_path=None, keep="last")
+    after = subject.infer(clip)[0]
+    assert after.description in ("dark", "bright")
+    assert not np.array_equal(before.scores, after.scores)
+    with torch.inference_mode():
+        expected = subject.model((clip[None].float() / 255 - 0.45) / 0.225).softmax(dim=1).numpy()[0]
+    assert after.scores == pytest.approx(expected, abs=1e-4)
+
+
+def test_going_on_from_a_checkpoint_gives_the_same_weights_as_never_stopping(tmp_path):
+    def trained(folder, steps, load=0):
+        subject = learner(temp_path=str(tmp_path / folder), checkpoint_after_iter=1, checkpoint_load_iter=load)
+        report = subject.fit(Clips(), steps=steps, logging_path=None, keep="last")
+        return subject, report
+
+    whole, _ = trained("whole", 3)
+    trained("parts", 1)
+    resumed, report = trained("parts", 3, load=1)
+    assert report.steps == 3
+    weights = resumed.model.state_dict()
+    assert all(torch.equal(tensor, weights[key]) for key, tensor in whole.model.state_dict().items())
+    (checkpoint,) = (tmp_path / "whole").rglob("step_00000003.ckpt")
+    loaded = learner().load(checkpoint).model.state_dict()
+    assert all(torch.equal(tensor, loaded[key]) for key, tensor in whole.model.state_dict().items())
+
+
+def test_a_checkpoint_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(CheckpointError):
+        learner(temp_path=str(tmp_path), checkpoint_load_iter=9).fit(Clips(), steps=10, logging_path=None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_of_other_classes_are_refused(kind):
+    subject = learner(kind, num_classes=3)
+    for method in (subject.fit, subject.eval):
+        with pytest.raises(ConfigError, match="num_classes=2"):
+            method(Clips())
+
+
+def test_data_without_clips_are_refused():
+    with pytest.raises(DataError, match="no clips"):
+        learner().eval(Clips(count=0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_eval_gives_accuracy_loss_top5_classes_and_confusion(kind):
+    found = learner(kind).eval(Clips())
+    assert set(found) >= {"accuracy", "loss", "top5", "per_class", "confusion"}
+    confusion = np.array(found["confusion"])
+    assert confusion.sum() == 4
+    assert found["accuracy"] == confusion.trace() / 4
+    assert set(found["per_class"]) == {"dark", "bright"}
+    assert found["top5"] == 1.0
+
+
+def test_eval_looks_at_so_many_batches_as_steps_says():
+    assert np.array(learner().eval(Clips(), steps=1)["confusion"]).sum() == 2
+    with pytest.raises(ConfigError, match="steps is 0"):
+        learner().eval(Clips(), steps=0)
+
+
+def test_cox3d_is_evaluated_frame_by_frame_or_as_clips_on_request():
+    subject = learner(CoX3DLearner)
+    data = Clips(count=2)
+    as_clips, stepped = subject.eval(data, as_clips=True), subject.eval(data)
+    twin = learner()
+    twin.model.load_state_dict(subject.model.state_dict())
+    assert as_clips["loss"] == pytest.approx(twin.eval(data)["loss"], abs=1e-5)
+    assert stepped["loss"] != as_clips["loss"]
+
+
+def test_eval_does_not_touch_a_stream():
+    subject = learner(CoX3DLearner)
+    frame = torch.zeros(3, 160, 160, dtype=torch.uint8)
+    results = [subject.infer(frame) for _ in range(subject.spec.warm_up + 1)]
+    subject.eval(Clips(count=2), steps=1)
+    assert subject.warm
+    assert results[-1]
+    assert subject.infer(frame)

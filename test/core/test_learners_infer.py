@@ -1,0 +1,309 @@
+"""What the learners say about clips and streams, in torch and once optimised."""
+
+from __future__ import annotations
+
+import gc
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from opendr_har_core import Category, CoX3DLearner, Image, Video, X3DLearner
+from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.networks.config import x3d_config
+
+TO_ORIGINAL, TORCH_TO_ONNX = 1e-3, 1e-4
+WEIGHTS = "x3d_xs_k400_slowfast.pyth"
+rng = np.random.default_rng(0)
+
+
+def standardised(pixels):
+    return (pixels.float() / 255 - 0.45) / 0.225
+
+
+def scores(categories):
+    return np.stack([category.scores for category in categories])
+
+
+@pytest.fixture(scope="module")
+def x3d():
+    return X3DLearner(backbone="xs", device="cpu", num_classes=5)
+
+
+@pytest.fixture
+def cox3d():
+    return CoX3DLearner(backbone="xs", device="cpu", num_classes=5, temporal_window_size=1)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return torch.from_numpy(rng.integers(0, 256, (2, 3, 4, 160, 160), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """Two streams, (T, 2, 3, 160, 160)."""
+    return torch.from_numpy(rng.integers(0, 256, (34, 2, 3, 160, 160), np.uint8))
+
+
+@pytest.mark.parametrize("optimised", [False, True])
+@pytest.mark.parametrize("size", ["xs", "s"])
+def test_x3d_gives_the_original_probabilities(shared, size, optimised):
+    learner = X3DLearner(backbone=size, device="cpu").load(shared / "weights" / WEIGHTS)
+    if optimised:
+        learner.optimize()
+    golden = [np.load(shared / "golden" / f"x3d_{size}_{clip}.npz") for clip in ("archery", "arm_wrestling")]
+    found = learner.infer([Video(clip["frames"].transpose(3, 0, 1, 2)) for clip in golden])
+    assert [category.description for category in found] == ["archery", "arm wrestling"]
+    assert np.abs(scores(found) - np.stack([clip["probabilities"] for clip in golden])).max() <= TO_ORIGINAL
+
+
+@pytest.mark.parametrize(("window", "optimised"), [(4, False), (13, True), (64, False), (64, True)])
+def test_cox3d_gives_the_original_probabilities_step_by_step(shared, window, optimised):
+    learner = CoX3DLearner(backbone="s", device="cpu", temporal_window_size=window).load(shared / "weights" / WEIGHTS)
+    if optimised:
+        learner.optimize()
+    golden = np.load(shared / "golden" / "cox3d_s_archery.npz")
+    first = int(golden[f"first_output_window{window}"])
+    results = [learner.infer(Image(frame.transpose(2, 0, 1))) for frame in golden["frames"]]
+    assert [len(result) for result in results] == [0] * first + [1] * (len(results) - first)
+    logits = torch.from_numpy(golden[f"logits_window{window}"])
+    found = np.concatenate([scores(result) for result in results[first:]])
+    assert np.abs(found - logits.softmax(dim=1).numpy()).max() <= TO_ORIGINAL
+
+
+def test_a_category_has_id_name_confidence_and_all_scores(x3d, clips):
+    (category,) = x3d.infer(clips[0])
+    assert isinstance(category, Category)
+    assert category.scores.shape == (5,)
+    assert category.scores.sum() == pytest.approx(1, abs=1e-5)
+    assert category.data == category.scores.argmax()
+    assert category.description == x3d.labels[category.data]
+    assert category.confidence == pytest.approx(category.scores.max())
+
+
+def test_x3d_takes_every_documented_form(x3d, clips):
+    expected = scores(x3d.infer(clips))
+    alone = scores(x3d.infer(clips[0]))
+    assert alone == pytest.approx(expected[:1], abs=1e-5)
+    assert np.array_equal(scores(x3d.infer(Video(clips[0]))), alone)
+    assert np.array_equal(scores(x3d.infer(clips[0].numpy())), alone)
+    assert np.array_equal(scores(x3d.infer([Video(clip) for clip in clips])), expected)
+    assert np.array_equal(scores(x3d.infer(list(clips))), expected)
+    assert scores(x3d.infer(standardised(clips))) == pytest.approx(expected, abs=1e-5)
+    assert scores(x3d.infer(Video(standardised(clips[0])))) == pytest.approx(alone, abs=1e-5)
+
+
+def test_cox3d_takes_every_documented_form_one_step_each(cox3d, frames):
+    def at_the_end(wrap):
+        cox3d.reset()
+        return scores([cox3d.infer(wrap(frame)) for frame in frames][-1])
+
+    expected = at_the_end(lambda pair: pair)
+    assert expected.shape == (2, 5)
+    assert np.array_equal(at_the_end(lambda pair: [Image(frame) for frame in pair]), expected)
+    assert at_the_end(standardised) == pytest.approx(expected, abs=1e-5)
+    alone = at_the_end(lambda pair: Image(pair[0]))
+    assert alone == pytest.approx(expected[:1], abs=1e-5)
+    assert np.array_equal(at_the_end(lambda pair: pair[0]), alone)
+    assert at_the_end(lambda pair: Image(standardised(pair[0]), dtype=np.float32)) == pytest.approx(alone, abs=1e-5)
+
+
+def test_pixels_of_any_size_are_cropped_and_resized(x3d):
+    wide = torch.full((3, 4, 90, 200), 10, dtype=torch.uint8)
+    wide[:, :, :, 55:145] = torch.from_numpy(rng.integers(0, 256, (3, 4, 90, 90), np.uint8))
+    square = wide[:, :, :, 55:145]
+    assert np.array_equal(scores(x3d.infer(wide)), scores(x3d.infer(square)))
+    assert len(x3d.infer([Video(wide), Video(square)])) == 2
+
+
+def test_warm_says_when_results_begin(cox3d, frames):
+    assert not cox3d.warm
+    for index, pair in enumerate(frames):
+        found = cox3d.infer(pair)
+        assert cox3d.warm == bool(found) == (index >= cox3d.spec.warm_up)
+    assert x3d_config("xs").delay == cox3d.spec.warm_up == 28
+    cox3d.reset()
+    assert not cox3d.warm
+
+
+def test_a_clip_network_is_always_warm(x3d):
+    x3d.reset()
+    assert x3d.warm
+
+
+@pytest.mark.parametrize("optimised", [False, True])
+def test_after_a_reset_a_stream_is_as_new(cox3d, frames, optimised):
+    if optimised:
+        cox3d.optimize()
+    first = [scores(found) for found in map(cox3d.infer, frames) if found]
+    cox3d.reset()
+    again = [scores(found) for found in map(cox3d.infer, frames) if found]
+    assert np.array_equal(first, again)
+
+
+@pytest.mark.parametrize("optimised", [False, True])
+def test_another_batch_size_is_refused_until_a_reset_and_costs_nothing(cox3d, frames, optimised):
+    if optimised:
+        cox3d.optimize()
+    expected = scores([cox3d.infer(pair) for pair in frames][-1])
+    cox3d.reset()
+    for pair in frames[:-1]:
+        cox3d.infer(pair)
+    with pytest.raises(DataError, match=r"reset\(\)"):
+        cox3d.infer(frames[-1][:1])
+    assert np.array_equal(scores(cox3d.infer(frames[-1])), expected)
+    cox3d.reset()
+    assert cox3d.infer(frames[-1][:1]) == []
+
+
+def test_optimised_runs_agree_with_torch(x3d, clips, frames):
+    learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
+    learner.optimize()
+    for given in (clips, standardised(clips)):
+        assert scores(learner.infer(given)) == pytest.approx(scores(x3d.infer(clips)), abs=TORCH_TO_ONNX)
+    stepper = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
+    in_torch = [scores(found) for found in map(stepper.infer, frames) if found]
+    stepper.optimize()
+    in_onnx = [scores(found) for found in map(stepper.infer, frames) if found]
+    stepper.reset()
+    from_floats = [scores(stepper.infer(standardised(pair)) or [Category(0, None, [0.0])]) for pair in frames][-1]
+    assert np.abs(np.array(in_torch) - np.array(in_onnx)).max() <= TORCH_TO_ONNX
+    assert np.array_equal(from_floats, in_onnx[-1])
+
+
+def test_optimised_means_that_onnx_runtime_computes(x3d, clips, monkeypatch):
+    learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
+    learner.optimize()
+    monkeypatch.setattr(learner.model, "forward", lambda _: pytest.fail("torch was asked"))
+    assert len(learner.infer(clips)) == 2
+    assert len(learner.infer(standardised(clips))) == 2
+
+
+def test_floats_that_were_no_pixels_are_computed_exactly_in_torch_once_optimised(x3d, frames):
+    floats = torch.randn(1, 3, 4, 160, 160, generator=torch.Generator().manual_seed(0))
+    learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
+    learner.optimize()
+    assert np.array_equal(scores(learner.infer(floats)), scores(x3d.infer(floats)))
+    stepper = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
+    stepper.optimize()
+    stepper.infer(floats[:, :, 0])
+    stepper.reset()
+    stepper.infer(frames[0, :1])
+    with pytest.raises(DataError, match=r"reset\(\)"):
+        stepper.infer(floats[:, :, 0])
+
+
+def test_new_weights_are_exported_anew(clips):
+    learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
+    learner.optimize()
+    before = scores(learner.infer(clips))
+    with torch.no_grad():
+        learner.model.head.projection.bias.add_(torch.tensor([0.0, 0.0, 5.0, 0.0, 0.0]))
+    after = scores(learner.infer(clips))
+    assert after[:, 2].min() > before[:, 2].max()
+    with torch.inference_mode():
+        expected = learner.model(standardised(clips)).softmax(dim=1).numpy()
+    assert after == pytest.approx(expected, abs=TORCH_TO_ONNX)
+
+
+def test_new_weights_begin_a_stream_anew(cox3d, frames):
+    cox3d.optimize()
+    for pair in frames:
+        cox3d.infer(pair)
+    with torch.no_grad():
+        cox3d.model.head.projection.bias.add_(1)
+    assert cox3d.infer(frames[0]) == []
+
+
+def test_two_learners_of_one_name_share_no_file(tmp_path, clips):
+    """In OpenDR the second got the first one's file."""
+    one = X3DLearner(backbone="xs", device="cpu", num_classes=5, temp_path=str(tmp_path))
+    two = X3DLearner(backbone="xs", device="cpu", num_classes=3, seed=1, temp_path=str(tmp_path))
+    one.optimize()
+    two.optimize()
+    assert scores(one.infer(clips)).shape == (2, 5)
+    assert scores(two.infer(clips)).shape == (2, 3)
+    assert len(list(tmp_path.rglob("*.onnx"))) == 2
+    del one, two
+    gc.collect()
+    assert list(tmp_path.rglob("*.onnx")) == []
+
+
+@pytest.mark.parametrize("folding", [False, True])
+def test_the_graph_has_nothing_left_to_fold(folding):
+    onnx = pytest.importorskip("onnx")
+    learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=3)
+    learner.optimize(do_constant_folding=folding)
+    graph = onnx.load(learner._optimised.bundle(learner.model, learner.labels)).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    foldable = [node.name for node in graph.node if node.input and all(name in constants for name in node.input)]
+    assert foldable == []
+
+
+def test_wrong_arguments_of_optimize_are_refused(x3d, tmp_path):
+    with pytest.raises(ConfigError, match="True or False"):
+        x3d.optimize(do_constant_folding="yes")
+    (tmp_path / "file").write_text("")
+    learner = X3DLearner(backbone="xs", device="cpu", num_classes=3, temp_path=str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match="temp_path"):
+        learner.optimize()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("clip.mp4", "got str"),
+        (Image(np.zeros((3, 4, 4), np.uint8)), "got Image"),
+        ([], "got none"),
+        (torch.zeros(3, 160, 160, dtype=torch.uint8), r"\(3, frames, height, width\)"),
+        (torch.zeros(1, 1, 4, 160, 160, dtype=torch.uint8), r"\(3, frames, height, width\)"),
+        (torch.zeros(3, 4, 160, 160, dtype=torch.int64), "int64"),
+        (np.zeros((3, 4, 160, 160), bool), "bool"),
+        (torch.zeros(3, 5, 160, 160, dtype=torch.uint8), "clips of 4 frames, got 5"),
+        (torch.zeros(3, 5, 160, 160), "clips of 4 frames, got 5"),
+        ([torch.zeros(3, 4, 160, 160), torch.zeros(3, 4, 160, 160, dtype=torch.uint8)], "one dtype"),
+        ([torch.zeros(3, 4, 160, 160), torch.zeros(3, 4, 96, 96)], "shapes differ"),
+        ([Video(np.zeros((3, 4, 9, 9), np.uint8)), "x"], "got str"),
+    ],
+)
+def test_x3d_refuses_what_is_no_clip(x3d, given, message):
+    with pytest.raises(DataError, match=message):
+        x3d.infer(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Video(np.zeros((3, 2, 4, 4), np.uint8)), "got Video"),
+        (torch.zeros(160, 160, dtype=torch.uint8), r"\(3, height, width\)"),
+        (torch.zeros(1, 1, 3, 160, 160, dtype=torch.uint8), r"\(3, height, width\)"),
+        (torch.zeros(3, 96, 160), "square"),
+    ],
+)
+def test_cox3d_refuses_what_is_no_image(cox3d, given, message):
+    with pytest.raises(DataError, match=message):
+        cox3d.infer(given)
+
+
+def test_stepping_takes_no_more_memory_as_time_goes_by():
+    """In OpenDR every frame kept its gradients: 30 MB each."""
+    learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
+    frame = torch.zeros(3, 160, 160, dtype=torch.uint8)
+
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("needs /proc")
+
+    def resident_mb():
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1]) / 1024
+
+    for _ in range(40):
+        learner.infer(frame)
+    before = resident_mb()
+    for _ in range(40):
+        learner.infer(frame)
+    assert resident_mb() - before < 30
