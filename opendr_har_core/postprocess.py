@@ -19,7 +19,10 @@ NO_CLASS = -1
 def top_k(scores: np.ndarray, labels: LabelMap, k: int) -> Tuple[Hypothesis, ...]:
     """The `k` best of float scores (num_classes,), best first; equal scores in the order of their class ids."""
     best = np.argsort(-scores, kind="stable")[:k]
-    return tuple(Hypothesis(int(index), labels[int(index)], float(scores[index])) for index in best)
+    return tuple(
+        Hypothesis(class_id, labels.names[class_id], score)
+        for class_id, score in zip(best.tolist(), scores[best].tolist())
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class LabelFilter:
         class id -1 and the no-activity label, with the best score; the other hypotheses follow by score.
         """
         self._smoothed = replace(prediction, scores=self._smooth(prediction))
-        ranked = top_k(self._smoothed.scores, self._labels, len(self._labels))
+        # One more than asked for, since the label that holds may be among them.
+        ranked = top_k(self._smoothed.scores, self._labels, self.settings.top_k + 1)
         best = self._under_threshold(ranked[0])
         holding = self._hold(best, prediction.stamp_ns, self._smoothed.scores)
         others = [item for item in ranked if item.class_id != holding.class_id]
