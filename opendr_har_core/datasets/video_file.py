@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Iterator, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterator, Optional, Sequence, Tuple, Union
 
 import av
 import numpy as np
@@ -51,11 +51,10 @@ class VideoFile:
         with _opened(self.path) as (container, stream):
             pictures = self._from_keyframe(container, stream, float(times_sec[0]))
             last, rgb = -1.0, np.empty(0, np.uint8)
-            for time, picture in _chosen(pictures, times_sec):
+            for time, picture in _chosen(pictures, times_sec, self._check_end):
                 if time != last:
                     rgb, last = picture.to_ndarray(format="rgb24"), time
                 yield rgb
-            self._check_reached(last, float(times_sec[-1]))
 
     def _from_keyframe(self, container: Any, stream: Any, start_sec: float) -> Iterator[Timed]:
         if start_sec > 0 and self.first_pts is not None:
@@ -83,11 +82,11 @@ class VideoFile:
             last = time if last is None or time > last else after
             yield last, picture
 
-    def _check_reached(self, reached: float, wanted: float) -> None:
+    def _check_end(self, end_sec: float) -> None:
         """A header may promise a little more than there is, but not much."""
-        if reached < min(wanted, 0.9 * self.duration_sec - 0.5):
+        if end_sec < 0.9 * self.duration_sec - 0.5:
             raise VideoError(
-                f"{self.path} is incomplete: {reached:.2f} of {self.duration_sec:.2f} s could be read; copy it again"
+                f"{self.path} is incomplete: {end_sec:.2f} of {self.duration_sec:.2f} s could be read; copy it again"
             )
 
 
@@ -102,8 +101,10 @@ def open_video(path: Union[str, Path]) -> VideoFile:
         return VideoFile(path, _duration(container, stream), picture.pts if timed else None)
 
 
-def _chosen(pictures: Iterator[Timed], times_sec: Sequence[float]) -> Iterator[Timed]:
-    """The nearest picture for each of the rising times; after the end the last one."""
+def _chosen(
+    pictures: Iterator[Timed], times_sec: Sequence[float], check_end: Callable[[float], None]
+) -> Iterator[Timed]:
+    """The nearest picture for each of the rising times; after the end, if it may be there, the last one."""
     wanted = iter(times_sec)
     time = next(wanted, None)
     before: Optional[Timed] = None
@@ -114,6 +115,7 @@ def _chosen(pictures: Iterator[Timed], times_sec: Sequence[float]) -> Iterator[T
         if time is None:
             return
         before = picture
+    check_end(before[0] if before else 0.0)
     while time is not None and before is not None:
         yield before
         time = next(wanted, None)
@@ -139,8 +141,8 @@ def _opened(path: Path) -> Iterator[Tuple[Any, Any]]:
 
 
 def _duration(container: Any, stream: Any) -> float:
+    """As announced; of a truncated file some formats tell only the number of frames that it once had."""
+    frames = float((stream.frames or 1) / (stream.average_rate or TYPICAL_FPS))
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    if container.duration:
-        return float(container.duration / av.time_base)
-    return float((stream.frames or 1) / (stream.average_rate or TYPICAL_FPS))
+        return max(frames, float(stream.duration * stream.time_base))
+    return max(frames, float((container.duration or 0) / av.time_base))
