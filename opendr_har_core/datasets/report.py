@@ -34,11 +34,11 @@ class DataReport:
             lines.append(f"{self.absent} clips are in the annotations but not on disk")
         if self.short:
             lines.append(f"{self.short} clips are shorter than the network's; their last frame is held")
-        if self.missing_classes:
+        if self.items and self.missing_classes:
             lines.append(f"{len(self.missing_classes)} classes without a clip: {_some(self.missing_classes)}")
         if self.skipped:
             lines.append(f"{len(self.skipped)} skipped:")
-            lines += [f"  {path}: {reason}" for path, reason in self.skipped[:SHOWN]]
+            lines += [f"  {reason if path in reason else f'{path}: {reason}'}" for path, reason in self.skipped[:SHOWN]]
             lines += [f"  and {len(self.skipped) - SHOWN} more"] if len(self.skipped) > SHOWN else []
         return "\n".join(lines)
 
