@@ -99,7 +99,7 @@ def plot(report: Dict[str, Any], path: Path) -> None:
     left.legend()
     right.plot([row["rate_hz"] for row in report["rates"]], [row["cpu_ms_per_sec"] for row in report["rates"]], "o-")
     right.set(xlabel="camera's frame rate, Hz", ylabel="CPU ms per second of video", title="640x480, one camera")
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.3 * max(row["cpu_ms_per_sec"] for row in report["rates"]))
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
 
