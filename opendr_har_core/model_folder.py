@@ -183,7 +183,7 @@ def _read_json(path: Path) -> Dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"there is no metadata file {path}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} can't be read as JSON: {error}; name the file to load, or save again") from None
     return content if isinstance(content, dict) else {}
 

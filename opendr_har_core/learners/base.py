@@ -252,9 +252,7 @@ class Learner:
         optimised = OptimisedModel(self.temp_path, self.device)
         backend = optimised.open(path)
         if backend.spec.architecture != self.architecture:
-            raise ModelError(
-                f"{path} is a {backend.spec.name}, a {type(self).__name__} runs {self.architecture} bundles"
-            )
+            raise ModelError(f"{path} is a {backend.spec.name}, a {type(self).__name__} needs a {self.architecture}")
         self._spec, self._labels, self.model = backend.spec, backend.labels, None
         self._optimised = optimised
         self.reset()

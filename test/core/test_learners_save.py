@@ -220,7 +220,6 @@ def test_metadata_that_lead_out_of_the_folder_are_refused(tmp_path):
     ("change", "message"),
     [
         ({"model_paths": None}, "no metadata of a model"),
-        ({"inference_params": None}, "no metadata of a model|no entry"),
         ({"labels": ["wave", "wave", "run"]}, "unique"),
         ({"labels": ["wave"]}, "1 class names for 3"),
         ({"spec": {"size": "xs"}}, "exactly the fields"),
@@ -270,7 +269,7 @@ def test_a_bundle_of_the_other_network_is_refused(tmp_path):
     saved = x3d()
     saved.optimize()
     saved.save(tmp_path / "m")
-    with pytest.raises(ModelError, match="is a x3d_xs, expected cox3d"):
+    with pytest.raises(ModelError, match="is a x3d_xs, a CoX3DLearner needs a cox3d"):
         cox3d().load(tmp_path / "m" / "model_m.onnx")
 
 
