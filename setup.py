@@ -6,7 +6,16 @@ from setuptools import find_packages, setup
 
 PACKAGE = "opendr_har_ros"
 INFERENCE = ["numpy>=1.20", "onnxruntime>=1.12", "opencv-python-headless>=4.5", "av>=10"]
-TRAIN = ["torch>=2.0", "onnx>=1.14"]
+TRAIN = [
+    "torch>=2.0",
+    "onnx>=1.14",
+    "lightning>=2.2",
+    "torchmetrics>=1.0",
+    "tensorboard>=2.10",
+    "rich>=12",
+    "matplotlib>=3.5",
+    "pyyaml>=5.4",
+]
 BAGS = ["rosbags>=0.9.20"]
 # Only for machines without ROS 2: Kilted's Python wheels. A sourced ROS 2 brings all of these itself.
 ROS = [

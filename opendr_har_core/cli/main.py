@@ -7,10 +7,10 @@ import sys
 from typing import List, Optional
 
 from opendr_har_core import __version__
-from opendr_har_core.cli import benchmark, download, export, infer, quantize, tune
+from opendr_har_core.cli import benchmark, download, eval, export, infer, quantize, train, tune
 from opendr_har_core.errors import HarError
 
-JOBS = (infer, export, tune, quantize, download, benchmark)
+JOBS = (infer, train, eval, export, tune, quantize, download, benchmark)
 FAILED, INTERRUPTED = 1, 130
 
 

@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.callbacks import Bookkeeping, Restorer, Stopper, progress_bar
@@ -86,6 +87,11 @@ def fit(network: X3D, train: Any, val: Any = None, settings: Optional[TrainingSe
 def world_size(settings: TrainingSettings) -> int:
     """Number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", settings.devices * settings.num_nodes))
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of several processes that writes and speaks for all."""
+    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
 
 
 def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_within_epoch: bool) -> pl.Trainer:

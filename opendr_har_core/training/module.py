@@ -59,6 +59,10 @@ class TrainingModule(pl.LightningModule):
             set_training_mode(self.network, self.settings.freeze_batch_norm)
         return self
 
+    def on_train_epoch_start(self) -> None:
+        """Lightning trains in whatever mode it finds the network."""
+        self.train()
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Learning rate and seed of dropout are functions of the step, so that a resumed run goes on alike."""
         factor = lr_factor(self.settings, self.progress.step, self.total_steps, self.progress.plateau)

@@ -122,16 +122,18 @@ class TrainingSettings:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {list(allowed)}")
-        for name in ("lr", *_AT_LEAST_ONE, *_AT_LEAST_ZERO):
-            if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), (int, float)):
-                raise ConfigError(f"{name} is {getattr(self, name)!r}, expected a number")
+        for name in ("lr", "epochs", "steps", *_AT_LEAST_ONE, *_AT_LEAST_ZERO):
+            value = getattr(self, name)
+            absent = value is None and name in ("epochs", "steps")
+            if not absent and (isinstance(value, bool) or not isinstance(value, (int, float))):
+                raise ConfigError(f"{name} is {value!r}, expected a number")
         self._check_ranges()
         self._check_together()
 
     def _check_ranges(self) -> None:
         for name in ("epochs", "steps", *_AT_LEAST_ONE):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or value < 1):
+            if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value!r}, expected one or more")
         for name in _AT_LEAST_ZERO:
             if not getattr(self, name) >= 0:

@@ -1,0 +1,126 @@
+"""`opendr-har train` and `eval`: from a folder of videos to a bundle that runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from opendr_har_core.cli.main import main
+from opendr_har_core.networks import config as configs
+from opendr_har_core.networks.config import X3DConfig
+from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.video import write_video
+
+ACTIONS = ("jumping", "standing still")
+TINY = X3DConfig("xs", image_size=32, frames=3, stride=6, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
+
+
+@pytest.fixture
+def clips(tmp_path, monkeypatch):
+    """Two videos of each of two actions; 'xs' is a tiny network here."""
+    monkeypatch.setitem(configs.X3D_CONFIGS, "xs", TINY)
+    for action in ACTIONS:
+        folder = tmp_path / "clips" / action
+        folder.mkdir(parents=True)
+        for seed in range(2):
+            write_video(folder / f"{seed}.mp4", render_clip(action, 1.5, 15.0, (72, 96), seed), 15.0)
+    return tmp_path / "clips"
+
+
+def test_clips_become_a_bundle_that_runs(clips, tmp_path, capsys):
+    bundle, report = tmp_path / "mine.onnx", tmp_path / "report.json"
+    flags = ["--size", "xs", "--epochs", "2", "--batch-size", "2", "--report", str(report)]
+    folder = ["--checkpoint-folder", str(tmp_path / "checkpoints")]
+    assert main(["train", "--data", str(clips), "--val", str(clips), "--output", str(bundle), *flags, *folder]) == 0
+    output = capsys.readouterr().out
+    assert '"batch_size": 2' in output
+    assert "epoch 2, step 4: train_loss" in output
+    assert "val_accuracy" in output
+    recognizer = Recognizer.open(bundle)
+    assert recognizer.labels.names == ACTIONS
+    assert recognizer.spec.name == "cox3d_xs"
+    assert recognizer.source == "trained on clips for 4 steps from random weights"
+    assert json.loads(report.read_text())["run"]["settings"]["epochs"] == 2
+
+    picture, numbers = tmp_path / "confusion.png", tmp_path / "eval.json"
+    checkpoint = str(tmp_path / "checkpoints" / "best.ckpt")
+    extra = ["--stepwise", "--json", str(numbers), "--picture", str(picture)]
+    assert main(["eval", checkpoint, "--data", str(clips), "--size", "xs", *extra]) == 0
+    assert "4 clips: accuracy" in capsys.readouterr().out
+    assert json.loads(numbers.read_text())["count"] == 4
+    assert picture.stat().st_size > 5000
+
+
+def test_flags_go_before_the_file_of_options(clips, tmp_path, capsys):
+    config = tmp_path / "train.yaml"
+    lines = [f"data: {clips}", "size: xs", "epochs: 7", "batch-size: 2", "network: x3d", "optimizer: sgd"]
+    config.write_text("\n".join(lines))
+    bundle = tmp_path / "mine.onnx"
+    assert main(["train", "--config", str(config), "--epochs", "1", "--output", str(bundle)]) == 0
+    output = capsys.readouterr().out
+    for expected in ('"epochs": 1', '"optimizer": "sgd"', '"batch_size": 2', '"network": "x3d"'):
+        assert expected in output
+    assert Recognizer.open(bundle).spec.name == "x3d_xs"
+
+
+def test_training_starts_from_pretrained_weights_with_other_classes(clips, tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    from opendr_har_core.networks.x3d import X3D
+
+    base = tmp_path / "base.pyth"
+    torch.save({"model_state": X3D(TINY, 5).state_dict()}, base)
+    bundle = tmp_path / "mine.onnx"
+    flags = ["--size", "xs", "--steps", "1", "--freeze", "head", "--base", str(base), "--batch-size", "2"]
+    assert main(["train", "--data", str(clips), "--output", str(bundle), *flags]) == 0
+    assert Recognizer.open(bundle).source.startswith("trained on clips for 1 steps from base.pyth (sha256 ")
+
+
+def test_an_interrupted_run_goes_on(clips, tmp_path, capsys):
+    base = ["train", "--data", str(clips), "--output", str(tmp_path / "mine.onnx"), "--size", "xs"]
+    rest = ["--batch-size", "2", "--checkpoint-folder", str(tmp_path / "checkpoints")]
+    assert main([*base, *rest, "--epochs", "1"]) == 0
+    assert main([*base, *rest, "--epochs", "2", "--resume"]) == 0
+    assert '"resume_step": 2' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data", "CLIPS"], "--output is missing"),
+        (["--output", "mine.onnx"], "--data is missing"),
+        (["--data", "CLIPS", "--output", "o.onnx", "--lr", "-1"], "lr is -1.0, expected a number above zero"),
+        (["--data", "CLIPS", "--output", "o.onnx", "--resume"], "--resume needs --checkpoint-folder"),
+        (["--data", "CLIPS", "--output", "o.onnx", "--config", "gone.yaml"], "can't read the configuration gone.yaml"),
+        (["--data", "gone", "--output", "o.onnx"], "there is no folder gone"),
+        (["--data", "CLIPS", "--output", "o.onnx", "--network", "x3d", "--window", "3"], "only cox3d has a window"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(clips, capsys, flags, message):
+    flags = [str(clips) if flag == "CLIPS" else flag for flag in flags]
+    assert main(["train", "--size", "xs", "--epochs", "1", *flags]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epoch: 3", r"has the options ['epoch'], expected some of ["),
+        ("network: resnet", "network is 'resnet', expected one of ['x3d', 'cox3d']"),
+        ("optimizer: lion", "optimizer is 'lion', expected one of"),
+        ("- 1", "holds a list, expected lines such as 'epochs: 10'"),
+        ("a: [", "can't read the configuration"),
+    ],
+)
+def test_mistakes_in_the_file_of_options(clips, tmp_path, capsys, content, message):
+    config = tmp_path / "train.yaml"
+    config.write_text(content)
+    flags = ["--data", str(clips), "--output", str(tmp_path / "o.onnx"), "--size", "xs"]
+    assert main(["train", "--config", str(config), *flags]) == 1
+    assert message in capsys.readouterr().err

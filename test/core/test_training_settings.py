@@ -1,0 +1,55 @@
+"""Wrong settings are refused, with those that are allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.training.settings import TrainingSettings
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optimizer": "lion"}, r"optimizer is 'lion', expected one of \['adam', 'adamw', 'sgd'\]"),
+        ({"lr_schedule": "linear"}, r"lr_schedule is 'linear', expected one of \['', 'cosine', 'step', 'plateau'\]"),
+        ({"loss": "mse"}, r"loss is 'mse', expected one of \['cross_entropy'\]"),
+        ({"freeze": "stem"}, r"freeze is 'stem', expected one of \['none', 'last_stage', 'head'\]"),
+        ({"device": "tpu"}, r"device is 'tpu', expected one of \['cpu', 'cuda'\]"),
+        ({"precision": "8"}, r"precision is '8', expected one of \['32-true'"),
+        ({"keep": "all"}, r"keep is 'all', expected one of \['best', 'last'\]"),
+        ({"lr": 0.0}, "lr is 0.0, expected a number above zero"),
+        ({"lr": float("nan")}, "lr is nan, expected a number above zero"),
+        ({"lr": "fast"}, "lr is 'fast', expected a number"),
+        ({"epochs": 0}, "epochs is 0, expected one or more"),
+        ({"epochs": 1.5}, "epochs is 1.5, expected a whole number"),
+        ({"epochs": "3"}, "epochs is '3', expected a number"),
+        ({"steps": 0}, "steps is 0, expected one or more"),
+        ({"batch_size": 0}, "batch_size is 0, expected one or more"),
+        ({"batch_size": True}, "batch_size is True, expected a number"),
+        ({"accumulate": 0}, "accumulate is 0, expected one or more"),
+        ({"momentum": 1.0}, "momentum is 1.0, expected less than one"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0, expected less than one"),
+        ({"weight_decay": -1.0}, "weight_decay is -1.0, expected zero or more"),
+        ({"num_workers": -1}, "num_workers is -1, expected zero or more"),
+        ({"epochs": None}, "epochs and steps are both None"),
+        ({"resume_step": 5}, "resume_step is 5 but checkpoint_folder is not set"),
+        ({"checkpoint_every_steps": 5}, "checkpoint_every_steps is 5 but checkpoint_folder is not set"),
+    ],
+)
+def test_wrong_values_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainingSettings(**values)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ConfigError, match=r"no training settings \['learning_rate'\], expected some of \['epochs'"):
+        TrainingSettings.from_dict({"learning_rate": 1})
+
+
+def test_settings_survive_the_round_trip():
+    settings = TrainingSettings(steps=7, optimizer="sgd")
+    assert TrainingSettings.from_dict(settings.to_dict()) == settings
