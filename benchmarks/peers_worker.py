@@ -26,7 +26,7 @@ PARTICIPANTS = {
     "original, gradients off": ("peers_original", "OriginalWithoutGradients"),
     "pytorchvideo": ("peers_pytorchvideo", "PyTorchVideo"),
 }
-RELEASE_ABOVE_MB = 3000
+RELEASE_ABOVE_MB = 9000
 MOST_CALLS = 200
 
 
