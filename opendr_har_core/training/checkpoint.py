@@ -6,6 +6,7 @@ The network's weights are under `model_state`, as in published files: `checkpoin
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any, Dict, Tuple, Union
@@ -30,13 +31,16 @@ def save_checkpoint(content: Dict[str, Any], path: Union[str, Path]) -> None:
 
     Raises CheckpointError when the disk is full or the folder can't be written.
     """
+    # By way of memory: PyTorch's own writer reports a full disk as "unexpected pos".
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **content}, buffer)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
-            torch.save({"format": FORMAT, **content}, temporary)
-    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as a RuntimeError
+            temporary.write_bytes(buffer.getbuffer())
+    except OSError as error:
         raise CheckpointError(
-            f"can't write the checkpoint {path}: {_reason(error)}; free space or choose another checkpoint_folder "
+            f"can't write the checkpoint {path}: {error}; free space or choose another checkpoint_folder "
             f"(checkpoints written before are intact)"
         ) from error
 
@@ -78,8 +82,7 @@ def restore_network(network: X3D, content: Dict[str, Any], path: Union[str, Path
 
 
 def _reason(error: Exception) -> str:
-    cause = error.__context__ if isinstance(error.__context__, OSError) else error
-    return re.sub(r"\s+", " ", str(cause))[:300]
+    return re.sub(r"\s+", " ", str(error))[:300]
 
 
 def _present(folder: Path) -> str:

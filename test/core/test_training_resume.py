@@ -136,7 +136,7 @@ def small_disk(tmp_path):
     """A file system of its own with room for one checkpoint; needs the right to mount."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
     if os.name != "posix" or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this user may not mount a small file system")
     yield folder
@@ -154,7 +154,7 @@ def test_a_full_disk_keeps_the_checkpoint_that_was_there(small_disk):
 
 
 def test_training_on_a_full_disk_ends_with_a_clear_error(small_disk):
-    (small_disk / "ballast").write_bytes(bytes(200_000))
+    (small_disk / "ballast").write_bytes(bytes(400_000))
     with pytest.raises(CheckpointError, match="can't write the checkpoint"):
         fit(tiny(), Ramps(), settings=quick(checkpoint_folder=str(small_disk)))
     assert [path.name for path in small_disk.iterdir()] == ["ballast"]
