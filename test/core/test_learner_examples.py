@@ -24,6 +24,15 @@ from opendr_har_core.video import write_video
 LABELS = {"walking": "archery", "waving": "zumba"}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Beside other work on the machine, several threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A working directory with datasets/kinetics400 in it: two videos in each split."""

@@ -15,6 +15,15 @@ from opendr_har_core.training import fit as fit_module
 KINDS = [X3DLearner, CoX3DLearner]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Beside other work on the machine, several threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 class Clips:
     """Small clips that differ by class: bright ones and dark ones."""
 

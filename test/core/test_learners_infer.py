@@ -28,6 +28,15 @@ def scores(categories):
     return np.stack([category.scores for category in categories])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Beside other work on the machine, several threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def x3d():
     return X3DLearner(backbone="xs", device="cpu", num_classes=5)
