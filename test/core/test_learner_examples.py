@@ -21,7 +21,7 @@ from opendr_har_core import download
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import write_video
 
-LABELS = {"walking": "archery", "waving": "zumba"}
+LABELS = {"walking": "archery", "waving one hand": "zumba"}
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -285,6 +286,23 @@ def test_a_save_that_fails_leaves_nothing_and_what_was_there_intact(tmp_path, mo
         x3d(seed=2).save(tmp_path / "m")
     assert {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir()} == before
     monkeypatch.undo()
+    assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=1))
+
+
+def test_weights_that_can_not_be_written_whole_leave_nothing(tmp_path):
+    """The operating system ends writing at 1 MB, in the midst of the weights."""
+    resource = pytest.importorskip("resource")
+    x3d(seed=1).save(tmp_path / "m")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heeded = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(ModelError, match="can't be saved"):
+            x3d(seed=2).save(tmp_path / "m")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, heeded)
+    assert names(tmp_path / "m") == ["m.json", "model_m.pth"]
     assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=1))
 
 
