@@ -13,8 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = {"opendr_har_core", "opendr_har_ros"}
 ROSDEP_KEYS = {"numpy": "python3-numpy", "cv2": "python3-opencv", "yaml": "python3-yaml", "pytest": "python3-pytest"}
 ROSDEP_KEYS["psutil"] = "python3-psutil"
-# From pip, as package.xml says; cv_bridge only where it is installed; torch and onnx only to export and train.
-NOT_FROM_ROSDEP = {"onnxruntime", "av", "torch", "onnx", "cv_bridge"}
+# From pip, as package.xml says; cv_bridge only where it is installed.
+NOT_FROM_ROSDEP = {"onnxruntime", "av", "cv_bridge"}
+# Only to export and train, which no robot does: setup.py's extras.
+NOT_FROM_ROSDEP |= {"torch", "onnx", "lightning", "torchmetrics", "matplotlib", "yaml", "rosbags"}
 
 
 def imported(folder):
