@@ -4,7 +4,8 @@ python benchmarks/finetune.py [--tasks gestures silhouettes] [--output FOLDER] [
 
 The last stage and the head are trained; what the layers before them give is computed once for a number of augmented
 views of each video and kept. A test video's answer is the mean over several of its clips. No choice is made by looking
-at the held-out person: all folds have the same settings, and the weights are those of the last epoch.
+at the held-out person: all folds have the same settings, and the weights are those of the last epoch. Then a CoX3D
+with these weights is stepped over a live stream of each test video, and compared with the X3D.
 
 Data and weights are read from ../shared (or $HAR_SHARED). Writes results.json, and per task a confusion matrix and the
 curves of all folds.
@@ -17,13 +18,14 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import torch
 from finetune_data import Material, gestures, silhouettes
+from finetune_live import live_agreement
 from torch.utils.data import Subset
 
 from opendr_har_core.datasets.arrays import ArrayDataset
@@ -46,6 +48,7 @@ CLIP = ClipSpec.of(CONFIG)
 TARGETS = {"gestures": 26, "silhouettes": 85}
 VIEWS = {"gestures": 32, "silhouettes": 12}
 TEST_CLIPS = 5
+COUNTS = ("right", "of", "live_right", "live_same")
 SETTINGS = TrainingSettings(
     epochs=6,
     batch_size=16,
@@ -82,41 +85,81 @@ def main() -> None:
             temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Fold:
+    """One person held out.
+
+    Attributes:
+        network: trained on the others.
+        videos: indices of the person's videos.
+        scores: float32 (N, C), log-probabilities of the videos, the mean over their test clips.
+        truth: int64 (N,), their classes.
+        history: one row per epoch, the test clips as validation data.
+    """
+
+    network: X3D
+    videos: List[int]
+    scores: torch.Tensor
+    truth: torch.Tensor
+    history: List[Dict[str, float]]
+
+
 def run(material: Material, settings: TrainingSettings, held_out: List[str], output: Path) -> Dict[str, Any]:
     """All folds of one task."""
     start = time.monotonic()
-    labels = material.labels
     views, tests = features(material, settings.seed)
     say(f"{material.name}: {len(views)} views and {len(tests)} test clips in {time.monotonic() - start:.0f} s")
-    logits, truth, folds = [], [], {}
+    done: List[Fold] = []
+    rows: Dict[str, Any] = {}
     for person in held_out:
         begun = time.monotonic()
-        fold_logits, fold_truth, history = fold(material, person, views, tests, settings)
-        logits.append(fold_logits)
-        truth.append(fold_truth)
-        report = score(fold_logits, fold_truth, list(labels))
-        folds[person] = {"right": right(report), "of": report.count, "history": history}
-        say(f"  without {person}: {right(report)}/{report.count} right, {time.monotonic() - begun:.0f} s")
-    total = score(torch.cat(logits), torch.cat(truth), list(labels))
-    seconds = time.monotonic() - start
-    aim = TARGETS[material.name]
-    say(f"{material.name}: {right(total)}/{total.count} right (wanted: {aim} of all), {seconds:.0f} s")
-    title = f"{material.name}, person held out: {right(total)}/{total.count}"
-    confusion_picture(total.confusion, list(labels), output / f"{material.name}_confusion.png", title)
-    curves_picture(
-        {name: row["history"] for name, row in folds.items()}, output / f"{material.name}_curves.png", material.name
+        done.append(fold(material, person, views, tests, settings))
+        rows[person] = {**described(done[-1], material), "seconds": round(time.monotonic() - begun)}
+        say(f"  without {person}: {summary(rows[person])}")
+    total = score(
+        torch.cat([each.scores for each in done]), torch.cat([each.truth for each in done]), [*material.labels]
     )
-    return {
-        "right": right(total),
-        "wanted": aim,
-        "seconds": round(seconds),
+    result = {
+        **{name: sum(row[name] for row in rows.values()) for name in COUNTS},
+        "wanted": TARGETS[material.name],
+        "seconds": round(time.monotonic() - start),
         "views": VIEWS[material.name],
         "test_clips": TEST_CLIPS,
         "settings": settings.to_dict(),
-        "labels": list(labels),
+        "labels": list(material.labels),
         **total.to_dict(),
-        "folds": folds,
+        "folds": rows,
     }
+    say(f"{material.name}: {summary(result)}; wanted: {result['wanted']} of all right")
+    draw(material, total, {person: row["history"] for person, row in rows.items()}, output)
+    return result
+
+
+def described(done: Fold, material: Material) -> Dict[str, Any]:
+    """What a fold has come to, live streams included."""
+    videos = [material.videos[index] for index in done.videos]
+    live = live_agreement(done.network, videos, material.fps, material.labels)
+    return {
+        "right": int((done.scores.argmax(dim=1) == done.truth).sum()),
+        "of": len(done.truth),
+        "live_right": sum(answer == wanted for answer, wanted in zip(live.live, done.truth.tolist())),
+        "live_same": live.same,
+        "live_same_steps": live.same_steps,
+        "history": done.history,
+    }
+
+
+def summary(row: Dict[str, Any]) -> str:
+    """The counts of a fold or of all, for people."""
+    live = f"live {row['live_right']} right, {row['live_same']} as the X3D"
+    return f"{row['right']}/{row['of']} right, {live}, {row['seconds']} s"
+
+
+def draw(material: Material, total: EvalReport, histories: Dict[str, List[Dict[str, float]]], output: Path) -> None:
+    """The confusion matrix and the curves of all folds."""
+    title = f"{material.name}, person held out: {int(np.trace(total.confusion))}/{total.count}"
+    confusion_picture(total.confusion, list(material.labels), output / f"{material.name}_confusion.png", title)
+    curves_picture(histories, output / f"{material.name}_curves.png", material.name)
 
 
 def features(material: Material, seed: int) -> Tuple[FeatureDataset, FeatureDataset]:
@@ -128,7 +171,7 @@ def features(material: Material, seed: int) -> Tuple[FeatureDataset, FeatureData
     videos, targets, labels = material.videos, material.targets, material.labels
     train = ArrayDataset(videos, targets, labels, CLIP, vary, train=True, fps=material.fps)
     every = list(range(len(videos))) * VIEWS[material.name]
-    views = FeatureDataset.of(network, Subset_with_labels(train, every))
+    views = FeatureDataset.of(network, LabelledSubset(train, every))
     clips = [clip for video in videos for clip in test_clips(video, material.fps)]
     clip_targets = [target for target in targets for _ in range(2 * TEST_CLIPS)]
     whole = EvalTransform(CONFIG.image_size)
@@ -136,7 +179,7 @@ def features(material: Material, seed: int) -> Tuple[FeatureDataset, FeatureData
     return views, tests
 
 
-class Subset_with_labels(Subset):  # noqa: N801
+class LabelledSubset(Subset):
     """A subset that still knows the names of its classes."""
 
     def __init__(self, dataset: ArrayDataset, indices: List[int]) -> None:
@@ -154,19 +197,20 @@ def test_clips(video: np.ndarray, fps: float) -> List[np.ndarray]:
 
 def fold(
     material: Material, person: str, views: FeatureDataset, tests: FeatureDataset, settings: TrainingSettings
-) -> Tuple[torch.Tensor, torch.Tensor, List[Dict[str, float]]]:
-    """Train without one person; gives log-probabilities (N, C) of that person's videos, classes and history."""
+) -> Fold:
+    """Train without one person, test on that person's videos."""
     count, per_video = len(material.videos), 2 * TEST_CLIPS
     others = [index for index in range(len(views)) if material.persons[index % count] != person]
     own = [index for index in range(count) if material.persons[index] == person]
-    own_clips = [index * per_video + clip for index in own for clip in range(per_video)]
+    held_out = tests.subset([index * per_video + clip for index in own for clip in range(per_video)])
     torch.manual_seed(settings.seed)
-    tail = Tail(pretrained(len(material.labels)))
-    held_out = tests.subset(own_clips)
+    network = pretrained(len(material.labels))
+    tail = Tail(network)
     report = fit(tail, views.subset(others), held_out, settings)
     with torch.inference_mode():
         scores = tail(held_out.features).log_softmax(dim=1).unflatten(0, (len(own), per_video)).mean(dim=1)
-    return scores, torch.tensor([material.targets[index] for index in own]), list(report.history)
+    truth = torch.tensor([material.targets[index] for index in own])
+    return Fold(network, own, scores, truth, list(report.history))
 
 
 def pretrained(num_classes: int) -> X3D:
@@ -174,11 +218,6 @@ def pretrained(num_classes: int) -> X3D:
     network = X3D(CONFIG, num_classes)
     load_weights(network, SHARED / WEIGHTS, new_head=True)
     return network.eval()
-
-
-def right(report: EvalReport) -> int:
-    """Number of videos with the right answer."""
-    return int(np.trace(report.confusion))
 
 
 def say(line: str) -> None:
