@@ -54,7 +54,7 @@ CHOICES = (
 SWITCHES = (
     ("freeze_batch_norm", "keep the running statistics, for small batches"),
     ("class_weights", "weigh rare classes up"),
-    ("channels_last", "memory layout for tensor cores"),
+    ("channels_last", "memory layout for the tensor cores of a GPU"),
     ("pin_memory", "for faster copies to a GPU"),
 )
 TEXTS = (

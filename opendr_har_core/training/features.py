@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.layers import ResidualBlock
-from opendr_har_core.networks.x3d import FIRST_STAGE, X3D
+from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout
 from opendr_har_core.spec import ModelSpec
 from opendr_har_core.training.loss import standardised
 
@@ -26,7 +26,7 @@ class Trunk(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips as datasets give them, (B, 3, T, S, S) -> features (B, C, T, H, W)."""
-        x = self.stem(standardised(clips, self.spec))
+        x = self.stem(in_fast_layout(standardised(clips, self.spec)))
         for block in _blocks(self.stages):
             x = block(x)
         return x  # type: ignore[no-any-return]
@@ -46,6 +46,7 @@ class Tail(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, C, T, H, W) -> logits (B, num_classes)."""
+        x = in_fast_layout(x)
         for block in _blocks(self):
             x = block(x)
         logits: Tensor = self.head(x)

@@ -80,7 +80,7 @@ class TrainingSettings:
         device: "cuda" falls back to the CPU, with a warning, where there is no GPU.
         devices, num_nodes: processes on this machine (torchrun's own number goes before), and machines.
         strategy: how Lightning spreads the work over them.
-        channels_last: keep tensors in the layout that tensor cores like.
+        channels_last: on a GPU, keep tensors in the layout that tensor cores like; CPUs always get it.
         logging_path: folder for TensorBoard and CSV logs; None writes none.
     """
 
