@@ -8,8 +8,8 @@ from rcl_interfaces.msg import ParameterDescriptor
 from sensor_msgs.msg import CompressedImage, Image
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_ros.parameters import BEST_EFFORT, COMPRESSED, RELIABLE
 from opendr_har_ros.qos import image_qos, wants_reliable
+from opendr_har_ros.recognizer_parameters import BEST_EFFORT, COMPRESSED, RELIABLE
 
 LOOK_EVERY_SEC = 1.0
 

@@ -11,7 +11,7 @@ from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.stream import StreamStatus
 from opendr_har_ros.images import frame_from_compressed, frame_from_image
-from opendr_har_ros.parameters import COMPRESSED, RecognizerSettings
+from opendr_har_ros.recognizer_parameters import COMPRESSED, RecognizerSettings
 
 NANOSECONDS = 1_000_000_000
 ToFrame = Callable[[Any, int], LazyFrame]

@@ -6,7 +6,7 @@ from typing import Any, Sequence
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from opendr_har_ros.parameters import AUTO, RELIABLE
+from opendr_har_ros.recognizer_parameters import AUTO, RELIABLE
 
 # For what is said once, such as the class names: late joiners get the last message.
 LATCHED = QoSProfile(

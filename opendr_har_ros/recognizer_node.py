@@ -21,8 +21,9 @@ from opendr_har_ros.image_input import ImageInput
 from opendr_har_ros.label_output import LabelOutput
 from opendr_har_ros.log import SparseLog
 from opendr_har_ros.messages import MessageFactory
-from opendr_har_ros.parameters import RECOGNIZER, RecognizerSettings, declare, names_fixed_while_configured, read
+from opendr_har_ros.parameters import declare, names_fixed_while_configured, read
 from opendr_har_ros.pipeline import Pipeline, stamp_of
+from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.statistics import Statistics
 from opendr_har_ros.worker import NewestFirstWorker
 

@@ -17,9 +17,10 @@ from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.video import is_camera
-from opendr_har_ros.parameters import VIDEO_PUBLISHER, VideoPublisherSettings, declare, read
+from opendr_har_ros.parameters import declare, read
 from opendr_har_ros.playback import frames_of, resample
 from opendr_har_ros.qos import image_qos
+from opendr_har_ros.video_publisher_parameters import VIDEO_PUBLISHER, VideoPublisherSettings
 
 FAILED = 1
 LOOK_EVERY_SEC = 0.05

@@ -14,8 +14,9 @@ import pytest
 pytest.importorskip("rclpy")
 yaml = pytest.importorskip("yaml")
 
-from opendr_har_ros.parameters import RECOGNIZER, VIDEO_PUBLISHER
 from opendr_har_ros.process import PROFILE, PROFILE_VARIABLE
+from opendr_har_ros.recognizer_parameters import RECOGNIZER
+from opendr_har_ros.video_publisher_parameters import VIDEO_PUBLISHER
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))

@@ -10,13 +10,9 @@ pytest.importorskip("rclpy")
 yaml = pytest.importorskip("yaml")
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_ros.parameters import (
-    RECOGNIZER,
-    VIDEO_PUBLISHER,
-    RecognizerSettings,
-    VideoPublisherSettings,
-    names_fixed_while_configured,
-)
+from opendr_har_ros.parameters import names_fixed_while_configured
+from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
+from opendr_har_ros.video_publisher_parameters import VIDEO_PUBLISHER, VideoPublisherSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG, GUIDE = ROOT / "config", ROOT / "docs" / "ros.md"

@@ -346,7 +346,7 @@ def test_parameters_change_live_where_they_can_and_are_refused_where_they_cannot
 
 
 def test_every_parameter_is_described_on_the_wire(client, running):
-    from opendr_har_ros.parameters import RECOGNIZER
+    from opendr_har_ros.recognizer_parameters import RECOGNIZER
 
     names = [parameter.name for parameter in RECOGNIZER]
     answer = client.call(DescribeParameters, f"{NODE}/describe_parameters", DescribeParameters.Request(names=names))

@@ -1,0 +1,114 @@
+"""The recognizer's parameters: the table, and their checked form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Optional, Tuple
+
+from opendr_har_core.postprocess import FilterSettings
+from opendr_har_core.sampling import MODES
+from opendr_har_ros.messages import CLASS_ID_FORMATS
+from opendr_har_ros.parameters import Parameter, check_choices
+
+RAW, COMPRESSED = "raw", "compressed"
+AUTO, RELIABLE, BEST_EFFORT = "auto", "reliable", "best_effort"
+
+RECOGNIZER: Tuple[Parameter, ...] = (
+    Parameter("model", "default", "Model bundle (.onnx) to run; 'default' is the packaged demonstration model."),
+    Parameter(
+        "providers", ["cpu"], "ONNX Runtime execution providers, best first, such as ['tensorrt', 'cuda', 'cpu']."
+    ),
+    Parameter(
+        "threads", 0, "Threads used for one frame; 0 leaves one core to others and takes four at most.", bounds=(0, 256)
+    ),
+    Parameter(
+        "spin", False, "Whether threads stay awake between frames: a little less latency for a core's power each."
+    ),
+    Parameter("top_k", 5, "Number of hypotheses in each classification.", bounds=(1, 1000), live=True),
+    Parameter("threshold", 0.0, "Best scores under this are reported as no_activity_label.", bounds=(0, 1), live=True),
+    Parameter("no_activity_label", "no activity", "Label that is published under the threshold.", live=True),
+    Parameter(
+        "smoothing",
+        0.0,
+        "Time constant, in seconds, of an exponential mean over the scores; 0 is off.",
+        bounds=(0, 3600),
+        live=True,
+    ),
+    Parameter(
+        "min_duration_sec",
+        0.0,
+        "Time, in seconds, that a new label must last before it replaces the old one.",
+        bounds=(0, 3600),
+        live=True,
+    ),
+    Parameter(
+        "sampling",
+        "stamps",
+        "'stamps' takes the frames nearest to the model's training rate by their stamps, 'every_frame' takes all.",
+        choices=MODES,
+    ),
+    Parameter(
+        "max_gap_sec", 2.0, "A longer gap between stamps, in seconds, starts a new history.", bounds=(0.01, 3600)
+    ),
+    Parameter(
+        "transport",
+        RAW,
+        "'raw' subscribes to image_raw, 'compressed' to image_raw/compressed (JPEG, PNG).",
+        choices=(RAW, COMPRESSED),
+    ),
+    Parameter(
+        "image_qos",
+        AUTO,
+        "Reliability of the image subscription; 'auto' is reliable when every publisher offers it.",
+        choices=(AUTO, RELIABLE, BEST_EFFORT),
+    ),
+    Parameter(
+        "class_id_format",
+        "name",
+        "Whether class ids are published as the class's 'name' or as its 'index'.",
+        choices=CLASS_ID_FORMATS,
+        live=True,
+    ),
+    Parameter("autostart", True, "Whether the node configures and activates itself when it starts.", read_only=True),
+)
+
+
+@dataclass(frozen=True)
+class RecognizerSettings:
+    """The recognizer's parameters, checked."""
+
+    model: str
+    providers: Tuple[str, ...]
+    threads: Optional[int]
+    spin: bool
+    sampling: str
+    max_gap_sec: float
+    transport: str
+    image_qos: str
+    class_id_format: str
+    autostart: bool
+    filter: FilterSettings
+
+    @classmethod
+    def from_values(cls, values: Dict[str, Any]) -> RecognizerSettings:
+        """Check parameter values and sort them; raises ConfigError naming a wrong one."""
+        check_choices(RECOGNIZER, values)
+        return cls(
+            model=values["model"] or "default",
+            providers=tuple(values["providers"]),
+            threads=values["threads"] or None,
+            spin=values["spin"],
+            sampling=values["sampling"],
+            max_gap_sec=values["max_gap_sec"],
+            transport=values["transport"],
+            image_qos=values["image_qos"],
+            class_id_format=values["class_id_format"],
+            autostart=values["autostart"],
+            filter=FilterSettings(
+                top_k=values["top_k"],
+                smoothing_sec=values["smoothing"],
+                threshold=values["threshold"],
+                no_activity_label=values["no_activity_label"],
+                min_duration_sec=values["min_duration_sec"],
+            ),
+        )
