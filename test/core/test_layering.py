@@ -25,7 +25,7 @@ LAYERS = (
     {"backends"},
     {"export", "memory", "tuning", "model_folder"},
     {"stream"},
-    {"recognizer"},
+    {"recognizer", "labelling"},
     {"offline", "benchmarking", "quantization"},
     {"datasets"},
     {"training"},
