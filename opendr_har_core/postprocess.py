@@ -35,6 +35,7 @@ class FilterSettings:
         threshold: a best score under this reports `no_activity_label` instead.
         no_activity_label: what to report then.
         min_duration_sec: a new best label replaces the old one only after being the best for this long.
+        hysteresis: a label that is shown stays until its score is this far under the threshold.
     """
 
     top_k: int = 5
@@ -42,12 +43,14 @@ class FilterSettings:
     threshold: float = 0.0
     no_activity_label: str = "no activity"
     min_duration_sec: float = 0.0
+    hysteresis: float = 0.0
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise ConfigError(f"top_k is {self.top_k}, expected one or more")
-        if not 0.0 <= self.threshold <= 1.0:
-            raise ConfigError(f"threshold is {self.threshold}, expected a probability in 0..1")
+        for name in ("threshold", "hysteresis"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected a probability in 0..1")
         for name in ("smoothing_sec", "min_duration_sec"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected seconds, zero or more")
@@ -77,7 +80,7 @@ class LabelFilter:
         self._smoothed = replace(prediction, scores=self._smooth(prediction))
         # One more than asked for, since the label that holds may be among them.
         ranked = top_k(self._smoothed.scores, self._labels, self.settings.top_k + 1)
-        best = self._under_threshold(ranked[0])
+        best = self._above_threshold(ranked[0], self._smoothed.scores)
         holding = self._hold(best, prediction.stamp_ns, self._smoothed.scores)
         others = [item for item in ranked if item.class_id != holding.class_id]
         return replace(self._smoothed, top=(holding, *others)[: self.settings.top_k])
@@ -90,9 +93,15 @@ class LabelFilter:
         mixed: np.ndarray = (keep * self._smoothed.scores + (1 - keep) * prediction.scores).astype(np.float32)
         return mixed
 
-    def _under_threshold(self, best: Hypothesis) -> Hypothesis:
-        if best.score >= self.settings.threshold:
+    def _above_threshold(self, best: Hypothesis, scores: np.ndarray) -> Hypothesis:
+        """`best`, or the label shown so far while hysteresis keeps it, or the one for no activity."""
+        threshold, shown = self.settings.threshold, self._shown
+        if best.score >= threshold:
             return best
+        if shown is not None and shown.class_id != NO_CLASS:
+            score = float(scores[shown.class_id])
+            if score >= threshold - self.settings.hysteresis:
+                return replace(shown, score=score)
         return Hypothesis(NO_CLASS, self.settings.no_activity_label, best.score)
 
     def _hold(self, best: Hypothesis, stamp_ns: int, scores: np.ndarray) -> Hypothesis:

@@ -31,11 +31,13 @@ class Prediction:
         stamp_ns: stamp of the newest frame used.
         top: the best hypotheses, best first; never empty.
         scores: float32 array of shape (num_classes,), the probability of every class.
+        provisional: whether some of the frames are made up, because the stream began a moment ago (warm start).
     """
 
     stamp_ns: int
     top: Tuple[Hypothesis, ...]
     scores: np.ndarray
+    provisional: bool = False
 
     @property
     def label(self) -> str:

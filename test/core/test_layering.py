@@ -19,7 +19,7 @@ LAYERS = (
     {"errors"},
     {"files", "spec", "labels", "frame", "types"},
     {"prediction", "download", "synth", "energy"},
-    {"sampling", "preprocess", "clip", "postprocess", "bundle", "video", "encodings"},
+    {"sampling", "preprocess", "clip", "postprocess", "events", "annotate", "bundle", "video", "encodings"},
     {"networks"},
     {"graphs"},
     {"backends"},
