@@ -38,7 +38,7 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
         executor.shutdown()
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown() if hasattr(rclpy, "try_shutdown") else rclpy.shutdown()
+        _shut_down()
         stop.ignore_signals()
 
 
@@ -49,3 +49,8 @@ def _init(arguments: Optional[List[str]]) -> None:
         rclpy.init(args=arguments)
         return
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+
+
+def _shut_down() -> None:
+    """As rclpy.try_shutdown, which Foxy and Galactic lack; their rclpy.shutdown fails after another one."""
+    rclpy.try_shutdown() if hasattr(rclpy, "try_shutdown") else rclpy.get_default_context().try_shutdown()
