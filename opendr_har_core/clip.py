@@ -26,6 +26,9 @@ class ClipRing:
         kept = [(self._count - size + 1 + offset) % size for offset in range(size - 1)]
         return np.concatenate([self._pixels[kept], image[None]])
 
-    def clear(self) -> None:
-        """Forget all frames."""
-        self._count = 0
+    def copy(self) -> ClipRing:
+        """Another ring with the same frames."""
+        ring = ClipRing(len(self._pixels), self._pixels.shape[1])
+        ring._pixels[:] = self._pixels
+        ring._count = self._count
+        return ring

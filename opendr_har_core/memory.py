@@ -1,12 +1,12 @@
-"""What a stream remembers between frames: a clip's frames for X3D, a row of a state for CoX3D.
+"""What a history remembers between frames: a clip's frames for X3D, a row of a state for CoX3D.
 
-A memory first prepares a frame's input, is then told the outcome, and changes only then, so that a failed call
-loses nothing.
+A memory is first asked for scores, and changes only when nothing can fail any more, so that a failed call loses
+nothing.
 """
 
 from __future__ import annotations
 
-from typing import List, Optional, Protocol, Sequence
+from typing import List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
@@ -15,10 +15,20 @@ from opendr_har_core.clip import ClipRing
 
 
 class Memory(Protocol):
-    """The part of a stream that depends on the kind of network."""
+    """The part of a history that depends on the kind of network.
 
-    def clear(self) -> None:
-        """Forget everything."""
+    Attributes:
+        seen: frames that came; made up ones do not count.
+    """
+
+    seen: int
+
+    def stand_still(self, image: Array) -> None:
+        """Make a new memory one before which `image`, the first to come, has stood for ever; BackendError."""
+        ...
+
+    def branch(self) -> Memory:
+        """A memory of its own that holds what this one holds."""
         ...
 
 
@@ -26,33 +36,42 @@ class ClipMemory:
     """X3D: the last frames, classified together once there are enough."""
 
     def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._ring = ClipRing(backend.spec.window, backend.spec.image_size)
-        self._needed = backend.spec.warm_up
-        self._seen = 0
+        self._is_full = False
+        self.seen = 0
 
-    def clear(self) -> None:
-        """Forget all frames."""
-        self._ring.clear()
-        self._seen = 0
+    def stand_still(self, image: Array) -> None:
+        """Fill the clip with uint8 (S, S, 3) `image`."""
+        for _ in range(self._backend.spec.warm_up):
+            self._ring.append(image)
+        self._is_full = True
+
+    def branch(self) -> ClipMemory:
+        """A memory of its own with this one's frames."""
+        memory = ClipMemory(self._backend)
+        memory._ring, memory._is_full, memory.seen = self._ring.copy(), self._is_full, self.seen
+        return memory
+
+    @property
+    def _has_scores(self) -> bool:
+        """Whether one more frame completes a clip."""
+        return self._is_full or self.seen >= self._backend.spec.warm_up
 
     @classmethod
     def advance(
-        cls, backend: Backend, memories: Sequence[ClipMemory], images: Sequence[Array], restarts: Sequence[bool]
+        cls, backend: Backend, memories: Sequence[ClipMemory], images: Sequence[Array]
     ) -> List[Optional[Array]]:
-        """Add one image to each memory and classify those that then hold a whole clip, in one call.
-
-        A memory that restarts forgets what it held before the image.
-        """
-        seen = [0 if restart else memory._seen for memory, restart in zip(memories, restarts)]
-        ready = [index for index, memory in enumerate(memories) if seen[index] >= memory._needed]
+        """Add one image to each memory and classify those that then hold a whole clip, in one call."""
+        ready = [index for index, memory in enumerate(memories) if memory._has_scores]
         scores: List[Optional[Array]] = [None] * len(memories)
         if ready:
             clips = np.stack([memories[index]._ring.clip_with(images[index]) for index in ready])
             for index, row in zip(ready, backend.classify(clips)):
                 scores[index] = row
-        for index, (memory, image) in enumerate(zip(memories, images)):
+        for memory, image in zip(memories, images):
             memory._ring.append(image)
-            memory._seen = seen[index] + 1
+            memory.seen += 1
         return scores
 
 
@@ -63,29 +82,58 @@ class StateMemory:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._needed = backend.spec.warm_up
-        self.clear()
-
-    def clear(self) -> None:
-        """Back to before the first frame; the state is made when it is needed."""
+        """The state is made when it is needed."""
+        self._backend = backend
         self._row: Row[State] = None
-        self._seen = 0
+        self._is_full = False
+        self.seen = 0
+
+    def stand_still(self, image: Array) -> None:
+        """Step over uint8 (S, S, 3) `image` until the network is warm."""
+        state = self._backend.state([None])
+        for _ in range(self._backend.spec.warm_up):
+            self._backend.step([image], state)
+        self._row = (state, 0)
+        self._is_full = True
+
+    def branch(self) -> StateMemory:
+        """A memory of its own with a copy of this one's state."""
+        memory = StateMemory(self._backend)
+        memory._row = (self._backend.state([self._row]), 0)
+        memory._is_full, memory.seen = self._is_full, self.seen
+        return memory
+
+    @property
+    def _has_scores(self) -> bool:
+        """Whether the next step's result means anything."""
+        return self._is_full or self.seen >= self._backend.spec.warm_up
 
     @classmethod
     def advance(
-        cls, backend: Backend, memories: Sequence[StateMemory], images: Sequence[Array], restarts: Sequence[bool]
+        cls, backend: Backend, memories: Sequence[StateMemory], images: Sequence[Array]
     ) -> List[Optional[Array]]:
-        """Step all memories by one image each, in one call; one that restarts begins anew."""
-        rows = [None if restart else memory._row for memory, restart in zip(memories, restarts)]
+        """Step all memories by one image each, in one call."""
+        rows = [memory._row for memory in memories]
         state = _shared_state(rows) or backend.state(rows)
         probabilities = backend.step(images, state)
         scores: List[Optional[Array]] = []
         for index, memory in enumerate(memories):
-            seen = 0 if restarts[index] else memory._seen
-            scores.append(probabilities[index] if seen >= memory._needed else None)
+            scores.append(probabilities[index] if memory._has_scores else None)
             memory._row = (state, index)
-            memory._seen = seen + 1
+            memory.seen += 1
         return scores
+
+
+def advance(backend: Backend, tasks: Sequence[Tuple[Memory, Array]]) -> List[Optional[Array]]:
+    """Show each memory an image, all in one call: scores of those that are past their warm-up, None for the others."""
+    if not tasks:
+        return []
+    images = [image for _, image in tasks]
+    if backend.spec.is_continual:
+        states = [memory for memory, _ in tasks if isinstance(memory, StateMemory)]
+        return StateMemory.advance(backend, states, images)
+    clips = [memory for memory, _ in tasks if isinstance(memory, ClipMemory)]
+    return ClipMemory.advance(backend, clips, images)
 
 
 def _shared_state(rows: Sequence[Row[State]]) -> Optional[State]:

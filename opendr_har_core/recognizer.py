@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
@@ -10,13 +11,11 @@ import numpy as np
 from opendr_har_core.backends.base import Backend
 from opendr_har_core.errors import ConfigError, DataError, ModelError
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.memory import ClipMemory, StateMemory
-from opendr_har_core.postprocess import top_k
+from opendr_har_core.memory import ClipMemory, StateMemory, advance
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.preprocess import to_network_input
-from opendr_har_core.sampling import EVERY_FRAME, MODES, STAMPS, Decision, Sampler
+from opendr_har_core.sampling import DENSE, EVERY_FRAME, MODES, STAMPS, Sampler
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
-from opendr_har_core.stream import AnyFrame, Stream, StreamStatus
+from opendr_har_core.stream import NO_WARM_START, REPEAT, WARM_STARTS, AnyFrame, Stream
 
 DEFAULT = "default"
 DEFAULT_BUNDLE = Path(__file__).parent / "models" / "default.onnx"
@@ -67,22 +66,38 @@ class Recognizer:
         """Where the weights come from, for people."""
         return self._backend.source
 
-    def stream(self, sampling: str = STAMPS, max_gap_sec: float = 2.0, top_k: int = 5) -> Stream:
+    def stream(
+        self,
+        sampling: str = STAMPS,
+        max_gap_sec: float = 2.0,
+        top_k: int = 5,
+        warm_start: str = NO_WARM_START,
+        aligned: bool = False,
+    ) -> Stream:
         """A new stream, one for each camera.
 
-        `sampling` "stamps" takes the frames nearest to the ticks of the training rate; "every_frame" takes them all,
-        as the original did. A gap over `max_gap_sec` forgets the history. Predictions carry the `top_k` best
-        hypotheses. Raises ConfigError for values that make no sense.
+        `sampling` "stamps" takes the frames nearest to the ticks of the training rate; "dense" keeps up to
+        `spec.stride` such histories, offset against each other, so that each frame of a camera no quicker than
+        `spec.train_fps` gets a prediction; "every_frame" takes all frames for one history, as the original did. A gap
+        over `max_gap_sec` forgets everything. Predictions carry the `top_k` best hypotheses. With `warm_start`
+        "repeat" they come from the first frame on, as if it had stood still for ever, provisional until as many frames
+        came as the warm-up needs; that first frame takes the time of the whole warm-up. `aligned` puts the ticks on
+        multiples of the period on the stamps' own clock, so that several cameras are sampled at the same moments.
+        Raises ConfigError for values that make no sense.
         """
         if sampling not in MODES:
             raise ConfigError(f"sampling is {sampling!r}, expected one of {MODES}")
+        if warm_start not in WARM_STARTS:
+            raise ConfigError(f"warm_start is {warm_start!r}, expected one of {WARM_STARTS}")
         if not 0 < max_gap_sec < float("inf"):
             raise ConfigError(f"max_gap_sec is {max_gap_sec}, expected seconds above zero")
         if top_k < 1:
             raise ConfigError(f"top_k is {top_k}, expected one or more")
-        sampler = Sampler(self.spec.period_ns, round(max_gap_sec * NANOSECONDS), sampling == EVERY_FRAME)
-        memory = StateMemory(self._backend) if self.spec.is_continual else ClipMemory(self._backend)
-        return Stream(self, sampler, memory, top_k)
+        histories = self.spec.stride if sampling == DENSE else 1
+        gap_ns = round(max_gap_sec * NANOSECONDS)
+        sampler = Sampler(self.spec.period_ns, gap_ns, sampling == EVERY_FRAME, histories, aligned)
+        memory = StateMemory if self.spec.is_continual else ClipMemory
+        return Stream(self, sampler, partial(memory, self._backend), top_k, warm_start == REPEAT)
 
     def classify_clips(self, clips: np.ndarray) -> np.ndarray:
         """X3D: uint8 RGB clips (B, T, S, S, 3), sampled and cropped as the spec says -> float32 (B, num_classes).
@@ -108,44 +123,17 @@ class Recognizer:
         (ImageError) can be left out and the others pushed again.
         """
         self._check_pairs([stream for stream, _ in pairs])
-        decisions = [stream.sampler.decide(frame.stamp_ns, frame.size) for stream, frame in pairs]
-        sampled = [index for index, decision in enumerate(decisions) if decision.sampled]
-        images = [to_network_input(pairs[index][1].rgb, self.spec.image_size) for index in sampled]
-        restarts = [decisions[index].reset is not None for index in sampled]
-        scores = dict(zip(sampled, self._advance([pairs[index][0] for index in sampled], images, restarts)))
-        return [
-            self._settle(stream, frame, decision, scores.get(index))
-            for index, ((stream, frame), decision) in enumerate(zip(pairs, decisions))
-        ]
+        looks = [stream.look(frame) for stream, frame in pairs]
+        # Only now, with all images read: a warm start takes long.
+        turns = [stream.turn(look) for (stream, _), look in zip(pairs, looks)]
+        scores = iter(advance(self._backend, [task for turn in turns for task in turn.tasks]))
+        return [stream.settle(turn, [next(scores) for _ in turn.tasks]) for (stream, _), turn in zip(pairs, turns)]
 
     def _check_pairs(self, streams: Sequence[Stream]) -> None:
         if any(stream.recognizer is not self for stream in streams):
             raise ConfigError("a stream of another recognizer was given; push it to the one that made it")
         if len({id(stream) for stream in streams}) != len(streams):
             raise ConfigError("a stream was given twice in one call; push its frames one after the other")
-
-    def _advance(
-        self, streams: Sequence[Stream], images: Sequence[np.ndarray], restarts: Sequence[bool]
-    ) -> List[Optional[np.ndarray]]:
-        """Scores for each stream that is past its warm-up, None for the others."""
-        if not streams:
-            return []
-        if self.spec.is_continual:
-            states = [stream.memory for stream in streams if isinstance(stream.memory, StateMemory)]
-            return StateMemory.advance(self._backend, states, images, restarts)
-        clips = [stream.memory for stream in streams if isinstance(stream.memory, ClipMemory)]
-        return ClipMemory.advance(self._backend, clips, images, restarts)
-
-    def _settle(
-        self, stream: Stream, frame: AnyFrame, decision: Decision, scores: Optional[np.ndarray]
-    ) -> Optional[Prediction]:
-        """Make a decision so, now that nothing can fail any more."""
-        stream.sampler.commit(decision)
-        step = (0 if decision.reset else stream.status.step) + int(decision.sampled)
-        stream.status = StreamStatus(step, self.spec.warm_up, decision.sampled, decision.reset, decision.slow_camera)
-        if scores is None:
-            return None
-        return Prediction(frame.stamp_ns, top_k(scores, self.labels, stream.top_k), scores)
 
 
 def bundle_path(model: Union[str, Path]) -> Path:

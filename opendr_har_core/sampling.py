@@ -1,8 +1,12 @@
-"""Which camera frames a network gets to see: those nearest to the ticks of its training rate, by their stamps."""
+"""Which camera frames a network gets to see: those nearest to the ticks of its training rate, by their stamps.
+
+An ordinary stream has one history, which takes one frame for each tick. A dense one has several, offset against each
+other, so that each camera frame is of use to one of them: a frame that none takes begins another.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
@@ -10,20 +14,31 @@ from opendr_har_core.spec import NANOSECONDS
 
 Size = Tuple[int, int]
 
-STAMPS, EVERY_FRAME = "stamps", "every_frame"
-MODES = (STAMPS, EVERY_FRAME)
+STAMPS, EVERY_FRAME, DENSE = "stamps", "every_frame", "dense"
+MODES = (STAMPS, EVERY_FRAME, DENSE)
 # The frame interval is an exponential mean: quick enough for a camera that changes its rate, calm under jitter.
 SMOOTHING = 8
 SLOW_AFTER = 3
+# A history whose frames others took as well, this many times in a row, does their work again.
+SHARED_TOO_OFTEN = 8
+
+
+@dataclass(frozen=True)
+class _History:
+    """One of the interleaved histories: when it wants its next frame, and how many of its latest others took too."""
+
+    number: int
+    next_tick: int
+    shared: int = 0
 
 
 @dataclass(frozen=True)
 class _Sequence:
-    """What is known of the frames since the last reset; times in nanoseconds."""
+    """What is known of the frames since the last reset, histories in the order they began; times in nanoseconds."""
 
     last_stamp: int
     size: Size
-    next_tick: int
+    histories: Tuple[_History, ...]
     interval: int = 0
     slow_intervals: int = 0
 
@@ -33,15 +48,25 @@ class Decision:
     """What to do with one frame.
 
     Attributes:
-        sampled: whether the network should see it.
+        taken_by: numbers of the histories that should see it, the oldest first.
         reset: why the history before it must be forgotten, or None.
         slow_camera: whether frames come further apart than the network wants them.
     """
 
-    sampled: bool
+    taken_by: Tuple[int, ...]
     reset: Optional[str]
     slow_camera: bool
-    after: Optional[_Sequence]
+    after: _Sequence
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the network should see the frame."""
+        return bool(self.taken_by)
+
+    @property
+    def live(self) -> Tuple[int, ...]:
+        """Numbers of all histories there are now, the oldest first."""
+        return tuple(history.number for history in self.after.histories)
 
 
 class Sampler:
@@ -51,13 +76,21 @@ class Sampler:
     leaves no trace.
     """
 
-    def __init__(self, period_ns: int, max_gap_ns: int, every_frame: bool = False) -> None:
-        """`period_ns` is the time between ticks; after a gap over `max_gap_ns` the history is forgotten."""
+    def __init__(
+        self, period_ns: int, max_gap_ns: int, every_frame: bool = False, histories: int = 1, aligned: bool = False
+    ) -> None:
+        """`period_ns` is the time between ticks; after a gap over `max_gap_ns` everything is forgotten.
+
+        There are up to `histories` of them. Ticks begin with a history's first frame, or, `aligned`, with the multiple
+        of `period_ns / histories` that is nearest to it, so that cameras with one clock are sampled together.
+        """
         if period_ns <= 0 or max_gap_ns <= 0:
             raise ConfigError(f"period {period_ns} ns and longest gap {max_gap_ns} ns must both be above zero")
         self._period = period_ns
         self._max_gap = max_gap_ns
         self._every_frame = every_frame
+        self._histories = histories
+        self._aligned = aligned
         self._sequence: Optional[_Sequence] = None
 
     def reset(self) -> None:
@@ -73,7 +106,7 @@ class Sampler:
         if reason:
             return self._start(stamp_ns, size, reason)
         if stamp_ns == sequence.last_stamp:
-            return Decision(False, None, self._is_slow(sequence), sequence)
+            return Decision((), None, self._is_slow(sequence), sequence)
         return self._continue(sequence, stamp_ns)
 
     def commit(self, decision: Decision) -> None:
@@ -81,7 +114,14 @@ class Sampler:
         self._sequence = decision.after
 
     def _start(self, stamp: int, size: Size, reason: Optional[str]) -> Decision:
-        return Decision(True, reason, False, _Sequence(stamp, size, stamp + self._period))
+        first = _History(0, self._first_tick(stamp) + self._period)
+        return Decision((first.number,), reason, False, _Sequence(stamp, size, (first,)))
+
+    def _first_tick(self, stamp: int) -> int:
+        if not self._aligned:
+            return stamp
+        nearest = (2 * stamp * self._histories + self._period) // (2 * self._period)
+        return nearest * self._period // self._histories
 
     def _break(self, sequence: _Sequence, stamp: int, size: Size) -> Optional[str]:
         """Why a frame can't belong to the sequence, or None."""
@@ -100,14 +140,48 @@ class Sampler:
         elapsed = stamp - sequence.last_stamp
         interval = _followed(sequence.interval, elapsed)
         slow_intervals = sequence.slow_intervals + 1 if elapsed > self._period else 0
-        after = replace(sequence, last_stamp=stamp, interval=interval, slow_intervals=slow_intervals)
         # The frame after this one is due at stamp + interval: this one is nearest to the tick unless that is nearer.
         reached = stamp + interval // 2
-        sampled = self._every_frame or reached >= sequence.next_tick
-        if sampled and reached >= sequence.next_tick:
-            passed = (reached - sequence.next_tick) // self._period + 1
-            after = replace(after, next_tick=sequence.next_tick + passed * self._period)
-        return Decision(sampled, None, self._is_slow(after), after)
+        taken = tuple(item for item in sequence.histories if self._every_frame or reached >= item.next_tick)
+        if taken:
+            taken, histories = self._advanced(sequence.histories, taken, reached)
+        else:
+            taken = self._new_history(sequence.histories, stamp, interval)
+            histories = sequence.histories + taken
+        after = _Sequence(stamp, sequence.size, histories, interval, slow_intervals)
+        return Decision(tuple(item.number for item in taken), None, self._is_slow(after), after)
+
+    def _advanced(
+        self, histories: Tuple[_History, ...], taken: Tuple[_History, ...], reached: int
+    ) -> Tuple[Tuple[_History, ...], Tuple[_History, ...]]:
+        """Those that take a frame, and all, with their next ticks; less one that has become superfluous."""
+        shared = len(taken) > 1
+        moved = tuple(
+            _History(item.number, self._tick_after(item.next_tick, reached), item.shared + 1 if shared else 0)
+            for item in taken
+        )
+        superfluous = [item for item in moved if item.shared >= SHARED_TOO_OFTEN]
+        if superfluous:  # only one at a time: two may be superfluous because of each other
+            moved = tuple(item for item in moved if item is not superfluous[-1])
+        if len(histories) == 1:
+            return moved, moved
+        new = {item.number: item for item in moved}
+        gone = {item.number for item in taken} - set(new)
+        return moved, tuple(new.get(item.number, item) for item in histories if item.number not in gone)
+
+    def _tick_after(self, tick: int, reached: int) -> int:
+        return tick + max(0, (reached - tick) // self._period + 1) * self._period
+
+    def _new_history(self, histories: Tuple[_History, ...], stamp: int, interval: int) -> Tuple[_History, ...]:
+        """One that begins with a frame that no other takes, where there is room for it between the others."""
+        if len(histories) >= self._histories:
+            return ()
+        tick = self._first_tick(stamp)
+        # Half an interval: nearer than that, the frame is only unsteady. The other keeps a quick camera's apart.
+        room = max(interval // 2, 2 * self._period // (3 * self._histories))
+        if any(_distance(tick, item.next_tick, self._period) < room for item in histories):
+            return ()
+        return (_History(histories[-1].number + 1, tick + self._period),)
 
     def _is_slow(self, sequence: _Sequence) -> bool:
         """One late frame is a hiccup, several in a row are a slow camera."""
@@ -119,3 +193,9 @@ def _followed(interval: int, elapsed: int) -> int:
     if interval == 0:
         return elapsed
     return interval + (min(elapsed, 2 * interval) - interval) // SMOOTHING
+
+
+def _distance(first: int, second: int, period: int) -> int:
+    """How far apart two series of ticks are, at most half a period."""
+    ahead = (first - second) % period
+    return min(ahead, period - ahead)
