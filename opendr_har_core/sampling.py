@@ -177,7 +177,8 @@ class Sampler:
         if len(histories) >= self._histories:
             return ()
         tick = self._first_tick(stamp)
-        # Half an interval: nearer than that, the frame is only unsteady. The other keeps a quick camera's apart.
+        # Within half an interval of a tick a frame is only unsteady; a quick camera's histories must be a tick apart,
+        # or nearly so.
         room = max(interval // 2, 2 * self._period // (3 * self._histories))
         if any(_distance(tick, item.next_tick, self._period) < room for item in histories):
             return ()

@@ -48,6 +48,29 @@ def test_under_the_threshold_there_is_no_activity():
     assert result.top[1].label == "stand"
 
 
+def test_a_shown_label_stays_until_it_falls_well_under_the_threshold():
+    scores = [
+        (0.1, 0.2, 0.7),
+        (0.1, 0.35, 0.55),
+        (0.1, 0.48, 0.42),
+        (0.1, 0.51, 0.39),
+        (0.1, 0.35, 0.55),
+        (0.1, 0.6, 0.3),
+    ]
+    predictions = [prediction(time, *row) for time, row in enumerate(scores)]
+    results = shown(FilterSettings(threshold=0.6, hysteresis=0.2, no_activity_label="none", top_k=2), predictions)
+    # Falls under 0.4 with the fourth; what is not shown must reach the threshold itself.
+    assert [result.label for result in results] == ["walk", "walk", "walk", "none", "none", "stand"]
+    assert results[2].score == pytest.approx(0.42)
+    assert [item.label for item in results[2].top] == ["walk", "stand"]
+
+
+def test_a_label_over_the_threshold_replaces_one_that_hysteresis_keeps():
+    predictions = [prediction(0, 0.1, 0.2, 0.7), prediction(1, 0.1, 0.65, 0.5)]
+    results = shown(FilterSettings(threshold=0.6, hysteresis=0.2), predictions)
+    assert [result.label for result in results] == ["walk", "stand"]
+
+
 def test_a_new_label_must_last_before_it_is_shown():
     walk, sit = (0.1, 0.1, 0.8), (0.8, 0.1, 0.1)
     times = [(0, walk), (1, sit), (1.5, walk), (2, sit), (2.5, sit), (3, sit), (3.5, sit)]
@@ -65,7 +88,14 @@ def test_reset_forgets():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"top_k": 0}, {"threshold": 1.5}, {"threshold": -0.1}, {"smoothing_sec": -1}, {"min_duration_sec": float("inf")}],
+    [
+        {"top_k": 0},
+        {"threshold": 1.5},
+        {"threshold": -0.1},
+        {"hysteresis": 2},
+        {"smoothing_sec": -1},
+        {"min_duration_sec": float("inf")},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
