@@ -207,6 +207,8 @@ def fold(
     network = pretrained(len(material.labels))
     tail = Tail(network)
     report = fit(tail, views.subset(others), held_out, settings)
+    if report.cancelled:
+        raise SystemExit("stopped")
     with torch.inference_mode():
         scores = tail(held_out.features).log_softmax(dim=1).unflatten(0, (len(own), per_video)).mean(dim=1)
     truth = torch.tensor([material.targets[index] for index in own])
