@@ -12,13 +12,24 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.postprocess import top_k as best
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.sampling import STAMPS
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
+from opendr_har_core.stream import NO_WARM_START
 from opendr_har_core.video import Source, is_camera, loop_frames, probe, read_video
 
 
-def recognize_video(recognizer: Recognizer, source: Source, top_k: int = 5) -> Iterator[Prediction]:
-    """Predictions over a file, which is looped where it is too short for the warm-up; over a webcam, without end."""
-    stream = recognizer.stream(top_k=top_k)
+def recognize_video(
+    recognizer: Recognizer,
+    source: Source,
+    top_k: int = 5,
+    sampling: str = STAMPS,
+    warm_start: str = NO_WARM_START,
+) -> Iterator[Prediction]:
+    """Predictions over a file, which is looped where it is too short for the warm-up; over a webcam, without end.
+
+    `sampling` and `warm_start` are those of `Recognizer.stream`.
+    """
+    stream = recognizer.stream(sampling, top_k=top_k, warm_start=warm_start)
     frames = read_video(source) if is_camera(source) else loop_frames(source, passes_needed(recognizer.spec, source))
     for frame in frames:
         prediction = stream.push(frame)
@@ -33,12 +44,16 @@ def passes_needed(spec: ModelSpec, source: Source) -> int:
 
 
 def mean_prediction(predictions: Sequence[Prediction], labels: LabelMap, top_k: int = 5) -> Prediction:
-    """The prediction with the mean of all scores, stamped as the last one; raises DataError when there is none."""
+    """The prediction with the mean of all scores, stamped as the last one; raises DataError when there is none.
+
+    Provisional ones do not count, unless there are no others.
+    """
     if not predictions:
         raise DataError("there is no prediction to average: the video is too short for the model's warm-up")
-    stacked = np.stack([prediction.scores for prediction in predictions])
+    certain = [prediction for prediction in predictions if not prediction.provisional]
+    stacked = np.stack([prediction.scores for prediction in certain or predictions])
     scores: np.ndarray = stacked.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return Prediction(predictions[-1].stamp_ns, best(scores, labels, top_k), scores)
+    return Prediction(predictions[-1].stamp_ns, best(scores, labels, top_k), scores, provisional=not certain)
 
 
 def _duration_sec(source: Source) -> float:

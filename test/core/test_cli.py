@@ -33,6 +33,23 @@ def test_infer_writes_json_lines(clip, capsys):
     assert [float(row["time"]) for row in rows[:-1]] == sorted(float(row["time"]) for row in rows[:-1])
 
 
+def test_infer_labels_every_frame_at_once_and_marks_what_is_provisional(clip, capsys):
+    rows = {}
+    for arguments in ([], ["--sampling", "dense"], ["--sampling", "dense", "--warm-start", "repeat"]):
+        assert main(["infer", str(clip), "--json", "--top", "1", *arguments]) == 0
+        rows[len(arguments)] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows[2]) > 4 * len(rows[0])
+    assert float(rows[4][0]["time"]) == 0
+    certain = [row for row in rows[4] if not row["provisional"]]
+    assert 0 < len(certain) < len(rows[4])
+    assert not any(row["provisional"] for row in rows[2])
+    assert [row["top"][0]["label"] for row in (certain[-1], rows[2][-1])] == ["waving one hand"] * 2
+    assert main(["infer", str(clip), "--warm-start", "repeat"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("(provisional)")
+    assert not lines[-1].endswith("(provisional)")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

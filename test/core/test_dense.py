@@ -11,6 +11,7 @@ import pytest
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import Frame, LazyFrame
+from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.sampling import Sampler
 
 MS = 1_000_000
@@ -213,3 +214,16 @@ def test_aligned_predictions_are_those_of_an_ordinary_stream_of_the_same_frames(
     assert all(abs(frame.stamp_ns - tick * 200 * MS) < 21 * MS for frame, tick in zip(sampled[1:], ticks[1:]))
     ordinary = recognizer.stream(sampling="every_frame")
     assert [item for item in exact(found) if item] == [item for item in exact(map(ordinary.push, sampled)) if item]
+
+
+def test_a_real_network_is_dense_bit_for_bit(real_bundle):
+    recognizer = Recognizer.open(real_bundle("cox3d", "xs"))
+    size = recognizer.spec.image_size
+    some_frames = frames(35 * 4, fps=10, size=(size, size))
+    stream = recognizer.stream(sampling="dense")
+    found = exact(map(stream.push, some_frames))
+    assert stream.histories == 4
+    for number in range(4):
+        ordinary = recognizer.stream(sampling="every_frame")
+        assert found[number::4] == exact(map(ordinary.push, some_frames[number::4]))
+    assert all(found[4 * recognizer.spec.warm_up :])
