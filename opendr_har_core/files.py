@@ -21,16 +21,17 @@ def atomic_path(path: Union[str, Path]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     except BaseException:
         temporary.unlink()
         raise
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -7,10 +7,10 @@ import sys
 from typing import List, Optional
 
 from opendr_har_core import __version__
-from opendr_har_core.cli import benchmark, download, eval, export, infer, quantize, train, tune
+from opendr_har_core.cli import bag, benchmark, doctor, download, eval, export, infer, quantize, train, tune
 from opendr_har_core.errors import HarError
 
-JOBS = (infer, train, eval, export, tune, quantize, download, benchmark)
+JOBS = (infer, bag, train, eval, export, tune, quantize, download, benchmark, doctor)
 FAILED, INTERRUPTED = 1, 130
 
 
