@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import Dict, Tuple
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from opendr_har_ros.statistics import Report
 
+INACTIVE, RUNNING, IDLE = "not active", "running", "idle: nobody subscribes to the labels"
 SILENCE_SEC = 5.0
 # A few bad images among good ones are the camera's affair, that many in a row are a fault.
 MANY_IN_A_ROW = 10
@@ -17,34 +18,34 @@ LOSS_ADVICE = (
 )
 
 
-def diagnostic_array(
-    node_name: str, stamp: Any, report: Report, facts: Dict[str, str], active: bool
-) -> DiagnosticArray:
-    """One status; `facts` are further lines such as the model's name."""
-    level, summary = _verdict(report, active)
+def diagnostic_status(
+    node: str, camera: str, report: Report, facts: Dict[str, str], phase: str, advice: str = ""
+) -> DiagnosticStatus:
+    """How one camera of `node` is doing.
+
+    `facts` are further lines such as the model's name, `advice` says what to do about its publishers.
+    """
+    level, summary = _verdict(report, phase, advice)
     values = {**facts, **_lines(report)}
-    status = DiagnosticStatus(
+    return DiagnosticStatus(
         level=level,
-        name=f"{node_name}: activity recognition",
+        name=f"{node}: activity recognition" + (f" of {camera}" if camera else ""),
         message=summary,
-        hardware_id=node_name,
+        hardware_id=camera or node,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
-    array = DiagnosticArray(status=[status])
-    array.header.stamp = stamp
-    return array
 
 
-def _verdict(report: Report, active: bool) -> Tuple[bytes, str]:
-    if not active:
+def _verdict(report: Report, phase: str, advice: str) -> Tuple[bytes, str]:
+    if phase == INACTIVE:
         return DiagnosticStatus.OK, "not active"
     fault = _fault(report)
     if fault:
         return DiagnosticStatus.ERROR, fault
-    advice = _advice(report)
+    advice = advice or _advice(report)
     if advice:
         return DiagnosticStatus.WARN, advice
-    return DiagnosticStatus.OK, "running"
+    return DiagnosticStatus.OK, phase
 
 
 def _fault(report: Report) -> str:
@@ -73,6 +74,7 @@ def _lines(report: Report) -> Dict[str, str]:
         "frames unreadable": str(report.unreadable),
         "labels published": str(report.published),
         "stream resets": str(report.resets),
+        "last reset": report.last_reset,
         "last error": report.last_error,
     }
     for name, value in zip(("p50", "p95", "p99"), report.latency_ms or ()):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from opendr_har_core.errors import ConfigError
+from opendr_har_ros.names import topic_name
 from opendr_har_ros.qos import image_qos, wants_reliable
 from opendr_har_ros.recognizer_parameters import BEST_EFFORT, COMPRESSED, RELIABLE
 
@@ -15,17 +17,26 @@ LOOK_EVERY_SEC = 1.0
 
 
 class ImageInput:
-    """Subscribes to images and, with the choice 'auto', subscribes anew when the publishers' reliability changes."""
+    """Subscribes to images and, with the choice 'auto', subscribes anew when the publishers' reliability changes.
 
-    def __init__(self, node: Any, transport: str, choice: str, callback: Callable[[Any], None]) -> None:
-        """Images go to `callback`; the topic is image_raw, or image_raw/compressed."""
+    Attributes:
+        advice: what to do about publishers that can't be heard, or "".
+    """
+
+    def __init__(self, node: Any, camera: str, transport: str, choice: str, callback: Callable[[Any], None]) -> None:
+        """Images go to `callback`; the topic is image_raw, under the camera's name where it has one.
+
+        With the transport "compressed" it is image_raw/compressed.
+        """
         self._node = node
         self._type = CompressedImage if transport == COMPRESSED else Image
-        self._topic = "image_raw/compressed" if transport == COMPRESSED else "image_raw"
+        parts = (camera, "image_raw", "compressed" if transport == COMPRESSED else "")
+        self._topic = "/".join(part for part in parts if part)
         self._choice = choice
         self._callback = callback
         self._subscription: Optional[Any] = None
         self._reliable = False
+        self.advice = ""
         self._follow_publishers()
         self._timer = node.create_timer(LOOK_EVERY_SEC, self._follow_publishers)
 
@@ -47,8 +58,15 @@ class ImageInput:
             return  # nobody there: keep what we have until somebody is
         choice = _overridden_reliability(self._node, self._topic) or self._choice
         reliable = wants_reliable(choice, publishers)
+        self.advice = self._mismatch(publishers) if reliable else ""
         if self._subscription is None or reliable != self._reliable:
             self._subscribe(reliable)
+
+    def _mismatch(self, publishers: Sequence[Any]) -> str:
+        """What to do about publishers that a reliable subscription can't hear, or ""."""
+        if all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in publishers):
+            return ""
+        return f"{self.topic} has a best-effort publisher, and image_qos asks for reliable images; set it to auto"
 
     def _subscribe(self, reliable: bool) -> None:
         previous = self._subscription
@@ -67,7 +85,7 @@ def _overridden_reliability(node: Any, topic: str) -> str:
 
     rclpy would take the reliability of the first subscription for what the user wants of all later ones.
     """
-    name = f"qos_overrides.{node.resolve_topic_name(topic)}.subscription.reliability"
+    name = f"qos_overrides.{topic_name(node, topic)}.subscription.reliability"
     if not node.has_parameter(name):
         description = "Reliability of the subscription, instead of image_qos: reliable or best_effort."
         node.declare_parameter(name, "", ParameterDescriptor(description=description, read_only=True))

@@ -1,49 +1,106 @@
-"""The topics that labels go out on."""
+"""The topics that labels go out on: some for each camera, some for the model."""
 
 from __future__ import annotations
 
-from typing import Any
+import array
+from typing import Any, List, Optional, Sequence
 
-from std_msgs.msg import Header, String
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import Image
+from std_msgs.msg import Bool, Header, String
 
+from opendr_har_core.events import LabelEvent
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
+from opendr_har_ros.event_message import event_message
 from opendr_har_ros.messages import MessageFactory
-from opendr_har_ros.qos import LABELS, LATCHED
+from opendr_har_ros.qos import LABELS, LATCHED, PICTURES
 
 
-class LabelOutput:
-    """Publishers of a managed node; silent until the node is active."""
+class CameraOutput:
+    """Publishers of a managed node for one camera; silent until the node is active."""
 
-    def __init__(self, node: Any, factory: MessageFactory) -> None:
+    def __init__(self, node: Any, factory: MessageFactory, camera: str) -> None:
+        """Topics are ~/..., or ~/CAMERA/... for a camera with a name."""
         self._node = node
         self._factory = factory
+        self._camera = camera
+        self._frame_id = ""
+        self._provisional: Optional[bool] = None
+        self._publishers: List[Any] = []
+        self._classification = self._publisher(factory.classification_type, "classification", LABELS)
+        self._hypothesis = self._publisher(factory.hypothesis_type, "hypothesis", LABELS)
+        self._label = self._publisher(String, "label", LABELS)
+        self._events = self._publisher(DiagnosticArray, "events", LABELS)
+        self._annotated = self._publisher(Image, "image_annotated", PICTURES)
+        self._is_provisional = self._publisher(Bool, "provisional", LATCHED)
 
-        def publisher(message_type: Any, topic: str, qos: Any) -> Any:
-            return node.create_lifecycle_publisher(message_type, f"~/{topic}", qos)
+    def _publisher(self, message_type: Any, topic: str, qos: Any) -> Any:
+        name = f"~/{self._camera}/{topic}" if self._camera else f"~/{topic}"
+        publisher = self._node.create_lifecycle_publisher(message_type, name, qos)
+        self._publishers.append(publisher)
+        return publisher
 
-        self._classification = publisher(factory.classification_type, "classification", LABELS)
-        self._hypothesis = publisher(factory.hypothesis_type, "hypothesis", LABELS)
-        self._label = publisher(String, "label", LABELS)
-        self._vision_info = publisher(factory.vision_info_type, "vision_info", LATCHED)
-        self._label_info = (
-            publisher(factory.label_info_type, "label_info", LATCHED) if factory.label_info_type else None
-        )
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody subscribes to one of the topics."""
+        return any(publisher.get_subscription_count() for publisher in self._publishers)
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether anybody looks at the annotated image."""
+        return bool(self._annotated.get_subscription_count())
 
     def close(self) -> None:
         """Take the topics off the graph."""
-        for publisher in (self._classification, self._hypothesis, self._label, self._vision_info, self._label_info):
-            if publisher is not None:
-                self._node.destroy_lifecycle_publisher(publisher)
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers = []
 
     def publish(self, prediction: Prediction, header: Any, class_id_format: str) -> None:
         """One prediction, with the header of its frame, on all label topics."""
+        self._frame_id = header.frame_id
+        if prediction.provisional != self._provisional:  # before the label that it says something of
+            self._provisional = prediction.provisional
+            self._is_provisional.publish(Bool(data=prediction.provisional))
         self._classification.publish(self._factory.classification(prediction, header, class_id_format))
         self._hypothesis.publish(self._factory.hypothesis(prediction.top[0], class_id_format))
         self._label.publish(String(data=prediction.label))
 
-    def publish_labels(self, method: str, labels: LabelMap, threshold: float) -> None:
-        """What the class ids mean; stays available to late joiners."""
+    def publish_events(self, events: Sequence[LabelEvent]) -> None:
+        """What began and ended, with the frame_id of the latest prediction."""
+        for event in events:
+            self._events.publish(event_message(event, self._frame_id, self._camera))
+
+    def publish_picture(self, rgb: np.ndarray, header: Any) -> None:
+        """An annotated uint8 (H, W, 3) RGB image with the header of its frame."""
+        height, width = rgb.shape[:2]
+        pixels = array.array("B")
+        pixels.frombytes(rgb.tobytes())
+        picture = Image(height=height, width=width, encoding="rgb8", step=3 * width, data=pixels)
+        picture.header = header
+        self._annotated.publish(picture)
+
+
+class ModelOutput:
+    """What the model's class ids mean; stays available to late joiners."""
+
+    def __init__(self, node: Any, factory: MessageFactory) -> None:
+        self._node = node
+        self._factory = factory
+        self._vision_info = node.create_lifecycle_publisher(factory.vision_info_type, "~/vision_info", LATCHED)
+        kind = factory.label_info_type
+        self._label_info = node.create_lifecycle_publisher(kind, "~/label_info", LATCHED) if kind else None
+
+    def close(self) -> None:
+        """Take the topics off the graph."""
+        for publisher in (self._vision_info, self._label_info):
+            if publisher is not None:
+                self._node.destroy_lifecycle_publisher(publisher)
+
+    def publish(self, method: str, labels: LabelMap, threshold: float) -> None:
+        """The model's name, its class names, and the threshold in use."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._vision_info.publish(self._factory.vision_info(header, method, labels))
         if self._label_info is not None:

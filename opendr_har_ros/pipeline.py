@@ -1,12 +1,16 @@
-"""What happens to one message between its arrival and a label, free of ROS's machinery."""
+"""What happens to messages between their arrival and labels, free of ROS's machinery."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Optional
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from opendr_har_core.errors import HarError, ImageError
+from opendr_har_core.events import LabelEvent
 from opendr_har_core.frame import LazyFrame
-from opendr_har_core.postprocess import FilterSettings, LabelFilter
+from opendr_har_core.labelling import Labelling
+from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.stream import StreamStatus
@@ -15,42 +19,108 @@ from opendr_har_ros.recognizer_parameters import COMPRESSED, RecognizerSettings
 
 NANOSECONDS = 1_000_000_000
 ToFrame = Callable[[Any, int], LazyFrame]
+Arrived = Tuple[Any, int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one message.
+
+    Attributes:
+        status: where the camera's stream stands now.
+        prediction: filtered, if the message yielded one.
+        events: labels that began and ended.
+        frame: the message's image.
+        warnings: kind and text of what people should know of.
+        error: why the message could not be used.
+    """
+
+    status: StreamStatus
+    prediction: Optional[Prediction] = None
+    events: Tuple[LabelEvent, ...] = ()
+    frame: Optional[LazyFrame] = None
+    warnings: Tuple[Tuple[str, str], ...] = ()
+    error: Optional[HarError] = None
 
 
 class Pipeline:
-    """One camera: message -> frame -> sample -> step -> filter -> prediction."""
+    """All cameras of a node: messages -> frames -> one step for all that are sampled -> filters -> labels."""
 
     def __init__(self, recognizer: Recognizer, settings: RecognizerSettings) -> None:
         """All of the settings but the filter's stay as they are."""
         self.recognizer = recognizer
         self._to_frame: ToFrame = frame_from_compressed if settings.transport == COMPRESSED else frame_from_image
-        self._stream = recognizer.stream(settings.sampling, settings.max_gap_sec, top_k=1)
-        self._filter = LabelFilter(settings.filter, recognizer.labels)
+        self._cameras = {name: _labelling(recognizer, settings) for name in settings.cameras}
         self._lock = threading.Lock()
 
-    @property
-    def status(self) -> StreamStatus:
-        """Where the stream stands after the latest message."""
-        return self._stream.status
+    def status(self, camera: str) -> StreamStatus:
+        """Where a camera's stream stands after its latest message."""
+        return self._cameras[camera].stream.status
 
-    def process(self, message: Any, stamp_ns: int) -> Optional[Prediction]:
-        """The filtered prediction for a message, if it yields one; raises ImageError for an unreadable message."""
+    def process(self, batch: Mapping[str, Arrived]) -> Dict[str, Outcome]:
+        """What came of the messages of some cameras, each with its stamp in nanoseconds.
+
+        A message that can't be read is an outcome with an error, and changes nothing. Raises BackendError.
+        """
         with self._lock:
-            prediction = self._stream.push(self._to_frame(message, stamp_ns))
-            if self._stream.status.reset:
-                self._filter.reset()
-            return self._filter.update(prediction) if prediction else None
+            frames: Dict[str, LazyFrame] = {}
+            outcomes: Dict[str, Outcome] = {}
+            for camera, (message, stamp_ns) in batch.items():
+                try:
+                    frames[camera] = self._to_frame(message, stamp_ns)
+                except ImageError as error:
+                    outcomes[camera] = self._failed(camera, error)
+            return {**outcomes, **self._step(frames)}
+
+    def _step(self, frames: Mapping[str, LazyFrame]) -> Dict[str, Outcome]:
+        try:
+            predictions = self.recognizer.push_many([(self._cameras[name].stream, frames[name]) for name in frames])
+        except ImageError as error:
+            if len(frames) == 1:
+                return {camera: self._failed(camera, error) for camera in frames}
+            # One of them can't be decoded, and nothing has happened: each by itself, then.
+            return {name: outcome for item in frames.items() for name, outcome in self._step(dict([item])).items()}
+        return {name: self._settled(name, frames[name], prediction) for name, prediction in zip(frames, predictions)}
+
+    def _settled(self, camera: str, frame: LazyFrame, prediction: Optional[Prediction]) -> Outcome:
+        labelling = self._cameras[camera]
+        shown, events = labelling.settle(prediction, frame.stamp_ns)
+        status = labelling.stream.status
+        return Outcome(status, shown, events, frame, tuple(self._warnings(status)))
+
+    def _failed(self, camera: str, error: HarError) -> Outcome:
+        return Outcome(self.status(camera), error=error)
+
+    def _warnings(self, status: StreamStatus) -> List[Tuple[str, str]]:
+        warnings = []
+        if status.reset:
+            warnings.append(("reset", f"history forgotten: {status.reset}"))
+        if status.slow_camera:
+            rate = NANOSECONDS / self.recognizer.spec.period_ns
+            warnings.append(("slow", f"the camera is slower than the model's {rate:.1f} Hz; labels may suffer"))
+        return warnings
 
     def change_filter(self, settings: FilterSettings) -> None:
         """Use other filter settings from the next prediction on."""
         with self._lock:
-            self._filter.settings = settings
+            for labelling in self._cameras.values():
+                labelling.change_filter(settings)
 
-    def reset(self) -> None:
-        """Forget what was seen."""
+    def reset(self) -> Dict[str, Tuple[LabelEvent, ...]]:
+        """Forget what was seen; what ends thereby, camera by camera."""
         with self._lock:
-            self._stream.reset()
-            self._filter.reset()
+            return {name: labelling.reset() for name, labelling in self._cameras.items()}
+
+
+def _labelling(recognizer: Recognizer, settings: RecognizerSettings) -> Labelling:
+    stream = recognizer.stream(
+        settings.sampling,
+        settings.max_gap_sec,
+        top_k=1,  # the filter ranks anew
+        warm_start=settings.warm_start,
+        aligned=len(settings.cameras) > 1,
+    )
+    return Labelling(stream, settings.filter)
 
 
 def stamp_of(header: Any, received_ns: int) -> int:

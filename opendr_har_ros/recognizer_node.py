@@ -1,66 +1,50 @@
-"""The recognizer: a managed node that turns a camera topic into labels. Wiring only."""
+"""The recognizer: a managed node that turns camera topics into labels. Wiring only."""
 
 from __future__ import annotations
 
-import functools
+import threading
 import time
 import traceback
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from opendr_har_core.errors import HarError
+from opendr_har_core.events import LabelEvent
 from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_ros.diagnostics import diagnostic_array
-from opendr_har_ros.image_input import ImageInput
-from opendr_har_ros.label_output import LabelOutput
-from opendr_har_ros.log import SparseLog
+from opendr_har_ros.camera import Camera
+from opendr_har_ros.diagnostics import INACTIVE, diagnostic_status
+from opendr_har_ros.label_output import ModelOutput
+from opendr_har_ros.lifecycle import ManagedNode, TransitionCallbackReturn
 from opendr_har_ros.messages import MessageFactory
+from opendr_har_ros.names import node_name
 from opendr_har_ros.parameters import declare, names_fixed_while_configured, read
-from opendr_har_ros.pipeline import Pipeline, stamp_of
+from opendr_har_ros.pipeline import Arrived, Pipeline
 from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.statistics import Statistics
+from opendr_har_ros.transitions import transition
 from opendr_har_ros.worker import NewestFirstWorker
 
 DIAGNOSTICS_EVERY_SEC = 1.0
 
 
-def transition(callback: Callable[..., None]) -> Callable[..., TransitionCallbackReturn]:
-    """A lifecycle callback whose errors are logged and fail the transition; rclpy itself would swallow them."""
-
-    @functools.wraps(callback)
-    def guarded(node: RecognizerNode, state: Any) -> TransitionCallbackReturn:
-        try:
-            callback(node, state)
-            return TransitionCallbackReturn.SUCCESS
-        except HarError as error:
-            node.get_logger().error(f"{callback.__name__}: {error}")
-        except Exception:  # the state machine must always get an answer
-            node.get_logger().error(f"{callback.__name__} failed:\n{traceback.format_exc()}")
-        return TransitionCallbackReturn.FAILURE
-
-    return guarded
-
-
-class RecognizerNode(LifecycleNode):
+class RecognizerNode(ManagedNode):
     """Subscribes to image_raw, publishes ~/classification, ~/hypothesis, ~/label and what belongs to them."""
 
     def __init__(self) -> None:
         """Raises ConfigError for a parameter of a wrong type."""
         super().__init__("recognizer")
         self._pipeline: Optional[Pipeline] = None
-        self._output: Optional[LabelOutput] = None
-        self._input: Optional[ImageInput] = None
+        self._cameras: Dict[str, Camera] = {}
+        self._model_output: Optional[ModelOutput] = None
         self._worker: Optional[NewestFirstWorker] = None
+        self._exchange = threading.Lock()  # held while frames are worked on, and while the model is exchanged
         declare(self, RECOGNIZER)
         self._settings = RecognizerSettings.from_values(read(self, RECOGNIZER))
-        self._statistics = Statistics()
-        self._warn = SparseLog(self.get_logger().warning)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(DIAGNOSTICS_EVERY_SEC, self._publish_diagnostics)
@@ -78,25 +62,24 @@ class RecognizerNode(LifecycleNode):
     def on_configure(self, _state: Any) -> None:
         """Load the model."""
         settings = RecognizerSettings.from_values(read(self, RECOGNIZER))
-        recognizer = Recognizer.open(settings.model, settings.providers, settings.threads, settings.spin)
-        pipeline = Pipeline(recognizer, settings)
+        factory = MessageFactory()
+        pipeline = self._loaded(settings)
         # Last what others see: until here a failure leaves no trace.
-        self._output = LabelOutput(self, MessageFactory())
+        self._cameras = {name: Camera(self, name, factory) for name in settings.cameras}
+        self._model_output = ModelOutput(self, factory)
         self._pipeline = pipeline
         self._settings = settings
-        self._log_model(recognizer)
 
     @transition
     def on_activate(self, state: Any) -> None:
         """Begin to listen, with an empty history."""
-        pipeline, _ = self._configured()
-        pipeline.reset()
-        self._statistics = Statistics()
+        self._configured().reset()
         super().on_activate(state)  # opens the publishers
         try:
-            self._worker = NewestFirstWorker(self._handle, self._on_work_error)
+            self._worker = NewestFirstWorker(self._handle, self._on_work_error, self._settings.batch_wait_sec)
             self._publish_labels()
-            self._input = ImageInput(self, self._settings.transport, self._settings.image_qos, self._on_image)
+            for camera in self._cameras.values():
+                camera.listen(self._settings, self._on_image)
         except Exception:  # back to what an inactive node is
             self._stop()
             super().on_deactivate(state)
@@ -128,64 +111,66 @@ class RecognizerNode(LifecycleNode):
         self._stop()
         super().destroy_node()
 
-    def _configured(self) -> tuple:
-        if self._pipeline is None or self._output is None:
+    def _loaded(self, settings: RecognizerSettings) -> Pipeline:
+        recognizer = Recognizer.open(settings.model, settings.providers, settings.threads, settings.spin)
+        spec = recognizer.spec
+        seconds = spec.warm_up * spec.period_ns / NANOSECONDS
+        self.get_logger().info(
+            f"{spec.name} with {len(recognizer.labels)} classes on {recognizer.provider}; "
+            f"first label after {spec.warm_up + 1} sampled frames, about {seconds:.1f} s; weights: {recognizer.source}"
+        )
+        return Pipeline(recognizer, settings)
+
+    def _configured(self) -> Pipeline:
+        if self._pipeline is None:
             raise HarError("no model is loaded; configure the node first")
-        return self._pipeline, self._output
+        return self._pipeline
 
     def _stop(self) -> None:
-        if self._input is not None:
-            self._input.close()
-            self._input = None
+        for camera in self._cameras.values():
+            camera.stop_listening()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+            self._end_labels(self._configured().reset())
 
     def _release(self) -> None:
         self._stop()
-        if self._output is not None:
-            self._output.close()
-            self._output = None
-        self._pipeline = None
+        for camera in self._cameras.values():
+            camera.close()
+        if self._model_output is not None:
+            self._model_output.close()
+        self._cameras, self._model_output, self._pipeline = {}, None, None
 
-    def _on_image(self, message: Any) -> None:
+    def _on_image(self, camera: Camera, message: Any) -> None:
         """Only keeps the newest message; the worker does the rest."""
-        stamp_ns = stamp_of(message.header, self._now_ns())
-        self._statistics.received(stamp_ns, time.monotonic_ns())
-        if self._worker is not None and self._worker.put((message, stamp_ns)):
-            self._statistics.dropped()
+        stamp_ns = camera.received(message, self._settings.always_on)
+        if stamp_ns is None or self._worker is None:
+            return
+        if self._worker.put((message, stamp_ns), camera.name):
+            camera.statistics.dropped()
 
-    def _handle(self, arrived: Tuple[Any, int]) -> None:
+    def _handle(self, batch: Mapping[str, Arrived]) -> None:
         """Runs in the worker's thread."""
-        message, stamp_ns = arrived
-        pipeline, output = self._configured()
-        prediction = pipeline.process(message, stamp_ns)
-        status = pipeline.status
-        if status.sampled:
-            self._statistics.sampled(reset=status.reset is not None)
-        if status.reset:
-            self._warn("reset", f"history forgotten: {status.reset}")
-        if status.slow_camera:
-            self._warn(
-                "slow", f"the camera is slower than the model's {self._training_rate():.1f} Hz; labels may suffer"
-            )
-        if prediction is not None:
-            output.publish(prediction, message.header, self._settings.class_id_format)
-            self._statistics.published((self._now_ns() - stamp_ns) / NANOSECONDS, time.monotonic_ns())
+        with self._exchange:
+            for name, outcome in self._configured().process(batch).items():
+                self._cameras[name].deliver(outcome, batch[name][0], self._settings.class_id_format)
 
     def _on_work_error(self, error: Exception) -> None:
-        self._statistics.failed(str(error))
-        details = str(error) if isinstance(error, HarError) else "".join(traceback.format_exception(None, error, None))
-        self._warn(type(error).__name__, f"image not used: {details}")
+        known = isinstance(error, HarError)
+        details = str(error) if known else "".join(traceback.format_exception(None, error, None))
+        for camera in self._cameras.values():
+            camera.failed(type(error).__name__, details)
 
     def _on_reset(self, _request: Any, response: Any) -> Any:
         """Everything that came before is done with or dropped: none of it gets into the new history."""
         response.success = self._pipeline is not None
         response.message = "history forgotten" if response.success else "no model is loaded; configure the node first"
-        if self._worker is not None and self._worker.flush():
-            self._statistics.dropped()
+        if self._worker is not None:
+            for name in self._worker.flush():
+                self._cameras[name].statistics.dropped()
         if self._pipeline is not None:
-            self._pipeline.reset()
+            self._end_labels(self._pipeline.reset())
         return response
 
     def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
@@ -198,51 +183,55 @@ class RecognizerNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=reason)
         try:
             settings = RecognizerSettings.from_values({**read(self, RECOGNIZER), **changed})
+            self._take_up(settings, changed)
         except HarError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _take_up(self, settings: RecognizerSettings, changed: Mapping[str, Any]) -> None:
+        """Use new settings; raises HarError, and changes nothing, when a new model can't be loaded."""
+        if self._pipeline is not None and "model" in changed:
+            self._exchange_model(settings)
         self._settings = settings
         if self._pipeline is not None:
             self._pipeline.change_filter(settings.filter)
-        if self._worker is not None and "threshold" in changed:
-            self._publish_labels()
-        return SetParametersResult(successful=True)
+        if self._worker is not None:
+            self._worker.wait_sec = settings.batch_wait_sec
+            if {"model", "threshold"} & set(changed):
+                self._publish_labels()
+
+    def _exchange_model(self, settings: RecognizerSettings) -> None:
+        """Load the new model beside the old one, then change over between two frames."""
+        pipeline = self._loaded(settings)
+        with self._exchange:
+            old, self._pipeline = self._configured(), pipeline
+            self._end_labels(old.reset())
+
+    def _end_labels(self, ended: Mapping[str, Sequence[LabelEvent]]) -> None:
+        for name, events in ended.items():
+            self._cameras[name].output.publish_events(events)
 
     def _publish_labels(self) -> None:
-        pipeline, output = self._configured()
-        recognizer = pipeline.recognizer
-        output.publish_labels(recognizer.spec.name, recognizer.labels, self._settings.filter.threshold)
+        recognizer = self._configured().recognizer
+        if self._model_output is not None:
+            self._model_output.publish(recognizer.spec.name, recognizer.labels, self._settings.filter.threshold)
 
     def _publish_diagnostics(self) -> None:
-        active = self._worker is not None
-        report = self._statistics.report(time.monotonic_ns())
-        stamp = self.get_clock().now().to_msg()
-        name = self.get_fully_qualified_name().lstrip("/")
-        self._diagnostics.publish(diagnostic_array(name, stamp, report, self._facts(), active))
-        if active and report.loses_many:
-            self._warn("loss", f"about {100 * (report.lost_share or 0):.0f} % of the images are lost; see /diagnostics")
+        name = node_name(self).lstrip("/")
+        array = DiagnosticArray()
+        array.header.stamp = self.get_clock().now().to_msg()
+        array.status = [camera.diagnostics(name, self._facts(camera.name)) for camera in self._cameras.values()]
+        if not self._cameras:
+            nothing = Statistics().report(time.monotonic_ns())
+            array.status = [diagnostic_status(name, "", nothing, {"model": "none"}, INACTIVE)]
+        self._diagnostics.publish(array)
 
-    def _facts(self) -> dict:
-        if self._pipeline is None:
-            return {"model": "none"}
-        recognizer = self._pipeline.recognizer
+    def _facts(self, camera: str) -> Dict[str, str]:
+        pipeline = self._configured()
+        recognizer = pipeline.recognizer
         return {
             "model": f"{recognizer.spec.name} ({self._settings.model})",
             "weights": recognizer.source,
             "provider": recognizer.provider,
-            "stream": str(self._pipeline.status),
+            "stream": str(pipeline.status(camera)),
         }
-
-    def _log_model(self, recognizer: Recognizer) -> None:
-        spec = recognizer.spec
-        seconds = spec.warm_up * spec.period_ns / NANOSECONDS
-        self.get_logger().info(
-            f"{spec.name} with {len(recognizer.labels)} classes on {recognizer.provider}; "
-            f"first label after {spec.warm_up + 1} sampled frames, about {seconds:.1f} s; weights: {recognizer.source}"
-        )
-
-    def _training_rate(self) -> float:
-        pipeline, _ = self._configured()
-        return NANOSECONDS / pipeline.recognizer.spec.period_ns
-
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)

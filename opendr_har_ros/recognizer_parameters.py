@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
+from opendr_har_core.errors import ConfigError
 from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.sampling import MODES
+from opendr_har_core.stream import WARM_STARTS
 from opendr_har_ros.messages import CLASS_ID_FORMATS
 from opendr_har_ros.parameters import Parameter, check_choices
 
+CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RAW, COMPRESSED = "raw", "compressed"
 AUTO, RELIABLE, BEST_EFFORT = "auto", "reliable", "best_effort"
 
 RECOGNIZER: Tuple[Parameter, ...] = (
-    Parameter("model", "default", "Model bundle (.onnx) to run; 'default' is the packaged demonstration model."),
+    Parameter(
+        "model",
+        "default",
+        "Model bundle (.onnx) to run; 'default' is the packaged demonstration model. Setting it exchanges the model.",
+        live=True,
+    ),
+    Parameter(
+        "cameras",
+        [""],
+        "Names of cameras, such as ['front', 'rear']: images come from NAME/image_raw, labels go to ~/NAME/...; "
+        "[''] is one camera without a name.",
+    ),
+    Parameter(
+        "batch_wait_sec",
+        0.03,
+        "Time, in seconds, that an image waits for those of the other cameras, to share one step.",
+        bounds=(0, 1),
+        live=True,
+    ),
     Parameter(
         "providers", ["cpu"], "ONNX Runtime execution providers, best first, such as ['tensorrt', 'cuda', 'cpu']."
     ),
@@ -26,6 +48,13 @@ RECOGNIZER: Tuple[Parameter, ...] = (
     ),
     Parameter("top_k", 5, "Number of hypotheses in each classification.", bounds=(1, 1000), live=True),
     Parameter("threshold", 0.0, "Best scores under this are reported as no_activity_label.", bounds=(0, 1), live=True),
+    Parameter(
+        "hysteresis",
+        0.0,
+        "A label that is shown stays until its score falls so far under the threshold.",
+        bounds=(0, 1),
+        live=True,
+    ),
     Parameter("no_activity_label", "no activity", "Label that is published under the threshold.", live=True),
     Parameter(
         "smoothing",
@@ -44,8 +73,15 @@ RECOGNIZER: Tuple[Parameter, ...] = (
     Parameter(
         "sampling",
         "stamps",
-        "'stamps' takes the frames nearest to the model's training rate by their stamps, 'every_frame' takes all.",
+        "'stamps' takes the frames nearest to the model's training rate by their stamps, 'every_frame' takes all, "
+        "'dense' labels every frame, each from frames at the training rate, at several times the cost.",
         choices=MODES,
+    ),
+    Parameter(
+        "warm_start",
+        "none",
+        "'repeat' labels from the first frame on, as if it had stood still before; such labels are provisional.",
+        choices=WARM_STARTS,
     ),
     Parameter(
         "max_gap_sec", 2.0, "A longer gap between stamps, in seconds, starts a new history.", bounds=(0.01, 3600)
@@ -69,6 +105,12 @@ RECOGNIZER: Tuple[Parameter, ...] = (
         choices=CLASS_ID_FORMATS,
         live=True,
     ),
+    Parameter(
+        "always_on",
+        False,
+        "Whether the model also runs while nobody subscribes to its labels, so that a late subscriber need not wait.",
+        live=True,
+    ),
     Parameter("autostart", True, "Whether the node configures and activates itself when it starts.", read_only=True),
 )
 
@@ -78,14 +120,18 @@ class RecognizerSettings:
     """The recognizer's parameters, checked."""
 
     model: str
+    cameras: Tuple[str, ...]
+    batch_wait_sec: float
     providers: Tuple[str, ...]
     threads: Optional[int]
     spin: bool
     sampling: str
+    warm_start: str
     max_gap_sec: float
     transport: str
     image_qos: str
     class_id_format: str
+    always_on: bool
     autostart: bool
     filter: FilterSettings
 
@@ -95,20 +141,41 @@ class RecognizerSettings:
         check_choices(RECOGNIZER, values)
         return cls(
             model=values["model"] or "default",
+            cameras=camera_names(values["cameras"]),
+            batch_wait_sec=values["batch_wait_sec"],
             providers=tuple(values["providers"]),
             threads=values["threads"] or None,
             spin=values["spin"],
             sampling=values["sampling"],
+            warm_start=values["warm_start"],
             max_gap_sec=values["max_gap_sec"],
             transport=values["transport"],
             image_qos=values["image_qos"],
             class_id_format=values["class_id_format"],
+            always_on=values["always_on"],
             autostart=values["autostart"],
             filter=FilterSettings(
                 top_k=values["top_k"],
                 smoothing_sec=values["smoothing"],
                 threshold=values["threshold"],
+                hysteresis=values["hysteresis"],
                 no_activity_label=values["no_activity_label"],
                 min_duration_sec=values["min_duration_sec"],
             ),
         )
+
+
+def camera_names(names: Sequence[str]) -> Tuple[str, ...]:
+    """The names, each once and fit for a topic; none at all is one camera without a name. Raises ConfigError."""
+    given = tuple(names) or ("",)
+    if given == ("",):
+        return given
+    wrong = [name for name in given if not CAMERA_NAME.fullmatch(name)]
+    if wrong:
+        raise ConfigError(
+            f"parameter cameras has {wrong}, expected names of letters, digits and _ that begin with a letter, or "
+            f"[''] for one camera without a name"
+        )
+    if len(set(given)) != len(given):
+        raise ConfigError(f"parameter cameras is {list(given)}, expected each name once")
+    return given

@@ -29,6 +29,7 @@ class Report:
         lost_share: share of the publisher's images that seem to be lost on the way, None while it can't be said.
         failing: messages in a row, up to the latest, that could not be used; frames that nobody samples don't count.
         last_error: the latest error's message, or "".
+        last_reset: why the latest new history began, or "".
     """
 
     received: int
@@ -44,6 +45,7 @@ class Report:
     lost_share: Optional[float]
     failing: int
     last_error: str
+    last_reset: str
 
     @property
     def loses_many(self) -> bool:
@@ -62,7 +64,7 @@ class Statistics:
         self._stamps: Deque[int] = deque(maxlen=WINDOW)
         self._departures: Deque[int] = deque(maxlen=WINDOW)
         self._latencies: Deque[float] = deque(maxlen=WINDOW)
-        self._last_error = ""
+        self._last_error = self._last_reset = ""
 
     def received(self, stamp_ns: int, now_ns: int) -> None:
         """An image came in; `now_ns` is on a monotonic clock."""
@@ -78,12 +80,14 @@ class Statistics:
         with self._lock:
             self._dropped += 1
 
-    def sampled(self, reset: bool) -> None:
-        """An image was shown to the network, after a reset of the stream or not."""
+    def sampled(self, reset: Optional[str]) -> None:
+        """An image was shown to the network, as the first of a new history for the reason `reset`, or as the next."""
         with self._lock:
             self._sampled += 1
             self._failing = 0
-            self._resets += int(reset)
+            if reset:
+                self._resets += 1
+                self._last_reset = reset
 
     def failed(self, message: str) -> None:
         """An image could not be used."""
@@ -117,6 +121,7 @@ class Statistics:
                 lost_share=_lost_share(self._stamps),
                 failing=self._failing,
                 last_error=self._last_error,
+                last_reset=self._last_reset,
             )
 
 

@@ -1,44 +1,57 @@
-"""One thread that always works on the newest message; older ones that it did not get to are dropped and counted."""
+"""One thread that always works on the newest messages; older ones that it did not get to are dropped and counted."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Optional
+import time
+from typing import Any, Callable, Dict, Mapping
+
+Batch = Mapping[str, Any]
+# A source that was silent for so long is not waited for.
+FORGET_SEC = 1.0
 
 
 class NewestFirstWorker:
-    """A mailbox for one message and the thread that empties it."""
+    """A mailbox with room for one message of each source, and the thread that empties it as a whole."""
 
-    def __init__(self, work: Callable[[Any], None], on_error: Callable[[Exception], None]) -> None:
-        """`work` is called with each message taken; what it raises goes to `on_error` and the thread goes on."""
+    def __init__(
+        self, work: Callable[[Batch], None], on_error: Callable[[Exception], None], wait_sec: float = 0.0
+    ) -> None:
+        """`work` is called with all messages that wait, by source; what it raises goes to `on_error`.
+
+        With several sources the first message waits up to `wait_sec` for those of the other ones that are alive.
+        """
+        self.wait_sec = wait_sec
         self._work = work
         self._on_error = on_error
         self._arrived = threading.Condition()
-        self._message: Optional[Any] = None
+        self._waiting: Dict[str, Any] = {}
+        self._last_seen: Dict[str, float] = {}
         self._busy = self._stopping = False
         self._thread = threading.Thread(target=self._run, name="recognizer-worker", daemon=True)
         self._thread.start()
 
-    def put(self, message: Any) -> bool:
-        """Hand over a message; returns whether one that was still waiting had to make room."""
+    def put(self, message: Any, source: str = "") -> bool:
+        """Hand over a message; returns whether one of the same source that still waited had to make room."""
         with self._arrived:
-            replaced = self._message is not None
-            self._message = message
+            replaced = source in self._waiting
+            self._waiting[source] = message
+            self._last_seen[source] = time.monotonic()
             self._arrived.notify_all()
         return replaced
 
-    def flush(self) -> bool:
-        """Wait for the message at hand and forget the one that waits; returns whether one did.
+    def flush(self) -> Batch:
+        """Wait for the messages at hand, then forget those that wait, and return them.
 
         After that nothing that was put before is worked on any more.
         """
         with self._arrived:
-            waited, self._message = self._message is not None, None
+            waited, self._waiting = self._waiting, {}
             self._arrived.wait_for(lambda: not self._busy)
         return waited
 
     def stop(self) -> None:
-        """Finish the message at hand, forget the one that waits, and end the thread."""
+        """Finish the messages at hand, forget those that wait, and end the thread."""
         with self._arrived:
             self._stopping = True
             self._arrived.notify_all()
@@ -49,13 +62,22 @@ class NewestFirstWorker:
             with self._arrived:
                 self._busy = False
                 self._arrived.notify_all()
-                self._arrived.wait_for(lambda: self._stopping or self._message is not None)
+                self._arrived.wait_for(lambda: self._stopping or bool(self._waiting))
+                self._arrived.wait_for(self._is_complete, self.wait_sec)
                 if self._stopping:
                     return
-                message, self._message = self._message, None
+                batch, self._waiting = self._waiting, {}
                 self._busy = True
             try:
-                self._work(message)
+                if batch:  # a flush may have taken it
+                    self._work(batch)
             except Exception as error:  # a robot's node must outlive any single message
                 self._on_error(error)
-            del message  # an image is large: not to be held while there is nothing to do
+            del batch  # images are large: not to be held while there is nothing to do
+
+    def _is_complete(self) -> bool:
+        """Whether every source that is alive has a message waiting."""
+        alive = time.monotonic() - FORGET_SEC
+        return self._stopping or all(
+            source in self._waiting for source, last_seen in self._last_seen.items() if last_seen > alive
+        )

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 import stat
-import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).parent))
 from test_download import Server
 
 from opendr_har_core.datasets import kinetics

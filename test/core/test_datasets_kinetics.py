@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).parent))
 import dataset_cases as cases
 from torch.utils.data import DataLoader
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("rosbags")
-sys.path.insert(0, str(Path(__file__).parent))
 import dataset_cases as cases
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore

@@ -191,3 +191,14 @@ def start(domain, tmp_path):
     yield start_node
     for node in started:
         node.end()
+
+
+@pytest.fixture
+def running(client, start):
+    """A recognizer on the default model that gets images from a camera in this test."""
+    from recognizer_support import RELIABLE, Camera
+
+    node = start("recognizer", RELIABLE)
+    camera = Camera(client)
+    camera.wait_for_recognizer()
+    return node, camera

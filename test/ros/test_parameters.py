@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ def test_a_parameter_file_lists_every_parameter_in_order_with_its_default_and_it
     lines = [line.strip() for line in text.splitlines()]
     for parameter in TABLES[node]:
         position = next(index for index, line in enumerate(lines) if line.startswith(f"{parameter.name}:"))
-        assert lines[position - 1] == f"# {parameter.description}" + (" Live." if parameter.live else "")
+        above = list(takewhile(lambda line: line.startswith("# "), reversed(lines[:position])))
+        comment = " ".join(line[2:] for line in reversed(above))
+        assert comment == parameter.description + (" Live." if parameter.live else "")
 
 
 def documented(parameter):
@@ -83,5 +86,5 @@ def test_a_video_publisher_without_a_video_says_so():
 
 def test_what_changes_live_and_what_does_not():
     fixed = names_fixed_while_configured(RECOGNIZER)
-    assert {"model", "providers", "transport", "sampling"} <= set(fixed)
-    assert not {"threshold", "smoothing", "top_k", "min_duration_sec", "class_id_format"} & set(fixed)
+    assert {"cameras", "providers", "transport", "sampling"} <= set(fixed)
+    assert not {"model", "threshold", "smoothing", "top_k", "min_duration_sec", "class_id_format"} & set(fixed)

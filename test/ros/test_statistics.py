@@ -73,14 +73,14 @@ def test_a_film_that_starts_again_is_not_loss():
         (lambda s: None, b"\x01", "no image has arrived"),
         (lambda s: s.received(0, 0), b"\x01", "no image for 10 s"),
         (lambda s: (s.received(0, 9 * SECOND), s.failed("bad size")), b"\x02", "no image could be read: bad size"),
-        (lambda s: (s.received(0, 9 * SECOND), s.sampled(False), s.failed("bad size")), b"\x00", "running"),
+        (lambda s: (s.received(0, 9 * SECOND), s.sampled(None), s.failed("bad size")), b"\x00", "running"),
         (
-            lambda s: [s.received(0, 9 * SECOND), s.sampled(False), *[s.failed("torn") for _ in range(10)]],
+            lambda s: [s.received(0, 9 * SECOND), s.sampled(None), *[s.failed("torn") for _ in range(10)]],
             b"\x02",
             "the last 10 images could not be used: torn",
         ),
         (
-            lambda s: [s.received(0, 9 * SECOND), *[(s.failed("torn"), s.sampled(False)) for _ in range(10)]],
+            lambda s: [s.received(0, 9 * SECOND), *[(s.failed("torn"), s.sampled(None)) for _ in range(10)]],
             b"\x00",
             "running",
         ),
@@ -89,30 +89,44 @@ def test_a_film_that_starts_again_is_not_loss():
 )
 def test_the_diagnostics_name_what_is_wrong(prepare, level, message):
     pytest.importorskip("diagnostic_msgs")
-    from builtin_interfaces.msg import Time
-
-    from opendr_har_ros.diagnostics import diagnostic_array
+    from opendr_har_ros.diagnostics import RUNNING, diagnostic_status
 
     statistics = Statistics()
     prepare(statistics)
-    array = diagnostic_array("camera/har", Time(), statistics.report(10 * SECOND), {"model": "x3d_xs"}, active=True)
-    (status,) = array.status
-    assert status.name.startswith("camera/har")
+    report = statistics.report(10 * SECOND)
+    status = diagnostic_status("camera/har", "front", report, {"model": "x3d_xs"}, RUNNING)
+    assert status.name == "camera/har: activity recognition of front"
     assert status.level == level
     assert message in status.message
     assert {item.key: item.value for item in status.values}["model"] == "x3d_xs"
 
 
+@pytest.mark.parametrize("phase", ["not active", "idle: nobody subscribes to the labels"])
+def test_a_node_that_rests_says_so_and_is_well(phase):
+    pytest.importorskip("diagnostic_msgs")
+    from opendr_har_ros.diagnostics import diagnostic_status
+
+    statistics = fed([index * 33 * MS for index in range(100)])
+    status = diagnostic_status("har", "", statistics.report(4 * SECOND), {}, phase)
+    assert (status.level, status.message) == (b"\x00", phase)
+
+
+def test_the_latest_reason_for_a_new_history_is_kept():
+    statistics = Statistics()
+    for reason in (None, "gap of 3 s", None, "stamp went back", None):
+        statistics.sampled(reason)
+    report = statistics.report(0)
+    assert (report.sampled, report.resets, report.last_reset) == (5, 2, "stamp went back")
+
+
 def test_the_ros_guide_explains_every_diagnostic_value():
     pytest.importorskip("diagnostic_msgs")
-    from builtin_interfaces.msg import Time
-
-    from opendr_har_ros.diagnostics import diagnostic_array
+    from opendr_har_ros.diagnostics import RUNNING, diagnostic_status
 
     statistics = fed([index * 33 * MS for index in range(100)])
     statistics.published(0.01, SECOND)
     facts = dict.fromkeys(("model", "weights", "provider", "stream"), "")
-    (status,) = diagnostic_array("har", Time(), statistics.report(10 * SECOND), facts, active=True).status
+    status = diagnostic_status("har", "", statistics.report(10 * SECOND), facts, RUNNING)
     guide = (Path(__file__).resolve().parents[2] / "docs" / "ros.md").read_text()
     rows = guide.split("| key | meaning |")[1].split("\n\n")[0].splitlines()[2:]
     explained = [key for row in rows for key in re.findall(r"`([^`]+)`", row.split("|")[1])]

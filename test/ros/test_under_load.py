@@ -12,69 +12,18 @@ pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 import rclpy
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
+from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
-from sensor_msgs.msg import Image
+from recognizer_support import NODE, Flood, change_state, image_of, set_parameter
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
 from opendr_har_core.errors import BackendError
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import write_video
-from opendr_har_ros.qos import image_qos
 
-NODE = "/recognizer"
-FLOOD_HZ = 150
 LONG_SEC = 10.0
 EVERY = {"image_qos": "reliable", "sampling": "every_frame"}
-
-
-def image_of(frame, stamp_ns):
-    height, width = frame.size
-    message = Image(height=height, width=width, encoding="rgb8", step=3 * width, data=frame.rgb.tobytes())
-    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
-    return message
-
-
-class Flood:
-    """Publishes images much faster than they can be worked on, from a thread, while used as a context."""
-
-    def __init__(self, client):
-        self.publisher = client.node.create_publisher(Image, "image_raw", image_qos(reliable=True))
-        frames = list(render_clip("jumping", 1.0, 10.0, size=(120, 160), seed=2))
-        self._messages = [image_of(frame, 0) for frame in frames]
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._pour)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-
-    def _pour(self):
-        index = 0
-        while not self._ended.wait(1 / FLOOD_HZ):
-            message = self._messages[index % len(self._messages)]
-            stamp = 10**9 + index * 10**9 // FLOOD_HZ
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
-            self.publisher.publish(message)
-            index += 1
-
-
-def change_state(client, transition_id):
-    request = ChangeState.Request(transition=Transition(id=transition_id))
-    return client.call(ChangeState, f"{NODE}/change_state", request).success
-
-
-def set_number(client, name, value):
-    parameter = Parameter(name=name, value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value))
-    request = SetParameters.Request(parameters=[parameter])
-    return client.call(SetParameters, f"{NODE}/set_parameters", request).results[0].successful
 
 
 def test_a_node_goes_up_and_down_in_a_flood_of_images(client, start):
@@ -86,7 +35,7 @@ def test_a_node_goes_up_and_down_in_a_flood_of_images(client, start):
             count = len(received)
             client.until(lambda count=count: len(received) > count + 5, what="labels")
             assert client.call(Trigger, f"{NODE}/reset").success
-            assert set_number(client, "smoothing", 0.1 * life)
+            assert set_parameter(client, "smoothing", 0.1 * life).successful
             assert change_state(client, Transition.TRANSITION_DEACTIVATE)
             client.spin(0.3)
             count = len(received)

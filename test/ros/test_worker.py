@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 
 from opendr_har_ros.log import SparseLog
@@ -19,7 +20,8 @@ class Work:
         self.done, self.errors = [], []
         self.started, self.release = threading.Semaphore(0), threading.Semaphore(0)
 
-    def __call__(self, message):
+    def __call__(self, batch):
+        (message,) = batch.values()
         self.started.release()
         assert self.release.acquire(timeout=LONG)
         if message == "bad":
@@ -59,14 +61,59 @@ def test_after_a_flush_nothing_that_came_before_is_worked_on():
     assert work.started.acquire(timeout=LONG)
     worker.put("waiting")
     threading.Timer(0.1, work.release.release).start()
-    assert worker.flush() is True
+    assert worker.flush() == {"": "waiting"}
     assert work.done == ["at hand"]
-    assert worker.flush() is False
+    assert worker.flush() == {}
     worker.put("after")
     assert work.started.acquire(timeout=LONG)
     work.release.release()
     worker.stop()
     assert work.done == ["at hand", "after"]
+
+
+def test_sources_that_are_alive_share_a_batch_and_a_silent_one_is_not_waited_for_for_ever():
+    batches, seen = [], threading.Semaphore(0)
+
+    def work(batch):
+        batches.append(dict(batch))
+        seen.release()
+
+    worker = NewestFirstWorker(work, batches.append, wait_sec=0.2)
+    for source in ("front", "rear"):  # both are alive from here on, if not yet in one batch
+        worker.put(0, source)
+    while not any("rear" in batch for batch in batches):
+        assert seen.acquire(timeout=LONG)
+    del batches[:]
+    worker.put(1, "front")
+    worker.put(1, "rear")
+    assert seen.acquire(timeout=LONG)
+    assert batches == [{"front": 1, "rear": 1}]
+    begun = time.monotonic()
+    worker.put(2, "front")  # the rear one has stopped
+    assert seen.acquire(timeout=LONG)
+    assert batches[1:] == [{"front": 2}]
+    assert time.monotonic() - begun > 0.15
+    worker.stop()
+
+
+def test_only_the_newest_of_each_source_waits():
+    batches, started, release = [], threading.Event(), threading.Event()
+
+    def work(batch):
+        batches.append(dict(batch))
+        started.set()
+        assert release.wait(LONG)
+
+    worker = NewestFirstWorker(work, batches.append)
+    worker.put(0, "front")
+    assert started.wait(LONG)
+    replaced = [worker.put(number, source) for number, source in ((1, "front"), (1, "rear"), (2, "front"))]
+    assert replaced == [False, False, True]
+    release.set()
+    while len(batches) < 2:
+        time.sleep(0.01)
+    worker.stop()
+    assert batches[1] == {"front": 2, "rear": 1}
 
 
 def test_a_finished_message_is_let_go():

@@ -1,0 +1,27 @@
+"""Lifecycle callbacks that say what went wrong; rclpy itself would swallow their errors."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from typing import Any, Callable
+
+from opendr_har_core.errors import HarError
+from opendr_har_ros.lifecycle import TransitionCallbackReturn
+
+
+def transition(callback: Callable[..., None]) -> Callable[..., TransitionCallbackReturn]:
+    """A lifecycle callback whose errors are logged and fail the transition."""
+
+    @functools.wraps(callback)
+    def guarded(node: Any, state: Any) -> TransitionCallbackReturn:
+        try:
+            callback(node, state)
+            return TransitionCallbackReturn.SUCCESS
+        except HarError as error:
+            node.get_logger().error(f"{callback.__name__}: {error}")
+        except Exception:  # the state machine must always get an answer
+            node.get_logger().error(f"{callback.__name__} failed:\n{traceback.format_exc()}")
+        return TransitionCallbackReturn.FAILURE
+
+    return guarded

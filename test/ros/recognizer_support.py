@@ -1,0 +1,174 @@
+"""What tests of the recognizer share: a camera, frames, and calls of its services."""
+
+from __future__ import annotations
+
+import array
+import threading
+
+import numpy as np
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from sensor_msgs.msg import Image
+
+from opendr_har_core import Recognizer
+from opendr_har_core.synth.scene import render_clip
+from opendr_har_ros.qos import image_qos
+
+NODE = "/recognizer"
+START_NS = 1_000_000_000
+FLOOD_HZ = 150
+# So that every image arrives; 'auto' subscribes anew once it has seen who publishes.
+RELIABLE = {"image_qos": "reliable"}
+
+
+class Camera:
+    """Sends images from the test's own process."""
+
+    def __init__(self, client, reliable=True, topic="image_raw", message_type=Image):
+        self._client = client
+        self.publisher = client.node.create_publisher(message_type, topic, image_qos(reliable))
+
+    def wait_for_recognizer(self):
+        self._client.until(lambda: self.publisher.get_subscription_count() == 1, what="a subscription to the images")
+
+    def send(self, frame, stamp_ns=None, **changes):
+        self.publisher.publish(image_of(frame, START_NS + frame.stamp_ns if stamp_ns is None else stamp_ns, **changes))
+
+
+def image_of(frame, stamp_ns, **changes):
+    height, width = frame.size
+    pixels = array.array("B")
+    pixels.frombytes(np.ascontiguousarray(frame.rgb).tobytes())
+    message = Image(height=height, width=width, encoding="rgb8", step=3 * width, data=pixels)
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+    message.header.frame_id = "front"
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def stamp_ns(header):
+    return header.stamp.sec * 10**9 + header.stamp.nanosec
+
+
+def clip(action="walking", seconds=4.0, seed=11, fps=10.0, size=(120, 160)):
+    return list(render_clip(action, seconds, fps, size=size, seed=seed))
+
+
+def expected_labels(frames):
+    """(stamp, label) as the library gives them for the same frames."""
+    stream = Recognizer.open("default").stream()
+    return [(START_NS + p.stamp_ns, p.label) for p in map(stream.push, frames) if p]
+
+
+def lifecycle_state(client):
+    return client.call(GetState, f"{NODE}/get_state", attempts=3).current_state.id
+
+
+def change_state(client, transition_id):
+    request = ChangeState.Request(transition=Transition(id=transition_id))
+    return client.call(ChangeState, f"{NODE}/change_state", request).success
+
+
+def set_parameter(client, name, value):
+    kinds = {
+        str: (ParameterType.PARAMETER_STRING, "string_value"),
+        float: (ParameterType.PARAMETER_DOUBLE, "double_value"),
+        int: (ParameterType.PARAMETER_INTEGER, "integer_value"),
+        bool: (ParameterType.PARAMETER_BOOL, "bool_value"),
+    }
+    kind, field = kinds[type(value)]
+    parameter = Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
+    (result,) = client.call(
+        SetParameters, f"{NODE}/set_parameters", SetParameters.Request(parameters=[parameter])
+    ).results
+    return result
+
+
+def send_and_see(client, camera, received, frames):
+    """Send frames one by one, each once the one before it was worked on, and return what came for them."""
+    seen = len(received)
+    mirror = Recognizer.open("default").stream()
+    for frame in frames:
+        camera.send(frame)
+        if mirror.push(frame):
+            count = len(received)
+            client.until(lambda count=count: len(received) > count, what="a label")
+        else:
+            client.spin(0.04)  # time to be worked on
+    return received[seen:]
+
+
+def wait_for_labels_to_connect(client):
+    """A publisher that we see may not yet have seen us."""
+    for topic in ("classification", "hypothesis", "label"):
+        client.until(lambda topic=topic: client.node.count_publishers(f"{NODE}/{topic}"))
+    client.spin(0.5)
+
+
+def sampled_frames(frames):
+    stream = Recognizer.open("default").stream()
+    for frame in frames:
+        stream.push(frame)
+        if stream.status.sampled:
+            yield frame
+
+
+def send_one(client, camera, received, frame):
+    before = len(received)
+    camera.send(frame)
+    client.spin(0.12)
+    return received[before:]
+
+
+def latest(diagnostics, key, value):
+    """The newest status, once `key` has `value` in it."""
+    if not diagnostics:
+        return None
+    status = diagnostics[-1].status[0]
+    values = {item.key: item.value for item in status.values}
+    return status if values.get(key) == value else None
+
+
+class Flood:
+    """Publishes images much faster than they can be worked on, from a thread, while used as a context."""
+
+    def __init__(self, client):
+        self.publisher = client.node.create_publisher(Image, "image_raw", image_qos(reliable=True))
+        frames = list(render_clip("jumping", 1.0, 10.0, size=(120, 160), seed=2))
+        self._messages = [image_of(frame, 0) for frame in frames]
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._pour)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _pour(self):
+        index = 0
+        while not self._ended.wait(1 / FLOOD_HZ):
+            message = self._messages[index % len(self._messages)]
+            stamp = 10**9 + index * 10**9 // FLOOD_HZ
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+            self.publisher.publish(message)
+            index += 1
+
+
+def values_of(status):
+    """The values of a diagnostic status as a dictionary."""
+    return {item.key: item.value for item in status.values}
+
+
+def status_with(diagnostics, **wanted):
+    """The newest status, once it has these values, `message` among them; spaces in keys are underscores here."""
+    if not diagnostics or not diagnostics[-1].status:
+        return None
+    status = diagnostics[-1].status[0]
+    values = {**{key.replace(" ", "_"): value for key, value in values_of(status).items()}, "message": status.message}
+    return status if all(want in values.get(name, "") for name, want in wanted.items()) else None

@@ -1,0 +1,123 @@
+"""Another model while images pour in: no frame is answered by half of one, and a bad one changes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("vision_msgs")
+from recognizer_support import (
+    NODE,
+    Camera,
+    Flood,
+    clip,
+    send_and_see,
+    set_parameter,
+    stamp_ns,
+    wait_for_labels_to_connect,
+)
+from vision_msgs.msg import Classification, VisionInfo
+
+from opendr_har_core.recognizer import DEFAULT_BUNDLE
+from opendr_har_core.synth.motions import ACTIONS
+from opendr_har_ros.qos import LATCHED
+
+EVERY = {"image_qos": "reliable", "sampling": "every_frame"}
+LOUD = [name.upper() for name in ACTIONS]
+
+
+@pytest.fixture
+def loud_model(tmp_path):
+    """The default model with other class names."""
+    names, loud = (json.dumps(labels).encode() for labels in (list(ACTIONS), LOUD))
+    whole = DEFAULT_BUNDLE.read_bytes()
+    assert whole.count(names) == 1
+    path = tmp_path / "loud.onnx"
+    path.write_bytes(whole.replace(names, loud))
+    return path
+
+
+def language(message):
+    """Which model has answered: all of its class names are in capitals, or none."""
+    capitals = {item.class_id.isupper() for item in message.results}
+    assert len(capitals) == 1, "a label of two models"
+    return capitals.pop()
+
+
+def test_models_change_in_a_flood_of_images_between_two_frames(client, start, loud_model):
+    node = start("recognizer", EVERY)
+    received = client.collect(Classification, f"{NODE}/classification")
+    infos = client.collect(VisionInfo, f"{NODE}/vision_info", LATCHED)
+    answered = []
+    with Flood(client):
+        client.until(lambda: len(received) > 5, what="labels")
+        for turn in range(6):
+            model = "default" if turn % 2 else str(loud_model)
+            assert set_parameter(client, "model", model).successful
+            client.spin(0.1)  # labels that were under way
+            after = len(received)
+            client.until(lambda after=after: len(received) > after + 5, what="labels of the new model")
+            answered.append({language(message) for message in received[after:]})
+        client.until(lambda: len(infos) >= 7, what="the names of each model")
+    assert answered == [{True}, {False}] * 3
+    languages = [language(message) for message in received]
+    changes = sum(before != after for before, after in zip(languages, languages[1:]))
+    assert changes == 6, "labels of the old model came after those of the new one"
+    stamps = [stamp_ns(message.header) for message in received]
+    assert stamps == sorted(set(stamps)), "a frame was answered twice"
+    assert json.loads(infos[-2].database_location) == LOUD
+    assert "Traceback" not in node.output
+    assert "not used" not in node.output
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "there is no model"), (b"only words\n", "can't be opened as an ONNX model")],
+)
+def test_a_bad_model_is_refused_with_the_reason_and_the_old_one_goes_on(client, running, tmp_path, content, reason):
+    _, camera = running
+    received = client.collect(Classification, f"{NODE}/classification")
+    wait_for_labels_to_connect(client)
+    frames = clip(seconds=6.0)
+    path = tmp_path / "bad.onnx"
+    if content:
+        path.write_bytes(content)
+    before = send_and_see(client, camera, received, frames[:30])
+    refused = set_parameter(client, "model", str(path))
+    assert not refused.successful
+    assert reason in refused.reason
+    # The history goes on as if nobody had asked.
+    middle = stamp_ns(before[-1].header)
+    mirror = [item for item in expected(frames) if item[0] > middle]
+    for frame in frames[30:]:
+        camera.send(frame)
+        client.spin(0.05)
+    client.until(lambda: len(received) >= len(before) + len(mirror), what="labels of the old model")
+    got = [(stamp_ns(message.header), message.results[0].class_id) for message in received[len(before) :]]
+    assert got == mirror
+
+
+def expected(frames):
+    from recognizer_support import expected_labels
+
+    return expected_labels(frames)
+
+
+def test_an_inactive_node_takes_a_new_model_too(client, start, loud_model):
+    from lifecycle_msgs.msg import Transition
+    from recognizer_support import RELIABLE, change_state
+
+    start("recognizer", RELIABLE)
+    camera = Camera(client)
+    camera.wait_for_recognizer()
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert set_parameter(client, "model", str(loud_model)).successful
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
+    received = client.collect(Classification, f"{NODE}/classification")
+    camera.wait_for_recognizer()
+    wait_for_labels_to_connect(client)
+    got = send_and_see(client, camera, received, clip())
+    assert got
+    assert all(language(message) for message in got)
