@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
 from opendr_har_core.cli.export import SIZES
+from opendr_har_core.cli.train_progress import FORMS, JSON, TEXT, JsonProgress, TextProgress, json_progress
 from opendr_har_core.errors import ConfigError, HarError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.spec import CLIP, CONTINUAL
@@ -82,6 +84,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument("--output", metavar="FILE", help="bundle to write, .onnx")
     parser.add_argument("--report", metavar="FILE", help="JSON to write with what was run and what came of it")
     parser.add_argument("--resume", action="store_true", help="go on from last.ckpt in --checkpoint-folder")
+    parser.add_argument("--progress", choices=FORMS, default=TEXT, help="json: one object a line, for programs")
     add_data_options(parser)
     _add_setting_options(parser)
     # Defaults apply after the file of --config, so that a flag that was given can be told from one that was not.
@@ -108,22 +111,40 @@ def _add_setting_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train, export, say what was run and what came of it."""
     options = _with_config(options)
-    for name in ("data", "output"):
-        if not getattr(options, name):
-            raise ConfigError(f"--{name} is missing; {EXAMPLE}")
+    if options.progress == JSON:
+        with json_progress() as progress:
+            _run(options, progress)
+    else:
+        _run(options, TextProgress())
+
+
+def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress]) -> None:
+    _check_files(options)
     try:
         from opendr_har_core.training.fit import fit
     except ImportError as error:
         raise ConfigError(f"{NEEDS} ({error}); pip install 'opendr_har_ros[train]'") from None
     settings = _settings(options)
+    described = _described(options, settings)
+    progress.begins(described)
     train, val = _datasets(options)
     network, digest = _network(options, train.labels, settings.seed)
-    _say(f"training: {train.report}")
-    if val is not None:
-        _say(f"validation: {val.report}")
-    _say(json.dumps({"run": _described(options, settings)}, indent=1))
-    report = fit(network, train, val, settings)
-    _finish(options, network, train.labels, settings, report, digest)
+    progress.found(train.report, None if val is None else val.report, described)
+    report = fit(network, train, val, settings, progress.listener)
+    _finish(options, network, train.labels, settings, report, digest, progress)
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """What would otherwise be found out after hours of training."""
+    for name in ("data", "output"):
+        if not getattr(options, name):
+            raise ConfigError(f"--{name} is missing; {EXAMPLE}")
+    output = Path(options.output)
+    if output.suffix != ".onnx":
+        raise ConfigError(f"--output is {output}, expected a file named *.onnx")
+    for path in [output, *([Path(options.report)] if options.report else [])]:
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise ConfigError(f"{path} can't be written: make the folder {path.parent}, or choose another one")
 
 
 def _with_config(options: argparse.Namespace) -> argparse.Namespace:
@@ -136,8 +157,9 @@ def _with_config(options: argparse.Namespace) -> argparse.Namespace:
         raise ConfigError(f"{given['config']} has the options {strays}, expected some of {sorted(defaults)}")
     used = {name: value for name, value in defaults.items() if value is not argparse.SUPPRESS}
     merged = argparse.Namespace(**{**used, **values, **given})
-    if merged.network not in (CLIP, CONTINUAL):
-        raise ConfigError(f"network is {merged.network!r}, expected one of {[CLIP, CONTINUAL]}")
+    for name, allowed in (("network", (CLIP, CONTINUAL)), ("progress", FORMS)):
+        if getattr(merged, name) not in allowed:
+            raise ConfigError(f"{name} is {getattr(merged, name)!r}, expected one of {list(allowed)}")
     return merged
 
 
@@ -168,7 +190,8 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
         if not folder:
             raise ConfigError("--resume needs --checkpoint-folder, where last.ckpt is")
         values["resume_step"] = last_step(folder)
-    return TrainingSettings.from_dict({"progress_bar": sys.stderr.isatty(), **values})
+    bar = options.progress == TEXT and sys.stderr.isatty()
+    return TrainingSettings.from_dict({"progress_bar": bar, **values})
 
 
 def _datasets(options: argparse.Namespace) -> Tuple[Any, Any]:
@@ -215,6 +238,7 @@ def _finish(
     settings: TrainingSettings,
     report: FitReport,
     digest: Optional[str],
+    progress: Union[TextProgress, JsonProgress],
 ) -> None:
     from opendr_har_core.export import export_bundle
     from opendr_har_core.files import atomic_path
@@ -222,36 +246,24 @@ def _finish(
 
     if not is_first_process():
         return  # one writes for all
-    _say(_outcome(report))
+    progress.trained(report)
     if report.cancelled:
         where = settings.checkpoint_folder
         advice = f"go on with --checkpoint-folder {where} --resume" if where else "there is no checkpoint"
         raise HarError(f"stopped after {report.steps} steps; {advice}")
     source = f"trained on {Path(options.data).name} for {report.steps} steps from {_origin(options, digest)}"
     path = export_bundle(network, options.output, labels, source=source)
-    _say(f"{path}: {network.spec.name}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB")
     if options.report:
         content = {"run": _described(options, settings), "history": list(report.history)}
         with atomic_path(options.report) as temporary:
             temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    progress.wrote(path, f"{network.spec.name}, {len(labels)} classes, {size}", report)
 
 
 def _origin(options: argparse.Namespace, digest: Optional[str]) -> str:
     return f"{Path(options.base).name} (sha256 {digest[:12]})" if digest else "random weights"
 
 
-def _outcome(report: FitReport) -> str:
-    rows: List[str] = []
-    for row in report.history:
-        parts = [f"{name} {row[name]:.3f}" for name in row if name not in ("epoch", "step", "lr")]
-        rows.append(f"epoch {row['epoch'] + 1:.0f}, step {row['step']:.0f}: {', '.join(parts)}")
-    return "\n".join(rows)
-
-
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

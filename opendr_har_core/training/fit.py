@@ -20,6 +20,7 @@ from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.callbacks import Bookkeeping, Restorer, Stopper, progress_bar
 from opendr_har_core.training.checkpoint import checkpoint_of_step, restore_network
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_classes
+from opendr_har_core.training.listener import Listener, Reporter
 from opendr_har_core.training.loss import make_loss
 from opendr_har_core.training.module import TrainingModule
 from opendr_har_core.training.progress import Progress, Row
@@ -52,8 +53,16 @@ class FitReport:
     cancelled: bool
 
 
-def fit(network: X3D, train: Any, val: Any = None, settings: Optional[TrainingSettings] = None) -> FitReport:
+def fit(
+    network: X3D,
+    train: Any,
+    val: Any = None,
+    settings: Optional[TrainingSettings] = None,
+    listener: Optional[Listener] = None,
+) -> FitReport:
     """Train `network` in place on the clips of `train`; `val` is looked at after each epoch.
+
+    `listener` is called with an Update a few times a second and after each epoch, in this thread.
 
     Afterwards the network is on the CPU, in eval mode, all its parameters require gradients again, and its weights are
     those that `settings.keep` says. Ctrl+C or SIGTERM end the run after the update under way: the network then has its
@@ -71,11 +80,13 @@ def fit(network: X3D, train: Any, val: Any = None, settings: Optional[TrainingSe
     module = TrainingModule(network, settings, loss, _total_steps(len(train), settings), progress)
     stopper = Stopper()
     books = Bookkeeping(settings, stopper)
-    restorer: List[Callback] = [Restorer(content)] if content else []
+    callbacks: List[Callback] = [*([Restorer(content)] if content else []), stopper, books]
+    if listener is not None:
+        callbacks.append(Reporter(listener, -(-module.total_steps // _steps_per_epoch(len(train), settings))))
     try:
         if progress.step < module.total_steps:
             with _calm(), torch.random.fork_rng():
-                _trainer(settings, [*restorer, stopper, books], progress.batch > 0).fit(module, datamodule=data)
+                _trainer(settings, callbacks, progress.batch > 0).fit(module, datamodule=data)
         if settings.keep == "best" and progress.best_weights and not stopper.stopped:
             network.load_state_dict(progress.best_weights)
     finally:
@@ -145,9 +156,13 @@ def _checkpoint(network: X3D, settings: TrainingSettings) -> Optional[Dict[str, 
 
 def _total_steps(count: int, settings: TrainingSettings) -> int:
     """Updates in the whole run."""
-    per_epoch = -(-batches_per_epoch(count, settings, world_size(settings)) // settings.accumulate)
+    per_epoch = _steps_per_epoch(count, settings)
     limits = [settings.steps, settings.epochs * per_epoch if settings.epochs else None]
     return min(limit for limit in limits if limit)
+
+
+def _steps_per_epoch(count: int, settings: TrainingSettings) -> int:
+    return -(-batches_per_epoch(count, settings, world_size(settings)) // settings.accumulate)
 
 
 def _report(progress: Progress, books: Bookkeeping, settings: TrainingSettings, cancelled: bool) -> FitReport:
