@@ -13,7 +13,7 @@ from opendr_har_ros.process import large_image_profile
 
 PACKAGE = "opendr_har_ros"
 # Parameters that have an argument of the same name; one that is not given stays as the parameter file has it.
-PARAMETERS = {"model": str, "autostart": bool, "use_sim_time": bool}
+PARAMETERS = {"model": str, "transport": str, "autostart": bool, "use_sim_time": bool}
 
 
 def generate_launch_description():
@@ -28,12 +28,14 @@ def generate_launch_description():
         ),
         DeclareLaunchArgument("params_file", default_value=params_file, description="Parameter file"),
         DeclareLaunchArgument("model", default_value="", description="Model bundle (.onnx), instead of the file's"),
+        DeclareLaunchArgument("transport", default_value="", description="raw or compressed, instead of the file's"),
         DeclareLaunchArgument("autostart", default_value="", description="true or false, instead of the file's"),
         DeclareLaunchArgument("use_sim_time", default_value="", description="true or false, instead of the file's"),
         # OpenDR's node published to /opendr/human_activity_recognition and .../human_activity_recognition_description;
         # give these names to keep its subscribers.
         DeclareLaunchArgument("hypothesis", default_value="~/hypothesis", description="Topic of the best label"),
         DeclareLaunchArgument("label", default_value="~/label", description="Topic of the label as a string"),
+        DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
     ]
     # For the cameras that are launched together with this, too: it is the sender that needs the room.
     profile = [SetEnvironmentVariable(*item) for item in large_image_profile(os.environ).items()]
@@ -60,6 +62,7 @@ def _node(context):
             ("~/hypothesis", LaunchConfiguration("hypothesis")),
             ("~/label", LaunchConfiguration("label")),
         ],
+        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         output="screen",
     )
     return [node]
