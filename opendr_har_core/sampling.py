@@ -144,7 +144,7 @@ class Sampler:
         reached = stamp + interval // 2
         taken = tuple(item for item in sequence.histories if self._every_frame or reached >= item.next_tick)
         if taken:
-            taken, histories = self._advanced(sequence.histories, taken, reached)
+            taken, histories = self._advanced(sequence.histories, taken, stamp, interval)
         else:
             taken = self._new_history(sequence.histories, stamp, interval)
             histories = sequence.histories + taken
@@ -152,12 +152,12 @@ class Sampler:
         return Decision(tuple(item.number for item in taken), None, self._is_slow(after), after)
 
     def _advanced(
-        self, histories: Tuple[_History, ...], taken: Tuple[_History, ...], reached: int
+        self, histories: Tuple[_History, ...], taken: Tuple[_History, ...], stamp: int, interval: int
     ) -> Tuple[Tuple[_History, ...], Tuple[_History, ...]]:
         """Those that take a frame, and all, with their next ticks; less one that has become superfluous."""
         shared = len(taken) > 1
         moved = tuple(
-            _History(item.number, self._tick_after(item.next_tick, reached), item.shared + 1 if shared else 0)
+            _History(item.number, self._tick_after(item.next_tick, stamp, interval), item.shared + 1 if shared else 0)
             for item in taken
         )
         superfluous = [item for item in moved if item.shared >= SHARED_TOO_OFTEN]
@@ -169,8 +169,13 @@ class Sampler:
         gone = {item.number for item in taken} - set(new)
         return moved, tuple(new.get(item.number, item) for item in histories if item.number not in gone)
 
-    def _tick_after(self, tick: int, reached: int) -> int:
-        return tick + max(0, (reached - tick) // self._period + 1) * self._period
+    def _tick_after(self, tick: int, stamp: int, interval: int) -> int:
+        off = stamp - tick
+        if self._histories > 1 and not self._aligned and abs(off) <= interval:
+            # Dense ticks keep to the middle between frames, even if the camera's clock is a little off.
+            tick += off // SMOOTHING
+        passed = (stamp + interval // 2 - tick) // self._period + 1
+        return tick + max(0, passed) * self._period
 
     def _new_history(self, histories: Tuple[_History, ...], stamp: int, interval: int) -> Tuple[_History, ...]:
         """One that begins with a frame that no other takes, where there is room for it between the others."""
