@@ -2,14 +2,15 @@
 
 python benchmarks/warm_start.py [--starts 3] [--json FILE]
 
-CoX3D-S and X3D-XS with real Kinetics-400 weights over the real clips of ../shared (or $HAR_SHARED), each entered at
-several moments and repeated end to end where it is shorter than the warm-up.
+CoX3D-S, X3D-XS and X3D-S with real Kinetics-400 weights over the real clips of ../shared (or $HAR_SHARED), each entered
+at several moments and repeated end to end where it is shorter than the warm-up.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -35,7 +36,7 @@ from opendr_har_core.video import loop_frames, probe
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 WEIGHTS = "x3d_xs_k400_slowfast.pyth"  # fits XS, S and M
-NETWORKS = {"cox3d_s": (CoX3D, "s"), "x3d_xs": (X3D, "xs")}
+NETWORKS = {"cox3d_s": (CoX3D, "s"), "x3d_xs": (X3D, "xs"), "x3d_s": (X3D, "s")}
 FOLDERS = ("labelled", "gestures_rgb", "scenes")
 # How much of the warm-up has been seen; a whole one counts as 1.
 MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -131,7 +132,7 @@ def compared(recognizer: Recognizer, clip: Path, start_sec: float, frames: Seque
     cold = predictions(recognizer.stream(), frames, 1)[-1]
     truth = clip.stem.replace("_ucf", "").replace("_", " ") if clip.parent.name == "labelled" else None
     for moment in MOMENTS:
-        count = max(1, round(moment * warm_up)) if moment < 1 else warm_up + 1
+        count = max(1, math.ceil(moment * warm_up)) if moment < 1 else warm_up + 1
         said = warm[count - 1]
         right = None if truth is None else said.label == truth
         holds = said.label == cold.label

@@ -70,7 +70,7 @@ def test_each_history_is_bit_identical_to_an_ordinary_stream_of_its_frames(recog
     [(30, 0), (30, 0.3), (25, 0.3), (20, 0.1), (15, 0.3), (10, 0.3), (7, 0), (29.97, 0.3), (30.03, 0.1)],
 )
 def test_every_frame_gets_a_prediction_once_all_histories_are_warm(recognizer, fps, jitter):
-    some_frames, stream = frames(1500, fps, jitter=jitter), recognizer.stream(sampling="dense")
+    some_frames, stream = frames(900, fps, jitter=jitter), recognizer.stream(sampling="dense")
     found = [stream.push(frame) for frame in some_frames]
     warm_after = int((recognizer.spec.warm_up + 2) * 0.2 * fps) + 1
     assert all(found[warm_after:])
