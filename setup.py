@@ -59,6 +59,7 @@ setup(
         "console_scripts": [
             "opendr-har = opendr_har_core.cli.main:main",
             "recognizer = opendr_har_ros.entry:recognizer",
+            "trainer = opendr_har_ros.entry:trainer",
             "video_publisher = opendr_har_ros.entry:video_publisher",
             "demo = opendr_har_ros.demo:main",
         ],

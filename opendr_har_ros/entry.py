@@ -24,3 +24,13 @@ def video_publisher() -> int:
     from opendr_har_ros.video_publisher_node import VideoPublisherNode
 
     return run(VideoPublisherNode, stop)
+
+
+def trainer() -> int:
+    """`ros2 run opendr_har_ros trainer`."""
+    stop = StopFlag()
+    prepare_process()
+    from opendr_har_ros.run import run
+    from opendr_har_ros.trainer_node import TrainerNode
+
+    return run(TrainerNode, stop)

@@ -1,0 +1,111 @@
+"""The trainer: a job described by parameters, started and cancelled by services, trained in another process."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from opendr_har_core.errors import HarError
+from opendr_har_ros.parameters import check_choices, declare, read
+from opendr_har_ros.qos import LATCHED
+from opendr_har_ros.trainer_job import FAILED, TrainerJob
+from opendr_har_ros.trainer_message import progress_message, summary
+from opendr_har_ros.trainer_parameters import TRAINER, JobSettings
+
+LOOK_EVERY_SEC = 0.1
+# Twice as often as is promised, so that a busy machine keeps the promise.
+PUBLISH_EVERY_SEC = 0.5
+
+
+class TrainerNode(Node):
+    """Offers ~/start and ~/cancel, publishes ~/progress; everything happens in the executor's one thread.
+
+    The process that trains ends with the thread that starts it, so spin this node in the main thread.
+    """
+
+    def __init__(self) -> None:
+        """Raises ConfigError for a parameter of a wrong type, out of range or not among its choices."""
+        super().__init__("trainer")
+        self._job = TrainerJob()
+        declare(self, TRAINER)
+        check_choices(TRAINER, read(self, TRAINER))
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._publisher = self.create_publisher(DiagnosticStatus, "~/progress", LATCHED)
+        self.create_service(Trigger, "~/start", self._on_start)
+        self.create_service(Trigger, "~/cancel", self._on_cancel)
+        # Whether a simulator runs or a bag is paused, training goes on.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._published_ns = 0
+        self.create_timer(LOOK_EVERY_SEC, self._look, clock=self._steady)
+        self._publish()
+
+    def destroy_node(self) -> None:
+        """End the job first: a node that is gone can't say what becomes of it."""
+        if self._job.runs:
+            self.get_logger().info("ending the job that runs; a second Ctrl-C does not wait for it")
+            self._job.close()
+            self._publish()
+            self.get_logger().info(summary(self._job.progress))
+        super().destroy_node()
+
+    def _on_start(self, _request: Any, response: Any) -> Any:
+        def start() -> str:
+            self._job.check_free()
+            settings = JobSettings.from_values(read(self, TRAINER))
+            self._job.start(settings)
+            return f"job {self._job.progress.job} started: opendr-har train {' '.join(settings.arguments)}"
+
+        return self._answer(response, start)
+
+    def _on_cancel(self, _request: Any, response: Any) -> Any:
+        def cancel() -> str:
+            self._job.cancel()
+            return f"job {self._job.progress.job} ends after the update under way"
+
+        return self._answer(response, cancel)
+
+    def _answer(self, response: Any, act: Callable[[], str]) -> Any:
+        """Do it and say so, or say why not."""
+        try:
+            response.success, response.message = True, act()
+            self.get_logger().info(response.message)
+            self._publish()
+        except HarError as error:
+            response.success, response.message = False, str(error)
+            self.get_logger().warning(response.message)
+        return response
+
+    def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
+        """A word that is no choice is refused at once; what needs the others is checked when a job starts."""
+        known = {parameter.name for parameter in TRAINER}
+        changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in known}
+        try:
+            check_choices(TRAINER, {**read(self, TRAINER), **changed})
+        except HarError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _look(self) -> None:
+        """Runs several times a second."""
+        ran = self._job.runs
+        changed = self._job.poll()
+        if changed or (ran and self._steady.now().nanoseconds - self._published_ns >= PUBLISH_EVERY_SEC * 1e9):
+            self._publish()
+        if ran and not self._job.runs:
+            self._log_end()
+
+    def _log_end(self) -> None:
+        progress = self._job.progress
+        log = self.get_logger().error if progress.state == FAILED else self.get_logger().info
+        log(f"job {progress.job}: {summary(progress)}" + (f"\n{progress.log}" if progress.log else ""))
+
+    def _publish(self) -> None:
+        self._published_ns = self._steady.now().nanoseconds
+        name = self.get_fully_qualified_name().lstrip("/")
+        self._publisher.publish(progress_message(name, self._job.progress))
