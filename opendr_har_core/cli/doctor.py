@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 from importlib import import_module
 from typing import Any, Optional, Tuple
@@ -64,6 +65,10 @@ def examine(
 
 def ros(seconds: float, needed_hz: Optional[float]) -> Section:
     """What our ROS part says; a machine without ROS 2 is as well as any other, unless one is meant to be there."""
+    fatal = _fatal_error()
+    if fatal:
+        do = "check that RMW_IMPLEMENTATION, where it is set, is installed, and that this Python is this ROS 2's own"
+        return Section(ROS_TITLE, (), (Finding(f"importing rclpy ends the process: {fatal}", do),))
     try:
         part = import_module(ROS_PART)
     except ImportError as error:
@@ -76,3 +81,11 @@ def ros(seconds: float, needed_hz: Optional[float]) -> Section:
         return Section(ROS_TITLE, facts, (Finding(what, do),))
     section: Section = part.examine(seconds, needed_hz)
     return section
+
+
+def _fatal_error() -> str:
+    """What Python can't catch, tried out in another process: rcl ends the process when its middleware is missing."""
+    done = subprocess.run([sys.executable, "-c", "import rclpy"], check=False, capture_output=True, text=True)
+    if done.returncode in (0, 1):  # 1 is an ImportError, which can be caught
+        return ""
+    return (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
