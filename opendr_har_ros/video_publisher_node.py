@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import array
 import threading
 import time
 from typing import Any, Iterator, Optional
 
-import numpy as np
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
-from sensor_msgs.msg import Image
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.video import is_camera
 from opendr_har_ros.parameters import declare, read
+from opendr_har_ros.picture_output import PictureOutput
 from opendr_har_ros.playback import frames_of, resample
-from opendr_har_ros.qos import image_qos
 from opendr_har_ros.video_publisher_parameters import VIDEO_PUBLISHER, VideoPublisherSettings
 
 FAILED = 1
@@ -31,7 +27,7 @@ GRACE_SEC = 0.5
 
 
 class VideoPublisherNode(Node):
-    """Publishes image_raw; sets `exit_code` when it has played all, or could not."""
+    """Publishes image_raw, image_raw/compressed or both; sets `exit_code` when it has played all, or could not."""
 
     def __init__(self) -> None:
         """Raises ConfigError for a wrong parameter."""
@@ -41,7 +37,7 @@ class VideoPublisherNode(Node):
         self._stopping = threading.Event()
         declare(self, VIDEO_PUBLISHER)
         self._settings = VideoPublisherSettings.from_values(read(self, VIDEO_PUBLISHER))
-        self._publisher = self.create_publisher(Image, "image_raw", image_qos(self._settings.reliable))
+        self._output = PictureOutput(self, self._settings)
         self._player = threading.Thread(target=self._play, name="player", daemon=True)
         self._player.start()
 
@@ -57,9 +53,8 @@ class VideoPublisherNode(Node):
         played = 0
         try:
             self._wait_for_subscribers()
-            picture = _ReusedImage(self._settings.frame_id)
             for frame in self._paced(self._frames()):
-                self._publisher.publish(picture.filled(frame, self._stamp(frame)))
+                self._output.publish(frame, self._stamp(frame))
                 played += 1
             self._finish()
         except HarError as error:
@@ -98,34 +93,11 @@ class VideoPublisherNode(Node):
 
     def _wait_for_subscribers(self) -> None:
         wanted = self._settings.wait_for_subscribers
-        while self._publisher.get_subscription_count() < wanted and not self._stopping.wait(LOOK_EVERY_SEC):
+        while self._output.subscribers < wanted and not self._stopping.wait(LOOK_EVERY_SEC):
             pass
         if wanted:
             self._stopping.wait(MEET_SEC)
 
     def _finish(self) -> None:
-        if self._settings.reliable and hasattr(self._publisher, "wait_for_all_acked"):
-            self._publisher.wait_for_all_acked(Duration(seconds=GRACE_SEC))
-        else:
+        if not (self._settings.reliable and self._output.wait_for_all_acked(GRACE_SEC)):
             self._stopping.wait(GRACE_SEC)
-
-
-class _ReusedImage:
-    """One rgb8 message whose buffer is written again and again; assigning a new one each time costs far more."""
-
-    def __init__(self, frame_id: str) -> None:
-        self._message = Image(encoding="rgb8")
-        self._message.header.frame_id = frame_id
-
-    def filled(self, frame: Frame, stamp: Any) -> Image:
-        """The message with the frame's pixels."""
-        height, width = frame.size
-        message = self._message
-        if (message.height, message.width) != (height, width):
-            message.height, message.width, message.step = height, width, 3 * width
-            pixels = array.array("B")
-            pixels.frombytes(bytes(3 * width * height))
-            message.data = pixels
-        np.frombuffer(message.data, np.uint8).reshape(frame.rgb.shape)[:] = frame.rgb
-        message.header.stamp = stamp
-        return message

@@ -8,6 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 from opendr_har_core.errors import ConfigError
 from opendr_har_ros.parameters import Parameter, check_choices
 
+RAW, COMPRESSED, BOTH = "raw", "compressed", "both"
 # One playing takes them all once: a change later would be accepted and do nothing.
 VIDEO_PUBLISHER: Tuple[Parameter, ...] = tuple(
     replace(parameter, read_only=True)
@@ -25,6 +26,15 @@ VIDEO_PUBLISHER: Tuple[Parameter, ...] = tuple(
             "Headers carry the time of publishing ('now') or the time in the source ('source', from 1 s on).",
             choices=("now", "source"),
         ),
+        Parameter(
+            "transport",
+            RAW,
+            "What is published: 'raw' is image_raw, 'compressed' is image_raw/compressed (JPEG), 'both' is both.",
+            choices=(RAW, COMPRESSED, BOTH),
+        ),
+        Parameter(
+            "jpeg_quality", 90, "Quality of compressed images: 100 loses the least and is the largest.", bounds=(1, 100)
+        ),
         Parameter("reliable", False, "Whether images are offered reliably; cameras offer best effort."),
         Parameter("wait_for_subscribers", 0, "Number of subscribers to wait for before playing.", bounds=(0, 100)),
     )
@@ -41,6 +51,8 @@ class VideoPublisherSettings:
     loop: Optional[int]
     frame_id: str
     stamps: str
+    transport: str
+    jpeg_quality: int
     reliable: bool
     wait_for_subscribers: int
 

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
+pytest.importorskip("vision_msgs")
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import Classification
 
+from opendr_har_core import Recognizer
+from opendr_har_core.encodings import read_compressed
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import read_video, write_video
 
@@ -42,6 +46,70 @@ def test_every_frame_of_the_file_arrives_as_it_is(start, client, video):
         pixels = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width, 3)
         assert np.array_equal(pixels, frame.rgb)
     assert stamps_ns(images) == [frame.stamp_ns + 10**9 for frame in frames]
+
+
+def test_compressed_images_go_out_beside_the_raw_ones_with_their_stamps(start, client, video):
+    jpegs = client.collect(CompressedImage, "/image_raw/compressed", QoSProfile(depth=1000))
+    given = {"video": video, "stamps": "source", "transport": "both", "frame_id": "eye", "wait_for_subscribers": 2}
+    _, images = played(start, client, **given)
+    client.until(lambda: len(jpegs) == len(images) == FRAMES)
+    assert stamps_ns(jpegs) == stamps_ns(images)
+    for jpeg, frame in zip(jpegs, read_video(video)):
+        assert (jpeg.format, jpeg.header.frame_id) == ("jpeg", "eye")
+        difference = read_compressed(jpeg, 0).rgb.astype(int) - frame.rgb
+        assert abs(difference).mean() < 3  # swapped colours would be far more
+
+
+def test_compressed_images_alone_are_as_small_as_their_quality_says(start, client, video):
+    sizes = []
+    for quality in (10, 95):
+        jpegs = client.collect(CompressedImage, "/image_raw/compressed", QoSProfile(depth=1000))
+        publisher, images = played_compressed(start, client, jpegs, video=video, jpeg_quality=quality, rate=4.0)
+        assert publisher.process.returncode == 0, publisher.output
+        assert images == []
+        sizes.append(sum(len(jpeg.data) for jpeg in jpegs[:FRAMES]))
+    assert sizes[0] < sizes[1] / 2
+
+
+def played_compressed(start, client, jpegs, **parameters):
+    """Like `played`, to a subscriber of the compressed images; the raw ones are listened to as well."""
+    images = client.collect(Image, "/image_raw", QoSProfile(depth=1000))
+    given = {"reliable": "true", "transport": "compressed", "wait_for_subscribers": 1, **parameters}
+    publisher = start("video_publisher", given)
+    client.until(lambda: publisher.process.poll() is not None)
+    client.until(lambda: len(jpegs) >= FRAMES)
+    return publisher, images
+
+
+def test_a_recognizer_that_takes_compressed_images_labels_them(start, client, tmp_path):
+    film = write_video(tmp_path / "film.mp4", render_clip("raising both arms", 4.0, 10.0, seed=11), 10.0)
+    jpegs = client.collect(CompressedImage, "/image_raw/compressed", QoSProfile(depth=1000))
+    labels = client.collect(Classification, "/recognizer/classification", QoSProfile(depth=1000))
+    start("recognizer", {"transport": "compressed", "image_qos": "reliable"})
+    client.until(lambda: client.node.count_subscribers("/image_raw/compressed") == 2)
+    client.spin(0.5)
+    given = {"video": film, "transport": "compressed", "stamps": "source", "reliable": "true"}
+    publisher = start("video_publisher", {**given, "wait_for_subscribers": 2})
+    client.until(lambda: publisher.process.poll() is not None)
+    assert publisher.process.returncode == 0, publisher.output
+    stream = Recognizer.open("default").stream()
+    expected = [p for p in map(stream.push, map(read_compressed, jpegs, stamps_ns(jpegs))) if p]
+    client.until(lambda: len(labels) >= len(expected))
+    assert len(expected) >= 5
+    found = [(stamp, label.results[0].class_id) for stamp, label in zip(stamps_ns(labels), labels)]
+    assert found == [(prediction.stamp_ns, prediction.label) for prediction in expected]
+    assert found[-1][1] == "raising both arms"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [({"transport": "theora"}, "transport is 'theora', expected one of"), ({"jpeg_quality": 0}, "jpeg_quality")],
+)
+def test_a_wrong_transport_or_quality_is_one_line_and_code_2(start, video, parameters, message):
+    node = start("video_publisher", {"video": video, **parameters})
+    assert node.wait() == 2
+    assert message in node.output
+    assert "Traceback" not in node.output
 
 
 def test_loops_have_rising_stamps_at_the_pace_of_the_film(start, client, video):
