@@ -49,8 +49,8 @@ class Context:
             assert section in {full_name, "/**"}
             given.update(content["ros__parameters"])
         return {
-            "package": self._text(node.node_package),
-            "executable": self._text(node.node_executable),
+            "package": self._text(node._Node__package),
+            "executable": self._text(node._Node__node_executable),
             "name": node._Node__expanded_node_name,
             "namespace": "/" + node.expanded_node_namespace.strip("/"),
             "files": files,
