@@ -66,7 +66,7 @@ class Camera:
             self.statistics.sampled(outcome.status.reset)
         for kind, text in outcome.warnings:
             self.warn(kind, text)
-        self.output.publish_events(outcome.events)
+        self.output.publish_events(outcome.events, message.header.frame_id)
         if outcome.status.reset:
             self._shown = None
         if outcome.prediction is not None:

@@ -60,7 +60,6 @@ class CameraOutput:
 
     def publish(self, prediction: Prediction, header: Any, class_id_format: str) -> None:
         """One prediction, with the header of its frame, on all label topics."""
-        self._frame_id = header.frame_id
         if prediction.provisional != self._provisional:  # before the label that it says something of
             self._provisional = prediction.provisional
             self._is_provisional.publish(Bool(data=prediction.provisional))
@@ -68,8 +67,9 @@ class CameraOutput:
         self._hypothesis.publish(self._factory.hypothesis(prediction.top[0], class_id_format))
         self._label.publish(String(data=prediction.label))
 
-    def publish_events(self, events: Sequence[LabelEvent]) -> None:
-        """What began and ended, with the frame_id of the latest prediction."""
+    def publish_events(self, events: Sequence[LabelEvent], frame_id: Optional[str] = None) -> None:
+        """What began and ended, under the coordinate frame of the image that showed it, by default the one before."""
+        self._frame_id = self._frame_id if frame_id is None else frame_id
         for event in events:
             self._events.publish(event_message(event, self._frame_id, self._camera))
 

@@ -15,6 +15,8 @@ PLAUSIBLE_LATENCY_SEC = 60.0
 # An unsteady clock alone looks like a loss of up to a third; what Fast DDS does to large images is over 0.9.
 MANY_LOST = 0.5
 FEW_FRAMES = 20
+# A camera that pauses so long, or a clock that jumps, has lost nothing.
+PAUSE_NS = 2 * NANOSECONDS
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Statistics:
         with self._lock:
             self._received += 1
             self._arrivals.append(now_ns)
-            if self._stamps and stamp_ns < self._stamps[-1]:
+            if self._stamps and not 0 <= stamp_ns - self._stamps[-1] < PAUSE_NS:
                 self._stamps.clear()
             self._stamps.append(stamp_ns)
 

@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 
 from opendr_har_core import Recognizer
 from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.video import write_video
 from opendr_har_ros.managed_node import ManagedNode
 from opendr_har_ros.qos import image_qos
 from opendr_har_ros.state_machine import TransitionCallbackReturn
@@ -134,6 +135,23 @@ def test_nothing_that_foxy_lacks_stops_a_node(client, start_older):
     assert "Traceback" not in node.output
     assert "Error" not in node.output
     assert node.interrupt() == 0
+
+
+def test_the_video_publisher_plays(client, start_older, tmp_path):
+    film = write_video(tmp_path / "film.mp4", clip(), 10.0)
+    images = client.collect(Image, "image_raw", image_qos(True))
+    node = start_older("video_publisher", {"video": film, "reliable": "true", "wait_for_subscribers": 1, "rate": 4.0})
+    client.until(lambda: node.process.poll() is not None, what="the end of the film")
+    assert (node.process.returncode, len(images) > len(clip()) // 2) == (0, True), node.output
+    assert "Traceback" not in node.output
+
+
+def test_the_trainer_offers_its_services(client, start_older):
+    node = start_older("trainer", {})
+    answer = client.call(Trigger, "/trainer/cancel", attempts=3)
+    assert not answer.success  # nothing runs
+    assert node.interrupt() == 0, node.output
+    assert "Traceback" not in node.output
 
 
 def test_a_failed_configuration_leaves_the_node_unconfigured(client, start_older):

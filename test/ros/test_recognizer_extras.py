@@ -74,18 +74,16 @@ def test_pictures_are_drawn_while_somebody_looks(client, running):
     assert 0.02 < changed.mean() < 0.8
 
 
-def test_nothing_is_drawn_while_nobody_looks(client, start, monkeypatch):
+def test_nothing_is_drawn_while_nobody_looks(client, monkeypatch):
     """In this process, to see that no picture is made at all."""
-    import rclpy
-
     import opendr_har_ros.camera as module
+    from opendr_har_ros.lifecycle import ManagedNode
     from opendr_har_ros.messages import MessageFactory
 
     made = []
     monkeypatch.setattr(module, "annotate", lambda *arguments: made.append(arguments))
-    camera = module.Camera.__new__(module.Camera)
-    node = rclpy.lifecycle.LifecycleNode("drawing", context=client.node.context)
-    camera.__init__(node, "", MessageFactory())
+    node = ManagedNode("drawing", context=client.node.context)
+    camera = module.Camera(node, "", MessageFactory())
     outcome = module.Outcome(status=Recognizer.open("default").stream().status, frame=clip()[0])
     camera.deliver(outcome, Image(), "name")
     assert not made

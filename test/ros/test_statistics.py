@@ -84,7 +84,11 @@ def test_a_film_that_starts_again_is_not_loss():
             b"\x00",
             "running",
         ),
-        (lambda s: [s.received(i * i * 33 * MS, 9 * SECOND) for i in range(40)], b"\x01", "images are being lost"),
+        (
+            lambda s: [s.received((i // 2 * 400 + i % 2 * 33) * MS, 9 * SECOND) for i in range(40)],
+            b"\x01",
+            "images are being lost",
+        ),
     ],
 )
 def test_the_diagnostics_name_what_is_wrong(prepare, level, message):
@@ -109,6 +113,13 @@ def test_a_node_that_rests_says_so_and_is_well(phase):
     statistics = fed([index * 33 * MS for index in range(100)])
     status = diagnostic_status("har", "", statistics.report(4 * SECOND), {}, phase)
     assert (status.level, status.message) == (b"\x00", phase)
+
+
+@pytest.mark.parametrize("jump", [-5 * SECOND, 3 * SECOND, 3600 * SECOND])
+def test_a_pause_or_a_clock_that_jumps_is_no_loss(jump):
+    before = [10 * SECOND + index * 33 * MS for index in range(40)]
+    statistics = fed([*before, *(before[-1] + jump + index * 33 * MS for index in range(40))])
+    assert statistics.report(20 * SECOND).lost_share == pytest.approx(0.0, abs=0.01)
 
 
 def test_the_latest_reason_for_a_new_history_is_kept():
