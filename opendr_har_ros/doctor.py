@@ -58,7 +58,7 @@ def _installed() -> Tuple[List[Fact], List[Finding]]:
 
 
 def profile() -> str:
-    """The Fast DDS profile that is set in the environment, or ""."""
+    """The Fast DDS profile that is set in the environment, or nothing."""
     return os.environ.get(PROFILE_VARIABLE) or os.environ.get(OLD_PROFILE_VARIABLE) or ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from opendr_har_core.doctor.report import Fact, Finding
 from opendr_har_core.spec import NANOSECONDS
+from opendr_har_ros.process import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE, large_image_profile
 from opendr_har_ros.statistics import Report, Statistics
 
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
@@ -24,10 +26,7 @@ ANY = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=50, reliability=Reliabil
 # Fast DDS's shared memory segment, as it comes.
 SEGMENT_BYTES = 512 << 10
 FEW_LOST = 0.1
-PROFILE_ADVICE = (
-    "start the sender with FASTDDS_DEFAULT_PROFILES_FILE=share/opendr_har_ros/config/fastdds_large_images.xml "
-    "(before Kilted FASTRTPS_DEFAULT_PROFILES_FILE), or let it publish reliably or compressed images"
-)
+PROFILE_VARIABLES = (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE)
 
 
 class Listener:
@@ -149,18 +148,24 @@ def losses(topic: Topic, has_profile: bool) -> List[Finding]:
     if not topic.cameras:
         return []
     if topic.report.received == 0:
-        do = f"check that the camera works; images over 512 KiB need a sender with more memory: {PROFILE_ADVICE}"
+        do = f"check that the camera works; images over 512 KiB need a sender with more memory: {_profile_advice()}"
         return [Finding(f"{topic.name} has a publisher, but no image came", do)]
     if topic.report.loses_many:
         share = 100 * (topic.report.lost_share or 0)
-        return [Finding(f"about {share:.0f} % of the images on {topic.name} are lost", PROFILE_ADVICE)]
+        return [Finding(f"about {share:.0f} % of the images on {topic.name} are lost", _profile_advice())]
     is_fast_dds = "fastrtps" in rclpy.get_rmw_implementation_identifier()
     is_large = topic.largest > SEGMENT_BYTES
     all_arrive = topic.report.lost_share is not None and topic.report.lost_share < FEW_LOST
     if is_fast_dds and is_large and topic.is_best_effort and not (has_profile or all_arrive):
         what = f"{topic.name} has best-effort images of {topic.largest >> 10} KiB, over Fast DDS's 512 KiB"
-        return [Finding(f"{what}: they may be lost without a word", PROFILE_ADVICE)]
+        return [Finding(f"{what}: they may be lost without a word", _profile_advice())]
     return []
+
+
+def _profile_advice() -> str:
+    others = {name: value for name, value in os.environ.items() if name not in PROFILE_VARIABLES}
+    settings = " ".join(f"{name}={value}" for name, value in large_image_profile(others).items())
+    return f"start the sender with {settings}, or let it publish reliably or compressed images"
 
 
 def _topic(node: Any, listener: Listener, name: str, kind: str) -> Topic:

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("rosbags")
 from rosbags.highlevel import AnyReader
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from opendr_har_core import Recognizer
@@ -63,11 +63,21 @@ def image_message(types, frame, compressed, stamp_ns=None):
     return types["sensor_msgs/msg/Image"](header, height, width, "bgr8", 0, 3 * width, bgr.ravel())
 
 
-def write_bag(path, storage=StoragePlugin.SQLITE3, compressed=False, topics=(TOPIC,), change=None, frames=FRAMES):
-    """A bag of the scene; `change(message, index)` may spoil images."""
+def write_bag(
+    path,
+    storage=StoragePlugin.SQLITE3,
+    compressed=False,
+    topics=(TOPIC,),
+    change=None,
+    frames=FRAMES,
+    squeezed=CompressionMode.NONE,
+):
+    """A bag of the scene; `change(message, index)` may spoil images, `squeezed` is rosbag2's own compression."""
     store = get_typestore(Stores.ROS2_HUMBLE)
     kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
-    with Writer(path, version=8, storage_plugin=storage) as writer:
+    writer = Writer(path, version=8, storage_plugin=storage)
+    writer.set_compression(squeezed, CompressionFormat.ZSTD)
+    with writer:
         connections = [writer.add_connection(topic, kind, typestore=store) for topic in topics]
         for index, frame in enumerate(frames):
             message = image_message(store.types, frame, compressed)
@@ -95,8 +105,8 @@ def stamp_of(message):
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
-def expected(settings=None, frames=FRAMES):
-    labelling = Labelling(Recognizer.open("default").stream(top_k=1), settings or FilterSettings())
+def expected(settings=None, frames=FRAMES, **stream):
+    labelling = Labelling(Recognizer.open("default").stream(top_k=1, **stream), settings or FilterSettings())
     predictions, events = [], []
     for frame in frames:
         prediction, new = labelling.push(frame)
@@ -143,6 +153,30 @@ def test_the_labels_are_those_of_a_stream_over_the_same_frames(tmp_path, recogni
     assert [(status.name, status.message) for status in statuses] == [(event.label, event.kind) for event in events]
     storages = {file.suffix for file in done.path.iterdir()} - {".yaml"}
     assert storages == {".mcap" if storage == StoragePlugin.MCAP else ".db3"}
+
+
+@pytest.mark.parametrize("mode", [CompressionMode.MESSAGE, CompressionMode.FILE])
+def test_compressed_bags_are_read(tmp_path, recognizer, mode):
+    source = write_bag(tmp_path / "walk", squeezed=mode)
+    done = label_bag(recognizer, source, tmp_path / "out", LabelBagSettings())
+    found, _ = contents(done.path)
+    assert [message.data for _, message in found["/recognizer/label"]] == [item.label for item in expected()[0]]
+
+
+def test_dense_sampling_and_a_warm_start_label_every_image_and_mark_what_is_provisional(tmp_path):
+    arguments = ["--sampling", "dense", "--warm-start", "repeat", "--smoothing", "0.2", "--hysteresis", "0.1"]
+    source = write_bag(tmp_path / "walk")
+    assert main(["bag", str(source), *arguments]) == 0
+    found, _ = contents(tmp_path / "walk_labels")
+    filters = FilterSettings(smoothing_sec=0.2, hysteresis=0.1)
+    predictions, events = expected(filters, sampling="dense", warm_start="repeat")
+    assert len(predictions) == len(FRAMES)
+    scores = [message.score for _, message in found["/recognizer/hypothesis"]]
+    assert scores == [item.score for item in predictions]
+    assert len(found["/recognizer/events"]) == len(events)
+    assert [message.data for _, message in found["/recognizer/provisional"]] == [True, False]
+    certain = next(item for item in predictions if not item.provisional)
+    assert found["/recognizer/provisional"][1][0] == certain.stamp_ns + DELAY
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
