@@ -14,6 +14,7 @@ import rclpy
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from recognizer_support import NODE, Flood, change_state, image_of, set_parameter
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
@@ -99,45 +100,53 @@ def test_configuring_again_and_again_piles_nothing_up(node_here):
     assert len(node_here._managed_entities) == 0
 
 
+def watched_camera(node):
+    """The node's one camera, at work although nobody subscribes to its labels."""
+    assert node.set_parameters([Parameter("always_on", value=True)])[0].successful
+    return node._cameras[""]
+
+
 def test_no_image_from_before_a_reset_gets_into_the_new_history(node_here, monkeypatch):
     node_here.trigger_configure()
     node_here.trigger_activate()
+    camera = watched_camera(node_here)
     pipeline, process = node_here._pipeline, node_here._pipeline.process
     started, release = threading.Semaphore(0), threading.Semaphore(0)
 
-    def slow(message, stamp_ns):
+    def slow(batch):
         started.release()
         assert release.acquire(timeout=LONG_SEC)
-        return process(message, stamp_ns)
+        return process(batch)
 
     monkeypatch.setattr(pipeline, "process", slow)
     frames = list(render_clip("bending", 0.5, 10.0, size=(120, 160), seed=5))
     for index, frame in enumerate(frames[:3]):  # the first at work, the second replaced by the third, which waits
-        node_here._on_image(image_of(frame, 10**9 + frame.stamp_ns))
+        node_here._on_image(camera, image_of(frame, 10**9 + frame.stamp_ns))
         assert index or started.acquire(timeout=LONG_SEC)
     threading.Timer(0.2, release.release, (3,)).start()
     assert node_here._on_reset(Trigger.Request(), Trigger.Response()).success
     assert not started.acquire(timeout=0.3), "an image from before the reset is worked on"
-    assert str(pipeline.status) == "idle"
-    report = node_here._statistics.report(time.monotonic_ns())
+    assert str(pipeline.status("")) == "idle"
+    report = camera.statistics.report(time.monotonic_ns())
     assert (report.received, report.sampled, report.dropped) == (3, 1, 2)
 
 
 def test_a_model_that_begins_to_fail_is_reported_and_stops_nothing(node_here, monkeypatch):
     node_here.trigger_configure()
     node_here.trigger_activate()
+    camera = watched_camera(node_here)
     done = threading.Semaphore(0)
 
-    def broken(message, stamp_ns):
+    def broken(batch):
         done.release()
         raise BackendError("the accelerator is gone")
 
     monkeypatch.setattr(node_here._pipeline, "process", broken)
     frame = next(iter(render_clip("bending", 0.5, 10.0, size=(120, 160), seed=5)))
     for index in range(12):
-        node_here._on_image(image_of(frame, (1 + index) * 10**9))
+        node_here._on_image(camera, image_of(frame, (1 + index) * 10**9))
         assert done.acquire(timeout=LONG_SEC)
     node_here._worker.flush()
-    report = node_here._statistics.report(time.monotonic_ns())
+    report = camera.statistics.report(time.monotonic_ns())
     assert (report.unreadable, report.failing, report.last_error) == (12, 12, "the accelerator is gone")
     assert node_here.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
