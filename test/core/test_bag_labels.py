@@ -1,118 +1,29 @@
-"""`opendr-har bag`: labels of recordings, as recordings; sqlite3 and mcap, raw and compressed, any distribution."""
+"""The labels of recordings, as recordings: sqlite3 and mcap, raw and compressed, for any distribution."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 pytest.importorskip("rosbags")
+sys.path.insert(0, str(Path(__file__).parent))
+from bag_cases import DELAY, FRAMES, TOPIC, contents, expected, stamp_of, write_bag
 from rosbags.highlevel import AnyReader
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from opendr_har_core import Recognizer
 from opendr_har_core.bags.label_bag import LabelBagSettings, label_bag, labels_path
 from opendr_har_core.bags.label_messages import DISTRIBUTIONS, LabelMessages
 from opendr_har_core.cli.main import main
-from opendr_har_core.errors import ConfigError, DataError, VideoError
-from opendr_har_core.frame import Frame
-from opendr_har_core.labelling import Labelling
 from opendr_har_core.postprocess import FilterSettings
-from opendr_har_core.synth.scene import render_clip
 
-ROOT = Path(__file__).resolve().parents[2]
-TOPIC = "/camera/image_raw"
-START = 1_700_000_000_000_000_000
-DELAY = 7_000_000
 # Of the real package.
 HASHES = {
     "vision_msgs/msg/ObjectHypothesis": "RIHS01_51da43cec11c01957a64d1e05a24acd18aae7745ec30b74348ad5f6d634f7f90",
     "vision_msgs/msg/Classification": "RIHS01_f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143",
 }
-
-
-def scene():
-    """Someone waves, then bends; 10 Hz."""
-    frames = []
-    for action in ("raising both arms", "walking"):
-        offset = frames[-1].stamp_ns - START + 100_000_000 if frames else 0
-        clip = render_clip(action, 3.0, 10.0, (60, 80), seed=3)
-        frames += [Frame(frame.rgb, START + offset + frame.stamp_ns) for frame in clip]
-    return frames
-
-
-FRAMES = scene()
-
-
-def image_message(types, frame, compressed, stamp_ns=None):
-    stamp = types["builtin_interfaces/msg/Time"](*divmod(frame.stamp_ns if stamp_ns is None else stamp_ns, 10**9))
-    header = types["std_msgs/msg/Header"](stamp, "front")
-    bgr = np.ascontiguousarray(frame.rgb[..., ::-1])
-    if compressed:
-        return types["sensor_msgs/msg/CompressedImage"](header, "png", cv2.imencode(".png", bgr)[1].ravel())
-    height, width = frame.size
-    return types["sensor_msgs/msg/Image"](header, height, width, "bgr8", 0, 3 * width, bgr.ravel())
-
-
-def write_bag(
-    path,
-    storage=StoragePlugin.SQLITE3,
-    compressed=False,
-    topics=(TOPIC,),
-    change=None,
-    frames=FRAMES,
-    squeezed=CompressionMode.NONE,
-):
-    """A bag of the scene; `change(message, index)` may spoil images, `squeezed` is rosbag2's own compression."""
-    store = get_typestore(Stores.ROS2_HUMBLE)
-    kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
-    writer = Writer(path, version=8, storage_plugin=storage)
-    writer.set_compression(squeezed, CompressionFormat.ZSTD)
-    with writer:
-        connections = [writer.add_connection(topic, kind, typestore=store) for topic in topics]
-        for index, frame in enumerate(frames):
-            message = image_message(store.types, frame, compressed)
-            if change:
-                change(message, index)
-            for connection in connections:
-                writer.write(connection, START + index * 100_000_000 + DELAY, store.serialize_cdr(message, kind))
-    return path
-
-
-def contents(path):
-    """{topic: [(recorded, message), ...]} of a bag that describes its own types, as mcap does, or in Kilted's."""
-    store = get_typestore(Stores.ROS2_KILTED)
-    for name in ("ObjectHypothesis", "Classification"):
-        text = (ROOT / "interfaces" / "vision_msgs" / "msg" / f"{name}.msg").read_text()
-        store.register(get_types_from_msg(text, f"vision_msgs/msg/{name}"))
-    with AnyReader([path], default_typestore=store) as reader:
-        found = {connection.topic: [] for connection in reader.connections}
-        for connection, time, data in reader.messages():
-            found[connection.topic].append((time, reader.deserialize(data, connection.msgtype)))
-        return found, {connection.topic: connection.msgtype for connection in reader.connections}
-
-
-def stamp_of(message):
-    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-
-
-def expected(settings=None, frames=FRAMES, **stream):
-    labelling = Labelling(Recognizer.open("default").stream(top_k=1, **stream), settings or FilterSettings())
-    predictions, events = [], []
-    for frame in frames:
-        prediction, new = labelling.push(frame)
-        predictions += [prediction] if prediction else []
-        events += new
-    return predictions, [*events, *labelling.reset()]
 
 
 @pytest.fixture(scope="module")
@@ -260,90 +171,3 @@ def test_labels_end_and_a_new_history_begins_where_a_recording_starts_again(tmp_
     labels = [message.data for _, message in found["/recognizer/label"]]
     half = len(labels) // 2
     assert labels[:half] == labels[half:]
-
-
-def test_a_bag_of_one_file_is_named_after_it(tmp_path, recognizer):
-    folder = write_bag(tmp_path / "walk", StoragePlugin.MCAP)
-    (file,) = folder.glob("*.mcap")
-    assert labels_path(file) == folder / f"{file.stem}_labels"
-    done = label_bag(recognizer, file, labels_path(file), LabelBagSettings())
-    assert done.labels == len(expected()[0])
-    assert [path.suffix for path in done.path.glob("walk_labels*")] == [".mcap"]
-
-
-def test_nothing_is_overwritten(tmp_path, recognizer, capsys):
-    source = write_bag(tmp_path / "walk")
-    (tmp_path / "walk_labels").mkdir()
-    assert main(["bag", str(source)]) == 1
-    assert "walk_labels is there already and is not overwritten" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="not overwritten"):
-        label_bag(recognizer, source, tmp_path / "walk_labels", LabelBagSettings())
-    assert list((tmp_path / "walk_labels").iterdir()) == []
-
-
-def test_a_bag_with_several_image_topics_wants_one_to_be_named(tmp_path, recognizer):
-    source = write_bag(tmp_path / "walk", topics=("/front", "/rear"))
-    with pytest.raises(VideoError, match=r"2 topics of images, \['/front', '/rear'\]; say which"):
-        label_bag(recognizer, source, tmp_path / "out", LabelBagSettings())
-    with pytest.raises(VideoError, match="no topic '/side'"):
-        label_bag(recognizer, source, tmp_path / "out", LabelBagSettings(topic="/side"))
-    assert label_bag(recognizer, source, tmp_path / "out", LabelBagSettings(topic="/rear")).labels > 5
-
-
-def test_a_failure_half_way_leaves_nothing_behind(tmp_path, recognizer):
-    source = write_bag(tmp_path / "walk")
-
-    def fail(done, _):
-        if done == 30:
-            raise OSError("no space left")
-
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(DataError, match="out can't be written: OSError: no space left"):
-        label_bag(recognizer, source, tmp_path / "out", LabelBagSettings(), fail)
-    assert sorted(tmp_path.iterdir()) == before
-    with pytest.raises(DataError, match="can't be written"):
-        label_bag(recognizer, source, tmp_path / "none" / "out", LabelBagSettings())
-
-
-def test_a_damaged_bag_is_named_and_leaves_nothing_behind(tmp_path, recognizer):
-    source = write_bag(tmp_path / "walk", StoragePlugin.MCAP)
-    (file,) = source.glob("*.mcap")
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(VideoError, match="walk can't be read"):
-        label_bag(recognizer, source, tmp_path / "out", LabelBagSettings())
-    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
-
-
-def test_an_interrupted_run_leaves_nothing_half_written(tmp_path):
-    """A real Ctrl-C, in a process of its own."""
-    source = write_bag(tmp_path / "walk", frames=FRAMES[:60] * 40)
-    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "from opendr_har_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "bag", str(source)], env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
-    while not list(tmp_path.glob(".walk_labels.*/walk_labels")) and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
-
-
-def test_the_command_says_what_it_did_and_loads_no_torch(tmp_path):
-    source = write_bag(tmp_path / "walk")
-    code = "import json, sys; from opendr_har_core.cli.main import main; code = main(sys.argv[1:])\n"
-    code += "print(json.dumps([code, sorted({'torch', 'rclpy', 'onnx'} & set(sys.modules))]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "bag", str(source), "--top-k", "1", "--output", str(tmp_path / "out")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    said, report = done.stdout.splitlines()
-    predictions, events = expected()
-    assert said == f"{tmp_path / 'out'}: {len(predictions)} labels and {len(events)} events of {len(FRAMES)} images"
-    assert json.loads(report) == [0, []]
-    assert done.stderr == ""  # progress is for terminals only
-    found, _ = contents(tmp_path / "out")
-    assert {len(message.results) for _, message in found["/recognizer/classification"]} == {1}
