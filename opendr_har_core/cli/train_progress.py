@@ -120,7 +120,7 @@ def json_progress() -> Iterator[JsonProgress]:
     try:
         with contextlib.redirect_stdout(sys.stderr), _sigterm_interrupts():
             yield progress
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Lightning makes the one into the other
         if not progress.ended:
             progress.end(CANCELLED)
         raise

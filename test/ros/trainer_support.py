@@ -15,7 +15,7 @@ from opendr_har_ros.qos import LATCHED
 
 ACTIONS = ("jumping", "standing still")
 # Importing PyTorch takes seconds, and others work on the machine that tests run on.
-JOB_SEC = 240.0
+JOB_SEC = 420.0
 OVER = ("done", "cancelled", "failed")
 
 
