@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from opendr_har_core.errors import HarError
+from opendr_har_ros.names import node_name
 from opendr_har_ros.parameters import check_choices, declare, read
 from opendr_har_ros.qos import LATCHED
 from opendr_har_ros.trainer_job import FAILED, TrainerJob
@@ -107,5 +108,5 @@ class TrainerNode(Node):
 
     def _publish(self) -> None:
         self._published_ns = self._steady.now().nanoseconds
-        name = self.get_fully_qualified_name().lstrip("/")
+        name = node_name(self).lstrip("/")
         self._publisher.publish(progress_message(name, self._job.progress))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -152,6 +153,23 @@ def test_a_job_that_is_killed_by_others_has_failed(job):
     assert progress.state == "failed"
     assert progress.error.startswith("training was ended by SIGKILL")
     assert processes_of_group(pid) == set()
+
+
+def test_many_jobs_cancelled_at_any_moment_leave_nothing_behind(job):
+    def left():
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    job.start(Settings("done"))
+    until(job, ended)
+    before = left()
+    for turn in range(30):
+        job.start(Settings("obeys"))
+        time.sleep(0.005 * turn)
+        job.cancel()
+        assert until(job, ended).state == "cancelled"
+    time.sleep(0.1)  # the last thread is about to end
+    assert left() == before
+    assert job.progress.job == 31
 
 
 @pytest.mark.parametrize("role", ["obeys", "is deaf"])
