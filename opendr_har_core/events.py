@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from opendr_har_core.postprocess import NO_CLASS
 from opendr_har_core.prediction import Hypothesis, Prediction
@@ -34,6 +34,17 @@ class LabelEvent:
     began_ns: int
     duration_sec: float
     provisional: bool
+
+    def values(self) -> Dict[str, str]:
+        """What messages say of it besides its kind and label, as they write it."""
+        began_sec, began_nanosec = divmod(self.began_ns, NANOSECONDS)
+        return {
+            "class_id": str(self.class_id),
+            "score": f"{self.score:.6f}",
+            "began_sec": f"{began_sec}.{began_nanosec:09d}",  # a float has too few digits for today's nanoseconds
+            "duration_sec": f"{self.duration_sec:.3f}",
+            "provisional": str(self.provisional).lower(),
+        }
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,7 @@ def event_message(event: LabelEvent, frame_id: str, camera: str) -> DiagnosticAr
     seconds, nanoseconds = divmod(event.stamp_ns, NANOSECONDS)
     message.header.stamp.sec, message.header.stamp.nanosec = seconds, nanoseconds
     message.header.frame_id = frame_id
-    began_sec, began_nanosec = divmod(event.began_ns, NANOSECONDS)
-    values = {
-        "class_id": str(event.class_id),
-        "score": f"{event.score:.6f}",
-        "began_sec": f"{began_sec}.{began_nanosec:09d}",  # a float has too few digits for today's nanoseconds
-        "duration_sec": f"{event.duration_sec:.3f}",
-        "provisional": str(event.provisional).lower(),
-    }
     status = DiagnosticStatus(level=DiagnosticStatus.OK, name=event.label, message=event.kind, hardware_id=camera)
-    status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+    status.values = [KeyValue(key=key, value=value) for key, value in event.values().items()]
     message.status = [status]
     return message

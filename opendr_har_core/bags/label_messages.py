@@ -81,7 +81,7 @@ class LabelMessages:
     def event(self, event: LabelEvent, frame_id: str) -> Any:
         """An event as a DiagnosticArray of one status."""
         key_value = self._types["diagnostic_msgs/msg/KeyValue"]
-        values = [key_value(name, value) for name, value in event_values(event)]
+        values = [key_value(name, value) for name, value in event.values().items()]
         status = self._types["diagnostic_msgs/msg/DiagnosticStatus"](OK, event.label, event.kind, "", values)
         return self._types[EVENTS](self.header(divmod(event.stamp_ns, NANOSECONDS), frame_id), [status])
 
@@ -93,18 +93,6 @@ class LabelMessages:
         import numpy as np
 
         return self._types["sensor_msgs/msg/Image"](self.header((0, 0), ""), 0, 0, "", 0, 0, np.zeros(0, np.uint8))
-
-
-def event_values(event: LabelEvent) -> Tuple[Tuple[str, str], ...]:
-    """What an event says of itself besides its kind and label, as a node writes it."""
-    began_sec, began_nanosec = divmod(event.began_ns, NANOSECONDS)
-    return (
-        ("class_id", str(event.class_id)),
-        ("score", f"{event.score:.6f}"),
-        ("began_sec", f"{began_sec}.{began_nanosec:09d}"),  # a float has too few digits for today's nanoseconds
-        ("duration_sec", f"{event.duration_sec:.3f}"),
-        ("provisional", str(event.provisional).lower()),
-    )
 
 
 def _typestore(distribution: str) -> Typestore:
