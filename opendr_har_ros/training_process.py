@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
@@ -20,14 +20,24 @@ OOM_SCORE = "500"
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the kernel send SIGTERM when the thread that started this process ends, also by kill -9; Linux only."""
+    """End as SIGTERM does when the thread that started this process ends, also by kill -9; Linux only.
+
+    The kernel tells it by a signal of its own, since it does so again for each thread of a parent that is killed, and
+    a second SIGTERM means 'at once', without a checkpoint.
+    """
     try:
         prctl = ctypes.CDLL(None).prctl
     except (OSError, AttributeError):
         return
-    prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    signal.signal(signal.SIGHUP, _on_end_of_parent)
+    prctl(PR_SET_PDEATHSIG, int(signal.SIGHUP))
     if os.getppid() != parent:  # it has ended before that
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _on_end_of_parent(number: int, _frame: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def give_way(nice: int) -> None:

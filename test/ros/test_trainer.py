@@ -15,7 +15,7 @@ pytest.importorskip("lightning")
 sys.path.insert(0, str(Path(__file__).parent))
 from diagnostic_msgs.msg import DiagnosticStatus
 from trainer_processes import alive, processes_of_group
-from trainer_support import ACTIONS, Trainer, draw_clips, quick_job
+from trainer_support import ACTIONS, JOB_SEC, Trainer, draw_clips, quick_job
 
 from opendr_har_core.recognizer import Recognizer
 
@@ -205,11 +205,12 @@ def test_a_node_that_ends_takes_its_job_with_it(how, start, trainer, client, cli
     assert trainer.set(**quick_job(clips, tmp_path / "mine.onnx"), **ENDLESS) == []
     pid = int(run_until_step(trainer, 2)["pid"])
     if how == "interrupt":
-        assert node.interrupt() == 0
+        node.process.send_signal(signal.SIGINT)
+        assert node.wait(JOB_SEC) == 0
         assert not alive(pid)
         assert trainer.until(seconds=10.0, state="cancelled")
         assert "Traceback" not in node.output
     else:
         node.process.kill()
-        client.until(lambda: not alive(pid), what="the end of the process that trains")
+        client.until(lambda: not alive(pid), JOB_SEC, "the end of the process that trains")
     assert (tmp_path / "mine_checkpoints" / "last.ckpt").is_file()

@@ -211,6 +211,23 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path):
     wait_for(lambda: not alive(pid))
 
 
+def test_the_end_of_a_parent_with_many_threads_counts_once():
+    """Linux tells it for each thread; a second SIGTERM would end training without a checkpoint."""
+    code = """
+import os, signal, sys
+from opendr_har_ros.training_process import end_with_parent
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
+end_with_parent(os.getppid())
+for _ in range(3):
+    os.kill(os.getpid(), signal.SIGHUP)
+print(*heard)
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "SIGTERM\n"
+
+
 def wait_for(condition):
     end = time.monotonic() + WAIT_SEC
     while not condition():
