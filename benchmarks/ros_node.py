@@ -26,7 +26,7 @@ from opendr_har_core import Recognizer
 from opendr_har_core.files import atomic_path
 from opendr_har_core.spec import NANOSECONDS
 
-DOMAIN = 71
+DOMAIN = 101
 OVERLOAD = 4
 FOUR = ("front", "rear", "left", "right")
 CAMERAS_HZ = 15.0
@@ -133,10 +133,12 @@ def overhead(options: Any, folder: Path) -> Dict[str, Any]:
     """Frames one by one to a node and to the library, by turns: time from publishing to label, and in `push`."""
     from ros_round_trip import RoundTrip
 
-    with recognizer(
-        folder / "node.log", {"model": options.model, "sampling": "every_frame", "image_qos": "reliable"}
-    ) as node:
-        return RoundTrip(options.model, node).measure(options.seconds)
+    result = {}
+    for executor in ("single", "events"):
+        parameters = {"model": options.model, "sampling": "every_frame", "image_qos": "reliable", "executor": executor}
+        with recognizer(folder / f"{executor}.log", parameters) as node:
+            result[executor] = RoundTrip(options.model, node).measure(options.seconds)
+    return result
 
 
 def steady_step_sec(model: Path) -> float:

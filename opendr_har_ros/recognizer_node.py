@@ -45,6 +45,7 @@ class RecognizerNode(ManagedNode):
         self._exchange = threading.Lock()  # held while frames are worked on, and while the model is exchanged
         declare(self, RECOGNIZER)
         self._settings = RecognizerSettings.from_values(read(self, RECOGNIZER))
+        self.executor_kind = self._settings.executor
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(DIAGNOSTICS_EVERY_SEC, self._publish_diagnostics)

@@ -10,6 +10,7 @@ from opendr_har_core.errors import ConfigError
 from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.sampling import MODES
 from opendr_har_core.stream import WARM_STARTS
+from opendr_har_ros.executors import EXECUTORS, SINGLE
 from opendr_har_ros.messages import CLASS_ID_FORMATS
 from opendr_har_ros.parameters import Parameter, check_choices
 
@@ -111,6 +112,13 @@ RECOGNIZER: Tuple[Parameter, ...] = (
         "Whether the model also runs while nobody subscribes to its labels, so that a late subscriber need not wait.",
         live=True,
     ),
+    Parameter(
+        "executor",
+        SINGLE,
+        "rclpy's executor: 'single' is its usual one, 'events' takes less of the processor and is still experimental.",
+        choices=EXECUTORS,
+        read_only=True,
+    ),
     Parameter("autostart", True, "Whether the node configures and activates itself when it starts.", read_only=True),
 )
 
@@ -132,6 +140,7 @@ class RecognizerSettings:
     image_qos: str
     class_id_format: str
     always_on: bool
+    executor: str
     autostart: bool
     filter: FilterSettings
 
@@ -153,6 +162,7 @@ class RecognizerSettings:
             image_qos=values["image_qos"],
             class_id_format=values["class_id_format"],
             always_on=values["always_on"],
+            executor=values["executor"],
             autostart=values["autostart"],
             filter=FilterSettings(
                 top_k=values["top_k"],

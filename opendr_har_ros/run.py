@@ -6,9 +6,10 @@ import sys
 from typing import Any, Callable, List, Optional
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 
 from opendr_har_core.errors import HarError
+from opendr_har_ros.executors import SINGLE, make_executor
 from opendr_har_ros.stop import StopFlag
 
 WRONG_CONFIGURATION = 2
@@ -18,13 +19,14 @@ SPIN_SEC = 0.1
 def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[str]] = None) -> int:
     """Spin a node of `node_type` until `stop` is raised, or its `exit_code` is not None; returns the exit code.
 
-    A HarError while the node is made (a parameter of a wrong type, say) becomes one line and exit code 2. rclpy's own
+    Its `executor_kind`, if it has one, names the executor. A HarError while the node is made (a parameter of a wrong type, say) becomes one line and exit code 2. rclpy's own
     signal handlers are not used: a signal that arrives at a bad moment makes them fail on the way out.
     """
     _init(arguments)
-    node, executor = None, SingleThreadedExecutor()
+    node, executor = None, None
     try:
         node = node_type()
+        executor = make_executor(getattr(node, "executor_kind", SINGLE))
         executor.add_node(node)
         while not stop.raised and getattr(node, "exit_code", None) is None and rclpy.ok():
             executor.spin_once(timeout_sec=SPIN_SEC)
@@ -35,7 +37,8 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
     except ExternalShutdownException:
         return 0
     finally:
-        executor.shutdown()
+        if executor is not None:
+            executor.shutdown()
         if node is not None:
             node.destroy_node()
         _shut_down()

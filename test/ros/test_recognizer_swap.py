@@ -46,8 +46,11 @@ def language(message):
     return capitals.pop()
 
 
-def test_models_change_in_a_flood_of_images_between_two_frames(client, start, loud_model):
-    node = start("recognizer", EVERY)
+@pytest.mark.parametrize("executor", ["single", "events"])
+def test_models_change_in_a_flood_of_images_between_two_frames(client, start, loud_model, executor):
+    if executor == "events":
+        pytest.importorskip("rclpy.experimental", reason="this rclpy has no EventsExecutor")
+    node = start("recognizer", {**EVERY, "executor": executor})
     received = client.collect(Classification, f"{NODE}/classification")
     infos = client.collect(VisionInfo, f"{NODE}/vision_info", LATCHED)
     answered = []
