@@ -1,7 +1,8 @@
 """Our messages on every distribution's message types: only fields that it has, only values that it takes.
 
 The classes here refuse what rosidl's refuse. Their fields are those of vision_msgs 2.0.0 (Foxy), 3.0.2 (Galactic) and
-4.1.1 (Humble, Iron, Jazzy, Kilted), and of common_interfaces 2.0.5 to 5.5.3, which are the same for all that we use.
+4.1.1 (Humble, Iron, Jazzy; Kilted's 4.2.0 is taken to be alike), and of common_interfaces 2.0.5 to 5.5.3, which are
+the same for all that we use.
 """
 
 from __future__ import annotations
