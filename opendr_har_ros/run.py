@@ -19,8 +19,9 @@ SPIN_SEC = 0.1
 def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[str]] = None) -> int:
     """Spin a node of `node_type` until `stop` is raised, or its `exit_code` is not None; returns the exit code.
 
-    Its `executor_kind`, if it has one, names the executor. A HarError while the node is made (a parameter of a wrong type, say) becomes one line and exit code 2. rclpy's own
-    signal handlers are not used: a signal that arrives at a bad moment makes them fail on the way out.
+    Its `executor_kind`, if it has one, names the executor. A HarError while the node is made (a parameter of a wrong
+    type, say) becomes one line and exit code 2. rclpy's own signal handlers are not used: a signal that arrives at a
+    bad moment makes them fail on the way out.
     """
     _init(arguments)
     node, executor = None, None
