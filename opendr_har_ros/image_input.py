@@ -12,6 +12,7 @@ from opendr_har_core.errors import ConfigError
 from opendr_har_ros.names import topic_name
 from opendr_har_ros.qos import image_qos, wants_reliable
 from opendr_har_ros.recognizer_parameters import BEST_EFFORT, COMPRESSED, RELIABLE
+from opendr_har_ros.timers import steady_timer
 
 LOOK_EVERY_SEC = 1.0
 
@@ -38,7 +39,7 @@ class ImageInput:
         self._reliable = False
         self.advice = ""
         self._follow_publishers()
-        self._timer = node.create_timer(LOOK_EVERY_SEC, self._follow_publishers)
+        self._timer = steady_timer(node, LOOK_EVERY_SEC, self._follow_publishers)
 
     @property
     def topic(self) -> str:

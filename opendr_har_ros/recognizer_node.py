@@ -26,6 +26,7 @@ from opendr_har_ros.parameters import declare, names_fixed_while_configured, rea
 from opendr_har_ros.pipeline import Arrived, Pipeline
 from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.statistics import Statistics
+from opendr_har_ros.timers import steady_timer
 from opendr_har_ros.transitions import transition
 from opendr_har_ros.worker import NewestFirstWorker
 
@@ -48,7 +49,7 @@ class RecognizerNode(ManagedNode):
         self.executor_kind = self._settings.executor
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(DIAGNOSTICS_EVERY_SEC, self._publish_diagnostics)
+        steady_timer(self, DIAGNOSTICS_EVERY_SEC, self._publish_diagnostics)
         self.create_service(Trigger, "~/reset", self._on_reset)
         if self._settings.autostart:
             self._start()

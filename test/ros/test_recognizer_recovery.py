@@ -11,6 +11,8 @@ pytest.importorskip("vision_msgs")
 from diagnostic_msgs.msg import DiagnosticArray
 from recognizer_support import (
     NODE,
+    RELIABLE,
+    START_NS,
     Camera,
     clip,
     expected_labels,
@@ -19,6 +21,7 @@ from recognizer_support import (
     status_with,
     wait_for_labels_to_connect,
 )
+from rosgraph_msgs.msg import Clock
 from vision_msgs.msg import Classification
 
 from opendr_har_core.frame import Frame
@@ -109,3 +112,28 @@ def test_a_recognizer_that_was_killed_and_started_again_labels_again(client, sta
         client.until(lambda seen=seen: len(received) > seen + 3, what="labels")
         node.process.send_signal(signal.SIGKILL)
         assert node.process.wait() == -signal.SIGKILL
+
+
+def test_a_simulated_clock_that_goes_back_stops_neither_labels_nor_diagnostics(client, start):
+    node = start("recognizer", {**RELIABLE, "use_sim_time": "true"})
+    camera = Camera(client)
+    camera.wait_for_recognizer()
+    clock = client.node.create_publisher(Clock, "/clock", 10)
+    received = client.collect(Classification, f"{NODE}/classification")
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    wait_for_labels_to_connect(client)
+    wanted = []
+    for turn in range(2):  # a bag that is looped
+        for frame in clip(seconds=4.0):
+            now = Clock()
+            now.clock.sec, now.clock.nanosec = divmod(START_NS + frame.stamp_ns, 10**9)
+            clock.publish(now)
+            camera.send(frame)
+            client.spin(0.05)
+        wanted += expected_labels(clip(seconds=4.0))
+        client.until(lambda count=len(wanted): len(received) >= count, what=f"the labels of turn {turn}")
+    assert [(stamp_ns(m.header), m.results[0].class_id) for m in received] == wanted
+    status = client.until(lambda: status_with(diagnostics, last_reset="stamp went back by", message="running"))
+    latency = float(next(item.value for item in status.values if item.key == "latency p50 (ms)"))
+    assert latency < 1000.0, "latency on another clock than the stamps'"
+    assert "Traceback" not in node.output
