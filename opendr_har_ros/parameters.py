@@ -57,6 +57,16 @@ def declare(node: Any, table: Sequence[Parameter]) -> None:
             node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
         except Exception as error:  # rclpy has a type of its own for each reason
             raise ConfigError(f"parameter {parameter.name}: {error} ({parameter.description})") from None
+        _check_type(parameter, node.get_parameter(parameter.name).value)
+
+
+def _check_type(parameter: Parameter, value: Any) -> None:
+    """What rclpy does itself since Galactic."""
+    expected = type(parameter.default)
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        raise ConfigError(
+            f"parameter {parameter.name} is {value!r}, expected {expected.__name__} ({parameter.description})"
+        )
 
 
 def read(node: Any, table: Sequence[Parameter]) -> Dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,7 @@ pytest.importorskip("rclpy")
 yaml = pytest.importorskip("yaml")
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_ros.parameters import names_fixed_while_configured
+from opendr_har_ros.parameters import declare, names_fixed_while_configured
 from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.video_publisher_parameters import VIDEO_PUBLISHER, VideoPublisherSettings
 
@@ -27,7 +28,7 @@ def values_of(table, **changes):
 @pytest.mark.parametrize("node", TABLES)
 def test_a_parameter_file_lists_every_parameter_in_order_with_its_default_and_its_description(node):
     text = (CONFIG / f"{node}.yaml").read_text()
-    values = yaml.safe_load(text)[f"/**/{node}"]["ros__parameters"]
+    values = yaml.safe_load(text)["/**"]["ros__parameters"]
     assert list(values.items()) == list({**values_of(TABLES[node]), "use_sim_time": False}.items())
     lines = [line.strip() for line in text.splitlines()]
     for parameter in TABLES[node]:
@@ -88,3 +89,23 @@ def test_what_changes_live_and_what_does_not():
     fixed = names_fixed_while_configured(RECOGNIZER)
     assert {"cameras", "providers", "transport", "sampling"} <= set(fixed)
     assert not {"model", "threshold", "smoothing", "top_k", "min_duration_sec", "class_id_format"} & set(fixed)
+
+
+class OldNode:
+    """As Foxy's: it takes a value of any type from a parameter file."""
+
+    def __init__(self, **values):
+        self._values = values
+
+    def declare_parameter(self, name, default, descriptor):
+        self._values.setdefault(name, default)
+
+    def get_parameter(self, name):
+        return SimpleNamespace(value=self._values[name])
+
+
+@pytest.mark.parametrize(("name", "value"), [("top_k", "5"), ("threshold", 1), ("threads", True), ("spin", 0)])
+def test_a_value_of_a_wrong_type_is_refused_where_rclpy_does_not_look(name, value):
+    declare(OldNode(), RECOGNIZER)
+    with pytest.raises(ConfigError, match=f"parameter {name} is {value!r}, expected "):
+        declare(OldNode(**{name: value}), RECOGNIZER)

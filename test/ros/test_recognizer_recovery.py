@@ -131,7 +131,8 @@ def test_a_simulated_clock_that_goes_back_stops_neither_labels_nor_diagnostics(c
             camera.send(frame)
             client.spin(0.05)
         wanted += expected_labels(clip(seconds=4.0))
-        client.until(lambda count=len(wanted): len(received) >= count, what=f"the labels of turn {turn}")
+        count = len(wanted)
+        client.until(lambda count=count: len(received) >= count, what=f"the labels of turn {turn}")
     assert [(stamp_ns(m.header), m.results[0].class_id) for m in received] == wanted
     status = client.until(lambda: status_with(diagnostics, last_reset="stamp went back by", message="running"))
     latency = float(next(item.value for item in status.values if item.key == "latency p50 (ms)"))
