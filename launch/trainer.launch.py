@@ -26,6 +26,7 @@ PARAMETERS = {
     "epochs": (int, "Passes over the data"),
     "batch_size": (int, "Clips that are taken at a time"),
     "device": (str, "cpu or cuda"),
+    "use_sim_time": (bool, "true or false"),
 }
 
 

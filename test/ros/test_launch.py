@@ -144,6 +144,8 @@ EXAMPLES = [
     ("video_publisher", {"namespace": "robot", "image": "cam", "params_file": OTHER_FILE, "log_level": "warn"}),
     ("demo", {}),
     ("demo", {"video": "0", "loop": "3", "model": "/m/x.onnx", "namespace": "robot", "transport": "compressed"}),
+    ("demo", {"params_file": OTHER_FILE, "autostart": "false", "use_sim_time": "true", "log_level": "warn"}),
+    ("demo", {"hypothesis": "/h", "label": "l", "use_sim_time": "false"}),
     ("multi_camera", {}),
     ("multi_camera", {"one_node": "false", "namespace": "robot", "image": "cams/{camera}/rgb", "label": "/l/{camera}"}),
     ("multi_camera", {"cameras": "[left, right, 'up']", "model": "/m/x.onnx", "hypothesis": "/h/{camera}"}),
@@ -155,6 +157,7 @@ if "trainer" in NEEDED:
             "trainer",
             {"data": "/d", "epochs": "3", "resume": "true", "namespace": "robot", "params_file": OTHER_FILE},
         ),
+        ("trainer", {"use_sim_time": "true", "log_level": "debug"}),
     ]
 
 
@@ -219,6 +222,24 @@ def test_the_demo_passes_its_arguments_on(launched, form):
     assert video["given"] == {"video": "0", "loop": 3, "transport": "raw"}
     assert recognizer["given"] == {"model": "/m/x.onnx", "transport": "raw"}
     assert recognizer["remaps"]["image_raw"] == video["remaps"]["image_raw"] == "image_raw"
+    assert recognizer["remaps"]["~/hypothesis"] == "~/hypothesis"
+    own = [Path(node["files"][0]).name for node in (video, recognizer)]
+    assert own == ["video_publisher.yaml", "recognizer.yaml"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_demo_has_the_arguments_of_its_nodes(launched, form):
+    given = {"namespace": "robot", "log_level": "debug", "params_file": OTHER_FILE, "use_sim_time": "true"}
+    video, recognizer = launched("demo", form, **given, autostart="false", hypothesis="/h", label="/l").nodes
+    for node in (video, recognizer):
+        assert node["namespace"] == "/robot"
+        assert node["arguments"] == ["--ros-args", "--log-level", "debug"]
+        assert node["files"] == [OTHER_FILE]
+    assert video["given"] == {"video": "a.mp4", "loop": 0, "transport": "raw", "use_sim_time": True}
+    assert recognizer["given"] == {"model": "default", "transport": "raw", "autostart": False, "use_sim_time": True}
+    assert (recognizer["remaps"]["~/hypothesis"], recognizer["remaps"]["~/label"]) == ("/h", "/l")
+    entities = yaml.safe_load((ROOT / "launch" / "demo.launch.yaml").read_text())["launch"]
+    assert set(launched("recognizer").declared) <= {entity["arg"]["name"] for entity in entities if "arg" in entity}
 
 
 @pytest.mark.parametrize("form", FORMS)
