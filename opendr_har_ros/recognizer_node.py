@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import traceback
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -21,6 +23,7 @@ from opendr_har_ros.diagnostics import INACTIVE, diagnostic_status
 from opendr_har_ros.label_output import ModelOutput
 from opendr_har_ros.lifecycle import ManagedNode, TransitionCallbackReturn
 from opendr_har_ros.messages import MessageFactory
+from opendr_har_ros.model_loader import ModelLoader
 from opendr_har_ros.names import node_name
 from opendr_har_ros.parameters import declare, names_fixed_while_configured, read
 from opendr_har_ros.pipeline import Arrived, Pipeline
@@ -31,6 +34,8 @@ from opendr_har_ros.transitions import transition
 from opendr_har_ros.worker import NewestFirstWorker
 
 DIAGNOSTICS_EVERY_SEC = 1.0
+# For a new model while the old one runs: whoever sets the parameter learns what came of it, and no history is lost.
+PATIENCE_SEC = 1.0
 
 
 class RecognizerNode(ManagedNode):
@@ -44,6 +49,8 @@ class RecognizerNode(ManagedNode):
         self._model_output: Optional[ModelOutput] = None
         self._worker: Optional[NewestFirstWorker] = None
         self._exchange = threading.Lock()  # held while frames are worked on, and while the model is exchanged
+        self._loader = ModelLoader(PATIENCE_SEC)
+        self._putting_back = False
         declare(self, RECOGNIZER)
         self._settings = RecognizerSettings.from_values(read(self, RECOGNIZER))
         self.executor_kind = self._settings.executor
@@ -142,7 +149,8 @@ class RecognizerNode(ManagedNode):
             camera.close()
         if self._model_output is not None:
             self._model_output.close()
-        self._cameras, self._model_output, self._pipeline = {}, None, None
+        with self._exchange:
+            self._cameras, self._model_output, self._pipeline = {}, None, None
 
     def _on_image(self, camera: Camera, message: Any) -> None:
         """Only keeps the newest message; the worker does the rest."""
@@ -192,8 +200,10 @@ class RecognizerNode(ManagedNode):
 
     def _take_up(self, settings: RecognizerSettings, changed: Mapping[str, Any]) -> None:
         """Use new settings; raises HarError, and changes nothing, when a new model can't be loaded."""
-        if self._pipeline is not None and "model" in changed:
-            self._exchange_model(settings)
+        asked = self._pipeline is not None and "model" in changed and not self._putting_back
+        late = asked and not self._exchange_model(settings)
+        if self._pipeline is not None and (late or not asked):
+            wanted, settings = settings.model, replace(settings, model=self._settings.model)
         self._settings = settings
         if self._pipeline is not None:
             self._pipeline.change_filter(settings.filter)
@@ -201,13 +211,44 @@ class RecognizerNode(ManagedNode):
             self._worker.wait_sec = settings.batch_wait_sec
             if {"model", "threshold"} & set(changed):
                 self._publish_labels()
+        if late:
+            self.get_logger().info(f"loading {wanted} goes on; {settings.model} runs until it is there")
+            self._loader.then(functools.partial(self._on_late_model, wanted))
 
-    def _exchange_model(self, settings: RecognizerSettings) -> None:
-        """Load the new model beside the old one, then change over between two frames."""
-        pipeline = self._loaded(settings)
+    def _exchange_model(self, settings: RecognizerSettings) -> bool:
+        """Load the new model beside the old one; says whether it runs now, or the old one while loading goes on."""
+        pipeline = self._loader.load(lambda: self._loaded(settings))
+        return pipeline is not None and self._change_over(pipeline)
+
+    def _on_late_model(self, model: str, future: Any) -> None:
+        """Runs in the loader's thread."""
+        error = future.exception()
+        if error is not None:
+            self.get_logger().error(f"model {model!r} can't be used, {self._settings.model} stays: {error}")
+            self._put_back_model()
+            return
+        if self._change_over(future.result()):
+            self._settings = replace(self._settings, model=model)
+            if self._worker is not None:
+                self._publish_labels()
+
+    def _put_back_model(self) -> None:
+        """Let the parameter say again what runs."""
+        self._putting_back = True
+        try:
+            self.set_parameters([Parameter("model", value=self._settings.model)])
+        finally:
+            self._putting_back = False
+
+    def _change_over(self, pipeline: Pipeline) -> bool:
+        """Between two frames, unless the node has been cleaned up meanwhile; says whether it was."""
         with self._exchange:
-            old, self._pipeline = self._configured(), pipeline
+            if self._pipeline is None:
+                return False
+            old, self._pipeline = self._pipeline, pipeline
+            pipeline.change_filter(self._settings.filter)
             self._end_labels(old.reset())
+        return True
 
     def _end_labels(self, ended: Mapping[str, Sequence[LabelEvent]]) -> None:
         for name, events in ended.items():
@@ -231,8 +272,9 @@ class RecognizerNode(ManagedNode):
     def _facts(self, camera: str) -> Dict[str, str]:
         pipeline = self._configured()
         recognizer = pipeline.recognizer
+        loading = ", another one is loading" if self._loader.loading else ""
         return {
-            "model": f"{recognizer.spec.name} ({self._settings.model})",
+            "model": f"{recognizer.spec.name} ({self._settings.model}){loading}",
             "weights": recognizer.source,
             "provider": recognizer.provider,
             "stream": str(pipeline.status(camera)),

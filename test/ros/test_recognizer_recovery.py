@@ -106,10 +106,12 @@ def test_a_publisher_that_was_killed_and_started_again_is_heard_again(client, st
 def test_a_recognizer_that_was_killed_and_started_again_labels_again(client, start, film):
     start("video_publisher", {"video": film, "loop": 0})
     received = client.collect(Classification, f"{NODE}/classification")
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
     for _ in range(2):
         node = start("recognizer")
-        seen = len(received)
+        seen, said = len(received), len(diagnostics)
         client.until(lambda seen=seen: len(received) > seen + 3, what="labels")
+        client.until(lambda said=said: len(diagnostics) > said and status_with(diagnostics, message="running"))
         node.process.send_signal(signal.SIGKILL)
         assert node.process.wait() == -signal.SIGKILL
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -124,3 +125,71 @@ def test_an_inactive_node_takes_a_new_model_too(client, start, loud_model):
     got = send_and_see(client, camera, received, clip())
     assert got
     assert all(language(message) for message in got)
+
+
+@pytest.fixture
+def slow_node(domain, monkeypatch):
+    """A recognizer in the test's own process to which every further model is slow to open."""
+    import rclpy
+
+    import opendr_har_ros.recognizer_node as module
+
+    rclpy.init(args=["--ros-args", "-p", "autostart:=false"], domain_id=domain)
+    node = module.RecognizerNode()
+    node.trigger_configure()
+    node.trigger_activate()
+    opened = module.Recognizer.open
+
+    class Slow:
+        @staticmethod
+        def open(*arguments):
+            time.sleep(2 * module.PATIENCE_SEC)
+            return opened(*arguments)
+
+    monkeypatch.setattr(module, "Recognizer", Slow)
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def set_here(node, value):
+    from rclpy.parameter import Parameter
+
+    return node.set_parameters([Parameter("model", value=value)])[0]
+
+
+def wait_for_loader(node):
+    assert node._loader.loading
+    node._loader._thread.join()
+
+
+def test_a_model_that_takes_long_holds_nothing_up_and_runs_when_it_is_there(slow_node, loud_model):
+    begun = time.monotonic()
+    assert set_here(slow_node, str(loud_model)).successful
+    assert time.monotonic() - begun < 1.8
+    assert list(slow_node._pipeline.recognizer.labels) == list(ACTIONS)
+    assert "another one is loading" in slow_node._facts("")["model"]
+    refused = set_here(slow_node, "default")
+    assert not refused.successful
+    assert "still loading" in refused.reason
+    wait_for_loader(slow_node)
+    assert list(slow_node._pipeline.recognizer.labels) == LOUD
+    assert slow_node._facts("")["model"] == f"x3d_nano ({loud_model})"
+
+
+def test_a_model_that_turns_out_bad_late_leaves_the_old_one_and_its_name(slow_node, tmp_path):
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(b"only words")
+    assert set_here(slow_node, str(path)).successful
+    wait_for_loader(slow_node)
+    assert list(slow_node._pipeline.recognizer.labels) == list(ACTIONS)
+    assert slow_node.get_parameter("model").value == "default"
+    assert slow_node._facts("")["model"] == "x3d_nano (default)"
+
+
+def test_a_model_that_comes_after_the_node_was_cleaned_up_is_let_go(slow_node, loud_model):
+    assert set_here(slow_node, str(loud_model)).successful
+    slow_node.trigger_deactivate()
+    slow_node.trigger_cleanup()
+    wait_for_loader(slow_node)
+    assert slow_node._pipeline is None
