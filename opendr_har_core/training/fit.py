@@ -12,10 +12,13 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
+from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.callbacks import Bookkeeping, Restorer, Stopper, progress_bar
 from opendr_har_core.training.checkpoint import checkpoint_of_step, restore_network
@@ -67,7 +70,8 @@ def fit(
     Afterwards the network is on the CPU, in eval mode, all its parameters require gradients again, and its weights are
     those that `settings.keep` says. Ctrl+C or SIGTERM end the run after the update under way: the network then has its
     last weights, and where a folder is set, `last.ckpt` has all that it takes to go on. Raises ConfigError or DataError
-    for data that does not fit the network, CheckpointError when a checkpoint can't be read or written.
+    for data that does not fit the network, ConfigError for a strategy that Lightning does not have or can't use here,
+    CheckpointError when a checkpoint can't be read or written.
     """
     settings = settings or TrainingSettings()
     for dataset, role in ((train, "training"), (val, "validation")):
@@ -110,26 +114,38 @@ def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_withi
     if settings.progress_bar:
         callbacks = [*callbacks, progress_bar()]
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))
-    return pl.Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
-        devices=devices,
-        num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
-        precision=settings.precision,  # type: ignore[arg-type]
-        max_epochs=-1,  # our own count of steps ends it, since it goes on across resumes
-        accumulate_grad_batches=settings.accumulate,
-        callbacks=callbacks,
-        logger=_loggers(settings),
-        enable_checkpointing=False,
-        enable_progress_bar=settings.progress_bar,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        reload_dataloaders_every_n_epochs=int(begins_within_epoch),  # only then do epochs differ in length
-        deterministic="warn" if on_gpu else None,
-        sync_batchnorm=on_gpu and world_size(settings) > 1,  # PyTorch has it on GPUs only
-        default_root_dir=settings.logging_path or settings.checkpoint_folder,
-    )
+    try:
+        return pl.Trainer(
+            accelerator="gpu" if on_gpu else "cpu",
+            devices=devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            precision=settings.precision,  # type: ignore[arg-type]
+            max_epochs=-1,  # our own count of steps ends it, since it goes on across resumes
+            accumulate_grad_batches=settings.accumulate,
+            callbacks=callbacks,
+            logger=_loggers(settings),
+            enable_checkpointing=False,
+            enable_progress_bar=settings.progress_bar,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            reload_dataloaders_every_n_epochs=int(begins_within_epoch),  # only then do epochs differ in length
+            deterministic="warn" if on_gpu else None,
+            sync_batchnorm=on_gpu and world_size(settings) > 1,  # PyTorch has it on GPUs only
+            default_root_dir=settings.logging_path or settings.checkpoint_folder,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise _refused(settings, error) from None
+
+
+def _refused(settings: TrainingSettings, error: Exception) -> ConfigError:
+    """What Lightning has against the settings that it is made with, in one line."""
+    known = ["auto", *StrategyRegistry.available_strategies()]
+    if settings.strategy not in known:
+        return ConfigError(f"strategy is {settings.strategy!r}, expected one of {known}")
+    given = {name: getattr(settings, name) for name in ("strategy", "device", "devices", "num_nodes", "precision")}
+    return ConfigError(f"Lightning can't train with {given}: {' '.join(str(error).split())}")
 
 
 def _gpu() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Dict, Mapping, Optional, Tuple
 
@@ -49,6 +51,8 @@ _WHOLE = (
     "num_workers",
     "seed",
 )
+_SWITCHES = ("freeze_batch_norm", "class_weights", "pin_memory", "drop_last", "channels_last", "progress_bar")
+_FOLDERS = ("checkpoint_folder", "logging_path")
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class TrainingSettings:
         devices, num_nodes: processes on this machine (torchrun's own number goes before), and machines.
         strategy: how Lightning spreads the work over them.
         channels_last: on a GPU, keep tensors in the layout that tensor cores like; CPUs always get it.
-        logging_path: folder for TensorBoard and CSV logs; None writes none.
+        logging_path: folder for TensorBoard and CSV logs; None writes none. Path objects are kept as strings.
     """
 
     epochs: Optional[int] = 10
@@ -119,16 +123,25 @@ class TrainingSettings:
     progress_bar: bool = False
 
     def __post_init__(self) -> None:
+        self._check_kinds()
+        for name in ("lr", "epochs", "steps", *_AT_LEAST_ONE, *_AT_LEAST_ZERO):
+            if getattr(self, name) is not None or name not in ("epochs", "steps"):
+                _check_number(name, getattr(self, name))
+        self._check_ranges()
+        self._check_together()
+
+    def _check_kinds(self) -> None:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {list(allowed)}")
-        for name in ("lr", "epochs", "steps", *_AT_LEAST_ONE, *_AT_LEAST_ZERO):
-            value = getattr(self, name)
-            absent = value is None and name in ("epochs", "steps")
-            if not absent and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                raise ConfigError(f"{name} is {value!r}, expected a number")
-        self._check_ranges()
-        self._check_together()
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, expected True or False")
+        for name in _FOLDERS:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _folder(name, getattr(self, name)))
+        if not isinstance(self.strategy, str):
+            raise ConfigError(f"strategy is {self.strategy!r}, expected a name that Lightning knows, such as 'auto'")
 
     def _check_ranges(self) -> None:
         for name in ("epochs", "steps", *_AT_LEAST_ONE):
@@ -136,16 +149,16 @@ class TrainingSettings:
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value!r}, expected one or more")
         for name in _AT_LEAST_ZERO:
-            if not getattr(self, name) >= 0:
+            if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected zero or more")
         for name in _BELOW_ONE:
-            if not getattr(self, name) < 1:
+            if getattr(self, name) >= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected less than one")
         for name in _WHOLE:
             value = getattr(self, name)
             if value is not None and value != int(value):
                 raise ConfigError(f"{name} is {value!r}, expected a whole number")
-        if not 0 < self.lr < float("inf"):
+        if self.lr <= 0:
             raise ConfigError(f"lr is {self.lr!r}, expected a number above zero")
 
     def _check_together(self) -> None:
@@ -167,3 +180,17 @@ class TrainingSettings:
         if strays:
             raise ConfigError(f"there are no training settings {strays}, expected some of {known}")
         return cls(**values)
+
+
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"{name} is {value!r}, expected a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name} is {value!r}, expected a finite number")
+
+
+def _folder(name: str, value: Any) -> str:
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str):
+        raise ConfigError(f"{name} is {value!r}, expected the path of a folder, or None for none")
+    return path

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch")
@@ -22,7 +25,8 @@ from opendr_har_core.training.settings import TrainingSettings
         ({"precision": "8"}, r"precision is '8', expected one of \['32-true'"),
         ({"keep": "all"}, r"keep is 'all', expected one of \['best', 'last'\]"),
         ({"lr": 0.0}, "lr is 0.0, expected a number above zero"),
-        ({"lr": float("nan")}, "lr is nan, expected a number above zero"),
+        ({"lr": float("nan")}, "lr is nan, expected a finite number"),
+        ({"lr": float("inf")}, "lr is inf, expected a finite number"),
         ({"lr": "fast"}, "lr is 'fast', expected a number"),
         ({"epochs": 0}, "epochs is 0, expected one or more"),
         ({"epochs": 1.5}, "epochs is 1.5, expected a whole number"),
@@ -34,7 +38,25 @@ from opendr_har_core.training.settings import TrainingSettings
         ({"momentum": 1.0}, "momentum is 1.0, expected less than one"),
         ({"label_smoothing": 1.0}, "label_smoothing is 1.0, expected less than one"),
         ({"weight_decay": -1.0}, "weight_decay is -1.0, expected zero or more"),
+        ({"weight_decay": float("inf")}, "weight_decay is inf, expected a finite number"),
+        ({"backbone_lr_factor": float("inf")}, "backbone_lr_factor is inf, expected a finite number"),
+        ({"momentum": float("nan")}, "momentum is nan, expected a finite number"),
+        ({"label_smoothing": float("nan")}, "label_smoothing is nan, expected a finite number"),
+        ({"epochs": float("inf")}, "epochs is inf, expected a finite number"),
+        ({"steps": float("nan")}, "steps is nan, expected a finite number"),
+        ({"seed": float("-inf")}, "seed is -inf, expected a finite number"),
         ({"num_workers": -1}, "num_workers is -1, expected zero or more"),
+        ({"freeze_batch_norm": "no"}, "freeze_batch_norm is 'no', expected True or False"),
+        ({"class_weights": "false"}, "class_weights is 'false', expected True or False"),
+        ({"pin_memory": 1}, "pin_memory is 1, expected True or False"),
+        ({"drop_last": None}, "drop_last is None, expected True or False"),
+        ({"channels_last": 0}, "channels_last is 0, expected True or False"),
+        ({"progress_bar": "yes"}, "progress_bar is 'yes', expected True or False"),
+        ({"checkpoint_folder": 5}, "checkpoint_folder is 5, expected the path of a folder, or None for none"),
+        ({"checkpoint_folder": True}, "checkpoint_folder is True, expected the path of a folder"),
+        ({"logging_path": ["logs"]}, r"logging_path is \['logs'\], expected the path of a folder"),
+        ({"logging_path": b"logs"}, "logging_path is b'logs', expected the path of a folder"),
+        ({"strategy": None}, "strategy is None, expected a name that Lightning knows"),
         ({"epochs": None}, "epochs and steps are both None"),
         ({"resume_step": 5}, "resume_step is 5 but checkpoint_folder is not set"),
         ({"checkpoint_every_steps": 5}, "checkpoint_every_steps is 5 but checkpoint_folder is not set"),
@@ -51,5 +73,6 @@ def test_unknown_names_are_refused():
 
 
 def test_settings_survive_the_round_trip():
-    settings = TrainingSettings(steps=7, optimizer="sgd")
+    settings = TrainingSettings(steps=7, optimizer="sgd", checkpoint_folder=Path("a") / "b", logging_path="logs")
     assert TrainingSettings.from_dict(settings.to_dict()) == settings
+    assert json.loads(json.dumps(settings.to_dict()))["checkpoint_folder"] == str(Path("a") / "b")
