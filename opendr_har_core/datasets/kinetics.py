@@ -79,7 +79,8 @@ class KineticsDataset(ClipDataset):
     def download_mini(path: Union[str, Path], url: str = MINI_URL, progress: Optional[Progress] = None) -> Path:
         """Fetch one video of each class of Kinetics-400 into the folder `path`, ready to be its dataset.
 
-        What is there already is kept. An interrupted download is taken up. Raises DownloadError.
+        What is there already is kept. An interrupted download is taken up over HTTP; over FTP, as from the server that
+        is the default, it begins anew. Raises DownloadError.
         """
         return _download(Path(path), url, progress)
 
