@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
@@ -60,7 +60,7 @@ SWITCHES = (
     ("pin_memory", "for faster copies to a GPU"),
 )
 TEXTS = (
-    ("checkpoint_folder", "FOLDER", "where checkpoints are written"),
+    ("checkpoint_folder", "FOLDER", "where checkpoints are written (default: mine_checkpoints for --output mine.onnx)"),
     ("logging_path", "FOLDER", "for TensorBoard and CSV logs"),
     ("strategy", "NAME", "how Lightning spreads the work, such as ddp"),
 )
@@ -83,7 +83,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument("--window", type=int, metavar="N", help="steps that cox3d averages over")
     parser.add_argument("--output", metavar="FILE", help="bundle to write, .onnx")
     parser.add_argument("--report", metavar="FILE", help="JSON to write with what was run and what came of it")
-    parser.add_argument("--resume", action="store_true", help="go on from last.ckpt in --checkpoint-folder")
+    parser.add_argument("--resume", action="store_true", help="go on from last.ckpt in the folder of checkpoints")
     parser.add_argument("--progress", choices=FORMS, default=TEXT, help="json: one object a line, for programs")
     add_data_options(parser)
     _add_setting_options(parser)
@@ -185,13 +185,12 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
     values = {name: value for name, value in vars(options).items() if name in names}
     if "steps" in values:
         values.setdefault("epochs", None)
-    if options.resume:
-        folder = values.get("checkpoint_folder")
-        if not folder:
-            raise ConfigError("--resume needs --checkpoint-folder, where last.ckpt is")
-        values["resume_step"] = last_step(folder)
+    if not values.get("checkpoint_folder"):
+        output = Path(options.output)
+        values["checkpoint_folder"] = str(output.with_name(f"{output.stem}_checkpoints"))
     bar = options.progress == TEXT and sys.stderr.isatty()
-    return TrainingSettings.from_dict({"progress_bar": bar, **values})
+    settings = TrainingSettings.from_dict({"progress_bar": bar, **values})
+    return replace(settings, resume_step=last_step(str(settings.checkpoint_folder))) if options.resume else settings
 
 
 def _datasets(options: argparse.Namespace) -> Tuple[Any, Any]:
@@ -248,8 +247,7 @@ def _finish(
         return  # one writes for all
     progress.trained(report)
     if report.cancelled:
-        where = settings.checkpoint_folder
-        advice = f"go on with --checkpoint-folder {where} --resume" if where else "there is no checkpoint"
+        advice = f"go on with --checkpoint-folder {settings.checkpoint_folder} --resume"
         raise HarError(f"stopped after {report.steps} steps; {advice}")
     source = f"trained on {Path(options.data).name} for {report.steps} steps from {_origin(options, digest)}"
     path = export_bundle(network, options.output, labels, source=source)

@@ -11,24 +11,36 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, TextIO
 
 from opendr_har_core.errors import HarError
 
 if TYPE_CHECKING:
     from opendr_har_core.datasets.report import DataReport
     from opendr_har_core.training.fit import FitReport
-    from opendr_har_core.training.listener import Listener
+    from opendr_har_core.training.listener import Update
 
+EPOCH_END = "epoch_end"  # as in training.listener, which needs PyTorch
 TEXT, JSON = "text", "json"
 FORMS = (TEXT, JSON)
 STARTING, EXPORTING, DONE, CANCELLED, FAILED = "starting", "exporting", "done", "cancelled", "failed"
 
 
 class TextProgress:
-    """Paragraphs on standard output; while it trains there is the progress bar, on a terminal."""
+    """Paragraphs on standard output, and a line for each epoch when it ends; on a terminal there is a bar as well."""
 
-    listener: Optional[Listener] = None
+    def listener(self, update: Update) -> None:
+        """Take an Update of training."""
+        if update.state != EPOCH_END:
+            return
+        numbers = {
+            "train_loss": update.loss,
+            "train_accuracy": update.accuracy,
+            "val_loss": update.val_loss,
+            "val_accuracy": update.val_accuracy,
+        }
+        parts = [f"{name} {value:.3f}" for name, value in numbers.items() if value is not None]
+        self._say(f"epoch {update.epoch}, step {update.step}: {', '.join(parts)}")
 
     def begins(self, run: Dict[str, Any]) -> None:
         """The data comes first here."""
@@ -41,12 +53,7 @@ class TextProgress:
         self._say(json.dumps({"run": run}, indent=1))
 
     def trained(self, report: FitReport) -> None:
-        """A line per epoch."""
-        rows: List[str] = []
-        for row in report.history:
-            parts = [f"{name} {row[name]:.3f}" for name in row if name not in ("epoch", "step", "lr")]
-            rows.append(f"epoch {row['epoch'] + 1:.0f}, step {row['step']:.0f}: {', '.join(parts)}")
-        self._say("\n".join(rows))
+        """The epochs have been said."""
 
     def wrote(self, path: Path, description: str, report: FitReport) -> None:
         """The bundle."""
@@ -67,7 +74,7 @@ class JsonProgress:
         self._stream = stream
         self.ended = False
 
-    def listener(self, update: Any) -> None:
+    def listener(self, update: Update) -> None:
         """Take an Update of training."""
         self._write(asdict(update))
 
