@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
+    from opendr_har_core.datasets.clips import ClipSpec
     from opendr_har_core.datasets.folder import FolderDataset
     from opendr_har_core.datasets.kinetics import KineticsDataset
     from opendr_har_core.errors import HarError
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 # Loaded when first used, so that importing the package costs nothing.
 _HOMES = {
     "Category": "types",
+    "ClipSpec": "datasets.clips",
     "CoX3DLearner": "learners.cox3d",
     "FolderDataset": "datasets.folder",
     "Frame": "frame",
@@ -44,6 +46,7 @@ _HOMES = {
 
 __all__ = [
     "Category",
+    "ClipSpec",
     "CoX3DLearner",
     "FolderDataset",
     "Frame",

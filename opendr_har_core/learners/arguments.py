@@ -43,7 +43,8 @@ class LearnerArguments:
         network_head: "classification".
         checkpoint_after_iter: write a checkpoint after every so many steps; 0 writes none.
         checkpoint_load_iter: go on from the checkpoint of that step; 0 starts anew.
-        temp_path: folder for checkpoints and exported graphs; "" means `checkpoints` here and the system's own.
+        temp_path: folder for checkpoints and exported graphs; "" means the system's own for graphs, and `checkpoints`
+            here where a checkpoint is asked for (by one of the two before), else none.
         device: "cuda", which falls back to the CPU with a warning where there is no GPU, or "cpu".
         loss: "cross_entropy".
         weight_decay, momentum: of the optimizer.

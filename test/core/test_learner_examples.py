@@ -1,4 +1,4 @@
-"""The examples of OpenDR's documentation of both learners, with only their import line changed.
+"""The examples of OpenDR's documentation of both learners, with only their import line changed, and our own page's.
 
 Fit, evaluate, download and initialise, and step frame by frame: the calls and arguments are those of the documentation;
 the data set is a small one in the documented layout and place, and the weights come from a server on this machine.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import cv2
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -21,6 +23,8 @@ from opendr_har_core import download
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import write_video
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "learners.md"
+GESTURES = ("walking", "waving one hand", "jumping")
 LABELS = {"walking": "archery", "waving one hand": "zumba"}
 
 
@@ -152,3 +156,38 @@ def test_download_initialise_and_step_cox3d_with_an_extended_window(place, offic
         assert result == []  # 4 frames of a window of 64
     assert not learner.warm
     assert learner.temporal_window_size == 64
+
+
+@pytest.fixture
+def gestures(tmp_path, monkeypatch):
+    """A working directory with the videos and weights that the page's example names; the paths of its pictures."""
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.x3d import X3D
+
+    for seed, motion in enumerate(GESTURES):
+        (tmp_path / "gestures" / motion).mkdir(parents=True)
+        write_video(tmp_path / "gestures" / motion / "a.mp4", render_clip(motion, 2.0, 30.0, (72, 96), seed), 30.0)
+    torch.save({"model_state": X3D(x3d_config("xs")).state_dict()}, tmp_path / "x3d_xs.pyth")
+    pictures = []
+    for number, frame in enumerate(render_clip("walking", 4.0, 12.0, (72, 96))):
+        pictures.append(tmp_path / f"{number:02}.png")
+        cv2.imwrite(str(pictures[-1]), frame.rgb[..., ::-1])
+    monkeypatch.chdir(tmp_path)
+    return pictures
+
+
+def test_the_example_of_our_own_page(gestures, capsys):
+    (block, *_) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    names = {"pictures": gestures}
+    exec(compile(block, str(PAGE), "exec"), names)
+    learner, stepper = names["learner"], names["stepper"]
+    assert sorted(path.name for path in Path("models/gestures").iterdir()) == ["gestures.json", "model_gestures.pth"]
+    assert list(stepper.labels) == list(learner.labels) == sorted(GESTURES)
+    weights = stepper.model.state_dict()
+    assert all(torch.equal(tensor, weights[key]) for key, tensor in learner.model.state_dict().items())
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == len(gestures) - stepper.spec.warm_up > 0
+    for line in said:
+        description, _, confidence = line.rpartition(" ")
+        assert description in GESTURES
+        assert 1 / 3 <= float(confidence) <= 1
