@@ -8,9 +8,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+import torch.nn.functional as F
+
 from opendr_har_core import CoX3DLearner, LabelMap, X3DLearner
 from opendr_har_core.errors import CheckpointError, ConfigError, DataError
 from opendr_har_core.training import fit as fit_module
+from opendr_har_core.training.evaluate import step_over_clips
+from opendr_har_core.training.loss import standardised
 
 KINDS = [X3DLearner, CoX3DLearner]
 
@@ -220,11 +224,17 @@ def test_eval_looks_at_so_many_batches_as_steps_says():
 def test_cox3d_is_evaluated_frame_by_frame_or_as_clips_on_request():
     subject = learner(CoX3DLearner)
     data = Clips(count=2)
+    with torch.no_grad():
+        subject.model.head.projection.weight.mul_(100)  # first weights make hardly a difference between clips
     as_clips, stepped = subject.eval(data, as_clips=True), subject.eval(data)
     twin = learner()
     twin.model.load_state_dict(subject.model.state_dict())
     assert as_clips["loss"] == pytest.approx(twin.eval(data)["loss"], abs=1e-5)
-    assert stepped["loss"] != as_clips["loss"]
+    clips = torch.stack([data[index][0] for index in range(2)])
+    with torch.inference_mode():
+        logits = step_over_clips(subject.model, standardised(clips, subject.spec))
+    assert stepped["loss"] == pytest.approx(float(F.cross_entropy(logits, torch.tensor(data.targets))), abs=1e-5)
+    assert abs(stepped["loss"] - as_clips["loss"]) > 1e-3
 
 
 def test_eval_does_not_touch_a_stream():
