@@ -140,7 +140,11 @@ def bundle_path(model: Union[str, Path]) -> Path:
     """Where a model lies that is given as a path or as "default"; raises ModelError where there is none."""
     if str(model) == DEFAULT:
         return DEFAULT_BUNDLE
-    path = Path(model).expanduser()
-    if not path.is_file():
+    try:
+        path = Path(model).expanduser()
+        is_there = path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # a folder that is closed to us, no such user, too long, ...
+        raise ModelError(f"{str(model)!r} can't be looked up: {error}") from None
+    if not is_there:
         raise ModelError(f"there is no model {str(model)!r}; expected the path of an .onnx bundle or {DEFAULT!r}")
     return path

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from opendr_har_core.annotate import annotate
+from opendr_har_core.errors import ImageError
+from opendr_har_core.events import LabelEvent
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_ros.diagnostics import IDLE, INACTIVE, RUNNING, diagnostic_status
@@ -74,8 +76,22 @@ class Camera:
             self.output.publish(outcome.prediction, message.header, class_id_format)
             latency_sec = (self._now_ns() - outcome.prediction.stamp_ns) / NANOSECONDS
             self.statistics.published(latency_sec, time.monotonic_ns())
-        if self.output.wants_pictures and outcome.frame is not None:
-            self.output.publish_picture(annotate(outcome.frame.rgb, self._shown, self._lines(outcome)), message.header)
+
+    def draw(self, outcome: Outcome, message: Any) -> None:
+        """Publish the image with its labels, where anybody looks."""
+        if outcome.frame is None or not self.output.wants_pictures:
+            return
+        try:
+            picture = annotate(outcome.frame.rgb, self._shown, self._lines(outcome))
+        except ImageError as error:  # nobody else may have needed the pixels
+            self.warn("picture", f"image not drawn: {error}")
+            return
+        self.output.publish_picture(picture, message.header)
+
+    def forget(self, ended: Sequence[LabelEvent]) -> None:
+        """A new history begins; say which labels end."""
+        self._shown = None
+        self.output.publish_events(ended)
 
     def failed(self, kind: str, details: str) -> None:
         """Count and say that an image could not be used."""

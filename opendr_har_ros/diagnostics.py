@@ -19,13 +19,14 @@ LOSS_ADVICE = (
 
 
 def diagnostic_status(
-    node: str, camera: str, report: Report, facts: Dict[str, str], phase: str, advice: str = ""
+    node: str, camera: str, report: Report, facts: Dict[str, str], phase: str, advice: str = "", fault: str = ""
 ) -> DiagnosticStatus:
     """How one camera of `node` is doing.
 
-    `facts` are further lines such as the model's name, `advice` says what to do about its publishers.
+    `facts` are further lines such as the model's name, `advice` says what to do about its publishers, `fault` why the
+    node is not active although it should be.
     """
-    level, summary = _verdict(report, phase, advice)
+    level, summary = (DiagnosticStatus.ERROR, fault) if fault else _verdict(report, phase, advice)
     values = {**facts, **_lines(report)}
     return DiagnosticStatus(
         level=level,
@@ -40,7 +41,7 @@ def _verdict(report: Report, phase: str, advice: str) -> Tuple[bytes, str]:
     if phase == INACTIVE:
         return DiagnosticStatus.OK, "not active"
     fault = _fault(report)
-    if fault:
+    if fault and phase != IDLE:  # what nobody looks at may be mended by now
         return DiagnosticStatus.ERROR, fault
     advice = advice or _advice(report)
     if advice:

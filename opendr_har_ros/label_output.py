@@ -29,6 +29,13 @@ class CameraOutput:
         self._frame_id = ""
         self._provisional: Optional[bool] = None
         self._publishers: List[Any] = []
+        try:
+            self._open(factory)
+        except Exception:
+            self.close()
+            raise
+
+    def _open(self, factory: MessageFactory) -> None:
         self._classification = self._publisher(factory.classification_type, "classification", LABELS)
         self._hypothesis = self._publisher(factory.hypothesis_type, "hypothesis", LABELS)
         self._label = self._publisher(String, "label", LABELS)

@@ -9,41 +9,56 @@ from typing import Any, Callable, Optional
 
 from opendr_har_core.errors import ConfigError
 
-Late = Callable[[Any], None]
+END_SEC = 2.0
 
 
 class ModelLoader:
-    """Opens one model at a time, in a thread that does not keep the process from ending."""
+    """Opens one model at a time, in a thread that only opens it; all methods are for the node's own thread."""
 
     def __init__(self, patience_sec: float) -> None:
         """`load` waits for `patience_sec` at most."""
         self._patience_sec = patience_sec
         self._thread: Optional[threading.Thread] = None
-        self._future: Future = Future()
+        self._future: Optional[Future] = None
 
     @property
     def loading(self) -> bool:
-        """Whether a model is being opened."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether a model is being opened that `load` has not waited for."""
+        return self._future is not None and not self._future.done()
 
     def load(self, open_model: Callable[[], Any]) -> Any:
-        """What `open_model` returns, or raises; None where it takes longer, see `then`.
+        """What `open_model` returns, or raises; None where it takes longer, see `late`.
 
         Raises ConfigError while another model is being opened.
         """
-        if self.loading:
+        if self._future is not None:
             raise ConfigError("another model is still loading; set the parameter again once it has")
-        self._future = Future()
-        self._thread = threading.Thread(target=_run, args=(open_model, self._future), name="model-loader", daemon=True)
+        future: Future = Future()
+        self._thread = threading.Thread(target=_run, args=(open_model, future), name="model-loader", daemon=True)
         self._thread.start()
         try:
-            return self._future.result(self._patience_sec)
+            return future.result(self._patience_sec)
         except StillLoading:
+            self._future = future
             return None
 
-    def then(self, late: Late) -> None:
-        """Call `late` with the future of what takes longer, in its thread, once it is done."""
-        self._future.add_done_callback(late)
+    def late(self) -> Optional[Future]:
+        """The future of a model that took longer, once it is done; each is given once."""
+        future = self._future
+        if future is None or not future.done():
+            return None
+        self._future = None
+        return future
+
+    def abandon(self) -> None:
+        """Want the model that is being opened no more."""
+        self._future = None
+
+    def close(self) -> None:
+        """Give the thread some time to end: Python must not be taken down under it."""
+        self.abandon()
+        if self._thread is not None:
+            self._thread.join(END_SEC)
 
 
 def _run(open_model: Callable[[], Any], future: Future) -> None:

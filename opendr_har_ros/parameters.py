@@ -45,7 +45,14 @@ class Parameter:
         return descriptor
 
     def check(self, value: Any) -> None:
-        """Raise ConfigError unless `value` is one of the choices, if there are any."""
+        """Raise ConfigError unless `value` has the default's type, and is one of the choices, if there are any.
+
+        A whole number does for a real one. rclpy looks at types itself since Galactic.
+        """
+        expected = type(self.default)
+        fits = isinstance(value, expected) or (expected is float and isinstance(value, int))
+        if not fits or (isinstance(value, bool) and expected is not bool):
+            raise ConfigError(f"parameter {self.name} is {value!r}, expected {expected.__name__} ({self.description})")
         if self.choices and value not in self.choices:
             raise ConfigError(f"parameter {self.name} is {value!r}, expected one of {list(self.choices)}")
 
@@ -57,16 +64,7 @@ def declare(node: Any, table: Sequence[Parameter]) -> None:
             node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
         except Exception as error:  # rclpy has a type of its own for each reason
             raise ConfigError(f"parameter {parameter.name}: {error} ({parameter.description})") from None
-        _check_type(parameter, node.get_parameter(parameter.name).value)
-
-
-def _check_type(parameter: Parameter, value: Any) -> None:
-    """What rclpy does itself since Galactic."""
-    expected = type(parameter.default)
-    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-        raise ConfigError(
-            f"parameter {parameter.name} is {value!r}, expected {expected.__name__} ({parameter.description})"
-        )
+        parameter.check(node.get_parameter(parameter.name).value)
 
 
 def read(node: Any, table: Sequence[Parameter]) -> Dict[str, Any]:
@@ -74,8 +72,8 @@ def read(node: Any, table: Sequence[Parameter]) -> Dict[str, Any]:
     return {parameter.name: node.get_parameter(parameter.name).value for parameter in table}
 
 
-def check_choices(table: Sequence[Parameter], values: Dict[str, Any]) -> None:
-    """Raise ConfigError for the first value that is not among its parameter's choices."""
+def check_values(table: Sequence[Parameter], values: Dict[str, Any]) -> None:
+    """Raise ConfigError for the first value of a wrong type, or that is not among its parameter's choices."""
     for parameter in table:
         parameter.check(values[parameter.name])
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 import traceback
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -15,7 +14,6 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.events import LabelEvent
 from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_ros.camera import Camera
@@ -33,7 +31,7 @@ from opendr_har_ros.timers import steady_timer
 from opendr_har_ros.transitions import transition
 from opendr_har_ros.worker import NewestFirstWorker
 
-DIAGNOSTICS_EVERY_SEC = 1.0
+DIAGNOSTICS_EVERY_SEC, LOADER_EVERY_SEC = 1.0, 0.5
 # For a new model while the old one runs: whoever sets the parameter learns what came of it, and no history is lost.
 PATIENCE_SEC = 1.0
 
@@ -50,13 +48,16 @@ class RecognizerNode(ManagedNode):
         self._worker: Optional[NewestFirstWorker] = None
         self._exchange = threading.Lock()  # held while frames are worked on, and while the model is exchanged
         self._loader = ModelLoader(PATIENCE_SEC)
+        self._wanted = ""
         self._putting_back = False
+        self.fault = ""
         declare(self, RECOGNIZER)
         self._settings = RecognizerSettings.from_values(read(self, RECOGNIZER))
         self.executor_kind = self._settings.executor
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady_timer(self, DIAGNOSTICS_EVERY_SEC, self._publish_diagnostics)
+        steady_timer(self, LOADER_EVERY_SEC, self._take_late_model)
         self.create_service(Trigger, "~/reset", self._on_reset)
         if self._settings.autostart:
             self._start()
@@ -74,8 +75,13 @@ class RecognizerNode(ManagedNode):
         factory = MessageFactory()
         pipeline = self._loaded(settings)
         # Last what others see: until here a failure leaves no trace.
-        self._cameras = {name: Camera(self, name, factory) for name in settings.cameras}
-        self._model_output = ModelOutput(self, factory)
+        try:
+            for name in settings.cameras:
+                self._cameras[name] = Camera(self, name, factory)
+            self._model_output = ModelOutput(self, factory)
+        except Exception:
+            self._release()
+            raise
         self._pipeline = pipeline
         self._settings = settings
 
@@ -117,8 +123,11 @@ class RecognizerNode(ManagedNode):
 
     def destroy_node(self) -> None:
         """Stop the worker before the publishers that it uses go."""
-        self._stop()
-        super().destroy_node()
+        try:
+            self._stop()
+            self._loader.close()
+        finally:
+            super().destroy_node()
 
     def _loaded(self, settings: RecognizerSettings) -> Pipeline:
         recognizer = Recognizer.open(settings.model, settings.providers, settings.threads, settings.spin)
@@ -136,21 +145,23 @@ class RecognizerNode(ManagedNode):
         return self._pipeline
 
     def _stop(self) -> None:
-        for camera in self._cameras.values():
-            camera.stop_listening()
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
-            self._end_labels(self._configured().reset())
+        try:
+            for camera in self._cameras.values():
+                camera.stop_listening()
+        finally:
+            if self._worker is not None:
+                self._worker.stop()
+                self._worker = None
+                self._forget()
 
     def _release(self) -> None:
+        self._loader.abandon()
         self._stop()
         for camera in self._cameras.values():
             camera.close()
         if self._model_output is not None:
             self._model_output.close()
-        with self._exchange:
-            self._cameras, self._model_output, self._pipeline = {}, None, None
+        self._cameras, self._model_output, self._pipeline = {}, None, None
 
     def _on_image(self, camera: Camera, message: Any) -> None:
         """Only keeps the newest message; the worker does the rest."""
@@ -161,16 +172,19 @@ class RecognizerNode(ManagedNode):
             camera.statistics.dropped()
 
     def _handle(self, batch: Mapping[str, Arrived]) -> None:
-        """Runs in the worker's thread."""
+        """Runs in the worker's thread: all labels first, then the pictures, which take longer."""
         with self._exchange:
-            for name, outcome in self._configured().process(batch).items():
+            outcomes = self._configured().process(batch)
+            for name, outcome in outcomes.items():
                 self._cameras[name].deliver(outcome, batch[name][0], self._settings.class_id_format)
+            for name, outcome in outcomes.items():
+                self._cameras[name].draw(outcome, batch[name][0])
 
-    def _on_work_error(self, error: Exception) -> None:
+    def _on_work_error(self, batch: Mapping[str, Arrived], error: Exception) -> None:
         known = isinstance(error, HarError)
         details = str(error) if known else "".join(traceback.format_exception(None, error, None))
-        for camera in self._cameras.values():
-            camera.failed(type(error).__name__, details)
+        for name in batch:
+            self._cameras[name].failed(type(error).__name__, details)
 
     def _on_reset(self, _request: Any, response: Any) -> Any:
         """Everything that came before is done with or dropped: none of it gets into the new history."""
@@ -180,79 +194,78 @@ class RecognizerNode(ManagedNode):
             for name in self._worker.flush():
                 self._cameras[name].statistics.dropped()
         if self._pipeline is not None:
-            self._end_labels(self._pipeline.reset())
+            self._forget()
         return response
 
     def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
         """Takes up live parameters at once, refuses those that need a new configuration while one is in use."""
-        known = {parameter.name for parameter in RECOGNIZER}
-        changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in known}
-        fixed = sorted(set(changed) & set(names_fixed_while_configured(RECOGNIZER)))
+        present = read(self, RECOGNIZER)
+        changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in present}
+        fixed = [
+            name
+            for name in names_fixed_while_configured(RECOGNIZER)
+            if changed.get(name, present[name]) != present[name]
+        ]
         if fixed and self._pipeline is not None:
             reason = f"{', '.join(fixed)} can't change while a model is loaded; deactivate and clean up first"
             return SetParametersResult(successful=False, reason=reason)
         try:
-            settings = RecognizerSettings.from_values({**read(self, RECOGNIZER), **changed})
-            self._take_up(settings, changed)
+            self._take_up(RecognizerSettings.from_values({**present, **changed}), changed)
         except HarError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # rclpy would let it end the node
+            self.get_logger().error(f"parameters {sorted(changed)}:\n{traceback.format_exc()}")
+            return SetParametersResult(successful=False, reason=f"{type(error).__name__}: {error}")
         return SetParametersResult(successful=True)
 
     def _take_up(self, settings: RecognizerSettings, changed: Mapping[str, Any]) -> None:
-        """Use new settings; raises HarError, and changes nothing, when a new model can't be loaded."""
+        """Use new settings; raises an error, and changes nothing, when a new model can't be loaded."""
         asked = self._pipeline is not None and "model" in changed and not self._putting_back
-        late = asked and not self._exchange_model(settings)
-        if self._pipeline is not None and (late or not asked):
-            wanted, settings = settings.model, replace(settings, model=self._settings.model)
+        pipeline = self._loader.load(lambda: self._loaded(settings)) if asked else None
+        if asked and pipeline is None:
+            self._wanted = settings.model
+            self.get_logger().info(f"loading {settings.model} goes on; {self._settings.model} runs until it is there")
+        if self._pipeline is not None and pipeline is None:
+            settings = replace(settings, model=self._settings.model)
         self._settings = settings
-        if self._pipeline is not None:
+        if pipeline is not None:
+            self._change_over(pipeline)
+        elif self._pipeline is not None:
             self._pipeline.change_filter(settings.filter)
         if self._worker is not None:
             self._worker.wait_sec = settings.batch_wait_sec
-            if {"model", "threshold"} & set(changed):
+            if "threshold" in changed:
                 self._publish_labels()
-        if late:
-            self.get_logger().info(f"loading {wanted} goes on; {settings.model} runs until it is there")
-            self._loader.then(functools.partial(self._on_late_model, wanted))
 
-    def _exchange_model(self, settings: RecognizerSettings) -> bool:
-        """Load the new model beside the old one; says whether it runs now, or the old one while loading goes on."""
-        pipeline = self._loader.load(lambda: self._loaded(settings))
-        return pipeline is not None and self._change_over(pipeline)
-
-    def _on_late_model(self, model: str, future: Any) -> None:
-        """Runs in the loader's thread."""
-        error = future.exception()
-        if error is not None:
-            self.get_logger().error(f"model {model!r} can't be used, {self._settings.model} stays: {error}")
-            self._put_back_model()
+    def _take_late_model(self) -> None:
+        """A model that took long to load has come, or has turned out bad."""
+        future = self._loader.late()
+        if future is None:
             return
-        if self._change_over(future.result()):
-            self._settings = replace(self._settings, model=model)
-            if self._worker is not None:
-                self._publish_labels()
-
-    def _put_back_model(self) -> None:
-        """Let the parameter say again what runs."""
-        self._putting_back = True
-        try:
+        error = future.exception()
+        if error is None:
+            self._settings = replace(self._settings, model=self._wanted)
+            self._change_over(future.result())
+            return
+        self.get_logger().error(f"model {self._wanted!r} can't be used, {self._settings.model} stays: {error}")
+        if self.get_parameter("model").value == self._wanted:  # let it say again what runs
+            self._putting_back = True
             self.set_parameters([Parameter("model", value=self._settings.model)])
-        finally:
             self._putting_back = False
 
-    def _change_over(self, pipeline: Pipeline) -> bool:
-        """Between two frames, unless the node has been cleaned up meanwhile; says whether it was."""
+    def _change_over(self, pipeline: Pipeline) -> None:
+        """To another model, between two frames."""
         with self._exchange:
-            if self._pipeline is None:
-                return False
-            old, self._pipeline = self._pipeline, pipeline
             pipeline.change_filter(self._settings.filter)
-            self._end_labels(old.reset())
-        return True
+            self._forget()
+            self._pipeline = pipeline
+            if self._worker is not None:  # before the labels that it explains
+                self._publish_labels()
 
-    def _end_labels(self, ended: Mapping[str, Sequence[LabelEvent]]) -> None:
-        for name, events in ended.items():
-            self._cameras[name].output.publish_events(events)
+    def _forget(self) -> None:
+        """Begin new histories; labels that were shown end."""
+        for name, events in self._configured().reset().items():
+            self._cameras[name].forget(events)
 
     def _publish_labels(self) -> None:
         recognizer = self._configured().recognizer
@@ -266,7 +279,7 @@ class RecognizerNode(ManagedNode):
         array.status = [camera.diagnostics(name, self._facts(camera.name)) for camera in self._cameras.values()]
         if not self._cameras:
             nothing = Statistics().report(time.monotonic_ns())
-            array.status = [diagnostic_status(name, "", nothing, {"model": "none"}, INACTIVE)]
+            array.status = [diagnostic_status(name, "", nothing, {"model": "none"}, INACTIVE, fault=self.fault)]
         self._diagnostics.publish(array)
 
     def _facts(self, camera: str) -> Dict[str, str]:

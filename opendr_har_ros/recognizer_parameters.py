@@ -12,7 +12,7 @@ from opendr_har_core.sampling import MODES
 from opendr_har_core.stream import WARM_STARTS
 from opendr_har_ros.executors import EXECUTORS, SINGLE
 from opendr_har_ros.messages import CLASS_ID_FORMATS
-from opendr_har_ros.parameters import Parameter, check_choices
+from opendr_har_ros.parameters import Parameter, check_values
 
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RAW, COMPRESSED = "raw", "compressed"
@@ -147,17 +147,17 @@ class RecognizerSettings:
     @classmethod
     def from_values(cls, values: Dict[str, Any]) -> RecognizerSettings:
         """Check parameter values and sort them; raises ConfigError naming a wrong one."""
-        check_choices(RECOGNIZER, values)
+        check_values(RECOGNIZER, values)
         return cls(
             model=values["model"] or "default",
             cameras=camera_names(values["cameras"]),
-            batch_wait_sec=values["batch_wait_sec"],
+            batch_wait_sec=float(values["batch_wait_sec"]),
             providers=tuple(values["providers"]),
             threads=values["threads"] or None,
             spin=values["spin"],
             sampling=values["sampling"],
             warm_start=values["warm_start"],
-            max_gap_sec=values["max_gap_sec"],
+            max_gap_sec=float(values["max_gap_sec"]),
             transport=values["transport"],
             image_qos=values["image_qos"],
             class_id_format=values["class_id_format"],

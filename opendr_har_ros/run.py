@@ -38,12 +38,14 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
     except ExternalShutdownException:
         return 0
     finally:
-        if executor is not None:
-            executor.shutdown()
-        if node is not None:
-            node.destroy_node()
-        _shut_down()
-        stop.ignore_signals()
+        try:
+            if executor is not None:
+                executor.shutdown()
+            if node is not None:
+                node.destroy_node()
+        finally:
+            _shut_down()
+            stop.ignore_signals()
 
 
 def _init(arguments: Optional[List[str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, Callable, List
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -13,7 +14,7 @@ from std_srvs.srv import Trigger
 
 from opendr_har_core.errors import HarError
 from opendr_har_ros.names import node_name
-from opendr_har_ros.parameters import check_choices, declare, read
+from opendr_har_ros.parameters import check_values, declare, read
 from opendr_har_ros.qos import LATCHED
 from opendr_har_ros.trainer_job import FAILED, TrainerJob
 from opendr_har_ros.trainer_message import progress_message, summary
@@ -35,7 +36,7 @@ class TrainerNode(Node):
         super().__init__("trainer")
         self._job = TrainerJob()
         declare(self, TRAINER)
-        check_choices(TRAINER, read(self, TRAINER))
+        check_values(TRAINER, read(self, TRAINER))
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._publisher = self.create_publisher(DiagnosticStatus, "~/progress", LATCHED)
         self.create_service(Trigger, "~/start", self._on_start)
@@ -80,6 +81,9 @@ class TrainerNode(Node):
         except HarError as error:
             response.success, response.message = False, str(error)
             self.get_logger().warning(response.message)
+        except Exception as error:  # rclpy would let it end the node
+            response.success, response.message = False, f"{type(error).__name__}: {error}"
+            self.get_logger().error(traceback.format_exc())
         return response
 
     def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
@@ -87,7 +91,7 @@ class TrainerNode(Node):
         known = {parameter.name for parameter in TRAINER}
         changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in known}
         try:
-            check_choices(TRAINER, {**read(self, TRAINER), **changed})
+            check_values(TRAINER, {**read(self, TRAINER), **changed})
         except HarError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.spec import CLIP, CONTINUAL
-from opendr_har_ros.parameters import Parameter, check_choices
+from opendr_har_ros.parameters import Parameter, check_values
 
 CONSTANT = "constant"
 MANY = 1_000_000_000
@@ -93,7 +93,7 @@ class JobSettings:
     @classmethod
     def from_values(cls, values: Dict[str, Any]) -> JobSettings:
         """The job of parameter values; raises ConfigError for one that is missing, wrong or names nothing on disk."""
-        check_choices(TRAINER, values)
+        check_values(TRAINER, values)
         values = {**values, **{name: _absolute(values[name]) for name in PATHS}}
         _check_files(values)
         output = Path(values["output"])

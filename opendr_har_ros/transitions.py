@@ -11,16 +11,19 @@ from opendr_har_ros.lifecycle import TransitionCallbackReturn
 
 
 def transition(callback: Callable[..., None]) -> Callable[..., TransitionCallbackReturn]:
-    """A lifecycle callback whose errors are logged and fail the transition."""
+    """A lifecycle callback whose errors are logged and fail the transition; the node's `fault` says the latest."""
 
     @functools.wraps(callback)
     def guarded(node: Any, state: Any) -> TransitionCallbackReturn:
         try:
             callback(node, state)
+            node.fault = ""
             return TransitionCallbackReturn.SUCCESS
         except HarError as error:
+            node.fault = str(error)
             node.get_logger().error(f"{callback.__name__}: {error}")
-        except Exception:  # the state machine must always get an answer
+        except Exception as error:  # the state machine must always get an answer
+            node.fault = repr(error)
             node.get_logger().error(f"{callback.__name__} failed:\n{traceback.format_exc()}")
         return TransitionCallbackReturn.FAILURE
 

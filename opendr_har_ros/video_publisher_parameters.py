@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_ros.parameters import Parameter, check_choices
+from opendr_har_ros.parameters import Parameter, check_values
 
 RAW, COMPRESSED, BOTH = "raw", "compressed", "both"
 # One playing takes them all once: a change later would be accepted and do nothing.
@@ -59,7 +59,7 @@ class VideoPublisherSettings:
     @classmethod
     def from_values(cls, values: Dict[str, Any]) -> VideoPublisherSettings:
         """Check parameter values; raises ConfigError naming a wrong one."""
-        check_choices(VIDEO_PUBLISHER, values)
+        check_values(VIDEO_PUBLISHER, values)
         if not values["video"]:
             raise ConfigError("parameter video is empty; give a file, a folder of images or the number of a webcam")
         return cls(**{**values, "fps": values["fps"] or None, "loop": values["loop"] or None})

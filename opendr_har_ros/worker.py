@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from typing import Any, Callable, Dict, Mapping
 
 Batch = Mapping[str, Any]
@@ -15,17 +16,19 @@ class NewestFirstWorker:
     """A mailbox with room for one message of each source, and the thread that empties it as a whole."""
 
     def __init__(
-        self, work: Callable[[Batch], None], on_error: Callable[[Exception], None], wait_sec: float = 0.0
+        self, work: Callable[[Batch], None], on_error: Callable[[Batch, Exception], None], wait_sec: float = 0.0
     ) -> None:
-        """`work` is called with all messages that wait, by source; what it raises goes to `on_error`.
+        """`work` is called with all messages that wait, by source; what it raises goes to `on_error`, with them.
 
-        With several sources the first message waits up to `wait_sec` for those of the other ones that are alive.
+        With several sources the first message waits up to `wait_sec` for those of the other ones that are alive, but
+        not longer than until its own source's next one.
         """
         self.wait_sec = wait_sec
         self._work = work
         self._on_error = on_error
         self._arrived = threading.Condition()
         self._waiting: Dict[str, Any] = {}
+        self._due: Dict[str, Any] = {}
         self._last_seen: Dict[str, float] = {}
         self._busy = self._stopping = False
         self._thread = threading.Thread(target=self._run, name="recognizer-worker", daemon=True)
@@ -34,6 +37,8 @@ class NewestFirstWorker:
     def put(self, message: Any, source: str = "") -> bool:
         """Hand over a message; returns whether one of the same source that still waited had to make room."""
         with self._arrived:
+            if source in self._waiting and not self._busy and not self._due:
+                self._due, self._waiting = self._waiting, {}  # it has waited long enough for others
             replaced = source in self._waiting
             self._waiting[source] = message
             self._last_seen[source] = time.monotonic()
@@ -46,7 +51,7 @@ class NewestFirstWorker:
         After that nothing that was put before is worked on any more.
         """
         with self._arrived:
-            waited, self._waiting = self._waiting, {}
+            waited, self._waiting, self._due = {**self._due, **self._waiting}, {}, {}
             self._arrived.wait_for(lambda: not self._busy)
         return waited
 
@@ -62,22 +67,36 @@ class NewestFirstWorker:
             with self._arrived:
                 self._busy = False
                 self._arrived.notify_all()
-                self._arrived.wait_for(lambda: self._stopping or bool(self._waiting))
+                self._arrived.wait_for(lambda: self._stopping or bool(self._waiting or self._due))
                 self._arrived.wait_for(self._is_complete, self.wait_sec)
                 if self._stopping:
                     return
-                batch, self._waiting = self._waiting, {}
+                batch = self._taken()
                 self._busy = True
-            try:
-                if batch:  # a flush may have taken it
-                    self._work(batch)
-            except Exception as error:  # a robot's node must outlive any single message
-                self._on_error(error)
+            if batch:  # a flush may have taken it
+                self._attempt(batch)
             del batch  # images are large: not to be held while there is nothing to do
+
+    def _taken(self) -> Batch:
+        batch, self._due = self._due, {}
+        if not batch:
+            batch, self._waiting = self._waiting, {}
+        return batch
+
+    def _attempt(self, batch: Batch) -> None:
+        try:
+            self._work(batch)
+        except Exception as error:  # a robot's node must outlive any single message
+            try:
+                self._on_error(batch, error)
+            except Exception:  # and this thread any report of it
+                traceback.print_exc()
 
     def _is_complete(self) -> bool:
         """Whether every source that is alive has a message waiting."""
         alive = time.monotonic() - FORGET_SEC
-        return self._stopping or all(
-            source in self._waiting for source, last_seen in self._last_seen.items() if last_seen > alive
+        return (
+            self._stopping
+            or bool(self._due)
+            or all(source in self._waiting for source, last_seen in self._last_seen.items() if last_seen > alive)
         )

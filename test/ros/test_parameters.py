@@ -104,7 +104,7 @@ class OldNode:
         return SimpleNamespace(value=self._values[name])
 
 
-@pytest.mark.parametrize(("name", "value"), [("top_k", "5"), ("threshold", 1), ("threads", True), ("spin", 0)])
+@pytest.mark.parametrize(("name", "value"), [("top_k", "5"), ("threshold", "0.5"), ("threads", True), ("spin", 0)])
 def test_a_value_of_a_wrong_type_is_refused_where_rclpy_does_not_look(name, value):
     declare(OldNode(), RECOGNIZER)
     with pytest.raises(ConfigError, match=f"parameter {name} is {value!r}, expected "):

@@ -8,6 +8,7 @@ pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 from diagnostic_msgs.msg import DiagnosticArray
 from recognizer_support import NODE, RELIABLE, START_NS, Camera, clip, stamp_ns, values_of
+from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Classification, VisionInfo
 
 from opendr_har_core import Recognizer
@@ -78,6 +79,38 @@ def test_a_camera_with_bad_images_costs_the_others_nothing(client, three):
     assert got == wanted
     assert not received["rear"]
     assert "rear: image not used: unknown image encoding 'x-ray'" in node.output
+
+
+def test_a_picture_that_can_not_be_drawn_takes_nobodys_labels(client, start):
+    """Frames that the network does not need are decoded for viewers; a damaged one is theirs alone."""
+    import cv2
+
+    node = start("recognizer", {**SETTINGS, "cameras": "['front', 'rear']", "transport": "compressed"})
+    cameras = {
+        name: Camera(client, topic=f"{name}/image_raw/compressed", message_type=CompressedImage)
+        for name in ("front", "rear")
+    }
+    for camera in cameras.values():
+        camera.wait_for_recognizer()
+    pictures = client.collect(Image, f"{NODE}/front/image_annotated")
+    received = client.collect(Classification, f"{NODE}/rear/classification")
+    client.spin(1.0)
+    frames = clip(seconds=4.0, fps=30.0)
+    mirror, wanted = Recognizer.open("default").stream(aligned=True), 0
+    for frame in frames:
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR))
+        wanted += mirror.push(type(frame)(frame.rgb, START_NS + frame.stamp_ns)) is not None
+        whole = data.tobytes()
+        for name, content in (("front", whole if mirror.status.sampled else whole[: len(whole) // 2]), ("rear", whole)):
+            message = CompressedImage(format="jpeg", data=content)
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(START_NS + frame.stamp_ns, 10**9)
+            cameras[name].publisher.publish(message)
+        client.spin(0.04)
+    client.until(lambda: len(received) == wanted, what="labels of the camera that nobody watches")
+    assert wanted > 3
+    assert pictures
+    assert "front: image not drawn" in node.output
+    assert "image not used" not in node.output
 
 
 def test_a_camera_that_is_silent_is_not_waited_for_and_named(client, three):

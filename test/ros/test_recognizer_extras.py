@@ -85,7 +85,7 @@ def test_nothing_is_drawn_while_nobody_looks(client, monkeypatch):
     node = ManagedNode("drawing", context=client.node.context)
     camera = module.Camera(node, "", MessageFactory())
     outcome = module.Outcome(status=Recognizer.open("default").stream().status, frame=clip()[0])
-    camera.deliver(outcome, Image(), "name")
+    camera.draw(outcome, Image())
     assert not made
     camera.close()
     node.destroy_node()

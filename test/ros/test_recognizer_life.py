@@ -99,6 +99,10 @@ def test_a_model_that_cannot_be_loaded_fails_the_transition_and_a_good_one_recov
     assert BAD_BUNDLES[kind] in node.output
     assert str(path) in node.output
     assert "Traceback" not in node.output
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    status = client.until(lambda: diagnostics)[0].status[0]
+    assert status.level == b"\x02"
+    assert BAD_BUNDLES[kind] in status.message
     assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
     assert client.call(Trigger, f"{NODE}/reset").success is False
     assert change_state(client, Transition.TRANSITION_CONFIGURE) is False

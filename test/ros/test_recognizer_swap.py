@@ -103,6 +103,16 @@ def test_a_bad_model_is_refused_with_the_reason_and_the_old_one_goes_on(client, 
     assert got == mirror
 
 
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/m.onnx", "m" * 5000])
+def test_a_path_that_can_not_even_be_looked_up_is_refused_and_ends_nothing(client, running, path):
+    node, _ = running
+    refused = set_parameter(client, "model", path)
+    assert not refused.successful
+    assert "can't be looked up" in refused.reason
+    assert set_parameter(client, "top_k", 2).successful
+    assert node.process.poll() is None
+
+
 def expected(frames):
     from recognizer_support import expected_labels
 
@@ -161,6 +171,7 @@ def set_here(node, value):
 def wait_for_loader(node):
     assert node._loader.loading
     node._loader._thread.join()
+    node._take_late_model()  # as its timer does
 
 
 def test_a_model_that_takes_long_holds_nothing_up_and_runs_when_it_is_there(slow_node, loud_model):
@@ -191,5 +202,6 @@ def test_a_model_that_comes_after_the_node_was_cleaned_up_is_let_go(slow_node, l
     assert set_here(slow_node, str(loud_model)).successful
     slow_node.trigger_deactivate()
     slow_node.trigger_cleanup()
-    wait_for_loader(slow_node)
+    slow_node._loader._thread.join()
+    slow_node._take_late_model()
     assert slow_node._pipeline is None

@@ -29,9 +29,13 @@ class Work:
         self.done.append(message)
 
 
+def fail(batch, error):
+    raise AssertionError(f"{batch}: {error}")
+
+
 def test_messages_that_wait_make_room_for_the_newest_and_are_counted():
     work = Work()
-    worker = NewestFirstWorker(work, work.errors.append)
+    worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
     assert worker.put(1) is False
     assert work.started.acquire(timeout=LONG)
     assert [worker.put(number) for number in (2, 3, 4)] == [False, True, True]
@@ -44,19 +48,19 @@ def test_messages_that_wait_make_room_for_the_newest_and_are_counted():
 
 def test_a_failing_message_is_reported_and_the_next_one_is_worked_on():
     work = Work()
-    worker = NewestFirstWorker(work, work.errors.append)
+    worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
     for message in ("bad", "good"):
         worker.put(message)
         assert work.started.acquire(timeout=LONG)
         work.release.release()
     worker.stop()
-    assert [str(error) for error in work.errors] == ["a bad message"]
+    assert work.errors == [({"": "bad"}, "a bad message")]
     assert work.done == ["good"]
 
 
 def test_after_a_flush_nothing_that_came_before_is_worked_on():
     work = Work()
-    worker = NewestFirstWorker(work, work.errors.append)
+    worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
     worker.put("at hand")
     assert work.started.acquire(timeout=LONG)
     worker.put("waiting")
@@ -78,7 +82,7 @@ def test_sources_that_are_alive_share_a_batch_and_a_silent_one_is_not_waited_for
         batches.append(dict(batch))
         seen.release()
 
-    worker = NewestFirstWorker(work, batches.append, wait_sec=0.2)
+    worker = NewestFirstWorker(work, fail, wait_sec=0.2)
     for source in ("front", "rear"):  # both are alive from here on, if not yet in one batch
         worker.put(0, source)
     while not any("rear" in batch for batch in batches):
@@ -96,6 +100,43 @@ def test_sources_that_are_alive_share_a_batch_and_a_silent_one_is_not_waited_for
     worker.stop()
 
 
+def test_a_quick_source_loses_nothing_by_waiting_for_a_slow_one():
+    done, batches = threading.Semaphore(0), []
+
+    def work(batch):
+        batches.append(dict(batch))
+        done.release()
+
+    worker = NewestFirstWorker(work, fail, wait_sec=LONG)
+    worker.put(0, "slow")  # is alive from here on
+    assert done.acquire(timeout=LONG)
+    replaced = []
+    for number in range(1, 6):
+        replaced.append(worker.put(number, "quick"))
+        time.sleep(0.03)
+    while len(batches) < 5:
+        assert done.acquire(timeout=LONG)
+    worker.stop()
+    assert not any(replaced)
+    assert batches == [{"slow": 0}, *({"quick": number} for number in range(1, 5))]
+
+
+def test_a_report_of_an_error_that_fails_does_not_end_the_thread(capsys):
+    work = Work()
+
+    def broken(batch, error):
+        raise OSError("no log")
+
+    worker = NewestFirstWorker(work, broken)
+    for message in ("bad", "good"):
+        worker.put(message)
+        assert work.started.acquire(timeout=LONG)
+        work.release.release()
+    worker.stop()
+    assert work.done == ["good"]
+    assert "no log" in capsys.readouterr().err
+
+
 def test_only_the_newest_of_each_source_waits():
     batches, started, release = [], threading.Event(), threading.Event()
 
@@ -104,7 +145,7 @@ def test_only_the_newest_of_each_source_waits():
         started.set()
         assert release.wait(LONG)
 
-    worker = NewestFirstWorker(work, batches.append)
+    worker = NewestFirstWorker(work, fail)
     worker.put(0, "front")
     assert started.wait(LONG)
     replaced = [worker.put(number, source) for number, source in ((1, "front"), (1, "rear"), (2, "front"))]
@@ -121,7 +162,7 @@ def test_a_finished_message_is_let_go():
         pass
 
     done = threading.Event()
-    worker = NewestFirstWorker(lambda message: done.set(), lambda error: None)
+    worker = NewestFirstWorker(lambda batch: done.set(), fail)
     message = Message()
     seen = weakref.ref(message)
     worker.put(message)
@@ -135,7 +176,7 @@ def test_a_finished_message_is_let_go():
 
 def test_stopping_an_idle_worker_ends_its_thread():
     before = threading.active_count()
-    worker = NewestFirstWorker(lambda message: None, lambda error: None)
+    worker = NewestFirstWorker(lambda batch: None, fail)
     worker.stop()
     assert threading.active_count() == before
 
