@@ -26,6 +26,7 @@ from opendr_har_core.training.data import ClipData, batches_per_epoch, check_cla
 from opendr_har_core.training.listener import Listener, Reporter
 from opendr_har_core.training.loss import make_loss
 from opendr_har_core.training.module import TrainingModule
+from opendr_har_core.training.precision import sound_gradients
 from opendr_har_core.training.progress import Progress, Row
 from opendr_har_core.training.settings import TrainingSettings
 
@@ -89,7 +90,7 @@ def fit(
         callbacks.append(Reporter(listener, -(-module.total_steps // _steps_per_epoch(len(train), settings))))
     try:
         if progress.step < module.total_steps:
-            with _calm(), torch.random.fork_rng():
+            with _calm(), torch.random.fork_rng(), sound_gradients(network):
                 _trainer(settings, callbacks, progress.batch > 0).fit(module, datamodule=data)
         if settings.keep == "best" and progress.best_weights and not stopper.stopped:
             network.load_state_dict(progress.best_weights)
