@@ -91,9 +91,10 @@ class _Viewer:
 
         from opendr_har_ros.messages import MessageFactory
         from opendr_har_ros.qos import LABELS
+        from opendr_har_ros.run import start_rclpy
 
         self._rclpy = rclpy
-        rclpy.init(args=[])
+        start_rclpy([])
         self._node = rclpy.create_node("demo_viewer")
         kind = MessageFactory().classification_type
         self._node.create_subscription(kind, "/recognizer/classification", self._on_classification, LABELS)
@@ -120,8 +121,10 @@ class _Viewer:
 
     def close(self) -> None:
         """Leave the graph."""
+        from opendr_har_ros.run import stop_rclpy
+
         self._node.destroy_node()
-        self._rclpy.shutdown()
+        stop_rclpy()
 
     def _on_classification(self, message: Any) -> None:
         from opendr_har_ros.messages import class_name

@@ -23,7 +23,7 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
     type, say) becomes one line and exit code 2. rclpy's own signal handlers are not used: a signal that arrives at a
     bad moment makes them fail on the way out.
     """
-    _init(arguments)
+    start_rclpy(arguments)
     node, executor = None, None
     try:
         node = node_type()
@@ -44,11 +44,12 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
             if node is not None:
                 node.destroy_node()
         finally:
-            _shut_down()
+            stop_rclpy()
             stop.ignore_signals()
 
 
-def _init(arguments: Optional[List[str]]) -> None:
+def start_rclpy(arguments: Optional[List[str]]) -> None:
+    """Without rclpy's signal handlers: they shut it down under whatever goes on."""
     try:
         from rclpy.signals import SignalHandlerOptions
     except ImportError:  # Foxy installs no handler of its own that could get in the way
@@ -57,6 +58,6 @@ def _init(arguments: Optional[List[str]]) -> None:
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
 
 
-def _shut_down() -> None:
+def stop_rclpy() -> None:
     """As rclpy.try_shutdown, which Foxy and Galactic lack; their rclpy.shutdown fails after another one."""
     rclpy.try_shutdown() if hasattr(rclpy, "try_shutdown") else rclpy.get_default_context().try_shutdown()
