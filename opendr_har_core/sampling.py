@@ -21,6 +21,9 @@ SMOOTHING = 8
 SLOW_AFTER = 3
 # A history whose frames others took as well, this many times in a row, does their work again.
 SHARED_TOO_OFTEN = 8
+# Aligned, a camera about as quick as the model gives all its frames: near the middle between two of them its jitter
+# would decide which is nearest to a tick, and leave ticks out.
+ABOUT_AS_QUICK = 0.9
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,8 @@ class Sampler:
         return moved, tuple(new.get(item.number, item) for item in histories if item.number not in gone)
 
     def _tick_after(self, tick: int, stamp: int, interval: int) -> int:
+        if self._aligned and self._histories == 1 and interval >= ABOUT_AS_QUICK * self._period:
+            return stamp + self._period
         off = stamp - tick
         if self._histories > 1 and not self._aligned and abs(off) <= interval:
             # Dense ticks keep to the middle between frames, even if the camera's clock is a little off.

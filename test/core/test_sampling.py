@@ -51,6 +51,16 @@ def test_a_camera_at_exactly_the_training_rate_is_taken_whole():
     assert sampled_stamps(stamps) == stamps
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("rate", [4.8, 5.0, 5.2])
+def test_a_camera_about_as_quick_as_the_model_is_taken_whole_between_others_too(rate, seed):
+    """Wherever its frames lie between the ticks that it shares with other cameras."""
+    phase = random.Random(seed).randrange(PERIOD)
+    stamps = [stamp + phase for stamp in camera(rate, jitter=0.1, seed=seed)]
+    taken = sampled_stamps(stamps, Sampler(PERIOD, 2_000 * MS, aligned=True))
+    assert len(taken) >= 0.98 * len(stamps)
+
+
 def test_a_slow_camera_is_taken_whole_and_reported():
     sampler = Sampler(PERIOD, 2_000 * MS)
     stamps = camera(3)
