@@ -15,6 +15,7 @@ from opendr_har_core.errors import CheckpointError
 from opendr_har_core.training.checkpoint import BEST, LAST, save_checkpoint, step_name
 from opendr_har_core.training.data import ClipData
 from opendr_har_core.training.module import TrainingModule
+from opendr_har_core.training.progress import Progress
 from opendr_har_core.training.settings import TrainingSettings
 
 
@@ -172,9 +173,17 @@ def _restore_optimizer(optimizer: Optimizer, state: Dict[str, Any]) -> None:
         group["peak_lr"] = rate
 
 
-def progress_bar() -> Callback:
-    """Lightning's progress bar, drawn with rich."""
-    return RichProgressBar(leave=True)
+class EpochBar(RichProgressBar):
+    """Lightning's progress bar, drawn with rich, with our own count of epochs, which goes on across resumes."""
+
+    def __init__(self, run: Progress, epochs: int) -> None:
+        super().__init__(leave=True)
+        self._run = run
+        self._epochs = epochs
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        text = f"Epoch {self._run.epoch + 1}/{self._epochs}"
+        return text.ljust(len(self.validation_description))  # or the bars flicker
 
 
 def _ours(module: pl.LightningModule) -> TrainingModule:

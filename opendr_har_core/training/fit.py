@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.training.callbacks import Bookkeeping, Restorer, Stopper, progress_bar
+from opendr_har_core.training.callbacks import Bookkeeping, EpochBar, Restorer, Stopper
 from opendr_har_core.training.checkpoint import checkpoint_of_step, restore_network
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_classes
 from opendr_har_core.training.listener import Listener, Reporter
@@ -86,8 +86,11 @@ def fit(
     stopper = Stopper()
     books = Bookkeeping(settings, stopper)
     callbacks: List[Callback] = [*([Restorer(content)] if content else []), stopper, books]
+    epochs = -(-module.total_steps // _steps_per_epoch(len(train), settings))
     if listener is not None:
-        callbacks.append(Reporter(listener, -(-module.total_steps // _steps_per_epoch(len(train), settings))))
+        callbacks.append(Reporter(listener, epochs))
+    if settings.progress_bar:
+        callbacks.append(EpochBar(progress, epochs))
     try:
         if progress.step < module.total_steps:
             with _calm(), torch.random.fork_rng(), sound_gradients(network):
@@ -112,8 +115,6 @@ def is_first_process() -> bool:
 
 def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_within_epoch: bool) -> pl.Trainer:
     on_gpu = settings.device == "cuda" and _gpu()
-    if settings.progress_bar:
-        callbacks = [*callbacks, progress_bar()]
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))
     try:
         return pl.Trainer(

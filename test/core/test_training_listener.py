@@ -111,7 +111,8 @@ def test_the_progress_bar_is_drawn(capsys):
     report = fit(tiny(), Ramps(), Ramps(4), quick(epochs=2, progress_bar=True))
     assert report.epochs == 2
     drawn = capsys.readouterr().out
-    assert "Epoch 1" in drawn
+    assert "Epoch 1/2" in drawn
+    assert "Epoch 2/2" in drawn
     assert "3/3" in drawn
     assert "train_loss_step" in drawn
 
