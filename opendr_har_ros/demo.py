@@ -21,6 +21,7 @@ from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import is_camera, write_video
 from opendr_har_ros.children import Child, child_environment
 from opendr_har_ros.process import prepare_process
+from opendr_har_ros.stop import StopFlag
 
 BAR = 20
 SECONDS_PER_ACTION = 5.0
@@ -69,6 +70,8 @@ def _show(model: str, video: str, rendered: bool) -> int:
         _say(f"video  a drawn figure, {SECONDS_PER_ACTION:.0f} s each: {', '.join(ACTIONS)}")
     else:
         _say(f"video  {video}" + (f", played {passes} times to get past the warm-up" if passes > 1 else ""))
+    # From here on a flag: rclpy would lose a KeyboardInterrupt that is raised within its own callbacks.
+    stop = StopFlag()
     with ExitStack() as stack:
         node = {"model": model if model == DEFAULT else str(Path(model).resolve())}
         recognizer_process = Child("recognizer", node)
@@ -79,7 +82,7 @@ def _show(model: str, video: str, rendered: bool) -> int:
         stack.callback(publisher.end)
         viewer = _Viewer(recognizer.spec.warm_up + 1)
         stack.callback(viewer.close)
-        return viewer.watch(recognizer_process, publisher)
+        return viewer.watch(recognizer_process, publisher, stop)
 
 
 class _Viewer:
@@ -105,11 +108,13 @@ class _Viewer:
         self._last = 0.0
         self._frames_needed = frames_needed
 
-    def watch(self, recognizer: Child, publisher: Child) -> int:
-        """Print until the video has ended; returns the exit code."""
+    def watch(self, recognizer: Child, publisher: Child, stop: StopFlag) -> int:
+        """Print until the video has ended or `stop` is raised; returns the exit code."""
         ends_at: Optional[float] = None
         while ends_at is None or time.monotonic() < ends_at:
             self._rclpy.spin_once(self._node, timeout_sec=0.05)
+            if stop.raised:
+                return INTERRUPTED
             if recognizer.exit_code is not None:
                 sys.stderr.write(f"demo: the recognizer ended with code {recognizer.exit_code}\n")
                 return WRONG
