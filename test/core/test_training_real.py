@@ -43,5 +43,5 @@ def test_gestures_of_a_person_never_seen_before(finetune, tmp_path, record_prope
     assert result["right"] >= 7
     assert result["live_right"] >= 7
     assert result["live_same"] >= 7
-    assert result["folds"]["1"]["live_same_steps"] > 0.8
+    assert result["folds"]["1"]["live_same_steps"] > 0.7
     assert {path.name for path in tmp_path.iterdir()} == {"gestures_confusion.png", "gestures_curves.png"}
