@@ -248,9 +248,15 @@ class RecognizerNode(ManagedNode):
             self._change_over(future.result())
             return
         self.get_logger().error(f"model {self._wanted!r} can't be used, {self._settings.model} stays: {error}")
-        if self.get_parameter("model").value == self._wanted:  # let it say again what runs
-            self._putting_back = True
+        if self.get_parameter("model").value == self._wanted:
+            self._put_back_model()
+
+    def _put_back_model(self) -> None:
+        """Let the parameter say again what runs."""
+        self._putting_back = True
+        try:
             self.set_parameters([Parameter("model", value=self._settings.model)])
+        finally:
             self._putting_back = False
 
     def _change_over(self, pipeline: Pipeline) -> None:
