@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 from typing import Any, List, Optional, Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from opendr_har_core.prediction import Prediction
 from opendr_har_ros.event_message import event_message
 from opendr_har_ros.messages import MessageFactory
 from opendr_har_ros.qos import LABELS, LATCHED, PICTURES
+from opendr_har_ros.reused_image import ReusedImage
 
 
 class CameraOutput:
@@ -29,6 +29,7 @@ class CameraOutput:
         self._frame_id = ""
         self._provisional: Optional[bool] = None
         self._publishers: List[Any] = []
+        self._picture = ReusedImage()
         try:
             self._open(factory)
         except Exception:
@@ -82,12 +83,7 @@ class CameraOutput:
 
     def publish_picture(self, rgb: np.ndarray, header: Any) -> None:
         """An annotated uint8 (H, W, 3) RGB image with the header of its frame."""
-        height, width = rgb.shape[:2]
-        pixels = array.array("B")
-        pixels.frombytes(rgb.tobytes())
-        picture = Image(height=height, width=width, encoding="rgb8", step=3 * width, data=pixels)
-        picture.header = header
-        self._annotated.publish(picture)
+        self._annotated.publish(self._picture.filled(rgb, header))
 
 
 class ModelOutput:

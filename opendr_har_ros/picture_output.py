@@ -6,13 +6,14 @@ import array
 from typing import Any, List
 
 import cv2
-import numpy as np
 from rclpy.duration import Duration
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import Frame
 from opendr_har_ros.qos import image_qos
+from opendr_har_ros.reused_image import ReusedImage
 from opendr_har_ros.video_publisher_parameters import COMPRESSED, RAW, VideoPublisherSettings
 
 
@@ -25,7 +26,7 @@ class PictureOutput:
         self._pictures: List[Any] = []
         if settings.transport != COMPRESSED:
             self._publishers.append(node.create_publisher(Image, "image_raw", qos))
-            self._pictures.append(_ReusedImage(settings.frame_id))
+            self._pictures.append(_Raw(settings.frame_id))
         if settings.transport != RAW:
             self._publishers.append(node.create_publisher(CompressedImage, "image_raw/compressed", qos))
             self._pictures.append(_Jpeg(settings.frame_id, settings.jpeg_quality))
@@ -49,25 +50,17 @@ class PictureOutput:
         return True
 
 
-class _ReusedImage:
-    """One rgb8 message whose buffer is written again and again; assigning a new one each time costs far more."""
+class _Raw:
+    """Messages of the pixels as they are."""
 
     def __init__(self, frame_id: str) -> None:
-        self._message = Image(encoding="rgb8")
-        self._message.header.frame_id = frame_id
+        self._header = Header(frame_id=frame_id)
+        self._image = ReusedImage()
 
     def filled(self, frame: Frame, stamp: Any) -> Image:
-        """The message with the frame's pixels."""
-        height, width = frame.size
-        message = self._message
-        if (message.height, message.width) != (height, width):
-            message.height, message.width, message.step = height, width, 3 * width
-            pixels = array.array("B")
-            pixels.frombytes(bytes(3 * width * height))
-            message.data = pixels
-        np.frombuffer(message.data, np.uint8).reshape(frame.rgb.shape)[:] = frame.rgb
-        message.header.stamp = stamp
-        return message
+        """The message with the frame's pixels; the same one each time."""
+        self._header.stamp = stamp
+        return self._image.filled(frame.rgb, self._header)
 
 
 class _Jpeg:
