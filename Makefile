@@ -62,5 +62,5 @@ $(VENV)/.run-ready: $(VENV)/.made setup.py $(wildcard interfaces/vision_msgs/*/*
 # Exactly this torch: a newer one would bring gigabytes that the tests don't need.
 $(VENV)/.develop-ready: $(VENV)/.run-ready
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[train$(comma)bags$(comma)dev$(if $(EXTRAS),$(comma)$(EXTRAS))]'
+	$(PIP) --editable '.[train$(comma)bags$(comma)live$(comma)completion$(comma)docs$(comma)dev$(if $(EXTRAS),$(comma)$(EXTRAS))]'
 	@touch $@

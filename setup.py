@@ -17,6 +17,9 @@ TRAIN = [
     "pyyaml>=5.4",
 ]
 BAGS = ["rosbags>=0.9.20"]
+LIVE = ["aiohttp>=3.8"]
+COMPLETION = ["argcomplete>=2"]
+DOCS = ["sphinx>=7", "myst-parser>=3", "furo>=2024.1.29"]
 # Only for machines without ROS 2: Kilted's Python wheels. A sourced ROS 2 brings all of these itself.
 ROS = [
     "ros-rclpy==9.1.2",
@@ -54,7 +57,16 @@ setup(
     ],
     zip_safe=False,
     install_requires=INFERENCE,
-    extras_require={"train": TRAIN, "bags": BAGS, "ros": ROS, "test": TEST, "dev": DEV},
+    extras_require={
+        "train": TRAIN,
+        "bags": BAGS,
+        "live": LIVE,
+        "completion": COMPLETION,
+        "ros": ROS,
+        "docs": DOCS,
+        "test": TEST,
+        "dev": DEV,
+    },
     entry_points={
         "console_scripts": [
             "opendr-har = opendr_har_core.cli.main:main",
