@@ -4,70 +4,85 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Tuple
 
-from opendr_har_core.benchmarking.models import NAMES, RUNTIMES
-from opendr_har_core.benchmarking.report import check_writable, write_report
-from opendr_har_core.benchmarking.tables import comparison_text, report_text
-from opendr_har_core.benchmarking.throughput import LARGEST_BATCH
+from opendr_har_core.cli.options import SIZES, add_file, add_job, add_model, add_runtime, providers
+from opendr_har_core.cli.output import Output, Result
 from opendr_har_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from opendr_har_core.benchmarking.suite import Settings
 
-EXAMPLE = "examples: opendr-har benchmark --models cox3d_s x3d_s; opendr-har benchmark --model cox3d_s.onnx --threads 1"
+NAMES = tuple(f"{network}_{size}" for network in ("x3d", "cox3d") for size in SIZES)
+RUNTIMES = ("torch", "onnx")
+LARGEST_BATCH = 64
 
 
 def add_parser(jobs: Any) -> None:
     """Add this job to the command line."""
-    parser = jobs.add_parser(
+    parser = add_job(
+        jobs,
         "benchmark",
         help="measure speed, memory and energy on this machine",
         description="Print OpenDR's benchmark tables for this machine: size, speed, throughput and energy.",
-        epilog=EXAMPLE,
+        examples=(
+            "--model default",
+            "--model cox3d_s.onnx --threads 1 --report figures.json",
+            "--model cox3d_s.tuned.onnx --against cox3d_s.onnx",
+            "--models cox3d_s x3d_s",
+        ),
+        run=run,
     )
     parser.add_argument(
         "--models", nargs="+", choices=NAMES, metavar="NAME", help=f"published networks (default: {' '.join(NAMES)})"
     )
-    parser.add_argument("--model", metavar="FILE", help="a bundle of your own, .onnx, or 'default'")
-    parser.add_argument("--against", metavar="FILE", help="time --model and this bundle in turn, and nothing else")
-    parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, help="for published networks (default: both)")
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="within one evaluation (default: the runtime's choice)"
+    add_model(parser, None, "a bundle of your own, .onnx, or 'default'")
+    add_file(
+        parser,
+        "--against",
+        suffixes=("onnx",),
+        metavar="FILE",
+        help="time --model and this bundle in turn only",
     )
+    parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, help="for published networks (default: both)")
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="for each figure (default: 2)")
     parser.add_argument(
         "--largest-batch", type=int, default=LARGEST_BATCH, metavar="N", help=f"default: {LARGEST_BATCH}"
     )
-    parser.add_argument("--providers", nargs="+", metavar="NAME", help="of ONNX Runtime, best first (default: cpu)")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
-    parser.set_defaults(run=run)
+    add_file(parser, "--report", suffixes=("json",), metavar="FILE", help="write the figures there, too")
+    add_runtime(parser)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Result:
     """Measure, write, print."""
-    if options.json:
-        check_writable(options.json)
-    if options.against is not None:
-        _run_pair(options)
-        return
+    from opendr_har_core.benchmarking.report import check_writable, write_report
+
+    if options.report:
+        check_writable(options.report)
+    report, text = _compared(options) if options.against is not None else _measured(options)
+    if options.report:
+        write_report(report, options.report)
+    return Result(text, asdict(report))
+
+
+def _measured(options: argparse.Namespace) -> Tuple[Any, str]:
     from opendr_har_core.benchmarking.suite import benchmark  # it loads ONNX Runtime, which other jobs may lack
+    from opendr_har_core.benchmarking.tables import report_text
 
-    report = benchmark(_settings(options), _show if sys.stderr.isatty() else None)
-    sys.stdout.write(report_text(report))
-    if options.json:
-        write_report(report, options.json)
+    report = benchmark(_settings(options), _Show(options.out) if sys.stderr.isatty() else None)
+    return report, report_text(report)
 
 
-def _run_pair(options: argparse.Namespace) -> None:
+def _compared(options: argparse.Namespace) -> Tuple[Any, str]:
     from opendr_har_core.benchmarking.pair import compare_bundles
+    from opendr_har_core.benchmarking.tables import comparison_text
 
     if options.model is None or options.models or options.runtimes:
         raise ConfigError("--against compares it with the bundle of --model, and takes no --models or --runtimes")
-    report = compare_bundles(options.model, options.against, options.seconds, options.threads, options.providers)
-    sys.stdout.write(comparison_text(report, options.model, options.against))
-    if options.json:
-        write_report(report, options.json)
+    where = providers(options)
+    report = compare_bundles(options.model, options.against, options.seconds, options.threads, where)
+    return report, comparison_text(report, options.model, options.against)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -82,10 +97,16 @@ def _settings(options: argparse.Namespace) -> Settings:
         runtimes=tuple(options.runtimes or RUNTIMES),
         seconds=options.seconds,
         threads=options.threads,
-        providers=tuple(options.providers) if options.providers else None,
+        providers=providers(options),
         largest_batch=options.largest_batch,
     )
 
 
-def _show(what: str) -> None:
-    sys.stderr.write(f"measuring {what} ...\n")
+class _Show:
+    """Says what is measured, which may take minutes."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def __call__(self, what: str) -> None:
+        self._out.note(f"measuring {what} ...")

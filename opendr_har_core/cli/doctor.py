@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 from importlib import import_module
-from typing import Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
-from opendr_har_core.doctor.report import Finding, Section, to_dict, to_text
-from opendr_har_core.doctor.software import software
-from opendr_har_core.errors import HarError
-from opendr_har_core.recognizer import DEFAULT
+from opendr_har_core.cli.options import add_job, add_model, add_runtime, providers
+from opendr_har_core.cli.output import FAILED, Result
+
+if TYPE_CHECKING:
+    from opendr_har_core.doctor.report import Section
 
 # By name: the core knows nothing of ROS, and works without it.
 ROS_PART = "opendr_har_ros.doctor"
@@ -22,36 +22,38 @@ ROS_TITLE = "ROS 2"
 
 def add_parser(jobs: Any) -> None:
     """Add this job to the command line."""
-    parser = jobs.add_parser(
+    parser = add_job(
+        jobs,
         "doctor",
         help="look what is wrong",
         description="Print versions, the machine, a model's speed on it and, with ROS 2, the image topics; name what "
         "needs attention and what to do. Exit code 0 when all is well, 1 when something needs attention.",
-        epilog="example: opendr-har doctor --model cox3d_s.onnx",
+        examples=("", "--model cox3d_s.onnx", "--json"),
+        run=run,
     )
-    parser.add_argument("--model", default=DEFAULT, help="bundle, .onnx (default: the packaged demonstration model)")
-    parser.add_argument("--providers", nargs="+", metavar="P", help="of ONNX Runtime, best first (default: cpu)")
-    parser.add_argument("--threads", type=int, metavar="N", help="for one frame (default: fits the machine)")
+    add_model(parser)
+    add_runtime(parser)
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="to listen to topics (default: 2)")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Look at everything, print it, and raise HarError where something needs attention."""
-    sections = examine(options.model, options.providers, options.threads, options.seconds)
-    sys.stdout.write(json.dumps(to_dict(sections), indent=2) + "\n" if options.json else to_text(sections))
+def run(options: argparse.Namespace) -> Result:
+    """Look at everything and say it; what needs attention makes it fail."""
+    from opendr_har_core.doctor.report import to_dict, to_text
+
+    sections = examine(options.model, providers(options), options.threads, options.seconds)
     found = [finding.what for section in sections for finding in section.findings]
+    text, values = to_text(sections), to_dict(sections)
     if found:
-        raise HarError(f"needs attention: {'; '.join(found)}")
-    if not options.json:
-        sys.stdout.write("All is well.\n")
+        return Result(text, values, FAILED, f"needs attention: {'; '.join(found)}")
+    return Result(text + "All is well.\n", values)
 
 
 def examine(
     name: str, providers: Optional[Tuple[str, ...]], threads: Optional[int], seconds: float
 ) -> Tuple[Section, ...]:
     """All sections; of a broken installation what can be said."""
+    from opendr_har_core.doctor.software import software
+
     of_software = software()
     if of_software.findings:
         return of_software, ros(seconds, None)
@@ -65,6 +67,8 @@ def examine(
 
 def ros(seconds: float, needed_hz: Optional[float]) -> Section:
     """What our ROS part says; a machine without ROS 2 is as well as any other, unless one is meant to be there."""
+    from opendr_har_core.doctor.report import Finding, Section
+
     fatal = _fatal_error()
     if fatal:
         do = "check that RMW_IMPLEMENTATION, where it is set, is installed, and that this Python is this ROS 2's own"

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from typing import Any, Optional
+from typing import Any
 
-from opendr_har_core.download import SIZES, download_weights
+from opendr_har_core.cli.options import SIZES, add_folder, add_job, file_values
+from opendr_har_core.cli.output import Result
+from opendr_har_core.errors import ConfigError
 
 MEGABYTE = 1e6
+PLACE = "{size}"
 
 
 def add_parser(jobs: Any) -> None:
     """Add this job to the command line."""
-    parser = jobs.add_parser(
+    parser = add_job(
+        jobs,
         "download",
         help="fetch official Kinetics-400 weights",
         description="Fetch the official Kinetics-400 weights of X3D (they fit CoX3D too). Interrupted downloads go on.",
+        examples=("s", "m --output weights"),
+        run=run,
     )
     parser.add_argument("size", choices=SIZES, help="which X3D")
-    parser.add_argument("--to", default="downloads", metavar="FOLDER", help="where to put it (default: downloads)")
-    parser.set_defaults(run=run)
+    add_folder(
+        parser, "--output", "--to", default="downloads", metavar="FOLDER", help="where to put it (default: downloads)"
+    )
+    parser.add_argument("--url", metavar="URL", help="of a mirror, with {size} where xs, s, m or l stands")
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Result:
     """Fetch one file and say where it is."""
-    path = download_weights(options.size, options.to, _show if sys.stderr.isatty() else None)
-    sys.stdout.write(f"{path}\n")
+    from opendr_har_core.download import WEIGHTS_URL, download_weights
 
-
-def _show(done: int, total: Optional[int]) -> None:
-    whole = f" of {total / MEGABYTE:.1f}" if total else ""
-    sys.stderr.write(f"\r{done / MEGABYTE:.1f}{whole} MB" + ("\n" if done == total else ""))
+    url = options.url or WEIGHTS_URL
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"--url is {url!r}, expected one that begins with http:// or https://")
+    with options.out.progress(f"x3d_{options.size}.pyth", "MB", MEGABYTE) as report:
+        path = download_weights(options.size, options.output, report, url.replace(PLACE, options.size))
+    return Result(f"{path}\n", file_values(path))

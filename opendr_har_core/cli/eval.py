@@ -4,42 +4,47 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
+from opendr_har_core.cli.config_file import add_config, require, with_config
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
-from opendr_har_core.cli.export import SIZES
+from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network
+from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.labels import LabelMap
-from opendr_har_core.spec import CLIP, CONTINUAL
 
-EXAMPLE = "example: opendr-har eval best.ckpt --data clips/test --labels my_classes.csv --size s --stepwise"
+EXAMPLE = "best.ckpt --data clips/test --labels my_classes.csv --size s --stepwise"
 
 
 def add_parser(jobs: Any) -> None:
     """Add this job to the command line."""
-    parser = jobs.add_parser(
+    parser = add_job(
+        jobs,
         "eval",
         help="evaluate a network on labelled clips",
         description="Accuracy of weights (.pth, .pyth, or a checkpoint of training) on clips.",
-        epilog=EXAMPLE,
+        examples=(
+            EXAMPLE,
+            "best.ckpt --data clips/test --report eval.json --picture confusion.png",
+            "--config eval.yaml",
+        ),
+        run=run,
     )
-    parser.add_argument("checkpoint", help="weight file, .pth, .pyth or .ckpt")
-    parser.add_argument("--data", required=True, metavar="PATH", help="folder with a folder per class, or a CSV")
-    parser.add_argument("--network", choices=(CLIP, CONTINUAL), default=CONTINUAL, help="default: cox3d")
-    parser.add_argument("--size", choices=SIZES, default="s", help="default: s")
-    parser.add_argument("--window", type=int, metavar="N", help="steps that cox3d averages over")
+    add_file(parser, "checkpoint", suffixes=WEIGHTS, nargs="?", help="weight file, .pth, .pyth or .ckpt")
+    add_folder(parser, "--data", metavar="PATH", help="folder with a folder per class, or a CSV")
+    add_network(parser)
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="default: 16")
     parser.add_argument("--steps", type=int, metavar="N", help="only so many batches")
     parser.add_argument("--stepwise", action="store_true", help="frame by frame, as cox3d runs on a stream")
-    parser.add_argument("--json", metavar="FILE", help="write the report there")
-    parser.add_argument("--picture", metavar="FILE", help="write the confusion matrix there, .png")
+    add_file(parser, "--report", suffixes=("json",), metavar="FILE", help="write the numbers there, JSON")
+    add_file(parser, "--picture", suffixes=("png",), metavar="FILE", help="write the confusion matrix there, .png")
     add_data_options(parser)
-    parser.set_defaults(run=run)
+    add_config(parser)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Load, evaluate, print."""
+def run(options: argparse.Namespace) -> Result:
+    """Load, evaluate, say it."""
+    options = with_config(options)
+    require(options, "checkpoint", "data", example=f"example: opendr-har eval {EXAMPLE}")
     try:
         from opendr_har_core.datasets.clips import ClipSpec
         from opendr_har_core.networks.checkpoints import load_weights
@@ -49,12 +54,15 @@ def run(options: argparse.Namespace) -> None:
         from opendr_har_core.training.evaluate import evaluate
     except ImportError as error:
         raise ConfigError(f"evaluation needs torch and more ({error}); pip install 'opendr_har_ros[train]'") from None
+    from opendr_har_core.labels import LabelMap
+
     config = x3d_config(options.size)
     given = LabelMap.read_csv(options.labels) if options.labels else None
     dataset = open_dataset(options.data, ClipSpec.of(config), given, options, train=False)
     classes = len(dataset.labels)
-    network = CoX3D(config, classes, options.window) if options.network == CONTINUAL else X3D(config, classes)
+    network = CoX3D(config, classes, options.window) if options.network == "cox3d" else X3D(config, classes)
     load_weights(network, options.checkpoint)
+    options.out.note(f"evaluating {options.checkpoint} on {dataset.report} ...")
     report = evaluate(
         network,
         dataset,
@@ -64,21 +72,21 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         stepwise=options.stepwise,
     )
-    _show(report, dataset, options)
+    return _result(report, dataset, options)
 
 
-def _show(report: Any, dataset: Any, options: argparse.Namespace) -> None:
+def _result(report: Any, dataset: Any, options: argparse.Namespace) -> Result:
     lines = [f"{dataset.report}", *(f"  {label}: {share:.3f}" for label, share in report.per_class.items())]
     lines.append(
         f"{report.count} clips: accuracy {report.accuracy:.3f}, top-5 {report.top5:.3f}, loss {report.loss:.3f}"
     )
-    sys.stdout.write("\n".join(lines) + "\n")
-    if options.json:
+    if options.report:
         from opendr_har_core.files import atomic_path
 
-        with atomic_path(options.json) as temporary:
+        with atomic_path(options.report) as temporary:
             temporary.write_text(json.dumps(report.to_dict(), indent=1), encoding="utf-8")
     if options.picture:
         from opendr_har_core.training.plots import confusion_picture
 
         confusion_picture(report.confusion, list(dataset.labels), options.picture)
+    return Result("\n".join(lines) + "\n", {"data": str(dataset.report), **report.to_dict()})

@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from opendr_har_core.cli.config_file import add_config, require, with_config
+from opendr_har_core.cli.options import (
+    WEIGHTS,
+    add_bundle_output,
+    add_file,
+    add_job,
+    add_labels,
+    add_network,
+    bundle_output,
+    file_values,
+)
+from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.labels import LabelMap
-from opendr_har_core.spec import CLIP, CONTINUAL
 
-SIZES = ("xs", "s", "m", "l")
-EXAMPLE = "example: opendr-har export x3d_s.pyth cox3d_s.onnx --network cox3d --size s"
+EXAMPLE = "x3d_s.pyth cox3d_s.onnx --network cox3d --size s"
 
 
 def add_parser(jobs: Any) -> None:
     """Add this job to the command line."""
-    parser = jobs.add_parser(
+    parser = add_job(
+        jobs,
         "export",
         help="turn a weight file into a bundle",
-        description="Turn X3D weights (SlowFast, OpenDR, PyTorchVideo or MMAction2 keys) into one .onnx bundle.",
-        epilog=EXAMPLE,
+        description="Turn X3D weights (SlowFast, OpenDR, PyTorchVideo or MMAction2 keys, or a checkpoint of training) "
+        "into one .onnx bundle.",
+        examples=(EXAMPLE, "best.ckpt --output mine.onnx --labels my_classes.csv", "--config export.yaml"),
+        run=run,
     )
-    parser.add_argument("checkpoint", help="weight file, .pth or .pyth")
-    parser.add_argument("bundle", help="file to write, .onnx")
-    parser.add_argument("--network", choices=(CLIP, CONTINUAL), default=CONTINUAL, help="clips or stream (default)")
-    parser.add_argument("--size", choices=SIZES, default="s", help="which X3D the weights are of (default: s)")
-    parser.add_argument("--window", type=int, help="steps that cox3d averages over (default: the clip length)")
-    parser.add_argument("--labels", metavar="CSV", help="class names, id,name (default: Kinetics-400)")
-    parser.set_defaults(run=run)
+    add_file(parser, "checkpoint", suffixes=WEIGHTS, nargs="?", help="weight file, .pth, .pyth or .ckpt")
+    add_bundle_output(parser, "bundle")
+    add_network(parser, "steps that cox3d averages over (default: the clip length)")
+    add_labels(parser, "Kinetics-400")
+    add_config(parser)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Result:
     """Load, export, say what was written."""
+    options = with_config(options)
+    require(options, "checkpoint", example=f"example: opendr-har export {EXAMPLE}")
+    target = bundle_output(options, "bundle", example=f"opendr-har export {EXAMPLE}")
     try:
         from opendr_har_core.export import export_bundle
         from opendr_har_core.networks.checkpoints import load_weights
@@ -42,9 +54,11 @@ def run(options: argparse.Namespace) -> None:
         from opendr_har_core.networks.x3d import X3D
     except ImportError as error:
         raise ConfigError(f"exporting needs torch and onnx ({error}); pip install 'opendr_har_ros[train]'") from None
+    from opendr_har_core.labels import LabelMap
+
     labels = LabelMap.read_csv(options.labels) if options.labels else LabelMap.kinetics400()
     config = x3d_config(options.size)
-    if options.network == CONTINUAL:
+    if options.network == "cox3d":
         network: X3D = CoX3D(config, len(labels), options.window)
     elif options.window is not None:
         raise ConfigError(f"--window is {options.window}, but only cox3d has a window; leave it out for x3d")
@@ -52,5 +66,6 @@ def run(options: argparse.Namespace) -> None:
         network = X3D(config, len(labels))
     digest = load_weights(network, options.checkpoint)
     source = Path(options.checkpoint).name
-    path = export_bundle(network, options.bundle, labels, source=source, weights_sha256=digest)
-    sys.stdout.write(f"{path}: {network.spec.name}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB\n")
+    path = export_bundle(network, target or "", labels, source=source, weights_sha256=digest)
+    values = {**file_values(path), "model": network.spec.name, "classes": len(labels), "weights_sha256": digest}
+    return Result(f"{path}: {network.spec.name}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB\n", values)

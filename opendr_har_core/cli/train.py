@@ -10,19 +10,21 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
+from opendr_har_core.cli.augmentation import Augmentation, add_augmentation
+from opendr_har_core.cli.config_file import add_config, require, with_config
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
-from opendr_har_core.cli.export import SIZES
-from opendr_har_core.cli.train_progress import FORMS, JSON, TEXT, JsonProgress, TextProgress, json_progress
-from opendr_har_core.errors import ConfigError, HarError
+from opendr_har_core.cli.options import add_file, add_folder, add_job, add_network, file_values
+from opendr_har_core.cli.output import INTERRUPTED, Output, Result
+from opendr_har_core.cli.train_progress import FORMS, TEXT, JsonProgress, TextProgress, json_progress
+from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.spec import CLIP, CONTINUAL
 
 if TYPE_CHECKING:
     from opendr_har_core.networks.x3d import X3D
     from opendr_har_core.training.fit import FitReport
     from opendr_har_core.training.settings import TrainingSettings
 
-EXAMPLE = "example: opendr-har train --data clips/train --val clips/val --base x3d_s.pyth --size s --output mine.onnx"
+EXAMPLE = "--data clips/train --val clips/val --base x3d_s.pyth --size s --output mine.onnx"
 NEEDS = "training needs more than inference"
 
 # Settings of training that are flags; their types and meanings are those of TrainingSettings.
@@ -68,30 +70,33 @@ TEXTS = (
 
 def add_parser(jobs: Any) -> None:
     """Add this job to the command line."""
-    parser = jobs.add_parser(
+    parser = add_job(
+        jobs,
         "train",
         help="train a network on clips of your own",
         description="Train X3D or CoX3D, from pretrained weights or from none, and write a bundle.",
-        epilog=EXAMPLE,
+        examples=(
+            EXAMPLE,
+            "--data clips/train --output mine.onnx --epochs 20 --freeze last_stage --flip never --colour 0.4",
+            "--config train.yaml --lr 3e-4",
+            "--data clips/train --output mine.onnx --resume",
+        ),
+        run=run,
     )
-    parser.add_argument("--config", metavar="YAML", help="file with any of these options; flags go before it")
-    parser.add_argument("--data", metavar="PATH", help="folder with a folder of videos per class, or a CSV")
-    parser.add_argument("--val", metavar="PATH", help="the same, of videos to validate with")
-    parser.add_argument("--base", metavar="FILE", help="pretrained weights, .pth or .pyth (default: random ones)")
-    parser.add_argument("--network", choices=(CLIP, CONTINUAL), default=CONTINUAL, help="default: cox3d")
-    parser.add_argument("--size", choices=SIZES, default="s", help="default: s")
-    parser.add_argument("--window", type=int, metavar="N", help="steps that cox3d averages over")
-    parser.add_argument("--output", metavar="FILE", help="bundle to write, .onnx")
-    parser.add_argument("--report", metavar="FILE", help="JSON to write with what was run and what came of it")
+    add_folder(parser, "--data", metavar="PATH", help="folder with a folder of videos per class, or a CSV")
+    add_folder(parser, "--val", metavar="PATH", help="the same, of videos to validate with")
+    base = "pretrained weights, .pth or .pyth (default: random ones)"
+    add_file(parser, "--base", suffixes=("pth", "pyth"), metavar="FILE", help=base)
+    add_network(parser)
+    add_file(parser, "--output", suffixes=("onnx",), metavar="FILE", help="bundle to write, .onnx")
+    what = "JSON to write with what was run and what came of it"
+    add_file(parser, "--report", suffixes=("json",), metavar="FILE", help=what)
     parser.add_argument("--resume", action="store_true", help="go on from last.ckpt in the folder of checkpoints")
     parser.add_argument("--progress", choices=FORMS, default=TEXT, help="json: one object a line, for programs")
     add_data_options(parser)
     _add_setting_options(parser)
-    # Defaults apply after the file of --config, so that a flag that was given can be told from one that was not.
-    defaults = {action.dest: action.default for action in parser._actions if action.dest != "help"}
-    for action in parser._actions:
-        action.default = argparse.SUPPRESS
-    parser.set_defaults(run=run, defaults=defaults)
+    add_augmentation(parser)
+    add_config(parser)
 
 
 def _add_setting_options(parser: argparse.ArgumentParser) -> None:
@@ -108,37 +113,40 @@ def _add_setting_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(_flag(name), default=absent, metavar=metavar, help=meaning)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Optional[Result]:
     """Train, export, say what was run and what came of it."""
-    options = _with_config(options)
-    if options.progress == JSON:
-        with json_progress() as progress:
-            _run(options, progress)
-    else:
-        _run(options, TextProgress())
+    # Settings are checked by their own class, by Python callers as well.
+    options = with_config(options, unchecked=[name for name, *_ in (*WHOLE, *REAL, *CHOICES, *SWITCHES, *TEXTS)])
+    if options.progress == TEXT:
+        return _run(options, TextProgress(options.out.quiet, options.out.json))
+    if options.json:
+        raise ConfigError("--progress json prints JSON already, --json another kind; leave one of them out")
+    with json_progress() as progress:
+        result = _run(options, progress)
+    return replace(result, text="")
 
 
-def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress]) -> None:
+def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress]) -> Result:
     _check_files(options)
     try:
+        from opendr_har_core.networks.config import x3d_config
         from opendr_har_core.training.fit import fit
     except ImportError as error:
         raise ConfigError(f"{NEEDS} ({error}); pip install 'opendr_har_ros[train]'") from None
     settings = _settings(options)
-    described = _described(options, settings)
-    progress.begins(described)
-    train, val = _datasets(options)
+    augmentation = Augmentation(options, x3d_config(options.size).image_size)
+    run = {**_described(options, settings), "augmentation": augmentation.described}
+    progress.begins(run)
+    train, val = _datasets(options, augmentation)
     network, digest = _network(options, train.labels, settings.seed)
-    progress.found(train.report, None if val is None else val.report, described)
+    progress.found(train.report, None if val is None else val.report, run)
     report = fit(network, train, val, settings, progress.listener)
-    _finish(options, network, train.labels, settings, report, digest, progress)
+    return _finish(options, network, train.labels, settings, report, digest, progress, run)
 
 
 def _check_files(options: argparse.Namespace) -> None:
     """What would otherwise be found out after hours of training."""
-    for name in ("data", "output"):
-        if not getattr(options, name):
-            raise ConfigError(f"--{name} is missing; {EXAMPLE}")
+    require(options, "data", "output", example=f"example: opendr-har train {EXAMPLE}")
     output = Path(options.output)
     if output.suffix != ".onnx":
         raise ConfigError(f"--output is {output}, expected a file named *.onnx")
@@ -147,38 +155,7 @@ def _check_files(options: argparse.Namespace) -> None:
             raise ConfigError(f"{path} can't be written: make the folder {path.parent}, or choose another one")
 
 
-def _with_config(options: argparse.Namespace) -> argparse.Namespace:
-    """The flags, the file's values for those that were not given, and the defaults of the rest."""
-    given = vars(options)
-    defaults = given.pop("defaults")
-    values = _read_config(given["config"]) if "config" in given else {}
-    strays = sorted(set(values) - set(defaults) | set(values) & {"config"})
-    if strays:
-        raise ConfigError(f"{given['config']} has the options {strays}, expected some of {sorted(defaults)}")
-    used = {name: value for name, value in defaults.items() if value is not argparse.SUPPRESS}
-    merged = argparse.Namespace(**{**used, **values, **given})
-    for name, allowed in (("network", (CLIP, CONTINUAL)), ("progress", FORMS)):
-        if getattr(merged, name) not in allowed:
-            raise ConfigError(f"{name} is {getattr(merged, name)!r}, expected one of {list(allowed)}")
-    return merged
-
-
-def _read_config(path: str) -> Dict[str, Any]:
-    try:
-        import yaml  # type: ignore[import-untyped]
-
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except ImportError as error:
-        raise ConfigError(f"--config needs PyYAML ({error}); pip install 'opendr_har_ros[train]'") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"can't read the configuration {path}: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds a {type(values).__name__}, expected lines such as 'epochs: 10'")
-    return {str(name).replace("-", "_"): value for name, value in values.items()}
-
-
 def _settings(options: argparse.Namespace) -> TrainingSettings:
-    from opendr_har_core.training.checkpoint import last_step
     from opendr_har_core.training.settings import TrainingSettings
 
     names = {field.name for field in fields(TrainingSettings)}
@@ -188,18 +165,34 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
     if not values.get("checkpoint_folder"):
         output = Path(options.output)
         values["checkpoint_folder"] = str(output.with_name(f"{output.stem}_checkpoints"))
-    bar = options.progress == TEXT and sys.stderr.isatty()
+    bar = options.progress == TEXT and sys.stderr.isatty() and not options.quiet
     settings = TrainingSettings.from_dict({"progress_bar": bar, **values})
-    return replace(settings, resume_step=last_step(str(settings.checkpoint_folder))) if options.resume else settings
+    return _resumed(settings, options.out) if options.resume else settings
 
 
-def _datasets(options: argparse.Namespace) -> Tuple[Any, Any]:
+def _resumed(settings: TrainingSettings, out: Output) -> TrainingSettings:
+    """Where to go on; a run that was stopped before its first checkpoint, or a mistyped folder, begins anew aloud."""
+    from opendr_har_core.training.checkpoint import LAST, last_step
+
+    folder = str(settings.checkpoint_folder)
+    step = last_step(folder)
+    if step:
+        out.note(f"going on from {Path(folder) / LAST}, step {step}")
+    else:
+        out.warn(
+            f"--resume found no {LAST} in {folder}: training begins anew; give --checkpoint-folder if it is another"
+        )
+    return replace(settings, resume_step=step)
+
+
+def _datasets(options: argparse.Namespace, augmentation: Augmentation) -> Tuple[Any, Any]:
     from opendr_har_core.datasets.clips import ClipSpec
     from opendr_har_core.networks.config import x3d_config
 
     clip = ClipSpec.of(x3d_config(options.size))
     given = LabelMap.read_csv(options.labels) if options.labels else None
-    train = open_dataset(options.data, clip, given, options, train=True)
+    train = open_dataset(options.data, clip, given, options, train=True, transform=augmentation)
+    augmentation.settle(train.labels)
     val = open_dataset(options.val, clip, train.labels, options, train=False) if options.val else None
     return train, val
 
@@ -215,7 +208,7 @@ def _network(options: argparse.Namespace, labels: LabelMap, seed: int) -> Tuple[
 
     torch.manual_seed(seed)
     config = x3d_config(options.size)
-    if options.network == CONTINUAL:
+    if options.network == "cox3d":
         network: X3D = CoX3D(config, len(labels), options.window)
     elif options.window is not None:
         raise ConfigError(f"--window is {options.window}, but only cox3d has a window; leave it out for x3d")
@@ -238,25 +231,34 @@ def _finish(
     report: FitReport,
     digest: Optional[str],
     progress: Union[TextProgress, JsonProgress],
-) -> None:
+    run: Dict[str, Any],
+) -> Result:
     from opendr_har_core.export import export_bundle
     from opendr_har_core.files import atomic_path
     from opendr_har_core.training.fit import is_first_process
 
     if not is_first_process():
-        return  # one writes for all
+        return Result()  # one writes for all
     progress.trained(report)
+    counts: Dict[str, Any] = {
+        "steps": report.steps,
+        "best_accuracy": report.best_accuracy,
+        "best_loss": report.best_loss,
+    }
     if report.cancelled:
         advice = f"go on with --checkpoint-folder {settings.checkpoint_folder} --resume"
-        raise HarError(f"stopped after {report.steps} steps; {advice}")
+        values = {**counts, "checkpoints": list(report.checkpoints)}
+        return Result("", values, INTERRUPTED, f"stopped after {report.steps} steps; {advice}")
     source = f"trained on {Path(options.data).name} for {report.steps} steps from {_origin(options, digest)}"
     path = export_bundle(network, options.output, labels, source=source)
     if options.report:
-        content = {"run": _described(options, settings), "history": list(report.history)}
+        content = {"run": run, "history": list(report.history)}
         with atomic_path(options.report) as temporary:
             temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    size = f"{path.stat().st_size / 1e6:.1f} MB"
-    progress.wrote(path, f"{network.spec.name}, {len(labels)} classes, {size}", report)
+    description = f"{network.spec.name}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB"
+    progress.wrote(path, description, report)
+    values = {**file_values(path), "model": network.spec.name, "classes": len(labels), **counts}
+    return Result(f"{path}: {description}\n", values)
 
 
 def _origin(options: argparse.Namespace, digest: Optional[str]) -> str:

@@ -27,7 +27,14 @@ STARTING, EXPORTING, DONE, CANCELLED, FAILED = "starting", "exporting", "done", 
 
 
 class TextProgress:
-    """Paragraphs on standard output, and a line for each epoch when it ends; on a terminal there is a bar as well."""
+    """Paragraphs on standard output, and a line for each epoch when it ends; on a terminal there is a bar as well.
+
+    The last line is the result, which the command prints. With --json all but that goes to standard error.
+    """
+
+    def __init__(self, quiet: bool = False, to_errors: bool = False) -> None:
+        self._quiet = quiet
+        self._to_errors = to_errors
 
     def listener(self, update: Update) -> None:
         """Take an Update of training."""
@@ -56,12 +63,14 @@ class TextProgress:
         """The epochs have been said."""
 
     def wrote(self, path: Path, description: str, report: FitReport) -> None:
-        """The bundle."""
-        self._say(f"{path}: {description}")
+        """The command says it."""
 
     def _say(self, text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        if self._quiet:
+            return
+        stream = sys.stderr if self._to_errors else sys.stdout
+        stream.write(text + "\n")
+        stream.flush()
 
 
 class JsonProgress:

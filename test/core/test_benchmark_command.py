@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_command_measures_the_packaged_model(tmp_path, capsys):
     path = tmp_path / "report.json"
-    assert main(["benchmark", "--model", "default", "--seconds", "0.05", "--threads", "1", "--json", str(path)]) == 0
+    assert main(["benchmark", "--model", "default", "--seconds", "0.05", "--threads", "1", "--report", str(path)]) == 0
     report = json.loads(path.read_text())
     (row,) = report["rows"]
     figures = row["figures"]
@@ -37,9 +37,8 @@ def test_a_published_model_runs_on_both_runtimes(tmp_path, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("onnx")
     path = tmp_path / "report.json"
-    assert (
-        main(["benchmark", "--models", "x3d_xs", "--seconds", "0.01", "--largest-batch", "1", "--json", str(path)]) == 0
-    )
+    flags = ["--seconds", "0.01", "--largest-batch", "1", "--report", str(path)]
+    assert main(["benchmark", "--models", "x3d_xs", *flags]) == 0
     rows = json.loads(path.read_text())["rows"]
     assert [(row["runtime"], row["failure"]) for row in rows] == [("torch", ""), ("onnx", "")]
     assert {row["model"]["parameters"] for row in rows} == {3_794_322}
@@ -48,7 +47,7 @@ def test_a_published_model_runs_on_both_runtimes(tmp_path, capsys):
 def test_two_bundles_are_timed_in_turn(tmp_path, capsys):
     path = tmp_path / "report.json"
     arguments = ["--model", "default", "--against", "default", "--seconds", "0.1", "--threads", "1"]
-    assert main(["benchmark", *arguments, "--json", str(path)]) == 0
+    assert main(["benchmark", *arguments, "--report", str(path)]) == 0
     comparison = json.loads(path.read_text())["comparison"]
     assert comparison["rounds"] >= 5
     assert comparison["ratio_p10"] <= comparison["ratio"] <= comparison["ratio_p90"]
@@ -65,7 +64,7 @@ def test_two_bundles_are_timed_in_turn(tmp_path, capsys):
         (["--model", "default", "--threads", "0"], "threads is 0"),
         (["--model", "default", "--largest-batch", "0"], "the largest batch is 0"),
         (["--model", "default", "--providers", "abacus"], "no execution provider 'abacus'"),
-        (["--model", "default", "--json", "absent/report.json"], "can't write the report absent/report.json"),
+        (["--model", "default", "--report", "absent/report.json"], "can't write the report absent/report.json"),
     ],
 )
 def test_a_fault_is_one_line_and_code_1(arguments, message, capsys):
@@ -95,7 +94,7 @@ def test_a_bundle_is_measured_without_torch_and_onnx(tmp_path):
     def run(*arguments):
         return subprocess.run([*command, *arguments], capture_output=True, text=True, env=env, check=False)
 
-    bundle = run("--model", "default", "--json", str(tmp_path / "report.json"))
+    bundle = run("--model", "default", "--report", str(tmp_path / "report.json"))
     assert (bundle.returncode, bundle.stderr) == (0, "")
     (row,) = json.loads((tmp_path / "report.json").read_text())["rows"]
     assert row["figures"] is not None

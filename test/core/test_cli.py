@@ -29,17 +29,17 @@ def test_infer_prints_labels_over_time_and_of_the_whole(clip, capsys):
 def test_infer_writes_json_lines(clip, capsys):
     assert main(["infer", str(clip), "--json", "--top", "1"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert rows[-1]["top"][0]["label"] == "waving one hand"
-    assert [float(row["time"]) for row in rows[:-1]] == sorted(float(row["time"]) for row in rows[:-1])
+    assert rows[-1]["videos"][0]["whole"]["top"][0]["label"] == "waving one hand"
+    assert [row["time_sec"] for row in rows[:-1]] == sorted(row["time_sec"] for row in rows[:-1])
 
 
 def test_infer_labels_every_frame_at_once_and_marks_what_is_provisional(clip, capsys):
     rows = {}
     for arguments in ([], ["--sampling", "dense"], ["--sampling", "dense", "--warm-start", "repeat"]):
         assert main(["infer", str(clip), "--json", "--top", "1", *arguments]) == 0
-        rows[len(arguments)] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        *rows[len(arguments)], _ = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(rows[2]) > 4 * len(rows[0])
-    assert float(rows[4][0]["time"]) == 0
+    assert rows[4][0]["time_sec"] == 0
     certain = [row for row in rows[4] if not row["provisional"]]
     assert 0 < len(certain) < len(rows[4])
     assert not any(row["provisional"] for row in rows[2])

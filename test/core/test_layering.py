@@ -27,6 +27,7 @@ LAYERS = (
     {"stream"},
     {"recognizer", "labelling"},
     {"offline", "benchmarking", "quantization", "bags"},
+    {"video_labels"},
     {"datasets", "doctor"},
     {"training"},
     {"learners"},

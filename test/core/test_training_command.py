@@ -58,7 +58,7 @@ def test_clips_become_a_bundle_that_runs(clips, tmp_path, capsys):
 
     picture, numbers = tmp_path / "confusion.png", tmp_path / "eval.json"
     checkpoint = str(tmp_path / "checkpoints" / "best.ckpt")
-    extra = ["--stepwise", "--json", str(numbers), "--picture", str(picture)]
+    extra = ["--stepwise", "--report", str(numbers), "--picture", str(picture)]
     assert main(["eval", checkpoint, "--data", str(clips), "--size", "xs", *extra]) == 0
     assert "4 clips: accuracy" in capsys.readouterr().out
     assert json.loads(numbers.read_text())["count"] == 4
@@ -115,7 +115,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(clips, tmp_path, monke
     parts = [*base, "--output", "parts.onnx", "--report", "parts.json", *given]
     folder = given[-1] if given else "parts_checkpoints"
     capsys.readouterr()
-    assert interrupted(parts) == 1
+    assert interrupted(parts) == 130
     captured = capsys.readouterr()
     assert captured.err == f"opendr-har: stopped after 3 steps; go on with --checkpoint-folder {folder} --resume\n"
     assert [line[:15] for line in captured.out.splitlines() if line.startswith("epoch")] == ["epoch 1, step 2"]

@@ -175,7 +175,7 @@ def test_sigterm_leaves_a_checkpoint_and_a_last_line(clips, tmp_path):
     finally:
         process.kill()
     last = lines_of(out)[-1]
-    assert (process.returncode, last["state"], last["cancelled"]) == (1, "cancelled", True)
+    assert (process.returncode, last["state"], last["cancelled"]) == (130, "cancelled", True)
     assert str(tmp_path / "checkpoints" / "last.ckpt") in last["checkpoints"]
     assert "--resume" in errors
 

@@ -1,0 +1,78 @@
+"""Files, folders and patterns into the videos they mean, and names for what is written of each."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence, Tuple
+
+from opendr_har_core.cli.options import VIDEOS
+from opendr_har_core.errors import DataError
+
+# Not to be taken for an input where results lie among the videos.
+ANNOTATED = ".annotated.mp4"
+PATTERN = "*?["
+
+Missing = Tuple[str, DataError]
+
+
+def videos_of(arguments: Sequence[str]) -> Tuple[List[Path], List[Missing]]:
+    """The video files that the arguments mean, each once, in their order, and what means none.
+
+    A folder means all videos in it and below it, sorted; a pattern, where there is no file of that name, what matches.
+    """
+    found: Dict[Path, Path] = {}
+    missing: List[Missing] = []
+    for argument in arguments:
+        try:
+            for path in _meant(argument):
+                found.setdefault(path.absolute(), path)
+        except DataError as error:
+            missing.append((argument, error))
+    return list(found.values()), missing
+
+
+def names_for(paths: Sequence[Path]) -> List[str]:
+    """A different name for each file, also where case does not count: its own, with as much of its path as it takes."""
+    levels = [0] * len(paths)
+    while True:
+        names = [_name(path, level, index) for index, (path, level) in enumerate(zip(paths, levels))]
+        counts = Counter(name.casefold() for name in names)
+        shared = [index for index, name in enumerate(names) if counts[name.casefold()] > 1]
+        if not shared:
+            return names
+        for index in shared:
+            levels[index] += 1
+
+
+def _meant(argument: str) -> List[Path]:
+    path = Path(argument)
+    if path.is_dir():
+        found = sorted(entry for entry in path.rglob("*") if _is_video(entry.relative_to(path)) and entry.is_file())
+        if not found:
+            raise DataError(f"there is no video in the folder {path}, expected files such as *.{', *.'.join(VIDEOS)}")
+        return found
+    if path.exists() or not any(letter in argument for letter in PATTERN):
+        return [path]  # whether it can be read is found out when it is
+    matches = sorted(Path(name) for name in glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    found = [match for match in matches if match.is_file() and not match.name.endswith(ANNOTATED)]
+    if not found:
+        raise DataError(f"no file matches {argument!r}")
+    return found
+
+
+def _is_video(path: Path) -> bool:
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower()[1:] in VIDEOS and not is_hidden and not path.name.endswith(ANNOTATED)
+
+
+def _name(path: Path, level: int, index: int) -> str:
+    steps: Tuple[Callable[[], str], ...] = (
+        lambda: path.stem,
+        lambda: f"{path.absolute().parent.name}-{path.stem}",
+        lambda: f"{path.absolute().parent.name}-{path.stem}-{path.suffix[1:]}",
+    )
+    if level < len(steps):
+        return steps[level]()
+    return f"{steps[-1]()}-{index + 1}" + "_" * (level - len(steps))

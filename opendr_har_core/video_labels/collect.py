@@ -1,0 +1,182 @@
+"""Plays a video file to a model and keeps what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Callable, Iterator, List, Optional, Tuple
+
+import cv2
+
+from opendr_har_core.events import ENDED, LabelEvent, LabelEvents
+from opendr_har_core.frame import Frame
+from opendr_har_core.offline import mean_prediction, passes_needed
+from opendr_har_core.postprocess import FilterSettings, LabelFilter
+from opendr_har_core.prediction import Prediction
+from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.sampling import EVERY_FRAME, STAMPS
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.stream import NO_WARM_START, Stream
+from opendr_har_core.video import TYPICAL_FPS, VideoInfo, probe, read_video
+from opendr_har_core.video_labels.records import Segment, Thumbnail, VideoLabels
+
+THUMBNAILS, THUMBNAIL_HEIGHT = 12, 216
+# (frames done, of how many in all passes, or None where the file does not say)
+OnFrame = Callable[[int, Optional[int]], None]
+OnSample = Callable[[Prediction], None]
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """How a video is labelled; `Recognizer.stream` and `FilterSettings` say what is what.
+
+    Attributes:
+        once: play it once, also where it is too short for a label; otherwise until the last pass is labelled as a
+            whole.
+    """
+
+    sampling: str = STAMPS
+    warm_start: str = NO_WARM_START
+    max_gap_sec: float = 2.0
+    filter: FilterSettings = field(default_factory=FilterSettings)
+    once: bool = False
+
+
+def label_video(
+    recognizer: Recognizer,
+    path: Path,
+    settings: LabelSettings,
+    on_frame: Optional[OnFrame] = None,
+    on_sample: Optional[OnSample] = None,
+) -> VideoLabels:
+    """The labels of a file, over its own time.
+
+    The samples are those of the first pass, and of the last one where the file is too short for any before. `on_sample`
+    gets each when it comes. Raises VideoError for a file that can't be read whole, DataError where there is no label
+    at all, ConfigError, BackendError.
+    """
+    info = probe(path)
+    stream = recognizer.stream(
+        settings.sampling, settings.max_gap_sec, top_k=settings.filter.top_k, warm_start=settings.warm_start
+    )
+    passes = 1 if settings.once else passes_needed(recognizer.spec, path)
+    play = _Play(stream, path, info, passes, on_frame)
+    shown, shown_pass = _Shown(stream, settings.filter, 0, on_sample), 0
+    played, predictions = play.once(shown), list(shown.raw)
+    while play.done < passes:
+        is_last = play.done == passes - 1
+        if is_last and not shown.samples:
+            shown, shown_pass = _Shown(stream, settings.filter, play.offset_ns, on_sample), play.done
+            play.once(shown)
+            predictions += shown.raw
+        else:
+            predictions += play.quietly()
+    whole = mean_prediction(predictions, recognizer.labels, settings.filter.top_k)
+    return VideoLabels(
+        path=path,
+        model=recognizer.spec.name,
+        source=recognizer.source,
+        classes=recognizer.labels.names,
+        duration_sec=played / NANOSECONDS,
+        warm_up_sec=_warm_up_sec(recognizer, settings.sampling, info),
+        samples=tuple(shown.samples),
+        segments=shown.segments(),
+        whole=whole,
+        passes=passes,
+        shown_pass=shown_pass,
+        thumbnails=tuple(play.thumbnails),
+    )
+
+
+class _Play:
+    """Plays the file to the stream, pass by pass, with stamps that keep rising."""
+
+    def __init__(self, stream: Stream, path: Path, info: VideoInfo, passes: int, on_frame: Optional[OnFrame]) -> None:
+        self.done = 0
+        self.offset_ns = 0
+        self.thumbnails: List[Thumbnail] = []
+        self._stream = stream
+        self._path = path
+        self._every_sec = (info.duration_sec or 60.0) / THUMBNAILS
+        self._total = info.frames * passes if info.frames else None
+        self._frames = 0
+        self._on_frame = on_frame
+
+    def once(self, shown: _Shown) -> int:
+        """One pass, for people to see; returns its length in nanoseconds."""
+        begun = self.offset_ns
+        for frame in self._pass():
+            shown.push(frame, self._stream.push(frame))
+        return self.offset_ns - begun
+
+    def quietly(self) -> List[Prediction]:
+        """One pass for the mean only."""
+        return [prediction for prediction in map(self._stream.push, self._pass()) if prediction]
+
+    def _pass(self) -> Iterator[Frame]:
+        first, last, count = self.offset_ns, self.offset_ns, 0
+        for frame in read_video(self._path):
+            count += 1
+            last = first + frame.stamp_ns
+            if self.done == 0:
+                self._keep_thumbnail(frame)
+            yield Frame(frame.rgb, last)
+            self._frames += 1
+            if self._on_frame is not None:
+                self._on_frame(self._frames, self._total)
+        interval = (last - first) // max(count - 1, 1) or round(NANOSECONDS / TYPICAL_FPS)
+        self.offset_ns = last + interval
+        self.done += 1
+
+    def _keep_thumbnail(self, frame: Frame) -> None:
+        time_sec = frame.stamp_ns / NANOSECONDS
+        if len(self.thumbnails) * self._every_sec > time_sec or len(self.thumbnails) > 4 * THUMBNAILS:
+            return
+        height, width = frame.size
+        size = (max(1, round(width * THUMBNAIL_HEIGHT / height)), THUMBNAIL_HEIGHT)
+        self.thumbnails.append(Thumbnail(time_sec, cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)))
+
+
+class _Shown:
+    """The pass that is shown: its predictions, filtered and unfiltered, and its events; times from its beginning."""
+
+    def __init__(self, stream: Stream, settings: FilterSettings, offset_ns: int, on_sample: Optional[OnSample]) -> None:
+        self.samples: List[Prediction] = []
+        self.raw: List[Prediction] = []
+        self._stream = stream
+        self._filter = LabelFilter(settings, stream.recognizer.labels)
+        self._label_events = LabelEvents()
+        self._events: List[LabelEvent] = []
+        self._offset_ns = offset_ns
+        self._latest_ns = 0
+        self._on_sample = on_sample
+
+    def push(self, frame: Frame, prediction: Optional[Prediction]) -> None:
+        """What came of a frame; as in `labelling.Labelling`, a history that is forgotten ends what holds."""
+        if self._stream.status.reset:
+            self._filter.reset()
+            self._events += self._label_events.close(self._latest_ns)
+        self._latest_ns = frame.stamp_ns - self._offset_ns
+        if prediction is None:
+            return
+        self.raw.append(prediction)
+        sample = self._filter.update(replace(prediction, stamp_ns=self._latest_ns))
+        self._events += self._label_events.update(sample)
+        self.samples.append(sample)
+        if self._on_sample is not None:
+            self._on_sample(sample)
+
+    def segments(self) -> Tuple[Segment, ...]:
+        """The stretches; what holds at the end ends with the last frame."""
+        self._events += self._label_events.close(self._latest_ns)
+        return tuple(_segment(event) for event in self._events if event.kind == ENDED)
+
+
+def _segment(event: LabelEvent) -> Segment:
+    start, end = event.began_ns / NANOSECONDS, event.stamp_ns / NANOSECONDS
+    return Segment(start, end, event.label, event.class_id, event.score, event.provisional)
+
+
+def _warm_up_sec(recognizer: Recognizer, sampling: str, info: VideoInfo) -> float:
+    spec = recognizer.spec
+    return spec.warm_up / info.fps if sampling == EVERY_FRAME else spec.warm_up * spec.period_ns / NANOSECONDS
