@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
 
 from opendr_har_core.cli.infer_files import KINDS, OutputFiles
 from opendr_har_core.cli.inputs import videos_of
@@ -104,6 +104,7 @@ class _Job:
         self._several = several
         self._done: List[Dict[str, Any]] = []
         self._failed: List[Dict[str, str]] = []
+        self._remarks: Set[str] = set()
 
     def run(self, path: Path) -> None:
         try:
@@ -151,10 +152,13 @@ class _Job:
         if self._files is None:
             self._out.text(_line("whole", labels.whole))
         else:
-            spans = len(labels.segments)
-            said = f"{labels.path}: {labels.whole.label} {labels.whole.score:.2f}, {spans} segments"
+            count = len(labels.segments)
+            spans = "1 segment" if count == 1 else f"{count} segments"
+            said = f"{labels.path}: {labels.whole.label} {labels.whole.score:.2f}, {spans}"
             self._out.text(said + "".join(f"\n  {name}" for name in files.values()) + "\n")
-        self._out.note(f"{labels.path.name}: {labels.remark}")
+        if labels.remark not in self._remarks:  # many files of one model have the same
+            self._remarks.add(labels.remark)
+            self._out.note(f"{labels.path}: {labels.remark}" if self._several else labels.remark)
 
 
 class _Rows:

@@ -45,8 +45,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             result = _run(options, interrupted)
             options.out.end(options.job, result)
             return result.exit_code
-    except BrokenPipeError:
-        _say_nobody_reads()
+    except OSError as error:
+        _give_output_up(NOBODY_READS if isinstance(error, BrokenPipeError) else f"the output can't be written: {error}")
         return FAILED
     except KeyboardInterrupt:  # while the last words were said
         return INTERRUPTED
@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace, interrupted: List[int]) -> Result:
         return Result(error=str(error), exit_code=FAILED)
     except KeyboardInterrupt:
         return Result(error="interrupted", exit_code=INTERRUPTED)
-    except SystemExit:  # what Lightning makes of Ctrl-C
+    except (SystemExit, Exception):  # what Lightning, and libraries that are being imported, make of Ctrl-C
         if not interrupted:
             raise
         return Result(error="interrupted", exit_code=INTERRUPTED)
@@ -113,9 +113,9 @@ def _interruptible() -> Iterator[List[int]]:
             signal.signal(number, usual[number])
 
 
-def _say_nobody_reads() -> None:
-    with contextlib.suppress(OSError):  # nor, perhaps, the errors
-        sys.stderr.write(f"opendr-har: {NOBODY_READS}\n")
+def _give_output_up(why: str) -> None:
+    with contextlib.suppress(OSError):  # errors, perhaps, can't be written either
+        sys.stderr.write(f"opendr-har: {why}\n")
         sys.stderr.flush()
     with contextlib.suppress(OSError, ValueError):  # or Python would complain once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

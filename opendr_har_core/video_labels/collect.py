@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Tuple
 
 import cv2
 
+from opendr_har_core.errors import DataError
 from opendr_har_core.events import ENDED, LabelEvent, LabelEvents
 from opendr_har_core.frame import Frame
 from opendr_har_core.offline import mean_prediction, passes_needed
@@ -51,39 +53,46 @@ def label_video(
 ) -> VideoLabels:
     """The labels of a file, over its own time.
 
-    The samples are those of the first pass, and of the last one where the file is too short for any before. `on_sample`
-    gets each when it comes. Raises VideoError for a file that can't be read whole, DataError where there is no label
-    at all, ConfigError, BackendError.
+    The samples are those of the first pass; of the last one where the warm-up takes more than half of the file.
+    `on_sample` gets each when it comes. Raises VideoError for a file that can't be read whole, DataError where there is
+    no label at all, ConfigError, BackendError.
     """
     info = probe(path)
     stream = recognizer.stream(
         settings.sampling, settings.max_gap_sec, top_k=settings.filter.top_k, warm_start=settings.warm_start
     )
     passes = 1 if settings.once else passes_needed(recognizer.spec, path)
+    warm_up_sec = _warm_up_sec(recognizer, settings.sampling, info)
+    is_short = settings.warm_start == NO_WARM_START and 2 * warm_up_sec > (info.duration_sec or math.inf)
     play = _Play(stream, path, info, passes, on_frame)
-    shown, shown_pass = _Shown(stream, settings.filter, 0, on_sample), 0
-    played, predictions = play.once(shown), list(shown.raw)
+    shown = _Shown(stream, settings.filter, on_sample)
+    predictions: List[Prediction] = []
     while play.done < passes:
-        is_last = play.done == passes - 1
-        if is_last and not shown.samples:
-            shown, shown_pass = _Shown(stream, settings.filter, play.offset_ns, on_sample), play.done
-            play.once(shown)
-            predictions += shown.raw
+        wanted = play.done == passes - 1 and not shown.samples
+        if wanted or (play.done == 0 and not is_short):
+            shown.begin(play.done, play.offset_ns)
+            predictions += play.shown(shown)
         else:
             predictions += play.quietly()
+    if not predictions:
+        raise DataError(
+            f"{path} is shorter than the {warm_up_sec:.1f} s that {recognizer.spec.name} looks before its first label; "
+            "let it be played more than once, or begin with a warm start"
+        )
     whole = mean_prediction(predictions, recognizer.labels, settings.filter.top_k)
+    duration_ns = play.offset_ns // play.done
     return VideoLabels(
         path=path,
         model=recognizer.spec.name,
         source=recognizer.source,
         classes=recognizer.labels.names,
-        duration_sec=played / NANOSECONDS,
-        warm_up_sec=_warm_up_sec(recognizer, settings.sampling, info),
+        duration_sec=duration_ns / NANOSECONDS,
+        warm_up_sec=warm_up_sec,
         samples=tuple(shown.samples),
-        segments=shown.segments(),
+        segments=shown.segments(duration_ns),
         whole=whole,
         passes=passes,
-        shown_pass=shown_pass,
+        shown_pass=shown.number,
         thumbnails=tuple(play.thumbnails),
     )
 
@@ -102,12 +111,14 @@ class _Play:
         self._frames = 0
         self._on_frame = on_frame
 
-    def once(self, shown: _Shown) -> int:
-        """One pass, for people to see; returns its length in nanoseconds."""
-        begun = self.offset_ns
+    def shown(self, shown: _Shown) -> List[Prediction]:
+        """One pass, for people to see as well; returns the unfiltered predictions."""
+        predictions = []
         for frame in self._pass():
-            shown.push(frame, self._stream.push(frame))
-        return self.offset_ns - begun
+            prediction = self._stream.push(frame)
+            shown.push(frame, prediction)
+            predictions += [prediction] if prediction else []
+        return predictions
 
     def quietly(self) -> List[Prediction]:
         """One pass for the mean only."""
@@ -138,18 +149,22 @@ class _Play:
 
 
 class _Shown:
-    """The pass that is shown: its predictions, filtered and unfiltered, and its events; times from its beginning."""
+    """The pass that is shown: its predictions, filtered, and its events; times from its beginning."""
 
-    def __init__(self, stream: Stream, settings: FilterSettings, offset_ns: int, on_sample: Optional[OnSample]) -> None:
+    def __init__(self, stream: Stream, settings: FilterSettings, on_sample: Optional[OnSample]) -> None:
+        self.number = 0
         self.samples: List[Prediction] = []
-        self.raw: List[Prediction] = []
         self._stream = stream
         self._filter = LabelFilter(settings, stream.recognizer.labels)
         self._label_events = LabelEvents()
         self._events: List[LabelEvent] = []
-        self._offset_ns = offset_ns
+        self._offset_ns = 0
         self._latest_ns = 0
         self._on_sample = on_sample
+
+    def begin(self, number: int, offset_ns: int) -> None:
+        """The pass of this number begins now; there was no sample before."""
+        self.number, self._offset_ns = number, offset_ns
 
     def push(self, frame: Frame, prediction: Optional[Prediction]) -> None:
         """What came of a frame; as in `labelling.Labelling`, a history that is forgotten ends what holds."""
@@ -159,16 +174,15 @@ class _Shown:
         self._latest_ns = frame.stamp_ns - self._offset_ns
         if prediction is None:
             return
-        self.raw.append(prediction)
         sample = self._filter.update(replace(prediction, stamp_ns=self._latest_ns))
         self._events += self._label_events.update(sample)
         self.samples.append(sample)
         if self._on_sample is not None:
             self._on_sample(sample)
 
-    def segments(self) -> Tuple[Segment, ...]:
-        """The stretches; what holds at the end ends with the last frame."""
-        self._events += self._label_events.close(self._latest_ns)
+    def segments(self, end_ns: int) -> Tuple[Segment, ...]:
+        """The stretches; what holds at the end ends with the video."""
+        self._events += self._label_events.close(end_ns)
         return tuple(_segment(event) for event in self._events if event.kind == ENDED)
 
 

@@ -17,7 +17,8 @@ class Segment:
     """A stretch of the video with one label.
 
     Attributes:
-        start_sec, end_sec: from the first prediction that shows the label to the one that shows another, or to the end.
+        start_sec, end_sec: from the first prediction that shows the label to the one that shows another, or to the end
+            of the video.
         label, class_id: which.
         score: mean probability over the predictions that show it.
         provisional: whether only provisional predictions show it.
@@ -80,8 +81,8 @@ class VideoLabels:
         """From when on there are labels, and why not before, for people."""
         if self.shown_pass:
             return (
-                f"shorter than the {self.warm_up_sec:.1f} s that {self.model} needs before its first label, so it was "
-                f"played {self.passes} times; the labels are those of the last time"
+                f"{self.model} looks {self.warm_up_sec:.1f} s before its first label, so a file of "
+                f"{self.duration_sec:.1f} s was played {self.passes} times; the labels are those of the last time"
             )
         if self.samples[0].provisional:
             return f"labels are provisional for the first {self.warm_up_sec:.1f} s, until {self.model} has seen enough"

@@ -104,7 +104,8 @@ def _draw_segments(canvas: Canvas, labels: VideoLabels, colours: Dict[int, Colou
     canvas.box(LEFT, top, RIGHT, bottom, FAINT)
     warming = _x(labels, labels.first_label_sec) - LEFT
     notes = (note for note in ("warming up", "warm-up") if canvas.text_width(note, 13) < warming - 8)
-    canvas.text(next(notes, ""), LEFT + warming / 2, base, 13, SOFT, align=0.5)
+    note = "" if labels.shown_pass else next(notes, "")
+    canvas.text(note, LEFT + warming / 2, base, 13, SOFT, align=0.5)
     for segment in labels.segments:
         left, right = _x(labels, segment.start_sec), _x(labels, segment.end_sec)
         right = max(right - 1.5, left + 1.5)

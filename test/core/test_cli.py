@@ -8,28 +8,31 @@ import pytest
 
 from opendr_har_core import Recognizer
 from opendr_har_core.cli.main import main
+from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import write_video
+
+WAVING = next(action for action in ACTIONS if "wav" in action)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("video") / "waving.mp4"
-    return write_video(path, render_clip("waving one hand", 4.0, seed=2), 30.0)
+    return write_video(path, render_clip(WAVING, 4.0, seed=2), 30.0)
 
 
 def test_infer_prints_labels_over_time_and_of_the_whole(clip, capsys):
     assert main(["infer", str(clip), "--top", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 5
-    assert lines[-1].split()[:4] == ["whole", "waving", "one", "hand"]
+    assert lines[-1].strip().startswith(f"whole  {WAVING} ")
     assert all(line.count(",") == 1 for line in lines)
 
 
 def test_infer_writes_json_lines(clip, capsys):
     assert main(["infer", str(clip), "--json", "--top", "1"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert rows[-1]["videos"][0]["whole"]["top"][0]["label"] == "waving one hand"
+    assert rows[-1]["videos"][0]["whole"]["top"][0]["label"] == WAVING
     assert [row["time_sec"] for row in rows[:-1]] == sorted(row["time_sec"] for row in rows[:-1])
 
 
@@ -43,7 +46,7 @@ def test_infer_labels_every_frame_at_once_and_marks_what_is_provisional(clip, ca
     certain = [row for row in rows[4] if not row["provisional"]]
     assert 0 < len(certain) < len(rows[4])
     assert not any(row["provisional"] for row in rows[2])
-    assert [row["top"][0]["label"] for row in (certain[-1], rows[2][-1])] == ["waving one hand"] * 2
+    assert [row["top"][0]["label"] for row in (certain[-1], rows[2][-1])] == [WAVING] * 2
     assert main(["infer", str(clip), "--warm-start", "repeat"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("(provisional)")

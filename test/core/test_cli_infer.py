@@ -1,0 +1,265 @@
+"""`opendr-har infer` on many files, and what it writes of each."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from opendr_har_core import Recognizer
+from opendr_har_core.cli.infer_files import ENDINGS, KINDS
+from opendr_har_core.cli.inputs import names_for, videos_of
+from opendr_har_core.cli.main import main
+from opendr_har_core.frame import Frame
+from opendr_har_core.offline import mean_prediction, passes_needed, recognize_video
+from opendr_har_core.synth.motions import ACTIONS
+from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.video import probe, read_video, write_video
+from opendr_har_core.video_labels import annotated
+
+FPS = 30.0
+STILL, WAVING = (next(action for action in ACTIONS if word in action) for word in ("stand", "wav"))
+SPEC = Recognizer.open("default").spec
+WARM_UP_SEC = SPEC.warm_up * SPEC.period_ns / 1e9
+ALL = [ending for kind in KINDS for ending in ENDINGS[kind]]
+
+
+def two_actions():
+    """Standing, then waving; the second from the fourth second on."""
+    offset = 0
+    for action in (STILL, WAVING):
+        frames = list(render_clip(action, 4.0, FPS, seed=5))
+        yield from (Frame(frame.rgb, frame.stamp_ns + offset) for frame in frames)
+        offset += 4 * 10**9
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("video") / "scene.mp4", two_actions(), FPS)
+
+
+@pytest.fixture(scope="module")
+def results(clip, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "new"
+    assert main(["infer", str(clip), "--output", str(folder)]) == 0
+    return folder
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_everything_is_written_unless_less_is_asked_for(clip, results, tmp_path, capsys):
+    assert sorted(path.name for path in results.iterdir()) == sorted(f"scene{ending}" for ending in ALL)
+    assert main(["infer", str(clip), "--output", str(tmp_path), "--write", "csv,timeline", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    (video,) = json.loads(line)["videos"]
+    assert sorted(video["files"]) == ["csv", "scores", "timeline"]
+    assert sorted(video["files"].values()) == sorted(str(path) for path in tmp_path.iterdir())
+
+
+def test_the_annotated_video_has_every_frame_at_its_time_and_labels_drawn_into_it(clip, results):
+    path = results / "scene.annotated.mp4"
+    originals, drawn = list(read_video(clip)), list(read_video(path))
+    assert len(drawn) == len(originals) == 240
+    assert [frame.size for frame in drawn[:1]] == [(240, 320)]
+    assert max(abs(one.stamp_ns - other.stamp_ns) for one, other in zip(originals, drawn)) < 2_000_000
+    panel, rest = np.s_[:40, :100], np.s_[140:, :]
+    one, other = originals[200].rgb.astype(float), drawn[200].rgb.astype(float)
+    assert abs(one[panel] - other[panel]).mean() > 30
+    assert abs(one[rest] - other[rest]).mean() < 12
+
+
+def test_codecs_are_tried_in_turn(clip, tmp_path, monkeypatch):
+    assert annotated.best_codec() in annotated.CODECS
+    monkeypatch.setattr(annotated, "CODECS", ("no_such_codec", "mpeg4"))
+    assert annotated.best_codec() == "mpeg4"
+    assert main(["infer", str(clip), "--output", str(tmp_path), "--write", "video", "--once"]) == 0
+    assert probe(tmp_path / "scene.annotated.mp4").frames == 240
+
+
+def test_odd_sizes_and_odd_times_are_kept(tmp_path):
+    frames = [Frame(frame.rgb[:77, :101], round(frame.stamp_ns * 1.3)) for frame in render_clip("walking", 3.0, 12.5)]
+    source = write_video(tmp_path / "odd.mkv", frames, 12.5)
+    assert main(["infer", str(source), "--output", str(tmp_path / "out"), "--write", "video"]) == 0
+    (path,) = (tmp_path / "out").iterdir()
+    assert [frame.size for frame in read_video(path)] == [(78, 102)] * len(frames)
+
+
+def test_the_tables_hold_segments_and_scores_of_all_classes(clip, results):
+    segments, scores = rows(results / "scene.labels.csv"), rows(results / "scene.scores.csv")
+    assert [segment["label"] for segment in segments][-1] == WAVING
+    assert segments[0]["label"] == STILL
+    assert float(segments[0]["start_sec"]) == pytest.approx(WARM_UP_SEC, abs=0.1)
+    assert 3.5 < float(segments[-1]["start_sec"]) < 5.5
+    assert float(segments[-1]["end_sec"]) == pytest.approx(8.0, abs=0.05)
+    for earlier, later in zip(segments, segments[1:]):
+        assert float(earlier["end_sec"]) <= float(later["start_sec"])
+    labels = Recognizer.open("default").labels.names
+    assert list(scores[0]) == ["time_sec", "label", "score", "provisional", *labels]
+    for row in scores:
+        shown = [float(row[label]) for label in labels]
+        assert sum(shown) == pytest.approx(1, abs=1e-3)
+        assert labels[int(np.argmax(shown))] == row["label"]
+    times = [float(row["time_sec"]) for row in scores]
+    assert times == sorted(times)
+    assert times[-1] < 8.0
+
+
+def test_the_json_holds_the_same_and_the_whole_is_the_mean_of_all_predictions(clip, results):
+    content = json.loads((results / "scene.labels.json").read_text())
+    segments = rows(results / "scene.labels.csv")
+    assert [item["label"] for item in content["segments"]] == [item["label"] for item in segments]
+    assert len(content["samples"]) == len(rows(results / "scene.scores.csv"))
+    assert content["first_label_sec"] == content["samples"][0]["time_sec"] == pytest.approx(WARM_UP_SEC, abs=0.1)
+    assert content["remark"].startswith(f"labels from {WARM_UP_SEC:.2f} s on: ")
+    recognizer = Recognizer.open("default")
+    whole = mean_prediction(list(recognize_video(recognizer, clip)), recognizer.labels)
+    (best, *_) = content["whole"]["top"]
+    assert (best["label"], best["score"]) == (whole.label, pytest.approx(whole.score, abs=1e-5))
+
+
+def test_the_timeline_shows_what_is_the_label_when(results):
+    picture = cv2.imread(str(results / "scene.timeline.png"))
+    assert picture.shape[1] == 1600
+    assert picture.shape[0] > 500
+    bar = picture[222 + 8]  # just below the upper edge of the segments
+    left, right = (bar[250 + round(1270 * second / 8)] for second in (2.5, 7.0))
+    assert not np.array_equal(left, right)
+    assert all(np.ptp(colour.astype(float)) > 38 for colour in (left, right))  # colours, no grey
+    warming = bar[250 + round(1270 * 0.5 / 8)]
+    assert np.ptp(warming.astype(float)) < 12
+
+
+def test_settings_of_the_filter_reach_the_segments(clip, tmp_path):
+    def segments(name, *flags):
+        assert main(["infer", str(clip), "--output", str(tmp_path / name), "--write", "csv", *flags]) == 0
+        return rows(tmp_path / name / "scene.labels.csv")
+
+    assert segments("strict", "--threshold", "1", "--no-activity-label", "nobody") == []
+    held = segments("patient", "--min-duration-sec", "60")
+    assert [(row["label"], float(row["end_sec"]) > 7.9) for row in held] == [(STILL, True)]
+
+
+def test_a_short_file_is_played_again_and_says_so(tmp_path, capsys):
+    source = write_video(tmp_path / "short.mp4", render_clip(WAVING, 1.0, FPS, seed=2), FPS)
+    assert main(["infer", str(source), "--json"]) == 0
+    written = capsys.readouterr()
+    *samples, result = [json.loads(line) for line in written.out.splitlines()]
+    (video,) = result["videos"]
+    passes = passes_needed(SPEC, source)
+    assert video["passes"] == passes
+    assert f"a file of 1.0 s was played {passes} times; the labels are those of the last time" in written.err
+    assert all(0 <= sample["time_sec"] < 1 for sample in samples)
+    assert 2 <= len(samples) <= 3
+    assert main(["infer", str(source), "--once"]) == 1
+    assert f"short.mp4 is shorter than the {WARM_UP_SEC:.1f} s that" in capsys.readouterr().err
+    assert main(["infer", str(source), "--once", "--warm-start", "repeat"]) == 0
+    assert "provisional" in capsys.readouterr().out
+
+
+def test_a_bad_file_among_many_is_reported_and_the_others_are_done(clip, tmp_path, capsys):
+    text = tmp_path / "text.mp4"
+    text.write_text("this is no video\n" * 50)
+    given = [str(text), "absent.mp4", str(clip), str(tmp_path / "*.avi")]
+    assert main(["infer", *given, "--output", str(tmp_path / "out"), "--write", "csv", "--json"]) == 1
+    written = capsys.readouterr()
+    result = json.loads(written.out.splitlines()[-1])
+    assert (result["ok"], len(result["videos"]), len(result["failed"])) == (False, 1, 3)
+    for message in (
+        "text.mp4 can't be opened",
+        "no video file absent.mp4",
+        "no file matches",
+        "3 of 4 videos could not",
+    ):
+        assert message in written.err
+    assert (tmp_path / "out" / "scene.labels.csv").exists()
+
+
+def test_nothing_is_overwritten_unless_asked(clip, tmp_path, capsys):
+    command = ["infer", str(clip), "--output", str(tmp_path), "--write", "csv"]
+    assert main(command) == 0
+    (tmp_path / "scene.labels.csv").write_text("mine")
+    capsys.readouterr()
+    assert main(command) == 1
+    written = capsys.readouterr()
+    assert "scene.labels.csv and 1 more are there already; give --overwrite" in written.err
+    assert written.out == ""
+    assert (tmp_path / "scene.labels.csv").read_text() == "mine"
+    assert main([*command, "--overwrite"]) == 0
+    assert rows(tmp_path / "scene.labels.csv")
+
+
+def test_folders_and_patterns_mean_their_videos_without_our_own(tmp_path):
+    for name in ("b/2.mp4", "a/1.AVI", "a/1.annotated.mp4", "a/.hidden/3.mp4", "a/notes.txt", "c[1].mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    relative = lambda paths: [str(path.relative_to(tmp_path)) for path in paths]  # noqa: E731
+    assert relative(videos_of([str(tmp_path)])[0]) == ["a/1.AVI", "b/2.mp4", "c[1].mp4"]
+    found, missing = videos_of([str(tmp_path / "*" / "*.mp4"), str(tmp_path / "b"), str(tmp_path / "c[1].mp4")])
+    assert relative(found) == ["b/2.mp4", "c[1].mp4"]
+    assert missing == []
+    (tmp_path / "empty").mkdir()
+    found, missing = videos_of([str(tmp_path / "empty"), str(tmp_path / "*.mkv")])
+    assert (found, len(missing)) == ([], 2)
+
+
+def test_names_never_collide():
+    paths = [
+        Path(name) for name in ("x/clip.mp4", "y/clip.avi", "y/clip.mp4", "y/Clip.mkv", "other.mp4", "z/x-clip.mp4")
+    ]
+    names = names_for(paths)
+    assert len({name.casefold() for name in names}) == len(paths)
+    assert names[4] == "other"
+    same_parents = [Path("1/a/clip.mp4"), Path("2/a/clip.mp4"), Path("3/a/clip.mp4")]
+    assert len(set(names_for(same_parents))) == 3
+    assert names_for(paths) == names
+
+
+def test_several_videos_are_told_apart_in_the_text(clip, tmp_path, capsys):
+    other = write_video(tmp_path / "other.mp4", render_clip(ACTIONS[0], 2.0, FPS, seed=1), FPS)
+    assert main(["infer", str(clip), str(other), "--quiet"]) == 0
+    written = capsys.readouterr()
+    lines = written.out.splitlines()
+    assert lines[0] == str(clip)
+    assert str(other) in lines
+    assert len([line for line in lines if line.split()[0] == "whole"]) == 2
+    assert written.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--write", "poem"], 2, "['poem'] can't be written"),
+        (["--device", "cpu", "--providers", "cpu"], 2, "not allowed with"),
+        (["--providers", "abacus"], 1, "no execution provider 'abacus'"),
+        (["--top-k", "0"], 1, "top_k is 0"),
+        (["--threshold", "2"], 1, "threshold is 2.0"),
+        (["--output", "{clip}"], 1, "can't be made"),
+    ],
+)
+def test_mistakes_are_one_line(clip, arguments, code, message, capsys):
+    given = ["infer", str(clip), *(argument.format(clip=clip) for argument in arguments)]
+    if code == 2:
+        with pytest.raises(SystemExit) as ended:
+            main(given)
+        assert ended.value.code == 2
+    else:
+        assert main(given) == code
+    written = capsys.readouterr()
+    assert message in written.err
+    assert written.out == ""
+
+
+def test_real_footage_is_labelled_as_what_it_shows(shared, real_bundle, tmp_path):
+    video = shared / "videos" / "labelled" / "archery_ucf.avi"
+    model = str(real_bundle("x3d", "xs"))
+    assert main(["infer", str(video), "--model", model, "--output", str(tmp_path)]) == 0
+    segments = rows(tmp_path / "archery_ucf.labels.csv")
+    assert {row["label"] for row in segments} == {"archery"}
+    assert probe(tmp_path / "archery_ucf.annotated.mp4").frames == probe(video).frames
