@@ -129,7 +129,7 @@ def test_a_full_disk_is_one_line(tmp_path, long_clip):
         errors = process.stderr.read()
     assert process.wait(60) == 1
     assert errors.splitlines()[-1] == "opendr-har: the output can't be written: [Errno 28] No space left on device"
-    assert errors.count("\n") == 2  # the other line says from when on there are labels
+    assert errors.count("\n") <= 2  # another line may say from when on there are labels
 
 
 def test_a_signal_that_a_shell_ignores_for_its_background_stays_ignored(tmp_path):
