@@ -67,12 +67,15 @@ class FeatureDataset(Dataset):
 
     @classmethod
     @torch.inference_mode()
-    def of(cls, network: X3D, dataset: Any, batch_size: int = 16) -> FeatureDataset:
-        """Run the frozen layers over every item of `dataset` once; each keeps the augmentation that it got."""
+    def of(cls, network: X3D, dataset: Any, batch_size: int = 16, num_workers: int = 0) -> FeatureDataset:
+        """Run the frozen layers over every item of `dataset` once; each keeps the augmentation that it got.
+
+        `num_workers` processes prepare the items. The result takes 154 kB of memory per item of an X3D-XS.
+        """
         trunk = Trunk(network).eval()
         features: List[Tensor] = []
         targets: List[Tensor] = []
-        for clips, classes in DataLoader(dataset, batch_size):
+        for clips, classes in DataLoader(dataset, batch_size, num_workers=num_workers):
             features.append(trunk(clips))
             targets.append(classes)
         return cls(torch.cat(features), torch.cat(targets).tolist(), dataset.labels)
