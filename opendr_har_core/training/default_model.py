@@ -34,6 +34,7 @@ CONFIG = x3d_config("xs")
 CLIP = ClipSpec.of(CONFIG)
 # Drawing a clip takes half as long as what the frozen layers make of it.
 WORKERS = 1
+BATCH, SHOWN_EVERY = 16, 800
 # Seeds of clips for training start here; those below are for evaluation.
 FIRST_TRAINING_SEED = 1_000_000
 # There are more ways to do nothing than there are to wave.
@@ -72,7 +73,7 @@ def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSett
         fit(network, clips, settings=settings)
         return network
     load_weights(network, weights, new_head=True)
-    features = FeatureDataset.of(network, clips, num_workers=WORKERS)
+    features = FeatureDataset.of(network, clips, BATCH, num_workers=WORKERS, listener=_show)
     fit(cast(X3D, Tail(network)), features, settings=settings)
     return network
 
@@ -82,6 +83,11 @@ def write(network: X3D, path: Path, precision: str = "float16", source: str = SO
     with tempfile.TemporaryDirectory() as folder:
         whole = export_bundle(network, Path(folder) / "whole.onnx", DrawnDataset(CLIP, 1).labels, source=source)
         return quantize_bundle(whole, path, precision).path
+
+
+def _show(done: int, total: int) -> None:
+    if done % SHOWN_EVERY < BATCH or done == total:
+        sys.stderr.write(f"frozen layers: {done} of {total} clips\n")
 
 
 def main() -> None:
