@@ -65,14 +65,17 @@ class LabelEvents:
     def __init__(self) -> None:
         self._holding: Optional[_Holding] = None
 
-    def update(self, prediction: Prediction) -> Tuple[LabelEvent, ...]:
-        """What a prediction that comes out of a LabelFilter begins and ends; an end stands before a beginning."""
+    def update(self, prediction: Prediction, no_activity_label: Optional[str] = None) -> Tuple[LabelEvent, ...]:
+        """What a prediction that comes out of a LabelFilter begins and ends; an end stands before a beginning.
+
+        A class of the model's own that is called `no_activity_label` is taken for what it says.
+        """
         shown, holding = prediction.top[0], self._holding
         if holding is not None and holding.shown.class_id == shown.class_id:
             self._holding = _longer(holding, prediction)
             return ()
         ended = self.close(prediction.stamp_ns)
-        if shown.class_id == NO_CLASS:
+        if shown.class_id == NO_CLASS or shown.label == no_activity_label:
             return ended
         stamp = prediction.stamp_ns
         self._holding = _Holding(shown, stamp, stamp, prediction.provisional, shown.score)

@@ -41,7 +41,7 @@ class Labelling:
         if prediction is None:
             return None, events
         shown = self._filter.update(prediction)
-        return shown, events + self._events.update(shown)
+        return shown, events + self._events.update(shown, self._filter.settings.no_activity_label)
 
     def change_filter(self, settings: FilterSettings) -> None:
         """Use other settings from the next prediction on."""

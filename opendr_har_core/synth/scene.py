@@ -1,53 +1,57 @@
-"""Draws a figure in motion: another person, view, room and tempo for every seed."""
+"""Draws a figure in motion: another person, way to move, view, room and camera for every seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import pi
-from typing import Dict, Iterator, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
-import cv2
 import numpy as np
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.synth.figure import Body, Point, joints
-from opendr_har_core.synth.motions import ACTIONS, MOTIONS
+from opendr_har_core.synth.appearance import Person, random_person, silhouette, surfaces
+from opendr_har_core.synth.figure import joints
+from opendr_har_core.synth.motions import ACTIONS, ACTIONS_OF, Motion
+from opendr_har_core.synth.raster import Capsule, Light, draw
+from opendr_har_core.synth.room import Thing, plain_room, random_desk, random_room, random_thing
+from opendr_har_core.synth.sensor import CLEAN, Sensor, random_sensor
+from opendr_har_core.synth.view import MARGIN, View, random_view
 
 Size = Tuple[int, int]
-Colour = Tuple[int, int, int]
 
-# From back to front, with the widths as shares of the figure's height.
-BONES = (
-    ("left_hip", "left_knee", "trousers", 0.075),
-    ("right_hip", "right_knee", "trousers", 0.075),
-    ("left_knee", "left_foot", "trousers", 0.06),
-    ("right_knee", "right_foot", "trousers", 0.06),
-    ("hips", "neck", "shirt", 0.17),
-    ("left_shoulder", "right_shoulder", "shirt", 0.08),
-    ("left_shoulder", "left_elbow", "shirt", 0.06),
-    ("right_shoulder", "right_elbow", "shirt", 0.06),
-    ("left_elbow", "left_hand", "skin", 0.045),
-    ("right_elbow", "right_hand", "skin", 0.045),
-)
+NO_ACTIVITY = "no activity"
+TRAVELLING = ("walking", "running", "jumping", "jumping jacks")
+# Shares of clips with ...
+SILHOUETTES, THINGS, BYSTANDERS, DESKS, NEAR, NEAR_TRAVELLER = 0.12, 0.15, 0.12, 0.08, 0.45, 0.12
+# ... and of those without activity the shares that show nobody, or only people far away.
+EMPTY, CROWDS = 0.12, 0.15
+# A clip begins somewhere in the action's first half minute.
+LATEST_START_SEC = 30.0
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who moves how, and where: (x, z) beside the middle, in heights."""
+
+    person: Person
+    motion: Motion
+    place: Tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything about a clip that does not move, and how its figure moves."""
+    """Everything about a clip."""
 
-    body: Body
-    colours: Dict[str, Colour]
-    background: np.ndarray
-    yaw: float
-    height_px: float
-    foot: Tuple[float, float]
-    tempo: float
-    phase: float
-    shake_px: float
-    noise: float
-    mirrored: bool
+    actors: Tuple[Actor, ...]
+    room: np.ndarray
+    things: Tuple[Thing, ...]
+    desk: Optional[Tuple[int, np.ndarray]]
+    light: Light
+    view: View
+    sensor: Sensor
+    start_sec: float
+    size: Size
     seed: int
 
 
@@ -61,90 +65,83 @@ def render_clip(
 
 def render_at(action: str, times_sec: Sequence[float], size: Size = (240, 320), seed: int = 0) -> Iterator[Frame]:
     """The frames of a clip at chosen times only; each looks as it does in the whole clip."""
-    if action not in MOTIONS:
+    if action not in ACTIONS_OF:
         raise ConfigError(f"no motion is called {action!r}, expected one of {list(ACTIONS)}")
-    scene = _scene(size, seed)
+    scene = _scene(action, size, seed)
     for time in times_sec:
-        yield Frame(_draw(scene, action, time), round(time * NANOSECONDS))
+        yield Frame(_draw(scene, time), round(time * NANOSECONDS))
 
 
-def _scene(size: Size, seed: int) -> Scene:
-    rng = np.random.default_rng(seed)
-    height, width = size
-    height_px = height * rng.uniform(0.55, 0.78)
-    body = Body(
-        trunk=0.30 * rng.uniform(0.92, 1.08),
-        shoulders=0.22 * rng.uniform(0.85, 1.2),
-        arm=0.36 * rng.uniform(0.9, 1.1),
-        leg=0.50 * rng.uniform(0.93, 1.05),
-        head=0.075 * rng.uniform(0.85, 1.2),
-    )
+def _scene(action: str, size: Size, seed: int) -> Scene:
+    """The same seed gives the same person in the same room, whatever the action."""
+    rng, style = np.random.default_rng(seed), np.random.default_rng((seed, ACTIONS.index(action)))
+    canvas = (round(size[0] * (1 + 2 * MARGIN)), round(size[1] * (1 + 2 * MARGIN)))
+    is_mask = bool(rng.random() < SILHOUETTES)
+    person = silhouette(rng) if is_mask else random_person(rng)
+    room = plain_room(rng, canvas) if is_mask else random_room(rng, canvas)
+    light = Light(_towards(rng), 1.0 if is_mask else rng.uniform(0.35, 0.75))
+    sensor = CLEAN if is_mask else random_sensor(rng)
+    travels = action in TRAVELLING
+    hidden = not travels and not is_mask and style.random() < DESKS
     return Scene(
-        body=body,
-        colours={"shirt": _colour(rng), "trousers": _colour(rng), "skin": _skin(rng)},
-        background=_background(rng, size),
-        yaw=float(rng.uniform(-0.8, 0.8)),
-        height_px=float(height_px),
-        foot=(width * float(rng.uniform(0.42, 0.58)), height * float(rng.uniform(0.88, 0.96))),
-        tempo=2 * pi * float(rng.uniform(0.7, 1.1)),
-        phase=float(rng.uniform(0, 2 * pi)),
-        shake_px=float(rng.uniform(0, 1.5)),
-        noise=float(rng.uniform(0, 6)),
-        mirrored=bool(rng.random() < 0.5),
+        actors=_actors(style, action, person, is_mask),
+        room=room,
+        things=(random_thing(style, canvas),) if not is_mask and style.random() < THINGS else (),
+        desk=random_desk(style, canvas) if hidden else None,
+        light=light,
+        view=random_view(style, canvas, size, travels, NEAR_TRAVELLER if travels else NEAR),
+        sensor=sensor,
+        start_sec=float(style.uniform(0, LATEST_START_SEC)),
+        size=size,
         seed=seed,
     )
 
 
-def _draw(scene: Scene, action: str, time: float) -> np.ndarray:
-    rng = np.random.default_rng((scene.seed, round(time * 1000)))
-    image: np.ndarray = scene.background.copy()
-    shake = rng.normal(0, scene.shake_px, 2) if scene.shake_px else np.zeros(2)
-    pose = MOTIONS[action](scene.phase + scene.tempo * time)
-    points = {name: _project(scene, point) + shake for name, point in joints(scene.body, pose).items()}
-    for start, end, part, width in BONES:
-        thickness = max(2, round(width * scene.height_px))
-        cv2.line(image, _pixel(points[start]), _pixel(points[end]), scene.colours[part], thickness, cv2.LINE_AA)
-    radius = round(scene.body.head * scene.height_px)
-    cv2.circle(image, _pixel(points["head"]), radius, scene.colours["skin"], -1, cv2.LINE_AA)
-    if scene.mirrored:
-        image = np.ascontiguousarray(image[:, ::-1])
-    if scene.noise:
-        noisy = image + rng.normal(0, scene.noise, image.shape)
-        image = np.clip(noisy, 0, 255).astype(np.uint8)
-    return image
+def _actors(style: np.random.Generator, action: str, person: Person, is_mask: bool) -> Tuple[Actor, ...]:
+    kind = style.random()
+    if action == NO_ACTIVITY and not is_mask and kind < EMPTY:
+        return ()
+    if action == NO_ACTIVITY and not is_mask and kind < EMPTY + CROWDS:
+        return tuple(_far_away(style) for _ in range(int(style.integers(1, 7))))
+    actor = Actor(person, ACTIONS_OF[action](style), (0.0, 0.0))
+    if is_mask or style.random() >= BYSTANDERS:
+        return (actor,)
+    aside = (float(style.choice([-1, 1]) * style.uniform(0.5, 1.2)), float(-style.uniform(0.3, 2.5)))
+    return actor, Actor(random_person(style), ACTIONS_OF[NO_ACTIVITY](style), aside)
 
 
-def _project(scene: Scene, point: Point) -> Point:
-    """Seen from the front, turned by the yaw, without perspective."""
-    x, y, z = point
-    across = x * np.cos(scene.yaw) + z * np.sin(scene.yaw)
-    return np.array([scene.foot[0] + across * scene.height_px, scene.foot[1] - y * scene.height_px])
+def _far_away(rng: np.random.Generator) -> Actor:
+    """A passer-by, too far away for the camera to mind what he does."""
+    place = (float(rng.uniform(-6, 6)), float(-rng.uniform(6, 16)))
+    return Actor(random_person(rng), ACTIONS_OF["walking" if rng.random() < 0.7 else NO_ACTIVITY](rng), place)
 
 
-def _pixel(point: Point) -> Tuple[int, int]:
-    return round(float(point[0])), round(float(point[1]))
+def _draw(scene: Scene, time: float) -> np.ndarray:
+    image: np.ndarray = scene.room.copy()
+    for thing in scene.things:
+        thing.draw(image, time)
+    capsules = [capsule for actor in scene.actors for capsule in _capsules(scene, actor, time)]
+    draw(image, capsules, scene.light)
+    if scene.desk is not None:
+        top, front = scene.desk
+        image[top:] = front
+    seen = scene.view.moved(image, scene.size, time)
+    return scene.sensor.expose(seen, np.random.default_rng((scene.seed, round(time * 1000))))
 
 
-def _background(rng: np.random.Generator, size: Size) -> np.ndarray:
-    """A wall with a gradient, a floor, and some boxes."""
-    height, width = size
-    top, bottom = rng.integers(60, 220, 3), rng.integers(60, 220, 3)
-    rows = np.linspace(0, 1, height)[:, None, None]
-    image: np.ndarray = np.broadcast_to((1 - rows) * top + rows * bottom, (height, width, 3)).astype(np.uint8).copy()
-    image[int(height * rng.uniform(0.75, 0.9)) :] = rng.integers(40, 200, 3)
-    for _ in range(int(rng.integers(0, 6))):
-        x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
-        corner = (x + int(rng.integers(10, width // 3)), y + int(rng.integers(10, height // 3)))
-        cv2.rectangle(image, (x, y), corner, _colour(rng), -1)
-    blurred: np.ndarray = cv2.GaussianBlur(image, (5, 5), 0)
-    return blurred
+def _capsules(scene: Scene, actor: Actor, time: float) -> List[Capsule]:
+    points = joints(actor.person.body, actor.motion(scene.start_sec + time))
+    beside = np.array([actor.place[0], 0.0, actor.place[1]])
+    capsules = []
+    for start, end, first, second, material in surfaces(actor.person, points):
+        (a, near), (b, far) = scene.view.project(start + beside), scene.view.project(end + beside)
+        radii = (scene.view.focal_px * first / near, scene.view.focal_px * second / far)
+        capsules.append(Capsule((a, b), radii, (near + far) / 2, material))
+    return capsules
 
 
-def _skin(rng: np.random.Generator) -> Colour:
-    red, green, blue = (int(value) for value in np.array((225, 172, 140)) * rng.uniform(0.35, 1.1))
-    return red, green, blue
-
-
-def _colour(rng: np.random.Generator) -> Colour:
-    red, green, blue = (int(value) for value in rng.integers(0, 256, 3))
-    return red, green, blue
+def _towards(rng: np.random.Generator) -> np.ndarray:
+    """A direction from which light comes: above and before the figure."""
+    direction: np.ndarray = np.array([rng.uniform(-0.8, 0.8), rng.uniform(-1.0, -0.1), rng.uniform(0.3, 1.0)])
+    unit: np.ndarray = direction / np.linalg.norm(direction)
+    return unit

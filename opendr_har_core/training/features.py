@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from opendr_har_core.networks.layers import ResidualBlock
 from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout
 from opendr_har_core.spec import ModelSpec
 from opendr_har_core.training.loss import standardised
+
+Listener = Callable[[int, int], None]
 
 
 class Trunk(nn.Module):
@@ -67,14 +69,22 @@ class FeatureDataset(Dataset):
 
     @classmethod
     @torch.inference_mode()
-    def of(cls, network: X3D, dataset: Any, batch_size: int = 16) -> FeatureDataset:
-        """Run the frozen layers over every item of `dataset` once; each keeps the augmentation that it got."""
+    def of(
+        cls, network: X3D, dataset: Any, batch_size: int = 16, num_workers: int = 0, listener: Optional[Listener] = None
+    ) -> FeatureDataset:
+        """Run the frozen layers over every item of `dataset` once; each keeps the augmentation that it got.
+
+        `num_workers` processes prepare the items; `listener` is called with the number of items done, and of all, after
+        each batch. The result takes 154 kB of memory per item of an X3D-XS.
+        """
         trunk = Trunk(network).eval()
         features: List[Tensor] = []
         targets: List[Tensor] = []
-        for clips, classes in DataLoader(dataset, batch_size):
+        for clips, classes in DataLoader(dataset, batch_size, num_workers=num_workers):
             features.append(trunk(clips))
             targets.append(classes)
+            if listener is not None:
+                listener(sum(map(len, targets)), len(dataset))
         return cls(torch.cat(features), torch.cat(targets).tolist(), dataset.labels)
 
     def subset(self, indices: Sequence[int]) -> FeatureDataset:

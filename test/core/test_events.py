@@ -44,6 +44,15 @@ def test_no_activity_ends_what_was_and_makes_no_events_of_its_own():
     assert told(events.update(shown(6, SIT))) == [("began", "sit", 6, 0)]
 
 
+def test_a_class_of_the_models_own_that_is_called_no_activity_makes_no_events():
+    events = LabelEvents()
+    idle = Hypothesis(1, "idle", 0.9)
+    assert events.update(shown(0, idle), "idle") == ()
+    events.update(shown(1, SIT), "idle")
+    assert told(events.update(shown(3, idle), "idle")) == [("ended", "sit", 3, 2)]
+    assert told(events.update(shown(4, idle), "nothing")) == [("began", "idle", 4, 0)]
+
+
 @pytest.mark.parametrize(("stamp", "ends"), [(5, 5), (None, 3), (1, 3)])
 def test_closing_ends_what_holds_but_never_before_it_was_seen_last(stamp, ends):
     events = LabelEvents()

@@ -25,7 +25,7 @@ from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.training.checkpoint import last_step, read_checkpoint
 from opendr_har_core.video import write_video
 
-ACTIONS = ("jumping", "standing still")
+ACTIONS = ("jumping", "no activity")
 TINY = X3DConfig("xs", image_size=32, frames=3, stride=6, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
 
 

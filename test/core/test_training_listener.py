@@ -27,7 +27,7 @@ from opendr_har_core.training.fit import fit
 from opendr_har_core.video import write_video
 
 ROOT = Path(__file__).resolve().parents[2]
-ACTIONS = ("jumping", "standing still")
+ACTIONS = ("jumping", "no activity")
 COUNTS = {"state", "epoch", "epochs", "step", "steps", "loss", "accuracy", "val_loss", "val_accuracy", "eta_sec"}
 
 

@@ -13,7 +13,7 @@ from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import write_video
 from opendr_har_ros.qos import LATCHED
 
-ACTIONS = ("jumping", "standing still")
+ACTIONS = ("jumping", "no activity")
 # Importing PyTorch takes seconds, and others work on the machine that tests run on.
 JOB_SEC = 420.0
 OVER = ("done", "cancelled", "failed")
