@@ -208,3 +208,19 @@ def test_json_and_quiet_leave_nothing_but_the_result(training, tmp_path):
     code, written = training("--steps", "1", "--json", "--progress", "json")
     assert code == 1
     assert "leave one of them out" in written.err
+
+
+def test_an_evaluation_counts_its_clips(weights, drawn, monkeypatch):
+    from contextlib import contextmanager
+
+    from opendr_har_core.cli.output import Output
+
+    told = []
+
+    @contextmanager
+    def progress(self, what, unit=""):
+        yield lambda done, total: told.append((done, total))
+
+    monkeypatch.setattr(Output, "progress", progress)
+    assert main(["eval", str(weights), "--data", str(drawn), "--size", "xs", "--batch-size", "3"]) == 0
+    assert told == [(3, 4), (4, 4)]
