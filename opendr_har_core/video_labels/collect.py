@@ -175,7 +175,7 @@ class _Shown:
         if prediction is None:
             return
         sample = self._filter.update(replace(prediction, stamp_ns=self._latest_ns))
-        self._events += self._label_events.update(sample)
+        self._events += self._label_events.update(sample, self._filter.settings.no_activity_label)
         self.samples.append(sample)
         if self._on_sample is not None:
             self._on_sample(sample)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -16,23 +17,24 @@ from opendr_har_core.cli.inputs import names_for, videos_of
 from opendr_har_core.cli.main import main
 from opendr_har_core.frame import Frame
 from opendr_har_core.offline import mean_prediction, passes_needed, recognize_video
+from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import probe, read_video, write_video
 from opendr_har_core.video_labels import annotated
 
 FPS = 30.0
-STILL, WAVING = (next(action for action in ACTIONS if word in action) for word in ("stand", "wav"))
+WALKING, WAVING = (next(action for action in ACTIONS if word in action) for word in ("walk", "wav"))
 SPEC = Recognizer.open("default").spec
 WARM_UP_SEC = SPEC.warm_up * SPEC.period_ns / 1e9
 ALL = [ending for kind in KINDS for ending in ENDINGS[kind]]
 
 
 def two_actions():
-    """Standing, then waving; the second from the fourth second on."""
+    """Walking, then waving; the second from the fourth second on."""
     offset = 0
-    for action in (STILL, WAVING):
-        frames = list(render_clip(action, 4.0, FPS, seed=5))
+    for action in (WALKING, WAVING):
+        frames = list(render_clip(action, 4.0, FPS, seed=0))
         yield from (Frame(frame.rgb, frame.stamp_ns + offset) for frame in frames)
         offset += 4 * 10**9
 
@@ -93,13 +95,19 @@ def test_odd_sizes_and_odd_times_are_kept(tmp_path):
 
 def test_the_tables_hold_segments_and_scores_of_all_classes(clip, results):
     segments, scores = rows(results / "scene.labels.csv"), rows(results / "scene.scores.csv")
-    assert [segment["label"] for segment in segments][-1] == WAVING
-    assert segments[0]["label"] == STILL
-    assert float(segments[0]["start_sec"]) == pytest.approx(WARM_UP_SEC, abs=0.1)
-    assert 3.5 < float(segments[-1]["start_sec"]) < 5.5
-    assert float(segments[-1]["end_sec"]) == pytest.approx(8.0, abs=0.05)
-    for earlier, later in zip(segments, segments[1:]):
-        assert float(earlier["end_sec"]) <= float(later["start_sec"])
+    runs = [(label, [*samples]) for label, samples in groupby(scores, key=lambda row: row["label"])]
+    ends = [*(samples[0]["time_sec"] for _, samples in runs[1:]), "8.0"]
+    expected = [
+        (label, float(samples[0]["time_sec"]), pytest.approx(float(end), abs=0.05))
+        for (label, samples), end in zip(runs, ends)
+        if label != FilterSettings().no_activity_label
+    ]
+    found = [(row["label"], float(row["start_sec"]), float(row["end_sec"])) for row in segments]
+    assert found == expected
+    assert {WALKING, WAVING} <= {row["label"] for row in segments}
+    assert float(scores[0]["time_sec"]) == pytest.approx(WARM_UP_SEC, abs=0.1)
+    mean = sum(float(sample["score"]) for sample in runs[0][1]) / len(runs[0][1])
+    assert segments[0]["label"] != runs[0][0] or float(segments[0]["score"]) == pytest.approx(mean, abs=1e-4)
     labels = Recognizer.open("default").labels.names
     assert list(scores[0]) == ["time_sec", "label", "score", "provisional", *labels]
     for row in scores:
@@ -129,7 +137,8 @@ def test_the_timeline_shows_what_is_the_label_when(results):
     assert picture.shape[1] == 1600
     assert picture.shape[0] > 500
     bar = picture[222 + 8]  # just below the upper edge of the segments
-    left, right = (bar[250 + round(1270 * second / 8)] for second in (2.5, 7.0))
+    middles = [(float(row["start_sec"]) + float(row["end_sec"])) / 2 for row in rows(results / "scene.labels.csv")]
+    left, right = (bar[250 + round(1270 * second / 8)] for second in (middles[0], middles[-1]))
     assert not np.array_equal(left, right)
     assert all(np.ptp(colour.astype(float)) > 38 for colour in (left, right))  # colours, no grey
     warming = bar[250 + round(1270 * 0.5 / 8)]
@@ -143,7 +152,14 @@ def test_settings_of_the_filter_reach_the_segments(clip, tmp_path):
 
     assert segments("strict", "--threshold", "1", "--no-activity-label", "nobody") == []
     held = segments("patient", "--min-duration-sec", "60")
-    assert [(row["label"], float(row["end_sec"]) > 7.9) for row in held] == [(STILL, True)]
+    first = rows(tmp_path / "patient" / "scene.scores.csv")[0]["label"]
+    assert [(row["label"], float(row["end_sec"]) > 7.9) for row in held] == [(first, True)]
+
+
+def test_a_class_for_no_activity_makes_no_segments(clip, tmp_path):
+    assert main(["infer", str(clip), "--output", str(tmp_path), "--write", "csv", "--no-activity-label", WAVING]) == 0
+    assert WAVING not in {row["label"] for row in rows(tmp_path / "scene.labels.csv")}
+    assert WAVING in {row["label"] for row in rows(tmp_path / "scene.scores.csv")}
 
 
 def test_a_short_file_is_played_again_and_says_so(tmp_path, capsys):
