@@ -55,7 +55,7 @@ def test_it_names_whole_clips_of_any_size_and_rate(default):
 
 
 # A figure whose actions are all well in view.
-SEEN_WELL = 5
+SEEN_WELL = 25
 
 
 def test_real_gestures_of_people_it_has_never_seen(default, shared, record_property):
