@@ -23,7 +23,7 @@ help:
 	@echo "make test [PYTEST_ARGS=...]                       run the tests"
 	@echo "make lint                                         check style and types"
 	@echo "make weights [SIZE=xs|s|m|l]                      fetch official weights, make downloads/*.onnx of them"
-	@echo "make default-model                                train the packaged demonstration model anew"
+	@echo "make default-model WEIGHTS=x3d_xs.pyth            train the packaged model anew (40 minutes)"
 	@echo "make clean                                        remove $(VENV) and what was built"
 
 demo: $(VENV)/.run-ready
@@ -43,7 +43,7 @@ weights: $(VENV)/.develop-ready
 	$(BIN)/opendr-har export downloads/x3d_$(SIZE).pyth downloads/cox3d_$(SIZE).onnx --network cox3d --size $(SIZE)
 
 default-model: $(VENV)/.develop-ready
-	$(BIN)/python -m opendr_har_core.training.default_model
+	$(BIN)/python -m opendr_har_core.training.default_model --weights "$(WEIGHTS)"
 
 clean:
 	rm -rf $(VENV) build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -31,7 +31,7 @@ from opendr_har_core.preprocess import to_network_input
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.training.default_model import FIRST_TRAINING_SEED
-from opendr_har_core.training.features import Tail, Trunk
+from opendr_har_core.training.loss import standardised
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 CONFIG = x3d_config("xs")
@@ -93,11 +93,11 @@ def of_clips(network: X3D, clips: np.ndarray) -> Tensor:
 @torch.inference_mode()
 def hidden(network: X3D, clips: Tensor) -> Tensor:
     """uint8 (B, 3, T, S, S) -> features of the last hidden layer (B, 2048)."""
-    x = Trunk(network)(clips)
-    for name, module in Tail(network).named_children():
-        x = x if name == "head" else module(x)
-    mean = network.head.pooled(x).mean(dim=1)[:, :, None, None, None]
-    return F.relu(network.head.lin_5(mean)).flatten(1).clone()
+    found: List[Tensor] = []
+    hook = network.head.lin_5.register_forward_hook(lambda _, __, output: found.append(F.relu(output).flatten(1)))
+    network(standardised(clips, network.spec))
+    hook.remove()
+    return found[0].clone()
 
 
 def fitted(features: Tensor, classes: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Recognizer:
         threads: Optional[int] = None,
         spin: bool = False,
     ) -> Recognizer:
-        """Open an `.onnx` bundle, or the packaged demonstration model under the name "default".
+        """Open an `.onnx` bundle, or the packaged model under the name "default".
 
         `providers` are ONNX Runtime execution providers, best first (default: the CPU); `threads` is the number used
         for one frame (default: one fewer than there are cores, at most four); `spin` keeps them awake between frames,

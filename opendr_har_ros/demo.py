@@ -46,7 +46,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
-    parser.add_argument("--model", default=DEFAULT, help="bundle, .onnx (default: the packaged demonstration model)")
+    parser.add_argument("--model", default=DEFAULT, help="bundle, .onnx (default: the packaged model)")
     parser.add_argument("--video", help="file, or 0 for the webcam (default: a clip drawn for the purpose)")
     return parser
 

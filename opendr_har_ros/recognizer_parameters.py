@@ -22,7 +22,7 @@ RECOGNIZER: Tuple[Parameter, ...] = (
     Parameter(
         "model",
         "default",
-        "Model bundle (.onnx) to run; 'default' is the packaged demonstration model. Setting it exchanges the model.",
+        "Model bundle (.onnx) to run; 'default' is the packaged model. Setting it exchanges the model.",
         live=True,
     ),
     Parameter(

@@ -52,7 +52,7 @@ def add_job(
 def add_model(
     parser: argparse.ArgumentParser,
     default: Optional[str] = DEFAULT,
-    help: str = "bundle, .onnx (default: the packaged demonstration model)",
+    help: str = "bundle, .onnx (default: the packaged model)",
 ) -> None:
     """--model."""
     completed(parser.add_argument("--model", default=default, metavar="FILE", help=help), bundles)
