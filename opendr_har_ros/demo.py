@@ -24,7 +24,7 @@ from opendr_har_ros.process import prepare_process
 from opendr_har_ros.stop import StopFlag
 
 BAR = 20
-SECONDS_PER_ACTION = 5.0
+SECONDS_PER_ACTION = 4.0
 FPS = 30.0
 NO_LABEL, WRONG, INTERRUPTED = 1, 2, 130
 

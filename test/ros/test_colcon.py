@@ -137,7 +137,7 @@ def said(process, log, text):
 def test_the_installed_recognizer_starts_with_its_parameter_file_and_ends_on_ctrl_c(prefix, installed):
     config = prefix / "share" / PACKAGE / "config" / "recognizer.yaml"
     process, log = installed("recognizer", "--ros-args", "--params-file", str(config))
-    assert said(process, log, "x3d_nano with 6 classes on CPUExecutionProvider"), log.read_text()
+    assert said(process, log, "x3d_xs with 9 classes on CPUExecutionProvider"), log.read_text()
     process.send_signal(signal.SIGINT)
     assert process.wait(LONG_SEC) == 0
     assert "Traceback" not in log.read_text()

@@ -56,7 +56,7 @@ def test_without_arguments_it_names_the_drawn_actions_and_ends_by_itself(demo):
     process = demo()
     output, _ = process.communicate(timeout=LONG_SEC)
     assert process.returncode == 0, output
-    assert "a demonstration, not for real people" in output
+    assert "trained on drawn figures" in output
     (summary,) = re.findall(r"^\d+ labels, \d\.\d labels/s: (.*)$", output, re.MULTILINE)
     assert {part.rsplit(" ", 1)[0] for part in summary.split(", ")} == set(ACTIONS)
     assert re.search(r"image published -> label received: median \d+\.\d ms", output)
