@@ -21,7 +21,7 @@ def test_the_command_measures_the_packaged_model(tmp_path, capsys):
     report = json.loads(path.read_text())
     (row,) = report["rows"]
     figures = row["figures"]
-    assert (row["model"]["name"], row["model"]["input_shape"], row["runtime"]) == ("x3d_nano", [4, 96, 96, 3], "onnx")
+    assert (row["model"]["name"], row["model"]["input_shape"], row["runtime"]) == ("x3d_xs", [4, 160, 160, 3], "onnx")
     assert figures["weights_bytes"] == (ROOT / "opendr_har_core/models/default.onnx").stat().st_size
     assert figures["timing"]["p10_sec"] <= figures["timing"]["median_sec"] <= figures["timing"]["p90_sec"]
     assert figures["timing"]["cpu_sec"] > 0

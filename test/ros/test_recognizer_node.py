@@ -73,7 +73,7 @@ def test_what_the_labels_mean_reaches_those_who_join_late(client, running):
     late_info = client.collect(VisionInfo, f"{NODE}/vision_info", LATCHED)
     late_labels = client.collect(LabelInfo, f"{NODE}/label_info", LATCHED)
     client.until(lambda: late_info and late_labels)
-    assert late_info[0].method == "x3d_nano"
+    assert late_info[0].method == "x3d_xs"
     assert json.loads(late_info[0].database_location) == list(ACTIONS)
     assert [entry.class_name for entry in late_labels[0].class_map] == list(ACTIONS)
 

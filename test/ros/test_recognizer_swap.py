@@ -185,7 +185,7 @@ def test_a_model_that_takes_long_holds_nothing_up_and_runs_when_it_is_there(slow
     assert "still loading" in refused.reason
     wait_for_loader(slow_node)
     assert list(slow_node._pipeline.recognizer.labels) == LOUD
-    assert slow_node._facts("")["model"] == f"x3d_nano ({loud_model})"
+    assert slow_node._facts("")["model"] == f"x3d_xs ({loud_model})"
 
 
 def test_a_model_that_turns_out_bad_late_leaves_the_old_one_and_its_name(slow_node, tmp_path):
@@ -195,7 +195,7 @@ def test_a_model_that_turns_out_bad_late_leaves_the_old_one_and_its_name(slow_no
     wait_for_loader(slow_node)
     assert list(slow_node._pipeline.recognizer.labels) == list(ACTIONS)
     assert slow_node.get_parameter("model").value == "default"
-    assert slow_node._facts("")["model"] == "x3d_nano (default)"
+    assert slow_node._facts("")["model"] == "x3d_xs (default)"
 
 
 def test_a_model_that_comes_after_the_node_was_cleaned_up_is_let_go(slow_node, loud_model):
