@@ -111,6 +111,8 @@ def documented():
 @pytest.mark.parametrize(("command", "is_whole"), list(documented()))
 def test_the_command_lines_of_the_pages_parse(command, is_whole, capsys):
     _, job, *words = shlex.split(command)
+    if job == "live" and job not in jobs():
+        pytest.skip("this build has no live page")
     if is_whole and words != ["..."] and (words or job in ("doctor", "benchmark")):
         parser().parse_args([job, *words])
         return
