@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from opendr_har_core.cli.main import main
-from opendr_har_core.recognizer import Recognizer
 
 ROOT = Path(__file__).resolve().parents[2]
 
