@@ -46,7 +46,7 @@ setup(
     python_requires=">=3.8",
     packages=find_packages(include=["opendr_har_core*", "opendr_har_ros*"]),
     package_data={
-        "opendr_har_core": ["py.typed", "data/*.csv", "models/*.onnx"],
+        "opendr_har_core": ["py.typed", "data/*.csv", "models/*.onnx", "live/page/*"],
         "opendr_har_ros": ["py.typed", "data/*"],
     },
     data_files=[

@@ -20,6 +20,7 @@ from opendr_har_core.cli import (
     eval,
     export,
     infer,
+    live,
     quantize,
     synth,
     train,
@@ -30,7 +31,7 @@ from opendr_har_core.cli.options import Formatter
 from opendr_har_core.cli.output import FAILED, INTERRUPTED, Output, Result
 from opendr_har_core.errors import HarError
 
-JOBS = (infer, bag, train, eval, export, tune, quantize, download, benchmark, doctor, synth)
+JOBS = (infer, live, bag, train, eval, export, tune, quantize, download, benchmark, doctor, synth)
 NOBODY_READS = "nobody reads the output any more (a pipe was closed, as by `| head`): stopped"
 
 

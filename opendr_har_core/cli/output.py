@@ -49,6 +49,10 @@ class Output:
         if self.json:
             self._write(json.dumps(finite(values)) + "\n")
 
+    def flush(self) -> None:
+        """Let whoever reads a pipe have what was said so far."""
+        self._results.flush()
+
     def note(self, text: str) -> None:
         """Something that people may want to know; not with --quiet."""
         if not self.quiet:

@@ -31,6 +31,7 @@ LAYERS = (
     {"datasets", "doctor"},
     {"training"},
     {"learners"},
+    {"live"},
     {"cli"},
 )
 # Names for type checkers only, of objects that know each other: a stream and the recognizer that made it.

@@ -1,0 +1,223 @@
+"use strict";
+// What comes over the socket is shown as text only: nothing here writes HTML.
+const at = (id) => document.getElementById(id);
+const say = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
+const FIRST_RETRY_MS = 500, LAST_RETRY_MS = 5000, SILENT_MS = 6000, MOST_EVENTS = 60;
+const TOKEN_WANTED = 1008;
+
+const timeline = new Timeline(at("timeline"), at("legend"));
+let socket = null, retryMs = FIRST_RETRY_MS, heard = 0, clockOffset = 0, seen = new Set(), session = null;
+let pictureUrl = null, label = null;
+
+// --- light and dark -------------------------------------------------------------------------------------------------
+const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+function showTheme() {
+  const chosen = localStorage.getItem("theme");
+  document.documentElement.dataset.theme = chosen ?? (prefersDark.matches ? "dark" : "light");
+}
+prefersDark.addEventListener("change", showTheme);
+at("theme").addEventListener("click", () => {
+  localStorage.setItem("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  showTheme();
+});
+showTheme();
+
+// --- the socket -----------------------------------------------------------------------------------------------------
+function connect() {
+  const own = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  own.binaryType = "blob";
+  own.onopen = () => { heard = Date.now(); if (document.hidden) own.send("pictures off"); };
+  own.onmessage = ({ data }) => {
+    heard = Date.now();
+    retryMs = FIRST_RETRY_MS;
+    if (typeof data === "string") take(JSON.parse(data));
+    else showPicture(data);
+  };
+  own.onclose = ({ code, reason }) => {
+    if (own !== socket) return;
+    if (code === TOKEN_WANTED && reason === "token") return ask();
+    showState("apart", reason || "no connection to the server; trying again");
+    setTimeout(connect, retryMs);
+    retryMs = Math.min(retryMs * 1.6, LAST_RETRY_MS);
+  };
+  socket = own;
+}
+setInterval(() => { // a server that vanished without a word
+  if (socket && socket.readyState === WebSocket.OPEN && Date.now() - heard > SILENT_MS) socket.close();
+}, 1000);
+document.addEventListener("visibilitychange", () => {
+  if (socket && socket.readyState === WebSocket.OPEN) socket.send(document.hidden ? "pictures off" : "pictures on");
+});
+
+// --- the token ------------------------------------------------------------------------------------------------------
+async function show(token) {
+  const answer = await fetch("/token", { method: "POST", body: token }).catch(() => null);
+  if (answer && answer.ok) return true;
+  say("ask-error", answer ? await answer.text() : "no connection to the server");
+  return false;
+}
+function ask() {
+  at("ask").hidden = false;
+  at("main").hidden = true;
+  showState("waiting", "token needed");
+  at("token").focus();
+}
+at("ask").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (!await show(at("token").value)) return;
+  at("ask").hidden = true;
+  at("main").hidden = false;
+  connect();
+});
+async function begin() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) {
+    history.replaceState(null, "", location.pathname); // not into bookmarks and screenshots
+    await show(token);
+  }
+  connect();
+}
+
+// --- messages -------------------------------------------------------------------------------------------------------
+function take(message) {
+  switch (message.kind) {
+    case "hello": return takeHello(message);
+    case "labels": return takeLabels(message);
+    case "event": return takeEvent(message);
+    case "status": return takeStatus(message);
+    case "model": return takeModel(message.model);
+  }
+}
+
+function takeHello(message) {
+  clockOffset = message.now - Date.now() / 1000;
+  if (message.session !== session) {
+    session = message.session;
+    seen = new Set();
+    timeline.clear();
+    at("events").replaceChildren();
+    at("no-events").hidden = false;
+    showBars([]);
+    showLabel(null);
+  }
+  takeModel(message.model);
+  message.labels.forEach(takeLabels);
+  message.events.forEach(takeEvent);
+  takeStatus(message.status);
+}
+
+function isNew(message) {
+  if (seen.has(message.number)) return false;
+  seen.add(message.number);
+  if (seen.size > 6000) seen = new Set([...seen].slice(-3000));
+  return true;
+}
+
+function takeLabels(message) {
+  if (!isNew(message)) return;
+  timeline.add(message.at, message.top, message.provisional);
+  showBars(message.top);
+  showLabel(message.top[0]?.[0] ?? null, message.provisional);
+}
+
+function takeEvent(message) {
+  if (!isNew(message)) return;
+  const item = document.createElement("li");
+  const when = document.createElement("time");
+  when.textContent = new Date(message.at * 1000).toLocaleTimeString([], { hour12: false });
+  when.dateTime = new Date(message.at * 1000).toISOString();
+  const what = document.createElement("span");
+  what.className = "what";
+  what.textContent = `${message.label} ${message.event}`;
+  const how = document.createElement("span");
+  how.className = "how";
+  how.textContent = message.event === "ended" ? `after ${message.duration_sec.toFixed(1)} s` : percent(message.score);
+  item.append(when, what, how);
+  at("events").prepend(item);
+  while (at("events").children.length > MOST_EVENTS) at("events").lastChild.remove();
+  at("no-events").hidden = true;
+}
+
+function takeStatus({ source, stream, numbers, viewers, now }) {
+  clockOffset = now - Date.now() / 1000;
+  const words = { waiting: "waiting for the first image", playing: "live", lost: "source lost" };
+  showState(source.state, words[source.state] ?? source.state);
+  say("source", source.name);
+  const isLost = source.state === "lost";
+  at("lost").hidden = !isLost;
+  if (isLost) say("lost", `Source lost${source.text ? `: ${source.text}` : ""}. It is shown again as soon as it is back.`);
+  const warming = stream.phase === "warming" || stream.phase === "provisional";
+  at("warm").hidden = !warming;
+  if (warming) {
+    const needed = stream.warm_up + 1;
+    at("warm-bar").max = needed;
+    at("warm-bar").value = Math.min(stream.step, needed);
+    say("warm-text", `Warming up: ${Math.min(stream.step, needed)} of ${needed} frames`);
+  }
+  say("hint", stream.text || source.text || "");
+  say("rate-in", `${numbers.rate_in.toFixed(1)} a second`);
+  say("rate-out", `${numbers.rate_out.toFixed(1)} a second`);
+  const ms = numbers.latency_ms;
+  say("latency", ms ? `${ms[0].toFixed(1)} ms, at times ${ms[1].toFixed(1)}` : "–");
+  if (viewers !== undefined) say("viewers", String(viewers));
+}
+
+function takeModel(model) {
+  if (!model) return;
+  const first = model.first_label_sec === null ? "" : `, first label after ${model.first_label_sec.toFixed(1)} s`;
+  say("model", `${model.name}${model.classes ? `, ${model.classes} classes` : ""}${first}`);
+  say("weights", model.weights || "–");
+}
+
+// --- what is shown --------------------------------------------------------------------------------------------------
+const percent = (score) => `${Math.round(score * 100)} %`;
+
+function showState(state, text) {
+  at("state").dataset.state = state;
+  say("state-text", text);
+}
+
+function showLabel(name, provisional) {
+  const text = name === null ? "\u00a0" : provisional ? `${name} (provisional)` : name;
+  if (text !== label) at("label").textContent = label = text; // said aloud, so only when it changes
+}
+
+function showBars(top) {
+  const list = at("bars");
+  while (list.children.length > top.length) list.lastChild.remove();
+  top.forEach(([name, score], index) => {
+    let item = list.children[index];
+    if (!item) {
+      item = document.createElement("li");
+      for (const part of ["fill", "name", "score"]) {
+        const span = document.createElement("span");
+        span.className = part;
+        item.append(span);
+      }
+      list.append(item);
+    }
+    const [fill, words, number] = item.children;
+    fill.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
+    words.textContent = name;
+    number.textContent = percent(score);
+  });
+}
+
+function showPicture(blob) {
+  const url = URL.createObjectURL(blob);
+  const image = at("picture");
+  image.onload = () => {
+    if (pictureUrl) URL.revokeObjectURL(pictureUrl);
+    pictureUrl = url;
+  };
+  image.src = url;
+  image.hidden = false;
+  at("no-picture").hidden = true;
+}
+
+function paint() {
+  if (!document.hidden) timeline.draw(Date.now() / 1000 + clockOffset);
+  setTimeout(() => requestAnimationFrame(paint), 200);
+}
+requestAnimationFrame(paint);
+begin();
