@@ -1,0 +1,48 @@
+"""Print what is installed of our requirements, all extras and theirs, as constraints for pip.
+
+Usage, in an environment whose tests pass: .venv/bin/python .ci/lock.py > .ci/constraints.txt
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import metadata
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = "opendr_har_ros"
+FORMS = re.compile(r"\+.*$")  # torch's build for CPUs is the same release
+
+
+def closure(name, extras, found):
+    """Add to `found` each installed distribution that `name[extras]` needs, with its version."""
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return
+    for line in distribution.requires or []:
+        need = Requirement(line)
+        wanted = need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ["", *extras])
+        key = (canonicalize_name(need.name), frozenset(need.extras))
+        if not wanted or key in found:
+            continue
+        try:
+            found[key] = FORMS.sub("", metadata.version(need.name))
+        except metadata.PackageNotFoundError:
+            continue
+        closure(need.name, need.extras, found)
+
+
+def main():
+    """Write the constraints; they hold for this version of Python only, others take what their wheels allow."""
+    found = {}
+    closure(ROOT, metadata.distribution(ROOT).metadata.get_all("Provides-Extra"), found)
+    python = ".".join(map(str, sys.version_info[:2]))
+    lines = sorted({f'{name}=={version} ; python_version == "{python}"' for (name, _), version in found.items()})
+    sys.stdout.write("# Versions that the tests passed with; written by .ci/lock.py.\n" + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
