@@ -5,20 +5,21 @@ from glob import glob
 from setuptools import find_packages, setup
 
 PACKAGE = "opendr_har_ros"
-INFERENCE = ["numpy>=1.20", "onnxruntime>=1.12", "opencv-python-headless>=4.5", "av>=10"]
+# Why each bound: docs/packaging.md.
+INFERENCE = ["numpy>=1.21,<3", "onnxruntime>=1.12,<2", "opencv-python-headless>=4.5.1,<6", "av>=12,<19"]
 TRAIN = [
-    "torch>=2.0",
-    "onnx>=1.14",
-    "lightning>=2.2",
-    "torchmetrics>=1.0",
-    "tensorboard>=2.10",
-    "rich>=12",
-    "matplotlib>=3.5",
-    "pyyaml>=5.4",
+    "torch>=2.0,<3",
+    "onnx>=1.14,<2",
+    "lightning>=2.2,<3",
+    "torchmetrics>=1.0,<2",
+    "tensorboard>=2.10,<3",
+    "rich>=12,<16",
+    "matplotlib>=3.5,<4",
+    "pyyaml>=5.4,<7",
 ]
-BAGS = ["rosbags>=0.9.20"]
-LIVE = ["aiohttp>=3.8"]
-COMPLETION = ["argcomplete>=2"]
+BAGS = ["rosbags>=0.9.20,<0.12"]
+LIVE = ["aiohttp>=3.9,<4"]
+COMPLETION = ["argcomplete>=2,<4"]
 DOCS = ["sphinx>=7", "myst-parser>=3", "furo>=2024.1.29"]
 # Only for machines without ROS 2: Kilted's Python wheels. A sourced ROS 2 brings all of these itself.
 ROS = [
@@ -32,7 +33,7 @@ ROS = [
     "ros-ament-index-python",
 ]
 TEST = ["pytest>=7"]
-DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil"]
+DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil", "playwright>=1.40"]
 
 setup(
     name=PACKAGE,
@@ -44,6 +45,16 @@ setup(
     maintainer="opendr_har_ros maintainers",
     maintainer_email="maintainers@opendr-har-ros.invalid",
     python_requires=">=3.8",
+    keywords=["ROS 2", "human activity recognition", "action recognition", "video", "X3D", "CoX3D", "ONNX"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     packages=find_packages(include=["opendr_har_core*", "opendr_har_ros*"]),
     package_data={
         "opendr_har_core": ["py.typed", "data/*.csv", "models/*.onnx", "live/page/*"],

@@ -26,7 +26,7 @@ def atomic_path(path: Union[str, Path]) -> Iterator[Path]:
         temporary.replace(path)
         flush(path.parent)
     except BaseException:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
         raise
 
 

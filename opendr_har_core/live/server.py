@@ -103,11 +103,11 @@ class LiveServer:
             app.router.add_get(path, self._file)
         app.router.add_post("/token", self._token)
         app.router.add_get("/ws", self._socket)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         tasks = []
         try:
-            site = web.TCPSite(runner, self._settings.host, self._settings.port, shutdown_timeout=1.0)
+            site = web.TCPSite(runner, self._settings.host, self._settings.port)
             await site.start()
             tasks = [asyncio.ensure_future(self._pictures.run()), asyncio.ensure_future(self._tell_status())]
             self._started.set_result(runner.addresses[0][1])

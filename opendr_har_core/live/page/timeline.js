@@ -91,6 +91,11 @@ class Timeline {
     for (const [, scores] of this.points)
       for (const [label, score] of scores) peaks.set(label, Math.max(peaks.get(label) ?? 0, score));
     const wanted = [...peaks].filter(([, peak]) => peak > 0.15).sort((a, b) => b[1] - a[1]).slice(0, LINES).map(([label]) => label);
+    const best = this.points.length ? [...this.points[this.points.length - 1][1].keys()][0] : undefined;
+    if (best !== undefined && !wanted.includes(best)) { // what holds now always has one
+      if (wanted.length === LINES) wanted.pop();
+      wanted.push(best);
+    }
     const before = this.shown.join("\n");
     this.shown = this.shown.map((label) => (wanted.includes(label) ? label : null));
     for (const label of wanted) {

@@ -1,0 +1,234 @@
+"""The live page in a real browser: labels come and change, viewers come and go, and so do the camera and the server."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("aiohttp")
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+
+from opendr_har_core import Frame, Recognizer
+from opendr_har_core.errors import VideoError
+from opendr_har_core.labelling import Labelling
+from opendr_har_core.live.board import Board
+from opendr_har_core.live.facts import ModelFacts, SourceFacts, model_facts
+from opendr_har_core.live.player import Player
+from opendr_har_core.live.server import LiveServer
+from opendr_har_core.live.settings import LiveSettings
+from opendr_har_core.postprocess import FilterSettings
+from opendr_har_core.prediction import Hypothesis
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.synth.scene import render_at
+
+SEED, FPS = 25, 10.0
+LONG_MS = 30_000
+
+
+class Camera:
+    """Plays one action for ever, another when it is told so, and can be unplugged."""
+
+    def __init__(self, action):
+        times = np.arange(int(4 * FPS)) / FPS
+        self._films = {name: list(render_at(name, times, (120, 160), SEED)) for name in ("jumping jacks", action)}
+        self.action = action
+        self.unplugged = threading.Event()
+
+    def __call__(self):
+        start = time.monotonic()
+        index = 0
+        while True:
+            if self.unplugged.is_set():
+                raise VideoError("somebody pulled the plug")
+            film = self._films[self.action]
+            yield Frame(film[index % len(film)].rgb, round((time.monotonic() - start) * NANOSECONDS))
+            index += 1
+            time.sleep(1 / FPS)
+
+
+@pytest.fixture
+def camera():
+    return Camera("walking")
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return Recognizer.open("default")
+
+
+@pytest.fixture
+def live(camera, recognizer):
+    """A page that shows the camera: its server, whose port is `live.port`."""
+    board = Board("a test camera", model_facts(recognizer))
+    player = Player("a test camera", camera, Labelling(recognizer.stream(), FilterSettings()), board, is_paced=False)
+    server = LiveServer(LiveSettings(port=0), board)
+    server.port, server.board = server.start(), board
+    player.start()
+    yield server
+    player.stop()
+    server.stop()
+
+
+@pytest.fixture
+def board():
+    """A page that shows what a test says."""
+    board = Board("a test", ModelFacts("a model", "weights of a test"))
+    server = LiveServer(LiveSettings(port=0), board)
+    board.port = server.start()
+    yield board
+    server.stop()
+
+
+def url(port, host="127.0.0.1"):
+    return f"http://{host}:{port}/"
+
+
+def test_labels_come_and_change_with_what_is_seen(tab, live, camera):
+    page = tab(url(live.port))
+    expect(page.locator("#warm")).to_be_visible(timeout=LONG_MS)
+    expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
+    assert page.locator("#bars li").count() == 5
+    assert page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [160, 120]
+    expect(page.locator("#events li").first).to_contain_text("walking began")
+    camera.action = "jumping jacks"
+    expect(page.locator("#label")).to_have_text("jumping jacks", timeout=LONG_MS)
+    expect(page.locator("#events")).to_contain_text("walking ended")
+    expect(page.locator("#model")).to_contain_text("x3d_xs, 9 classes, first label after 1.2 s")
+    expect(page.locator("#latency")).to_contain_text("ms")
+    expect(page.locator("#source")).to_have_text("a test camera")
+    assert "%" in page.locator("#bars .score").first.inner_text()
+    assert painted(page) > 50
+
+
+def painted(page):
+    """Pixels of the timeline that are coloured."""
+    script = """canvas => {
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let count = 0;
+        for (let i = 0; i < data.length; i += 4) {
+            const rgb = [data[i], data[i + 1], data[i + 2]];
+            if (data[i + 3] > 200 && Math.max(...rgb) - Math.min(...rgb) > 60) count++;
+        }
+        return count;
+    }"""
+    return page.locator("#timeline").evaluate(script)
+
+
+def test_a_second_tab_is_told_what_was_before_and_both_go_on(tab, live):
+    first = tab(url(live.port))
+    expect(first.locator("#label")).to_have_text("walking", timeout=LONG_MS)
+    second = tab(url(live.port))
+    expect(second.locator("#events")).to_contain_text("walking began", timeout=LONG_MS)
+    for page in (first, second):
+        expect(page.locator("#viewers")).to_have_text("2", timeout=LONG_MS)
+        expect(page.locator("#picture")).to_be_visible()
+    second.close()
+    expect(first.locator("#viewers")).to_have_text("1", timeout=LONG_MS)
+
+
+def test_a_camera_that_stops_is_lost_and_comes_back(tab, live, camera):
+    page = tab(url(live.port))
+    expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
+    camera.unplugged.set()
+    expect(page.locator("#state-text")).to_have_text("source lost", timeout=LONG_MS)
+    expect(page.locator("#lost")).to_contain_text("somebody pulled the plug")
+    expect(page.locator("#events")).to_contain_text("walking ended")
+    camera.unplugged.clear()
+    expect(page.locator("#state-text")).to_have_text("live", timeout=LONG_MS)
+    expect(page.locator("#lost")).to_be_hidden()
+
+
+def test_the_page_connects_again_when_the_server_has_been_restarted(tab, recognizer):
+    board = Board("before")
+    server = LiveServer(LiveSettings(port=0), board)
+    port = server.start()
+    page = tab(url(port))
+    expect(page.locator("#source")).to_have_text("before", timeout=LONG_MS)
+    board.labels([Hypothesis(0, "old label", 0.9)])
+    expect(page.locator("#label")).to_have_text("old label")
+    server.stop()
+    expect(page.locator("#state")).to_have_attribute("data-state", "apart", timeout=LONG_MS)
+    board = Board("after")
+    server = LiveServer(LiveSettings(port=port), board)
+    server.start()
+    try:
+        expect(page.locator("#source")).to_have_text("after", timeout=LONG_MS)
+        expect(page.locator("#label")).not_to_have_text("old label")
+    finally:
+        server.stop()
+
+
+def test_names_are_text_whatever_is_in_them(tab, board):
+    page = tab(url(board.port))
+    name = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+    board.labels([Hypothesis(0, name, 0.9)])
+    board.event("began", name, 0.9, 0.0)
+    board.state(source=SourceFacts(name, "lost", name))
+    for place in ("#label", "#bars", "#events", "#source", "#lost", "#legend"):
+        expect(page.locator(place)).to_contain_text(name, timeout=LONG_MS)
+    assert page.title() == "opendr-har live"
+    assert page.locator("#main script, #main #events img, #label img").count() == 0
+
+
+def test_a_page_that_needs_a_token_takes_it_from_the_address_or_asks(tab):
+    token = "correct-horse-battery"
+    server = LiveServer(LiveSettings(port=0, token=token), Board("secret camera"))
+    port = server.start()
+    try:
+        page = tab(url(port) + f"#token={token}")
+        expect(page.locator("#source")).to_have_text("secret camera", timeout=LONG_MS)
+        assert token not in page.url
+        other = tab(url(port))
+        expect(other.locator("#ask")).to_be_visible(timeout=LONG_MS)
+        assert "secret camera" not in other.content()
+        other.get_by_label("This page needs its token").fill("wrong-horse-battery")
+        other.get_by_role("button", name="Show").click()
+        expect(other.locator("#ask-error")).to_have_text("wrong token", timeout=LONG_MS)
+        other.get_by_label("This page needs its token").fill(token)
+        other.get_by_role("button", name="Show").click()
+        expect(other.locator("#source")).to_have_text("secret camera", timeout=LONG_MS)
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_the_system_and_can_be_switched(tab, board, scheme):
+    page = tab(url(board.port), color_scheme=scheme)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert page.evaluate(ground) != before
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") != scheme
+
+
+def test_a_phone_shows_all_of_it_in_its_width(tab, board):
+    page = tab(url(board.port), viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    board.labels([Hypothesis(0, "a label " * 12, 0.9), Hypothesis(1, "unbroken" * 20, 0.1)])
+    board.event("began", "unbroken" * 20, 0.9, 0.0)
+    expect(page.locator("#bars li")).to_have_count(2, timeout=LONG_MS)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.locator("#theme").bounding_box()["width"] >= 40  # a finger's width
+
+
+def test_everything_has_a_name_for_those_who_do_not_see_it(tab, board):
+    page = tab(url(board.port))
+    board.labels([Hypothesis(0, "walking", 0.9)])
+    expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
+    assert page.locator("#label").get_attribute("aria-live") == "polite"
+    for name in ("Now", "The last minute", "Events", "How it runs", "Camera"):
+        assert page.get_by_role("region", name=name).count() == 1
+    for role, name in (
+        ("img", "Scores of the best labels over the last minute"),
+        ("list", "Best labels with their scores"),
+        ("list", "Labels that began or ended, newest first"),
+        ("button", "Switch between light and dark"),
+        ("status", None),
+    ):
+        assert page.get_by_role(role, **({"name": name} if name else {})).count() >= 1, (role, name)
+    assert page.locator("#picture").get_attribute("alt")
