@@ -1,0 +1,164 @@
+"""What is built to be shipped is complete, and runs in an environment that has nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+import opendr_har_core
+from opendr_har_core.synth.motions import ACTIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "opendr_har_ros"
+PACKAGES = ("opendr_har_core", "opendr_har_ros")
+MIB = 1 << 20
+MODEL_LIMIT_BYTES = 8_000_000
+# Of every environment, and not counted.
+INSTALLERS = ("pip", "setuptools", "wheel")
+# What running a bundle must not bring along.
+HEAVY = {"torch", "onnx", "lightning", "rclpy"}
+
+
+def run(*command, cwd=None):
+    done = subprocess.run([str(part) for part in command], check=False, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tracked_files():
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("the project's files are those that git tracks, and this is no git checkout")
+    listed = run("git", "ls-files", "-z", cwd=ROOT)
+    return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def size(folder):
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+@pytest.fixture(scope="module")
+def files():
+    return tracked_files()
+
+
+@pytest.fixture(scope="module")
+def needed(files):
+    """What must be in both archives: all that lies in the packages."""
+    return {name for name in files if name.split("/")[0] in PACKAGES}
+
+
+@pytest.fixture(scope="module")
+def pip(tmp_path_factory):
+    """The pip of an environment with nothing else in it."""
+    folder = tmp_path_factory.mktemp("empty")
+    try:
+        run(sys.executable, "-m", "venv", folder)
+    except AssertionError as error:
+        pytest.skip(f"this Python can't make environments: {error}")
+    return [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+
+
+@pytest.fixture(scope="module")
+def dist(files, pip, tmp_path_factory):
+    """The sdist of what git tracks, and the wheel that is made of the sdist alone: what it lacks shows there."""
+    folder = tmp_path_factory.mktemp("dist")
+    source = folder / "source"
+    for name in files:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, source / name)
+    code = "from setuptools.build_meta import build_sdist; build_sdist('..')"
+    run(*pip, "install", "setuptools>=61", "wheel")
+    run(pip[0], "-c", code, cwd=source)
+    (sdist,) = folder.glob("*.tar.gz")
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", folder, sdist)
+    (wheel,) = folder.glob("*.whl")
+    return sdist, wheel
+
+
+@pytest.fixture(scope="module")
+def installed(dist, pip):
+    """The `bin` folder of an environment with the wheel and what it asks for."""
+    constraints = ROOT / ".ci" / "constraints.txt"
+    run(*pip, "install", "--constraint", constraints, dist[1])
+    return pip[0].parent
+
+
+def test_the_sdist_has_all_that_a_build_and_ros_need(dist, needed, files):
+    with tarfile.open(dist[0]) as archive:
+        names = {member.name.split("/", 1)[1] for member in archive if member.isfile()}
+    shared = {name for name in files if name.split("/")[0] in ("launch", "config", "resource")}
+    top = {
+        "CHANGELOG.rst",
+        "LICENSE",
+        "MANIFEST.in",
+        "README.md",
+        "package.xml",
+        "pyproject.toml",
+        "setup.cfg",
+        "setup.py",
+    }
+    expected = needed | shared | top
+    made = {name for name in names if name == "PKG-INFO" or name.startswith(f"{NAME}.egg-info/")}
+    assert names - made == expected
+
+
+def test_the_wheel_has_all_of_the_packages_and_nothing_else(dist, needed, files):
+    with zipfile.ZipFile(dist[1]) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+    assert {name for name in names if name.split("/")[0] in PACKAGES} == needed
+    assert {name.split("/")[0].split("-")[0] for name in names} == {*PACKAGES}
+    data = {name.split(".data/data/", 1)[1] for name in names if ".data/data/" in name}
+    share = f"share/{NAME}"
+    expected = {f"{share}/{name}" for name in files if name.split("/")[0] in ("launch", "config")}
+    expected |= {f"{share}/package.xml", f"{share}/config/fastdds_large_images.xml"}
+    assert data == expected | {f"share/ament_index/resource_index/packages/{NAME}"}
+
+
+def test_the_metadata_says_what_is_needed_and_since_when(dist):
+    with zipfile.ZipFile(dist[1]) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = Parser().parsestr(archive.read(name).decode())
+    assert metadata["Version"] == opendr_har_core.__version__
+    assert (metadata.get("License-Expression") or metadata["License"]) == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.8"
+    needs = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    assert {re.split(r"[<>=]", line)[0] for line in needs} == {"numpy", "onnxruntime", "opencv-python-headless", "av"}
+    assert all(">=" in line and "<" in line for line in needs), needs
+
+
+def test_the_packaged_model_is_small(dist, record_property):
+    with zipfile.ZipFile(dist[1]) as archive:
+        model = archive.getinfo("opendr_har_core/models/default.onnx").file_size
+    record_property("wheel_mib", round(dist[1].stat().st_size / MIB, 2))
+    record_property("sdist_mib", round(dist[0].stat().st_size / MIB, 2))
+    record_property("default_model_mib", round(model / MIB, 2))
+    assert model <= MODEL_LIMIT_BYTES
+
+
+def test_the_wheel_labels_a_clip_in_an_environment_with_nothing_else(installed, tmp_path, record_property):
+    command = installed / "opendr-har"
+    run(command, "synth", "clips", "--clips", "1", "--seconds", "3", "--actions", ACTIONS[0], cwd=tmp_path)
+    (clip,) = (tmp_path / "clips").rglob("*.mp4")
+    out = run(command, "infer", clip, "--json", "--quiet", cwd=tmp_path)
+    known = opendr_har_core.Recognizer.open("default").labels.names
+    assert any(json.dumps(label) in out.splitlines()[-1] for label in known), out
+    installers = sum(size(folder) for name in INSTALLERS for folder in installed.parent.glob(f"lib/*/*/{name}"))
+    record_property("inference_only_installation_mib", round((size(installed.parent / "lib") - installers) / MIB))
+
+
+def test_importing_the_library_there_loads_no_torch_and_no_ros(installed, tmp_path):
+    code = "import opendr_har_core, sys; opendr_har_core.Recognizer.open('default'); print(*sys.modules)"
+    loaded = {name.split(".")[0] for name in run(installed / "python", "-c", code, cwd=tmp_path).split()}
+    assert "opendr_har_core" in loaded
+    assert not loaded & HEAVY
+    listed = json.loads(run(installed / "python", "-m", "pip", "list", "--format", "json"))
+    assert not {package["name"] for package in listed} & HEAVY
