@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 PACKAGE = "opendr_har_ros"
 # Why each bound: docs/packaging.md.
-INFERENCE = ["numpy>=1.21,<3", "onnxruntime>=1.12,<2", "opencv-python-headless>=4.5.1,<6", "av>=12,<19"]
+INFERENCE = ["numpy>=1.21.6,<3", "onnxruntime>=1.13,<2", "opencv-python-headless>=4.5.1,<6", "av>=12,<19"]
 TRAIN = [
     "torch>=2.0,<3",
     "onnx>=1.14,<2",
@@ -84,6 +84,7 @@ setup(
             "recognizer = opendr_har_ros.entry:recognizer",
             "trainer = opendr_har_ros.entry:trainer",
             "video_publisher = opendr_har_ros.entry:video_publisher",
+            "web = opendr_har_ros.entry:web",
             "demo = opendr_har_ros.demo:main",
         ],
     },
