@@ -26,6 +26,16 @@ def video_publisher() -> int:
     return run(VideoPublisherNode, stop)
 
 
+def web() -> int:
+    """`ros2 run opendr_har_ros web`."""
+    stop = StopFlag()
+    prepare_process()
+    from opendr_har_ros.run import run
+    from opendr_har_ros.web_node import WebNode
+
+    return run(WebNode, stop)
+
+
 def trainer() -> int:
     """`ros2 run opendr_har_ros trainer`."""
     stop = StopFlag()

@@ -115,10 +115,10 @@ def _source(options: argparse.Namespace) -> Tuple[str, Source, bool]:
         number = str(options.camera).replace("/dev/video", "")
         if not number.isdigit():
             raise ConfigError(f"--camera is {options.camera!r}, expected a number or a device as in /dev/video0")
-        return f"camera {number}", lambda: read_video(number), False
+        return f"camera {number}", lambda _: read_video(number), False
     if options.video:
         probe(options.video)  # a file that can't be played is said at once
-        return str(options.video), lambda: loop_frames(options.video), True
+        return str(options.video), lambda _: loop_frames(options.video), True
     from opendr_har_core.live.sources import drawn_figures
 
     return "drawn figures", drawn_figures, True

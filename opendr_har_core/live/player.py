@@ -10,13 +10,14 @@ from typing import Callable, Deque, Iterable, Iterator, List
 import numpy as np
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.frame import Frame
 from opendr_har_core.labelling import Labelling
 from opendr_har_core.live.board import Board
 from opendr_har_core.live.facts import LOST, PLAYING, WAITING, Numbers, SourceFacts, StreamFacts
 from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.stream import AnyFrame
 
-Source = Callable[[], Iterable[Frame]]
+# Opened with a function that says whether nobody wants it any more; only a source that waits by itself has to ask.
+Source = Callable[[Callable[[], bool]], Iterable[AnyFrame]]
 
 # A source that ended or failed is opened again after so long; one that says nothing for so long is lost.
 RETRY_SEC, SILENT_SEC = 1.0, 2.0
@@ -60,7 +61,7 @@ class Player:
     def _play(self) -> None:
         while not self._stopped.is_set():
             try:
-                for frame in self._in_time(self._source()):
+                for frame in self._in_time(self._source(self._stopped.is_set)):
                     self._step(frame)
                     if self._stopped.is_set():
                         return
@@ -71,7 +72,7 @@ class Player:
                 self._board.event(event.kind, event.label, event.score, event.duration_sec)
             self._stopped.wait(RETRY_SEC)
 
-    def _in_time(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def _in_time(self, frames: Iterable[AnyFrame]) -> Iterator[AnyFrame]:
         """Each frame when its stamp says so; frames that come too late come at once."""
         start = None
         for frame in frames:
@@ -82,7 +83,7 @@ class Player:
                 self._stopped.wait(max(0.0, start + stamp - now))
             yield frame
 
-    def _step(self, frame: Frame) -> None:
+    def _step(self, frame: AnyFrame) -> None:
         began = time.monotonic()
         self._latest, self._text = began, ""
         self._frames.append(began)

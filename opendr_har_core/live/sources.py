@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import Iterator
+from typing import Callable, Iterator
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from opendr_har_core.synth.scene import render_at
 DRAWN_SEED, DRAWN_FPS, DRAWN_SEC = 25, 15.0, 5.0
 
 
-def drawn_figures() -> Iterator[Frame]:
+def drawn_figures(_is_stopped: Callable[[], bool]) -> Iterator[Frame]:
     """All actions in turn, without end."""
     start = 0.0
     for action in cycle(ACTIONS):

@@ -38,7 +38,7 @@ class Camera:
         self.action = action
         self.unplugged = threading.Event()
 
-    def __call__(self):
+    def __call__(self, _):
         start = time.monotonic()
         index = 0
         while True:

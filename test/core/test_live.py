@@ -334,7 +334,7 @@ def test_a_source_that_fails_is_lost_and_tried_again():
     plugged = threading.Event()
     image = np.zeros((8, 8, 3), np.uint8)
 
-    def source():
+    def source(_):
         if not plugged.is_set():
             raise VideoError("no such camera")
         for index in range(10_000):
@@ -365,7 +365,7 @@ def test_a_file_is_played_at_its_own_pace():
             return super().push(frame)
 
     frames = [Frame(image, index * 100_000_000) for index in range(12)]
-    player = Player("a file", lambda: frames, Noting(), Board("a file"), is_paced=True)
+    player = Player("a file", lambda _: frames, Noting(), Board("a file"), is_paced=True)
     player.start()
     until(lambda: len(seen) >= 12)
     player.stop()

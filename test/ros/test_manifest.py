@@ -19,6 +19,8 @@ ROSDEP_KEYS["psutil"] = "python3-psutil"
 NOT_FROM_ROSDEP = {"onnxruntime", "av", "cv_bridge"}
 # Only to export and train, which no robot does: setup.py's extras.
 NOT_FROM_ROSDEP |= {"torch", "onnx", "lightning", "torchmetrics", "matplotlib", "yaml", "rosbags"}
+# What only makes things nicer: the live page (Ubuntu's aiohttp is new enough from 24.04 on), completion, bars.
+NOT_FROM_ROSDEP |= {"aiohttp", "argcomplete", "rich"}
 
 
 def imported(folder):
