@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# The versions that the tests passed with, where Python is the one that they were tried on.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 SIZE ?= s
 
 # With ROS 2 sourced its own packages are used; without, its wheels and a stand-in for vision_msgs.
@@ -16,7 +17,7 @@ EXTRAS := ros
 endif
 comma := ,
 
-.PHONY: help demo test lint weights default-model clean
+.PHONY: help demo test lint weights default-model lock sbom clean
 
 help:
 	@echo "make demo [MODEL=bundle.onnx] [VIDEO=file or 0]   play a video to the recognizer, print its labels"
@@ -24,6 +25,8 @@ help:
 	@echo "make lint                                         check style and types"
 	@echo "make weights [SIZE=xs|s|m|l]                      fetch official weights, make downloads/*.onnx of them"
 	@echo "make default-model WEIGHTS=x3d_xs.pyth            train the packaged model anew (40 minutes)"
+	@echo "make lock                                         note the installed versions and their licences"
+	@echo "make sbom                                         write what is installed to build/sbom.json (CycloneDX)"
 	@echo "make clean                                        remove $(VENV) and what was built"
 
 demo: $(VENV)/.run-ready
@@ -44,6 +47,16 @@ weights: $(VENV)/.develop-ready
 
 default-model: $(VENV)/.develop-ready
 	$(BIN)/python -m opendr_har_core.training.default_model --weights "$(WEIGHTS)"
+
+lock: $(VENV)/.develop-ready
+	$(BIN)/python .ci/lock.py > build.lock && mv build.lock .ci/constraints.txt
+	$(BIN)/python .ci/licences.py > build.lock && mv build.lock docs/licences.md
+
+sbom: $(VENV)/.develop-ready
+	@mkdir -p build
+	$(PYTHON) -m venv build/sbom-tool
+	build/sbom-tool/bin/pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=5,<8'
+	build/sbom-tool/bin/cyclonedx-py environment --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
 
 clean:
 	rm -rf $(VENV) build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -135,6 +135,23 @@ def test_the_metadata_says_what_is_needed_and_since_when(dist):
     assert all(">=" in line and "<" in line for line in needs), needs
 
 
+def test_the_lock_is_within_the_bounds(dist):
+    requirements = pytest.importorskip("packaging.requirements")
+    lines = (ROOT / ".ci" / "constraints.txt").read_text()
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE))
+    with zipfile.ZipFile(dist[1]) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = Parser().parsestr(archive.read(name).decode())
+    needs = [requirements.Requirement(line) for line in metadata.get_all("Requires-Dist")]
+    outside = [
+        f"{need} is {locked[need.name]}"
+        for need in needs
+        if not need.specifier.contains(locked.get(need.name, "0")) and need.name in locked
+    ]
+    assert not outside
+    assert {"numpy", "onnxruntime", "torch"} <= {need.name for need in needs} & set(locked)
+
+
 def test_the_packaged_model_is_small(dist, record_property):
     with zipfile.ZipFile(dist[1]) as archive:
         model = archive.getinfo("opendr_har_core/models/default.onnx").file_size
