@@ -26,7 +26,7 @@ WEB: Tuple[Parameter, ...] = tuple(
         Parameter("token", "", "What viewers have to know; made up and logged where the address needs one."),
         Parameter("names", [""], "Further host names that viewers may use."),
         Parameter("max_viewers", 8, "Pages that may be open at once.", bounds=(1, 1000)),
-        Parameter("picture_hz", 15.0, "The most pictures per second that a page gets.", bounds=(0.1, 60)),
+        Parameter("picture_hz", 10.0, "The most pictures per second that a page gets.", bounds=(0.1, 60)),
         Parameter("picture_side", 640, "The longer side of these pictures in pixels.", bounds=(64, 4096)),
     )
 )

@@ -32,7 +32,7 @@ class LiveSettings:
     token: str = ""
     names: Tuple[str, ...] = ()
     max_viewers: int = 8
-    picture_hz: float = 15.0
+    picture_hz: float = 10.0
     picture_side: int = 640
     jpeg_quality: int = 75
 
