@@ -63,3 +63,19 @@ def test_the_tests_of_the_nodes_import_what_they_depend_on(manifest):
 def test_the_version_is_that_of_the_python_package(manifest):
     (version,) = re.findall(r'^    version="(.*)",$', (ROOT / "setup.py").read_text(), re.MULTILINE)
     assert manifest.version == version
+    (library,) = re.findall(r'^__version__ = "(.*)"$', (ROOT / "opendr_har_core/__init__.py").read_text(), re.MULTILINE)
+    assert library == version
+
+
+def test_what_others_read_is_there(manifest):
+    assert manifest.description
+    assert all(maintainer.email for maintainer in manifest.maintainers)
+    assert (ROOT / manifest.licenses[0].file if manifest.licenses[0].file else ROOT / "LICENSE").is_file()
+
+
+def test_the_changelog_is_one_that_ros_tools_read():
+    changelog = pytest.importorskip("catkin_pkg.changelog")
+    read = changelog.get_changelog_from_path(str(ROOT / "CHANGELOG.rst"), "opendr_har_ros")
+    assert read.rst
+    generator = pytest.importorskip("catkin_pkg.package_version")
+    assert generator.get_forthcoming_label(read.rst) == "Forthcoming"
