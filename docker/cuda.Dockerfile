@@ -14,7 +14,7 @@ COPY . .
 # onnxruntime and onnxruntime-gpu are the same module, so ours is installed without its own choice. The libraries get a
 # folder of a name that does not depend on Python's version.
 RUN python3 -m venv --system-site-packages /opt/har \
- && /opt/har/bin/pip install --no-cache-dir 'numpy<2' 'opencv-python-headless>=4.5,<4.12' 'av>=12,<19' 'aiohttp>=3.8,<4' \
+ && /opt/har/bin/pip install --no-cache-dir 'numpy<2' 'opencv-python-headless>=4.5,<4.12' 'av>=12,<19' 'aiohttp>=3.9,<4' \
     'onnxruntime-gpu[cuda,cudnn]>=1.21,<1.24' \
  && /opt/har/bin/pip install --no-cache-dir --no-deps . \
  && mkdir /opt/har/cuda \

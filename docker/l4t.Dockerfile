@@ -16,7 +16,7 @@ WORKDIR /source
 COPY . .
 RUN python3 -m venv --system-site-packages /opt/har \
  && /opt/har/bin/pip install --no-cache-dir --upgrade 'pip<25.1' \
- && /opt/har/bin/pip install --no-cache-dir 'numpy<2' 'opencv-python-headless>=4.5,<4.12' 'av>=12,<19' 'aiohttp>=3.8,<4' \
+ && /opt/har/bin/pip install --no-cache-dir 'numpy<2' 'opencv-python-headless>=4.5,<4.12' 'av>=12,<19' 'aiohttp>=3.9,<4' \
     docker/wheels/onnxruntime_gpu-*.whl \
  && /opt/har/bin/pip install --no-cache-dir --no-deps . \
  && find /opt/har -type d -name __pycache__ -prune -exec rm -rf {} +
