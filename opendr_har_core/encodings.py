@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
@@ -11,11 +10,10 @@ import numpy as np
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
+from opendr_har_core.image_size import HEAD_BYTES, Size, check_scans, checked_size, jpeg_or_png_size
 
-MAX_PIXELS = 64_000_000
-# Enough to get past the thumbnails and colour profiles that cameras put before a JPEG's size.
-HEAD_BYTES = 1 << 18
-Size = Tuple[int, int]
+# The size that was announced is the size that comes: an orientation in the metadata would turn the picture.
+AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,11 @@ def _to_rgb(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
 
 
 def _decompress(data: np.ndarray, size: Size) -> np.ndarray:
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    check_scans(data.tobytes())
+    try:
+        image = cv2.imdecode(data, AS_STORED)
+    except cv2.error as error:
+        raise ImageError(f"a compressed image of {data.size} bytes can't be decoded: {error}") from None
     if image is None or image.shape[:2] != size:
         raise ImageError(f"a compressed image of {data.size} bytes is damaged; check the publisher")
     rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -135,35 +137,10 @@ def _decompress(data: np.ndarray, size: Size) -> np.ndarray:
 
 def _compressed_size(head: bytes) -> Size:
     """(height, width) that a JPEG or PNG announces, so that its cost is known before it is decoded."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
-        width, height = struct.unpack(">II", head[16:24])
-        return int(height), int(width)
-    if head.startswith(b"\xff\xd8"):
-        size = _jpeg_size(head)
-        if size:
-            return size
-    raise ImageError(f"a compressed image begins with {head[:8]!r}: it is neither JPEG nor PNG, or damaged")
-
-
-def _jpeg_size(head: bytes) -> Optional[Size]:
-    position = 2
-    while position + 9 <= len(head) and head[position] == 0xFF:
-        marker, length = head[position + 1], int.from_bytes(head[position + 2 : position + 4], "big")
-        # The start-of-frame segments, without the three markers among them that are none.
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", head[position + 5 : position + 9])
-            return int(height), int(width)
-        position += 2 + length
-    return None
-
-
-def checked_size(height: int, width: int) -> Size:
-    """(height, width); raises ImageError where either is zero or both together are too much to hold."""
-    if height < 1 or width < 1:
-        raise ImageError(f"an image of {width}x{height} pixels has nothing in it; check the camera driver")
-    if height * width > MAX_PIXELS:
-        raise ImageError(f"an image of {width}x{height} pixels is over the limit of {MAX_PIXELS}; check the publisher")
-    return height, width
+    size = jpeg_or_png_size(head)
+    if size is None:
+        raise ImageError(f"a compressed image begins with {head[:8]!r}: it is neither JPEG nor PNG, or damaged")
+    return size
 
 
 def _buffer(data: Any) -> Any:

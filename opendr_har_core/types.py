@@ -67,14 +67,9 @@ class Image:
     @classmethod
     def open(cls, filename: Union[str, Path]) -> Image:
         """Read a picture file; raises ImageError when there is none or it can't be decoded."""
-        import cv2
+        from opendr_har_core.pictures import read_picture
 
-        if not Path(filename).is_file():
-            raise ImageError(f"there is no image file {filename}")
-        picture = cv2.imread(str(filename), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise ImageError(f"{filename} can't be decoded as a picture; check that it opens elsewhere")
-        return cls(picture)
+        return cls(read_picture(filename))
 
     def __str__(self) -> str:
         return str(self.data)

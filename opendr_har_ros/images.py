@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from opendr_har_core.encodings import ENCODINGS, checked_size, read_compressed, read_raw
+from opendr_har_core.encodings import ENCODINGS, read_compressed, read_raw
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
+from opendr_har_core.image_size import checked_size
 
 
 def frame_from_image(message: Any, stamp_ns: int) -> LazyFrame:

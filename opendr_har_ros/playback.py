@@ -8,8 +8,9 @@ from typing import Iterable, Iterator, Optional
 
 import cv2
 
-from opendr_har_core.errors import VideoError
+from opendr_har_core.errors import ImageError, VideoError
 from opendr_har_core.frame import Frame
+from opendr_har_core.pictures import read_picture
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.video import is_camera, loop_frames, read_video
 
@@ -49,7 +50,8 @@ def _folder_frames(folder: Path, passes: Optional[int]) -> Iterator[Frame]:
         if passes is not None and index >= passes * len(paths):
             return
         path = paths[index % len(paths)]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise VideoError(f"{path} can't be read as an image")
+        try:
+            image = read_picture(path)
+        except ImageError as error:
+            raise VideoError(f"{path} can't be read as an image: {error}") from None
         yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), round(index * NANOSECONDS / FOLDER_FPS))

@@ -12,6 +12,7 @@ import numpy as np
 
 from opendr_har_core.datasets.clips import nearest
 from opendr_har_core.errors import ImageError
+from opendr_har_core.pictures import read_picture
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 
@@ -77,8 +78,5 @@ def _by_numbers(name: str) -> List[Tuple[int, Union[int, str]]]:
 
 
 def _read(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ImageError(f"{path} is no picture that can be read, or damaged; remove or replace it")
-    rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    rgb: np.ndarray = cv2.cvtColor(read_picture(path), cv2.COLOR_BGR2RGB)
     return rgb

@@ -1,0 +1,99 @@
+"""The size that a picture announces, read from its first bytes before anything is decoded or allocated.
+
+Decoders believe a header: 30000x30000 pixels in a file of 100 bytes are gigabytes. So what is read here must be what
+the decoder will read: a header that is only nearly right, and that a decoder might forgive, has no size.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Optional, Tuple
+
+from opendr_har_core.errors import ImageError
+
+MAX_PIXELS = 64_000_000
+# A progressive JPEG comes in some ten scans. Each may be 100 bytes, and costs a pass over all pixels.
+MAX_SCANS = 64
+# Enough to get past the thumbnails and colour profiles that cameras put before a JPEG's size.
+HEAD_BYTES = 1 << 18
+Size = Tuple[int, int]
+
+START_OF_SCAN = b"\xff\xda"
+# A portable pixmap or graymap: kind, width, height, with comments in between.
+PPM = re.compile(rb"P[2356](?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9})\s")
+
+
+def jpeg_or_png_size(head: bytes) -> Optional[Size]:
+    """(height, width) that a JPEG or PNG announces in its first HEAD_BYTES; None for anything else, or damaged."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR") and len(head) >= 24:
+        width, height = struct.unpack(">II", head[16:24])
+        return int(height), int(width)
+    return _jpeg_size(head) if head.startswith(b"\xff\xd8") else None
+
+
+def picture_size(head: bytes) -> Optional[Size]:
+    """As above, also for BMP, PPM and WebP."""
+    if head.startswith(b"BM") and len(head) >= 26:
+        return _bmp_size(head)
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP" and len(head) >= 30:
+        return _webp_size(head)
+    match = PPM.match(head[:4096])
+    if match:
+        return int(match[2]), int(match[1])
+    return jpeg_or_png_size(head)
+
+
+def checked_size(height: int, width: int) -> Size:
+    """(height, width); raises ImageError where either is zero or both together are too much to hold."""
+    if height < 1 or width < 1:
+        raise ImageError(f"an image of {width}x{height} pixels has nothing in it; check the camera driver")
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"an image of {width}x{height} pixels is over the limit of {MAX_PIXELS}; check the publisher")
+    return height, width
+
+
+def check_scans(data: bytes) -> None:
+    """Raise ImageError for a JPEG that would take its decoder minutes."""
+    scans = data.count(START_OF_SCAN) if data.startswith(b"\xff\xd8") else 0
+    if scans > MAX_SCANS:
+        raise ImageError(f"a JPEG of {len(data)} bytes has {scans} scans, over the limit of {MAX_SCANS}; it is refused")
+
+
+def _jpeg_size(head: bytes) -> Optional[Size]:
+    position = 2
+    while position + 9 <= len(head) and head[position] == 0xFF:
+        marker, length = head[position + 1], int.from_bytes(head[position + 2 : position + 4], "big")
+        if marker == 0xFF:  # any marker may have such bytes before it
+            position += 1
+            continue
+        # The start-of-frame segments, without the three markers among them that are none.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", head[position + 5 : position + 9])
+            return int(height), int(width)
+        # Markers without a length have no business before the size: what follows would be read otherwise elsewhere.
+        if marker <= 0x01 or 0xD0 <= marker <= 0xDA or length < 2:
+            return None
+        position += 2 + length
+    return None
+
+
+def _bmp_size(head: bytes) -> Size:
+    if int.from_bytes(head[14:18], "little") == 12:  # the header of OS/2
+        width, height = struct.unpack("<HH", head[18:22])
+    else:
+        width, height = struct.unpack("<ii", head[18:26])
+    return abs(int(height)), abs(int(width))  # a negative height means that the first row comes first
+
+
+def _webp_size(head: bytes) -> Optional[Size]:
+    kind = head[12:16]
+    if kind == b"VP8 " and head[23:26] == b"\x9d\x01\x2a":
+        width, height = struct.unpack("<HH", head[26:30])
+        return int(height) & 0x3FFF, int(width) & 0x3FFF
+    if kind == b"VP8L" and head[20] == 0x2F:
+        bits = int.from_bytes(head[21:25], "little")
+        return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+    if kind == b"VP8X":
+        return int.from_bytes(head[27:30], "little") + 1, int.from_bytes(head[24:27], "little") + 1
+    return None
