@@ -17,12 +17,13 @@ EXTRAS := ros
 endif
 comma := ,
 
-.PHONY: help demo test lint weights default-model lock sbom clean
+.PHONY: help demo test lint docs weights default-model lock sbom clean
 
 help:
 	@echo "make demo [MODEL=bundle.onnx] [VIDEO=file or 0]   play a video to the recognizer, print its labels"
 	@echo "make test [PYTEST_ARGS=...]                       run the tests"
 	@echo "make lint                                         check style and types"
+	@echo "make docs                                         build these pages as a site: build/docs/index.html"
 	@echo "make weights [SIZE=xs|s|m|l]                      fetch official weights, make downloads/*.onnx of them"
 	@echo "make default-model WEIGHTS=x3d_xs.pyth            train the packaged model anew (40 minutes)"
 	@echo "make lock                                         note the installed versions and their licences"
@@ -39,6 +40,10 @@ lint: $(VENV)/.develop-ready
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
+
+# A dead link, a page in no table of contents or a docstring that can't be read is an error.
+docs: $(VENV)/.develop-ready
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 
 weights: $(VENV)/.develop-ready
 	$(BIN)/opendr-har download $(SIZE) --to downloads
