@@ -10,17 +10,22 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from lock import ROOT, closure
+from packaging.utils import canonicalize_name
+
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 # Libraries within wheels that are under the GPL or LGPL: the metadata of the wheel does not say so.
 COPYLEFT = re.compile(r"^lib(x264|x265|mp3lame|gnutls|nettle|hogweed|gmp|unistring|avcodec|avformat|avfilter)-")
 HEAD = """# Licences of dependencies
 
-Written by `.ci/licences.py`: what the package's own metadata says, in the versions of `.ci/constraints.txt`. Last, the
-libraries under the GPL or LGPL that lie in wheels whose metadata does not name them.
+Written by `.ci/licences.py`: what the package's own metadata says, in the versions of `.ci/constraints.txt`. First what
+every installation brings, then what the extras add, each with those that ask for it. Last in a row, the libraries under
+the GPL or LGPL that lie in wheels whose metadata does not name them.
 
-| package | version | licence | libraries within, GPL or LGPL |
-| --- | --- | --- | --- |
+| package | version | for | licence | libraries within, GPL or LGPL |
+| --- | --- | --- | --- | --- |
 """
+EVERY = "all"
 
 
 def licence(package):
@@ -37,12 +42,27 @@ def copyleft(package):
     return ", ".join(sorted(found))
 
 
+def uses():
+    """For each package the extras that bring it, or EVERY where no extra is needed."""
+    found = {}
+    for extra in ["", *metadata.distribution(ROOT).metadata.get_all("Provides-Extra")]:
+        needs = {}
+        closure(ROOT, [extra], needs)
+        for name, _ in needs:
+            found.setdefault(name, []).append(extra)
+    return {name: sorted(set(extras)) if "" not in extras else [EVERY] for name, extras in found.items()}
+
+
 def main():
     """Write the page for all that the constraints name and that is installed."""
     names = re.findall(r"^([\w.-]+)==", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
-    packages = [metadata.distribution(name) for name in names]
-    rows = [f"| {p.metadata['Name']} | {p.version} | {licence(p)} | {copyleft(p)} |" for p in packages]
-    sys.stdout.write(HEAD + "\n".join(rows) + "\n")
+    uses_of = uses()
+    rows = []
+    for package in map(metadata.distribution, names):
+        extras = uses_of[canonicalize_name(package.metadata["Name"])]
+        cells = [package.metadata["Name"], package.version, ", ".join(extras), licence(package), copyleft(package)]
+        rows.append((extras != [EVERY], f"| {' | '.join(cells)} |"))
+    sys.stdout.write(HEAD + "\n".join(row for _, row in sorted(rows, key=lambda item: item[0])) + "\n")
 
 
 if __name__ == "__main__":

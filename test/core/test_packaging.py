@@ -152,6 +152,14 @@ def test_the_lock_is_within_the_bounds(dist):
     assert {"numpy", "onnxruntime", "torch"} <= {need.name for need in needs} & set(locked)
 
 
+def test_the_page_of_licences_is_of_the_lock():
+    lines = (ROOT / ".ci" / "constraints.txt").read_text()
+    locked = {name.lower(): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE)}
+    page = (ROOT / "docs" / "licences.md").read_text()
+    rows = re.findall(r"^\| ([\w.-]+) \| (\d[^ |]*) \|", page, re.MULTILINE)
+    assert {re.sub(r"[-_.]+", "-", name).lower(): version.split("+")[0] for name, version in rows} == locked
+
+
 def test_the_packaged_model_is_small(dist, record_property):
     with zipfile.ZipFile(dist[1]) as archive:
         model = archive.getinfo("opendr_har_core/models/default.onnx").file_size
