@@ -20,11 +20,12 @@ from opendr_har_core.errors import ConfigError
 from opendr_har_ros.process import OLD_PROFILE_VARIABLE, PROFILE, PROFILE_VARIABLE
 from opendr_har_ros.recognizer_parameters import RECOGNIZER
 from opendr_har_ros.video_publisher_parameters import VIDEO_PUBLISHER
+from opendr_har_ros.web_parameters import WEB
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = {"recognizer": RECOGNIZER, "video_publisher": VIDEO_PUBLISHER}
+TABLES = {"recognizer": RECOGNIZER, "video_publisher": VIDEO_PUBLISHER, "web": WEB}
 VIDEO, CAMERAS = {"video": "a.mp4"}, {"cameras": "front,rear"}
-NEEDED = {"recognizer": {}, "video_publisher": VIDEO, "demo": VIDEO, "multi_camera": CAMERAS}
+NEEDED = {"recognizer": {}, "video_publisher": VIDEO, "demo": VIDEO, "multi_camera": CAMERAS, "web": {}}
 NODES = {"demo": ["video_publisher", "recognizer"], "multi_camera": ["recognizer"]}
 if (ROOT / "launch" / "trainer.launch.py").exists():
     from opendr_har_ros.trainer_parameters import TRAINER
@@ -149,6 +150,9 @@ EXAMPLES = [
     ("multi_camera", {}),
     ("multi_camera", {"one_node": "false", "namespace": "robot", "image": "cams/{camera}/rgb", "label": "/l/{camera}"}),
     ("multi_camera", {"cameras": "[left, right, 'up']", "model": "/m/x.onnx", "hypothesis": "/h/{camera}"}),
+    ("web", {}),
+    ("web", {"recognizer": "/robot/recognizer", "camera": "front", "image": "/front/color", "transport": "compressed"}),
+    ("web", {"host": "0.0.0.0", "port": "0", "namespace": "robot", "params_file": OTHER_FILE, "use_sim_time": "true"}),
 ]
 if "trainer" in NEEDED:
     EXAMPLES += [
@@ -263,6 +267,15 @@ def test_or_each_camera_has_a_node_and_the_images_are_the_same(launched, form):
     assert front["remaps"]["image_raw"] == "/robot/front/image_raw"  # as /robot/recognizer would take it
     assert rear["remaps"]["image_raw/compressed"] == "/robot/rear/image_raw/compressed"
     assert front["given"] == rear["given"] == {"model": "/m/x.onnx"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_page_takes_the_images_of_its_camera(launched, form):
+    (node,) = launched("web", form, image="/cam/rgb", camera="front", port="9000").nodes
+    assert node["remaps"] == {"front/image_raw": "/cam/rgb", "front/image_raw/compressed": "/cam/rgb/compressed"}
+    assert node["given"] == {"camera": "front", "port": 9000}
+    (node,) = launched("web", form, image="/cam/rgb").nodes
+    assert node["remaps"] == {"image_raw": "/cam/rgb", "image_raw/compressed": "/cam/rgb/compressed"}
 
 
 @pytest.mark.parametrize(
