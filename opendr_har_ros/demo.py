@@ -168,7 +168,7 @@ class _Viewer:
             return NO_LABEL
         ordered = sorted(self._latencies)
         middle, high = ordered[count // 2], ordered[round(0.95 * (count - 1))]
-        seen = ", ".join(f"{label} {times}x" for label, times in self._labels.most_common(6))
+        seen = ", ".join(f"{label} {times}x" for label, times in self._labels.most_common())
         _say(f"\n{count} labels, {self._rate()}: {seen}" if count > 1 else f"\n1 label: {seen}")
         _say(f"image published -> label received: median {1000 * middle:.1f} ms, 95 % within {1000 * high:.1f} ms")
         return 0
