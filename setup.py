@@ -17,7 +17,7 @@ TRAIN = [
     "matplotlib>=3.5,<4",
     "pyyaml>=5.4,<7",
 ]
-BAGS = ["rosbags>=0.9.20,<0.12"]
+BAGS = ["rosbags>=0.11,<0.12"]
 LIVE = ["aiohttp>=3.9,<4"]
 COMPLETION = ["argcomplete>=2,<4"]
 DOCS = ["sphinx>=7", "myst-parser>=3", "furo>=2024.1.29"]
@@ -52,6 +52,8 @@ setup(
         "Intended Audience :: Science/Research",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.8",
+        "Programming Language :: Python :: 3.11",
         "Topic :: Scientific/Engineering :: Image Recognition",
         "Typing :: Typed",
     ],
