@@ -22,7 +22,9 @@ from opendr_har_core.errors import ImageError
 NAMES = sorted(ENCODINGS)
 SIZES = some.one_of(some.integers(0, 9), some.integers(0, 40), some.sampled_from([65535, 2**31 - 1, 2**32 - 1, 8000]))
 LIES = some.sampled_from([0, 1, 2, 2**16, 2**31, 2**32 - 1])
-SHORT = settings(max_examples=1500, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SHORT = settings(
+    max_examples=1500, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 SEEDS = seeds()
 
 
