@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import Any, Dict, Optional
@@ -145,9 +146,10 @@ def _values(status: DiagnosticStatus) -> Dict[str, str]:
 def _number(text: Optional[str]) -> float:
     """What a message says, 0 for what is no number; whoever publishes may write anything."""
     try:
-        return float(text or 0)
+        number = float(text or 0)
     except ValueError:
         return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _stream(text: str) -> Optional[StreamFacts]:

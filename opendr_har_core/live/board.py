@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import threading
 import time
@@ -98,12 +99,12 @@ class Board:
 
     def labels(self, top: Sequence[Hypothesis], provisional: bool = False) -> None:
         """The hypotheses of now, best first."""
-        ranked = [[_short(item.label), round(float(item.score), 4), item.class_id] for item in top]
+        ranked = [[_short(item.label), _share(item.score), item.class_id] for item in top]
         self._add(self._labels, {"kind": "labels", "top": ranked, "provisional": provisional})
 
     def event(self, kind: str, label: str, score: float, duration_sec: float) -> None:
         """A label "began" or "ended"."""
-        values = {"event": kind, "label": _short(label), "score": round(float(score), 4)}
+        values = {"event": kind, "label": _short(label), "score": _share(score)}
         self._add(self._events, {"kind": "event", **values, "duration_sec": round(duration_sec, 3)})
 
     def hello(self) -> str:
@@ -151,3 +152,8 @@ def _model_values(model: ModelFacts) -> Dict[str, Any]:
 
 def _short(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def _share(score: float) -> float:
+    """Rounded; zero for what is no number, which JSON has no word for: one such would end every page."""
+    return round(float(score), 4) if math.isfinite(score) else 0.0

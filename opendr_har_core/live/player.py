@@ -68,6 +68,8 @@ class Player:
                 self._text = "the source has ended"
             except HarError as error:
                 self._text = str(error)
+            except Exception as error:  # a page that stands still for ever, and does not say why, helps nobody
+                self._text = repr(error)
             for event in self._labelling.reset():
                 self._board.event(event.kind, event.label, event.score, event.duration_sec)
             self._stopped.wait(RETRY_SEC)

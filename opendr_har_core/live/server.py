@@ -6,6 +6,7 @@ import asyncio
 import threading
 from concurrent.futures import Future
 from pathlib import Path
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any, Awaitable, Callable, Optional
 
 from aiohttp import WSCloseCode, web
@@ -22,12 +23,16 @@ PAGE = Path(__file__).parent / "page"
 FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/timeline.js": "timeline.js"}
 COOKIE = "opendr_har_live"
 STATUS_HZ = 4.0
+# A picture or two.
+ON_THE_WAY_BYTES = 64 << 10
 LONGEST_FORM = 1024
 START_SEC, STOP_SEC = 10.0, 5.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
@@ -103,6 +108,7 @@ class LiveServer:
             app.router.add_get(path, self._file)
         app.router.add_post("/token", self._token)
         app.router.add_get("/ws", self._socket)
+        app.on_response_prepare.append(_add_headers)  # to what is refused, too
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         tasks = []
@@ -127,11 +133,8 @@ class LiveServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._access.knows_host(request.headers.get("Host")):
-            return web.Response(status=403, text="this page is not known under that name", headers=HEADERS)
-        response = await handler(request)
-        if not response.prepared:
-            response.headers.update(HEADERS)
-        return response
+            return web.Response(status=403, text="this page is not known under that name")
+        return await handler(request)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         """The page's files hold nothing secret: everything to be seen comes over the socket."""
@@ -158,8 +161,10 @@ class LiveServer:
             return await _refused(request, WSCloseCode.POLICY_VIOLATION, b"token")
         if len(self._viewers) >= self._settings.max_viewers:
             return await _refused(request, WSCloseCode.TRY_AGAIN_LATER, b"too many viewers")
-        socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=LONGEST_MESSAGE)
+        # JPEGs do not get smaller by deflation, which would take its time for each viewer.
+        socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=LONGEST_MESSAGE, compress=False)
         await socket.prepare(request)
+        _keep_little_on_the_way(request)
         viewer = Viewer(socket)
         self._viewers.add(viewer)
         viewer.tell(self._board.hello())
@@ -171,6 +176,17 @@ class LiveServer:
 
     def _same_origin(self, request: web.Request) -> bool:
         return self._access.knows_origin(request.headers.get("Origin"), request.headers.get("Host"))
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+
+
+def _keep_little_on_the_way(request: web.Request) -> None:
+    """Pictures that wait in the system's buffers can't be replaced by newer ones: by default that can be megabytes."""
+    socket = None if request.transport is None else request.transport.get_extra_info("socket")
+    if socket is not None:
+        socket.setsockopt(SOL_SOCKET, SO_SNDBUF, ON_THE_WAY_BYTES)
 
 
 async def _refused(request: web.Request, code: int, why: bytes) -> web.StreamResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 import urllib.error
@@ -299,6 +300,45 @@ def test_a_viewer_who_does_not_read_holds_nobody_up(serve):
     assert json.loads(talk(port, first).data)["kind"] == "hello"
 
 
+def test_what_waits_for_a_slow_viewer_is_little(serve):
+    """Not megabytes in the system's buffers: it should see what is now, once it can."""
+    board, port = serve(picture_hz=60.0)
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+    sock.sendall(
+        b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    until(lambda: board.wants_pictures)
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    for index in range(60):
+        board.picture(Frame(noise, index))
+        time.sleep(0.02)
+    waiting, sent, end = 0, len(encode(Frame(noise, 0), 640, 75)) * 60, time.monotonic() + 1.5
+    while waiting < sent and time.monotonic() < end:
+        waiting += len(sock.recv(1 << 16))  # four times a second there is at least a status
+    sock.close()
+    assert sent > 10_000_000
+    assert waiting < 1_500_000
+
+
+def test_pictures_are_not_deflated_for_each_viewer(serve):
+    _, port = serve()
+
+    async def negotiated(socket):
+        return socket.compress
+
+    assert not talk(port, negotiated, compress=15)
+
+
+def test_what_is_no_number_ends_no_page():
+    board = Board("a camera")
+    board.labels([Hypothesis(0, "walking", float("nan"))])
+    board.event("ended", "walking", float("inf"), 1.0)
+    told = json.loads(board.hello(), parse_constant=pytest.fail)
+    assert told["labels"][0]["top"] == [["walking", 0.0, 0]]
+
+
 def test_long_names_are_cut():
     board = Board("s" * 1000)
     assert len(json.loads(board.hello())["status"]["source"]["name"]) == LONGEST_TEXT
@@ -338,9 +378,12 @@ def test_a_source_that_fails_is_lost_and_tried_again():
         if not plugged.is_set():
             raise VideoError("no such camera")
         for index in range(10_000):
+            if broken.is_set():
+                raise RuntimeError("a bug")
             yield Frame(image, index * 10_000_000)
             time.sleep(0.01)
 
+    broken = threading.Event()
     board, labelling = Board("a camera"), Echo()
     player = Player("a camera", source, labelling, board, is_paced=False)
     player.start()
@@ -351,6 +394,10 @@ def test_a_source_that_fails_is_lost_and_tried_again():
         until(lambda: status(board)["source"]["state"] == PLAYING)
         until(lambda: status(board)["numbers"]["rate_out"] > 10)
         assert labelling.resets >= 1
+        broken.set()
+        until(lambda: "a bug" in status(board)["source"]["text"])
+        broken.clear()
+        until(lambda: status(board)["source"]["state"] == PLAYING)
     finally:
         player.stop()
 

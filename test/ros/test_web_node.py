@@ -126,6 +126,13 @@ def test_an_address_for_others_gets_a_token_that_is_logged(start):
     assert node.interrupt() == 0
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "many", "", None])
+def test_numbers_that_are_none_are_zero(text):
+    from opendr_har_ros.web_node import _number
+
+    assert _number(text) == 0.0
+
+
 def test_its_parameter_file_has_all_parameters_with_their_defaults():
     from pathlib import Path
 
