@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import opendr_har_core
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -105,6 +107,14 @@ def test_every_page_is_in_the_table_of_contents():
             listed.update(found)
     missing = {page for page in PAGES if DOCS in page.parents} - listed - {DOCS / "index.md"}
     assert sorted(page.name for page in missing) == []
+
+
+def test_every_public_name_is_in_the_api_reference():
+    text = (DOCS / "api.md").read_text()
+    described = set(re.findall(r"autoclass:: opendr_har_core\.(?:\w+\.)*(\w+)$", text, re.MULTILINE))
+    if re.search(r"automodule:: opendr_har_core\.errors$", text, re.MULTILINE):
+        described.add("HarError")
+    assert sorted(set(opendr_har_core.__all__) - described - {"__version__"}) == []
 
 
 def build(folder, page):
