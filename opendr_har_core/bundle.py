@@ -27,6 +27,9 @@ ENTERING = ".entering"  # ends the name of an operator that only brings a state 
 FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
 PRECISIONS = (FLOAT32, FLOAT16, INT8)
 
+# What values of the wrong kind are refused with, numbers without end and lists without end in lists among them.
+_MALFORMED = (AttributeError, OverflowError, RecursionError, TypeError, ValueError)
+
 
 @dataclass(frozen=True)
 class BundleMetadata:
@@ -94,7 +97,7 @@ class BundleMetadata:
             )
         except KeyError as error:
             raise ModelError(f"{where} lacks the metadata entry {error}; export it again") from None
-        except (ModelError, LabelError, AttributeError, TypeError, ValueError) as error:
+        except (ModelError, LabelError, *_MALFORMED) as error:
             raise ModelError(f"{where} has unusable metadata: {error}") from None
 
 

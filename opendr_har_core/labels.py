@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import csv
+import io
+import unicodedata
+from collections import Counter
 from pathlib import Path
 from typing import Iterable, Iterator, Optional, Tuple, Union
 
 from opendr_har_core.errors import LabelError
+from opendr_har_core.files import read_text
 
 KINETICS400 = Path(__file__).parent / "data" / "kinetics400.csv"
+LARGEST_LIST = 16 << 20
+LISTED = 8
+# Control characters, which end lines or clear terminals, and halves of characters, which no message can carry.
+UNFIT = ("Cc", "Cs")
 
 
 class LabelMap:
     """Immutable, ordered, unique class names; the class id is the position."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Raises LabelError when a name is empty, not a string or given twice."""
+        """Raises LabelError when a name is empty, not a string, not one line of text, or given twice."""
         self.names: Tuple[str, ...] = tuple(names)
         for name in self.names:
             if not isinstance(name, str) or not name.strip():
                 raise LabelError(f"a class name must be a non-empty string, got {name!r}")
+            if any(unicodedata.category(letter) in UNFIT for letter in name):
+                raise LabelError(f"a class name must be one line of text, got {name[:200]!r}")
         self._ids = {name: index for index, name in enumerate(self.names)}
         if len(self._ids) != len(self.names):
-            twice = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise LabelError(f"class names must be unique, these are given twice: {twice}")
+            twice = sorted(name for name, count in Counter(self.names).items() if count > 1)
+            raise LabelError(f"class names must be unique, these are given twice: {twice[:LISTED]}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,8 +60,7 @@ class LabelMap:
     def read_csv(cls, path: Union[str, Path]) -> LabelMap:
         """Read a CSV with the header `id,name` whose ids are 0, 1, 2, ... in order."""
         try:
-            with Path(path).open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
+            rows = list(csv.DictReader(io.StringIO(read_text(path, LARGEST_LIST), newline="")))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise LabelError(f"can't read the class names in {path}: {error}") from None
         for index, row in enumerate(rows):

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 import torch
 
 from opendr_har_core.errors import HarError, ModelError
-from opendr_har_core.files import atomic_path
+from opendr_har_core.files import atomic_path, read_text
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import CLIP, ModelSpec
@@ -106,7 +106,7 @@ def read_record(path: Union[str, Path]) -> ModelRecord:
     content = _read_json(path)
     try:
         return _record(path, content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = f"no entry {error}" if isinstance(error, KeyError) else str(error)
         raise ModelError(f"{path} is no metadata of a model: {reason}; expected what save() writes") from None
     except HarError as error:
@@ -178,9 +178,7 @@ def _age(record: ModelRecord) -> Tuple[int, int]:
 
 def _read_json(path: Path) -> Dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST_METADATA:
-            raise ModelError(f"{path} is larger than any metadata of a model; name the file of the model")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path, LARGEST_METADATA))
     except FileNotFoundError:
         raise ModelError(f"there is no metadata file {path}") from None
     except (OSError, ValueError, RecursionError) as error:

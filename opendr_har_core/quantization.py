@@ -85,7 +85,7 @@ def quantize_bundle(
     original = OnnxBackend(source)
     _check_untouched(original, source)
     source_bytes = source.stat().st_size
-    model = onnx.load(source)
+    model = onnx.load(source, load_external_data=False)
     _pack_weights(model, precision)
     if not original.spec.is_continual:
         _shorten_names(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Dict, Mapping, Tuple
 
@@ -9,6 +10,10 @@ from opendr_har_core.errors import ConfigError, ModelError
 
 CLIP, CONTINUAL = "x3d", "cox3d"
 NANOSECONDS = 1_000_000_000
+# Far above any network, and low enough that no model file can ask for all memory or for waiting for ever.
+LARGEST = {"image_size": 4096, "window": 4096, "stride": 10_000, "warm_up": 100_000, "num_classes": 1_000_000}
+SLOWEST_FPS, QUICKEST_FPS = 1e-3, 1e6
+LARGEST_CLIP_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,19 @@ class ModelSpec:
         for name in ("image_size", "window", "stride", "num_classes", "train_fps"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected a number above zero")
+        for name, largest in LARGEST.items():
+            if getattr(self, name) > largest:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, expected at most {largest}")
+        if not SLOWEST_FPS <= self.train_fps <= QUICKEST_FPS:
+            raise ConfigError(f"train_fps is {self.train_fps!r}, expected {SLOWEST_FPS} to {QUICKEST_FPS} Hz")
+        if 3 * self.window * self.image_size**2 > LARGEST_CLIP_BYTES:
+            raise ConfigError(f"{self.window} images of {self.image_size} pixels squared are over a gigabyte")
         if self.warm_up < 0:
             raise ConfigError(f"warm_up is {self.warm_up!r}, expected zero or more")
         if self.architecture == CLIP and self.warm_up != self.window - 1:
             raise ConfigError(f"warm_up is {self.warm_up}, but a clip of {self.window} frames needs {self.window - 1}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        finite = all(math.isfinite(number) for number in (*self.mean, *self.std))
+        if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
             raise ConfigError(f"mean {self.mean} and std {self.std} need three numbers each, std above zero")
 
     @property
@@ -84,7 +97,7 @@ class ModelSpec:
             raise ModelError(f"a model spec needs exactly the fields {sorted(expected)}, got {given}")
         try:
             return cls(**{name: _typed(name, value) for name, value in values.items()})
-        except (TypeError, ValueError, ConfigError) as error:
+        except (OverflowError, TypeError, ValueError, ConfigError) as error:
             raise ModelError(f"the model spec {dict(values)} is not valid: {error}") from None
 
 

@@ -59,7 +59,7 @@ def tune_bundle(source: Union[str, Path], target: Union[str, Path]) -> TuningRep
     with tempfile.TemporaryDirectory() as folder:
         rewritten = Path(folder) / "rewritten.onnx"
         open_session(source, session_settings(), rows=1, save_optimized=rewritten)
-        model = onnx.load(rewritten)
+        model = onnx.load(rewritten, load_external_data=False)
         queues = _keep_blocks(model)
         _fuse_swish(model)
         if queues == 0:

@@ -13,6 +13,7 @@ from typing import Any, Iterable, Iterator, Optional, Union
 import av
 import numpy as np
 
+from opendr_har_core.containers import AV_ERROR, FAILURES, first_video, open_file
 from opendr_har_core.errors import ConfigError, VideoError
 from opendr_har_core.files import atomic_path
 from opendr_har_core.frame import Frame
@@ -20,7 +21,6 @@ from opendr_har_core.spec import NANOSECONDS
 
 Source = Union[str, Path]
 
-AV_ERROR: Any = getattr(av, "FFmpegError", None) or av.error.FFmpegError
 TYPICAL_FPS = Fraction(30)
 
 
@@ -127,25 +127,22 @@ def _encode(path: Path, frames: Iterable[Frame], first: Frame, rate: Fraction) -
 @contextmanager
 def _opened(source: Source) -> Iterator[Any]:
     """(container, video stream); closed afterwards, also when a reader stops half way."""
-    if not is_camera(source) and not Path(source).is_file():
-        raise VideoError(f"there is no video file {source}")
+    if not is_camera(source):
+        with open_file(source) as opened:
+            yield opened
+        return
     try:
-        container = av.open(f"/dev/video{source}", format="v4l2") if is_camera(source) else av.open(str(source))
-    except (AV_ERROR, OSError, ValueError) as error:
-        what = f"webcam {source}" if is_camera(source) else str(source)
-        raise VideoError(f"{what} can't be opened as video: {error}") from None
+        container = av.open(f"/dev/video{source}", format="v4l2")
+    except FAILURES as error:
+        raise VideoError(f"webcam {source} can't be opened as video: {error}") from None
     with container:
-        if not container.streams.video:
-            raise VideoError(f"{source} has no video in it, only {[stream.type for stream in container.streams]}")
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        yield container, stream
+        yield container, first_video(container, source)
 
 
 def _decoded(container: Any, stream: Any, source: Source) -> Iterator[Any]:
     try:
         yield from container.decode(stream)
-    except (AV_ERROR, OSError, ValueError) as error:
+    except FAILURES as error:
         raise VideoError(f"{source} breaks off: {error}; the frames before were read") from None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from opendr_har_core.backends.base import Array, Row
 from opendr_har_core.backends.machine import check_tuned_for
+from opendr_har_core.backends.onnx_file import check_onnx_file
 from opendr_har_core.backends.queues import QueueSpec, QueueState, queue_specs
 from opendr_har_core.backends.session import open_session, session_settings
 from opendr_har_core.bundle import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
@@ -36,10 +37,12 @@ class OnnxBackend:
         """
         self._path = Path(path)
         self._settings = session_settings(providers, threads, spin)
+        if self._path.is_file():  # else what follows says so
+            check_onnx_file(self._path)
         self._single = open_session(self._path, self._settings, rows=1)
         self._several: Optional[Any] = None
         self._opening = threading.Lock()
-        properties = dict(self._single.get_modelmeta().custom_metadata_map)
+        properties = _properties(self._single, self._path)
         self.metadata = BundleMetadata.from_properties(properties, where=str(path))
         check_tuned_for(self.metadata.tuned_for, where=str(path))
         self.spec = self.metadata.spec
@@ -110,6 +113,13 @@ class OnnxBackend:
 
     def _failed(self, error: Exception) -> BackendError:
         return BackendError(f"{self.provider} failed on {self._path}: {error}")
+
+
+def _properties(session: Any, path: Path) -> Dict[str, str]:
+    try:
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} has metadata that is no text ({error}); export it again") from None
 
 
 def _bind_input(binding: Any, name: str, array: Array) -> None:

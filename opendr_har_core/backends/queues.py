@@ -17,6 +17,7 @@ Array = np.ndarray
 # are back where they began after TURNS steps, so that TURNS sets of bindings, made once, serve for ever.
 BUFFER_COUNTS = (2, 3, 6)
 TURNS = 6
+LARGEST_STATE_BYTES = 1 << 30
 # Floats in a cache line, which is also the widest vector.
 LINE_FLOATS = 16
 
@@ -46,7 +47,8 @@ class QueueSpec:
 def queue_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int]) -> List[QueueSpec]:
     """The queues behind state inputs named `<queue>.<index>` with these shapes (without the batch).
 
-    Raises ModelError where the indices of a queue are not 0, 1, 2, ... or go on for too long.
+    Raises ModelError where the indices of a queue are not 0, 1, 2, ... or go on for too long, where its entries differ,
+    and where there is more state than there may be.
     """
     depths: Dict[str, int] = {}
     for name in shapes:
@@ -59,7 +61,19 @@ def queue_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int]) 
     unknown = sorted(set(delays) - set(depths))
     if unknown:
         raise ModelError(f"the metadata delays queues that the graph does not have: {unknown}")
-    return [QueueSpec(name, depth, tuple(shapes[f"{name}.0"]), delays.get(name, 0)) for name, depth in depths.items()]
+    queues = [QueueSpec(name, depth, tuple(shapes[f"{name}.0"]), delays.get(name, 0)) for name, depth in depths.items()]
+    for spec in queues:
+        _check_shapes(spec, [tuple(shapes[f"{spec.name}.{index}"]) for index in range(spec.depth)])
+    floats = sum(math.prod(spec.shape) * spec.buffers for spec in queues)
+    if 4 * floats > LARGEST_STATE_BYTES:
+        raise ModelError(f"the graph's state takes {4 * floats} bytes for a stream, over {LARGEST_STATE_BYTES}")
+    return queues
+
+
+def _check_shapes(queue: QueueSpec, shapes: Sequence[Tuple[int, ...]]) -> None:
+    sound = all(isinstance(side, int) and side > 0 for side in queue.shape)
+    if not sound or any(shape != queue.shape for shape in shapes):
+        raise ModelError(f"the entries of the queue {queue.name!r} have the shapes {shapes}, expected one of numbers")
 
 
 class QueueState:

@@ -22,7 +22,7 @@ def graph_cost(path: Union[str, Path]) -> Optional[Tuple[int, int]]:
         import onnx
     except ImportError:
         return None
-    model = onnx.load(str(path))
+    model = onnx.load(str(path), load_external_data=False)
     if any(node.domain not in STANDARD for node in model.graph.node):
         return None
     for node in model.graph.input:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from opendr_har_core.cli.options import add_file
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.files import read_text
 
+LARGEST_CONFIG = 256 << 10
 # What the top parser and `add_job` put beside a job's own options.
 OURS = ("job", "run", "out", "defaults", "actions")
 
@@ -58,10 +59,10 @@ def _read(path: str) -> Dict[str, Any]:
     try:
         import yaml  # type: ignore[import-untyped]
 
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = yaml.safe_load(read_text(path, LARGEST_CONFIG))
     except ImportError as error:
         raise ConfigError(f"--config needs PyYAML ({error}); pip install 'opendr_har_ros[train]'") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"can't read the configuration {path}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds a {type(values).__name__}, expected lines such as 'epochs: 10'")

@@ -6,7 +6,6 @@ import shutil
 import stat
 import tempfile
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import List, Union
 
@@ -33,8 +32,10 @@ def unpack_zip(
         with zipfile.ZipFile(archive) as file:
             _unpack(file, _checked(file, archive, max_bytes, max_files), aside, max_bytes)
         _move_into(aside, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, UnicodeError) as error:
-        raise DownloadError(f"{archive} can't be unpacked into {target}: {error}") from None
+    except DownloadError:
+        raise
+    except Exception as error:  # each of the three decompressors has errors of its own
+        raise DownloadError(f"{archive} can't be unpacked into {target}: {error!r}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -72,7 +72,7 @@ def scaled(frame: np.ndarray, short_side: int) -> np.ndarray:
 def _load(path: Path) -> Optional[np.ndarray]:
     """None where there is no usable file; a damaged one is made again."""
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+    except Exception:  # NumPy reads the header as text of Python's: any of its errors can come of that
         return None
-    return array if array.dtype == np.uint8 and array.ndim == 4 else None
+    return array if array.dtype == np.uint8 and array.ndim == 4 and array.size else None

@@ -13,10 +13,11 @@ from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.datasets.clips import file_fingerprint
 from opendr_har_core.datasets.video_file import VideoFile, open_video
 from opendr_har_core.errors import DataError, VideoError
-from opendr_har_core.files import atomic_path
+from opendr_har_core.files import atomic_path, read_text
 
 # Opening a file waits for the disk or the network more than for the processor.
 THREADS = 8
+LARGEST_INDEX = 256 << 20
 Found = Union[VideoFile, VideoError]
 
 
@@ -43,8 +44,8 @@ class _Known:
         if cache is not None:
             name = hashlib.sha256("|".join(str(path.absolute()) for path in paths).encode()).hexdigest()
             self._file = cache.folder / f"{name}.json"
-            with suppress(OSError, ValueError):
-                self._before = dict(json.loads(self._file.read_text(encoding="utf-8")))
+            with suppress(OSError, RecursionError, TypeError, ValueError):
+                self._before = dict(json.loads(read_text(self._file, LARGEST_INDEX)))
 
     def look(self, path: Path) -> Found:
         try:
@@ -65,5 +66,5 @@ def _remembered(path: Path, entry: Any) -> Optional[VideoFile]:
     try:
         duration, first = entry
         return VideoFile(path, float(duration), None if first is None else int(first))
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None

@@ -9,7 +9,10 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from opendr_har_core.datasets.names import ClassIds
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.files import read_text
 
+# Kinetics-700 has 100 MB.
+LARGEST_SPLIT = 256 << 20
 SPLITS = {"train": "train", "val": "validate", "validate": "validate", "test": "test"}
 
 
@@ -82,7 +85,7 @@ class _Folders:
 
 def _annotations(file: Path) -> Dict[str, Any]:
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
+        entries = json.loads(read_text(file, LARGEST_SPLIT))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"can't read the annotations {file}: {error}") from None
     if not isinstance(entries, dict):

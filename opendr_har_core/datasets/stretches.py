@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Union
 
 from opendr_har_core.datasets.clips import Segment, Source
 from opendr_har_core.errors import DataError
+from opendr_har_core.files import read_text
+
+LARGEST_TABLE = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,10 @@ def read_table(table: Union[str, Path], columns: Sequence[str]) -> List[Row]:
     """The rows of a CSV with a header of `columns`, in any order; raises DataError naming the line that is wrong."""
     table = Path(table)
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            lines = [(reader.line_num, line) for line in reader]
-            header = reader.fieldnames or []
+        text = read_text(table, LARGEST_TABLE)
+        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+        lines = [(reader.line_num, line) for line in reader]
+        header = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"can't read the annotations in {table}: {error}") from None
     missing = [column for column in columns if column not in header]

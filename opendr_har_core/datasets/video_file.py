@@ -11,12 +11,12 @@ from typing import Any, Callable, Iterator, Optional, Sequence, Tuple, Union
 import av
 import numpy as np
 
+from opendr_har_core.containers import FAILURES, open_file
 from opendr_har_core.datasets.clips import file_fingerprint
 from opendr_har_core.errors import VideoError
-from opendr_har_core.video import AV_ERROR, TYPICAL_FPS
+from opendr_har_core.video import TYPICAL_FPS
 
 Timed = Tuple[float, Any]
-FAILURES = (AV_ERROR, OSError, ValueError)
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 
 
@@ -123,17 +123,7 @@ def _chosen(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Tuple[Any, Any]]:
-    if not path.is_file():
-        raise VideoError(f"there is no video file {path}")
-    try:
-        container = av.open(str(path))
-    except FAILURES as error:
-        raise VideoError(f"{path} can't be opened as video: {error}") from None
-    with container:
-        if not container.streams.video:
-            raise VideoError(f"{path} has no video in it, only {[stream.type for stream in container.streams]}")
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
+    with open_file(path) as (container, stream):
         try:
             yield container, stream
         except FAILURES as error:

@@ -153,11 +153,14 @@ class Restorer(Callback):
         if content is None:
             return
         module = _ours(pl_module)
-        _restore_optimizer(trainer.optimizers[0], content["optimizer"])
-        trainer.precision_plugin.load_state_dict(content["precision"])
-        for metric, state in zip((module.train_loss, module.train_accuracy), content["metrics"]):
-            for name, value in state.items():
-                setattr(metric, name, value.to(module.device))
+        try:
+            _restore_optimizer(trainer.optimizers[0], content["optimizer"])
+            trainer.precision_plugin.load_state_dict(content["precision"])
+            for metric, state in zip((module.train_loss, module.train_accuracy), content["metrics"]):
+                for name in metric.metric_state:
+                    setattr(metric, name, state[name].to(module.device))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise CheckpointError(f"the checkpoint lacks a part of its run ({error!r}); resume from another") from None
 
 
 def _restore_optimizer(optimizer: Optimizer, state: Dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import torch
 from opendr_har_core.errors import CheckpointError
 from opendr_har_core.files import atomic_path
 from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.training.progress import Progress
 
 FORMAT = 1
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -70,14 +71,24 @@ def checkpoint_of_step(folder: Union[str, Path], step: int) -> Tuple[Path, Dict[
 def last_step(folder: Union[str, Path]) -> int:
     """The step of the last checkpoint in `folder`, to resume from; 0 where there is none."""
     path = Path(folder) / LAST
-    return int(read_checkpoint(path)["progress"]["step"]) if path.is_file() else 0
+    return progress_of(read_checkpoint(path), path).step if path.is_file() else 0
+
+
+def progress_of(content: Dict[str, Any], path: Union[str, Path]) -> Progress:
+    """How far the run of a checkpoint had come; raises CheckpointError where it does not say."""
+    try:
+        return Progress.from_dict(content["progress"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not say how far its run had come ({error!r}); resume from another"
+        ) from None
 
 
 def restore_network(network: X3D, content: Dict[str, Any], path: Union[str, Path]) -> None:
     """Put a checkpoint's weights into `network`; raises CheckpointError when they don't fit."""
     try:
         network.load_state_dict(content["model_state"])
-    except RuntimeError as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"{path} is of another network: {_reason(error)}") from None
 
 

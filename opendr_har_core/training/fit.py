@@ -21,7 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.callbacks import Bookkeeping, EpochBar, Restorer, Stopper
-from opendr_har_core.training.checkpoint import checkpoint_of_step, restore_network
+from opendr_har_core.training.checkpoint import checkpoint_of_step, progress_of, restore_network
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_classes
 from opendr_har_core.training.listener import Listener, Reporter
 from opendr_har_core.training.loss import make_loss
@@ -79,7 +79,7 @@ def fit(
         if dataset is not None:
             check_classes(dataset.labels, network.num_classes, role)
     content = _checkpoint(network, settings)
-    progress = Progress.from_dict(content["progress"]) if content else Progress()
+    progress = progress_of(content, str(settings.checkpoint_folder)) if content else Progress()
     data = ClipData(train, val, settings, progress)
     loss = make_loss(settings, train.targets, network.num_classes)
     module = TrainingModule(network, settings, loss, _total_steps(len(train), settings), progress)

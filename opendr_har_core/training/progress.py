@@ -58,7 +58,10 @@ class Progress:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Progress:
-        """Undo `to_dict`."""
+        """Undo `to_dict`; raises KeyError, TypeError or ValueError for anything else."""
+        for name in ("step", "epoch", "batch", "stale"):
+            if not isinstance(values[name], int) or values[name] < 0:
+                raise ValueError(f"{name} is {values[name]!r}, expected a number from zero on")
         return cls(**{**values, "history": list(values["history"]), "plateau": Plateau(**values["plateau"])})
 
 

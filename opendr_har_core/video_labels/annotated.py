@@ -11,12 +11,13 @@ import av
 import numpy as np
 
 from opendr_har_core.annotate import annotate
+from opendr_har_core.containers import AV_ERROR
 from opendr_har_core.errors import VideoError
 from opendr_har_core.files import atomic_path
 from opendr_har_core.frame import Frame
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.video import AV_ERROR, probe, read_video
+from opendr_har_core.video import probe, read_video
 from opendr_har_core.video_labels.records import VideoLabels
 
 # The best that the build has: every build of FFmpeg has the last.
