@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import replace
 from typing import Any, Dict, Optional
@@ -13,6 +14,7 @@ from rclpy.node import Node
 from opendr_har_core.errors import ConfigError, ImageError
 from opendr_har_core.live.board import Board
 from opendr_har_core.live.facts import LOST, PLAYING, WAITING, ModelFacts, Numbers, SourceFacts, StreamFacts
+from opendr_har_core.live.settings import LOOPBACK
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_ros.image_input import ImageInput
 from opendr_har_ros.images import frame_from_compressed, frame_from_image
@@ -58,7 +60,11 @@ class WebNode(Node):
             raise ConfigError(f"the page needs aiohttp ({error}); pip install aiohttp") from None
         server = LiveServer(self._settings.page, self._board)
         port = server.start()
-        self.get_logger().info(f"the page is at {replace(self._settings.page, port=port).url}")
+        page = replace(self._settings.page, port=port)
+        self.get_logger().info(f"the page is at {replace(page, host=LOOPBACK, token='').url}")
+        if page.token:  # on the terminal only: logs are published on /rosout and kept in files
+            sys.stderr.write(f"{page.url}\n")
+            sys.stderr.flush()
         return server
 
     def _subscribe(self) -> None:

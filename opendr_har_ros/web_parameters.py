@@ -23,7 +23,7 @@ WEB: Tuple[Parameter, ...] = tuple(
         ),
         Parameter("host", "127.0.0.1", "Address to serve on; one that other machines can reach needs a token."),
         Parameter("port", 8642, "Port to serve on; 0 takes any that is free.", bounds=(0, 65535)),
-        Parameter("token", "", "What viewers have to know; made up and logged where the address needs one."),
+        Parameter("token", "", "What viewers have to know; made up and printed where the address needs one."),
         Parameter("names", [""], "Further host names that viewers may use."),
         Parameter("max_viewers", 8, "Pages that may be open at once.", bounds=(1, 1000)),
         Parameter("picture_hz", 10.0, "The most pictures per second that a page gets.", bounds=(0.1, 60)),

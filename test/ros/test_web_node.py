@@ -120,9 +120,10 @@ def test_what_can_not_be_served_is_one_line_and_code_2(start, given, said):
     assert "Traceback" not in node.output
 
 
-def test_an_address_for_others_gets_a_token_that_is_logged(start):
+def test_an_address_for_others_gets_a_token_that_is_printed_and_not_logged(start):
     node = start("web", {"host": "0.0.0.0", "port": 0})
     node.wait_for_output("#token=")
+    assert not [line for line in node.output.splitlines() if "[INFO]" in line and "token" in line]
     assert node.interrupt() == 0
 
 
