@@ -30,6 +30,9 @@ VIEWS = {
     "live_phone": {"viewport": {"width": 390, "height": 1180}, "color_scheme": "light", "is_mobile": True},
 }
 WATCHED_SEC = 33.0
+# An action that the model is sure of, rather than the moment between two.
+SURE = """() => parseInt(document.querySelector("#bars .score")?.textContent ?? "0") > 85
+    && document.getElementById("label").textContent.startsWith("no ") === false"""
 
 
 def main() -> None:
@@ -54,7 +57,7 @@ def main() -> None:
         time.sleep(WATCHED_SEC)
         for name, page in pages.items():
             page.bring_to_front()
-            page.wait_for_timeout(600)
+            page.wait_for_function(SURE, timeout=60_000)
             page.screenshot(path=folder / f"{name}.jpg", type="jpeg", quality=80)
         browser.close()
     player.stop()
