@@ -60,6 +60,8 @@ def first_video(container: Any, source: Union[str, Path]) -> Any:
     if not container.streams.video:
         raise VideoError(f"{source} has no video in it, only {[stream.type for stream in container.streams]}")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise VideoError(f"{source} is coded in a way that this FFmpeg does not know; convert it")
     stream.thread_type = "AUTO"
     return stream
 

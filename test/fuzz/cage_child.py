@@ -15,7 +15,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Dict, List
 
-from targets import BY_NAME
+from targets import BY_NAME, Target
+from traps import TRAP, USES
 
 from opendr_har_core.errors import HarError
 
@@ -67,11 +68,13 @@ class Watcher:
 
 def main() -> None:
     name, seed, first, end, place, megabytes = sys.argv[1:]
-    target, folder = BY_NAME[name], Path(place).absolute()
+    folder = Path(place).absolute()
+    trap = name.startswith(TRAP)
+    target = Target(name, "trap", lambda _: [b"seed"], USES[name[len(TRAP) :]]) if trap else BY_NAME[name]
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     contents = target.seeds(folder)
-    for content in contents:  # whatever is loaded at first use must be loaded before the limits
+    for content in contents if not trap else ():  # whatever is loaded at first use must be loaded before the limits
         with suppress(HarError):
             _tried(target, folder, content)
     resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + (int(megabytes) << 20),) * 2)
