@@ -16,7 +16,7 @@ Settled = Tuple[Optional[Prediction], Tuple[LabelEvent, ...]]
 
 
 class Labelling:
-    """A stream with its filter and its events; like a stream, it is for one thread at a time."""
+    """A stream with its filter and its events; unlike a stream, it is for one thread at a time."""
 
     def __init__(self, stream: Stream, settings: FilterSettings) -> None:
         """Takes the stream over: whoever pushes to it by `Recognizer.push_many` tells `settle` what came of it."""

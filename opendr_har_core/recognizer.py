@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
@@ -123,11 +124,15 @@ class Recognizer:
         (ImageError) can be left out and the others pushed again.
         """
         self._check_pairs([stream for stream, _ in pairs])
-        looks = [stream.look(frame) for stream, frame in pairs]
-        # Only now, with all images read: a warm start takes long.
-        turns = [stream.turn(look) for (stream, _), look in zip(pairs, looks)]
-        scores = iter(advance(self._backend, [task for turn in turns for task in turn.tasks]))
-        return [stream.settle(turn, [next(scores) for _ in turn.tasks]) for (stream, _), turn in zip(pairs, turns)]
+        with ExitStack() as held:
+            # Always in the same order, so that two calls with the same streams don't wait for each other for ever.
+            for stream in sorted((stream for stream, _ in pairs), key=id):
+                held.enter_context(stream.lock)
+            looks = [stream.look(frame) for stream, frame in pairs]
+            # Only now, with all images read: a warm start takes long.
+            turns = [stream.turn(look) for (stream, _), look in zip(pairs, looks)]
+            scores = iter(advance(self._backend, [task for turn in turns for task in turn.tasks]))
+            return [stream.settle(turn, [next(scores) for _ in turn.tasks]) for (stream, _), turn in zip(pairs, turns)]
 
     def _check_pairs(self, streams: Sequence[Stream]) -> None:
         if any(stream.recognizer is not self for stream in streams):

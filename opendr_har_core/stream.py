@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -82,7 +83,11 @@ class Turn:
 
 
 class Stream:
-    """Holds state only; made by `Recognizer.stream`. Several threads may push to several streams, not to one."""
+    """Holds state only; made by `Recognizer.stream`.
+
+    Any thread may push to it or reset it at any time: each call is done before the next begins, in the order in which
+    they come. Threads that push to different streams don't wait for each other.
+    """
 
     def __init__(
         self,
@@ -93,6 +98,7 @@ class Stream:
         warm_start: bool = False,
     ) -> None:
         self.recognizer = recognizer
+        self.lock = threading.Lock()
         self._sampler = sampler
         self._new_memory = new_memory
         self._memories: Dict[int, Memory] = {}
@@ -114,9 +120,10 @@ class Stream:
 
     def reset(self) -> None:
         """Make the stream as new: what follows is bit-identical to a fresh stream on the same frames."""
-        self._sampler.reset()
-        self._memories = {}
-        self.status = StreamStatus(0, self.status.warm_up, warm_start=self.status.warm_start)
+        with self.lock:
+            self._sampler.reset()
+            self._memories = {}
+            self.status = StreamStatus(0, self.status.warm_up, warm_start=self.status.warm_start)
 
     def look(self, frame: AnyFrame) -> Look:
         """First part of a push, for the recognizer: decide, and read the image; changes nothing."""

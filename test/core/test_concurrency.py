@@ -1,0 +1,214 @@
+"""Streams pushed from many threads on one recognizer: what comes out is what one thread would have got."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import sys
+import threading
+
+import numpy as np
+import pytest
+from conftest import ArithmeticBackend
+
+from opendr_har_core import Frame, Recognizer
+from opendr_har_core.errors import ConfigError
+
+SIDE = 12
+THREADS, FRAMES = 8, 60
+
+
+@pytest.fixture(autouse=True)
+def restless():
+    """Threads take turns as often as Python can make them."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.fixture(params=["arithmetic x3d", "arithmetic cox3d", "onnx x3d", "onnx cox3d"])
+def shared_recognizer(request, tmp_path):
+    kind, architecture = request.param.split()
+    if kind == "arithmetic":
+        return Recognizer(ArithmeticBackend(architecture, warm_up=2 if architecture == "x3d" else 5))
+    pytest.importorskip("onnx")
+    from file_seeds import bundles
+
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(bundles(tmp_path)[architecture == "cox3d"])
+    return Recognizer.open(path, threads=1)
+
+
+def frames(seed, count=FRAMES, period_ns=100_000_000):
+    rng = np.random.default_rng(seed)
+    return [
+        Frame(rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8), index * period_ns + int(rng.integers(10**6)))
+        for index in range(count)
+    ]
+
+
+class TickingFrame:
+    """A picture that is later each time that a stream looks at it: in whatever order threads come, stamps rise."""
+
+    def __init__(self):
+        self.rgb = frames(3, 1)[0].rgb
+        self.size = self.rgb.shape[:2]
+        self._ticks = itertools.count()
+
+    @property
+    def stamp_ns(self):
+        return next(self._ticks) * 1000
+
+
+def at_once(*jobs):
+    """Run all in threads of their own, starting together; what one raises is raised."""
+    errors, start = [], threading.Barrier(len(jobs))
+
+    def run(job):
+        try:
+            start.wait(10)
+            job()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads), "threads wait for each other for ever"
+    if errors:
+        raise errors[0]
+
+
+def collected(results, key, values):
+    results[key] = [None if value is None else value.scores for value in values]
+
+
+def same(one, other, tolerance=0.0):
+    assert [score is None for score in one] == [score is None for score in other]
+    for a, b in zip(one, other):
+        if a is not None:
+            assert np.abs(a - b).max() <= tolerance
+
+
+@pytest.mark.parametrize("sampling", ["stamps", "every_frame", "dense"])
+@pytest.mark.parametrize("warm_start", ["none", "repeat"])
+def test_a_stream_for_each_thread_gives_bit_for_bit_what_it_gives_alone(shared_recognizer, sampling, warm_start):
+    expected, results = {}, {}
+    for seed in range(THREADS):
+        stream = shared_recognizer.stream(sampling, warm_start=warm_start)
+        collected(expected, seed, [stream.push(frame) for frame in frames(seed)])
+
+    def job(seed):
+        stream = shared_recognizer.stream(sampling, warm_start=warm_start)
+        collected(results, seed, [stream.push(frame) for frame in frames(seed)])
+
+    at_once(*[lambda seed=seed: job(seed) for seed in range(THREADS)])
+    for seed in range(THREADS):
+        assert any(score is not None for score in expected[seed])
+        same(results[seed], expected[seed])
+
+
+def test_groups_of_streams_pushed_together_by_several_threads_give_what_each_gives_alone(shared_recognizer):
+    groups, each, results = 4, 3, {}
+
+    def job(group):
+        streams = [shared_recognizer.stream("every_frame") for _ in range(each)]
+        columns = zip(*[frames(10 * group + row) for row in range(each)])
+        rows = [shared_recognizer.push_many(list(zip(streams, column))) for column in columns]
+        for row in range(each):
+            collected(results, (group, row), [answers[row] for answers in rows])
+
+    at_once(*[lambda group=group: job(group) for group in range(groups)])
+    for (group, row), together in results.items():
+        stream = shared_recognizer.stream("every_frame")
+        alone = {}
+        collected(alone, 0, [stream.push(frame) for frame in frames(10 * group + row)])
+        same(together, alone[0], 1e-6)
+
+
+def test_one_stream_from_many_threads_loses_no_frame(shared_recognizer):
+    stream, picture = shared_recognizer.stream("every_frame"), TickingFrame()
+    at_once(*[lambda: [stream.push(picture) for _ in range(FRAMES)]] * THREADS)
+    assert stream.status.step == THREADS * FRAMES
+    alone = shared_recognizer.stream("every_frame")
+    for _ in range(THREADS * FRAMES):
+        alone.push(picture)
+    same([stream.push(picture).scores], [alone.push(picture).scores])
+
+
+def test_overlapping_groups_in_opposite_orders_do_not_wait_for_each_other(shared_recognizer):
+    streams = [shared_recognizer.stream("every_frame") for _ in range(4)]
+    picture = TickingFrame()
+    counts, counting = [0] * len(streams), threading.Lock()
+
+    def job(seed):
+        rng = random.Random(seed)
+        for _ in range(FRAMES):
+            chosen = rng.sample(range(len(streams)), rng.randint(1, len(streams)))
+            shared_recognizer.push_many([(streams[index], picture) for index in chosen])
+            with counting:
+                for index in chosen:
+                    counts[index] += 1
+
+    at_once(*[lambda seed=seed: job(seed) for seed in range(6)])
+    assert [stream.status.step for stream in streams] == counts
+
+
+def test_a_stream_that_is_reset_while_it_is_pushed_is_sound_afterwards(shared_recognizer):
+    streams = [shared_recognizer.stream("every_frame") for _ in range(2)]
+    done = threading.Event()
+
+    def push():
+        try:
+            for number in range(6):
+                for column in zip(frames(number), frames(number + 50)):
+                    shared_recognizer.push_many(list(zip(streams, column)))
+        finally:
+            done.set()
+
+    def reset():
+        while not done.is_set():
+            streams[0].reset()
+            assert streams[0].status.step >= 0
+
+    at_once(push, reset, reset)
+    for stream in streams:
+        stream.reset()
+        assert (stream.status.phase, stream.histories) == ("idle", 0)
+    fresh, after = {}, {}
+    stream = shared_recognizer.stream("every_frame")
+    collected(fresh, 0, [stream.push(frame) for frame in frames(9)])
+    collected(after, 0, [streams[0].push(frame) for frame in frames(9)])
+    same(after[0], fresh[0])
+
+
+def test_streams_that_come_and_go_while_others_run_leave_them_alone(shared_recognizer):
+    expected, results = {}, {}
+    stream = shared_recognizer.stream()
+    collected(expected, 0, [stream.push(frame) for frame in frames(1)])
+
+    def steady():
+        stream = shared_recognizer.stream()
+        collected(results, 0, [stream.push(frame) for frame in frames(1)])
+
+    def brief():
+        for number in range(30):
+            shared_recognizer.stream("dense", warm_start="repeat").push(frames(number, 1)[0])
+
+    at_once(steady, brief, brief)
+    same(results[0], expected[0])
+
+
+def test_an_error_in_one_thread_gives_the_stream_back_to_the_others(recognizer, backend):
+    stream, picture = recognizer.stream("every_frame", warm_start="repeat"), frames(1, 1)[0]
+    backend.fail = True
+    with pytest.raises(RuntimeError):
+        stream.push(picture)
+    backend.fail = False
+    with pytest.raises(ConfigError, match="twice"):
+        recognizer.push_many([(stream, picture), (stream, picture)])
+    at_once(lambda: stream.push(picture))
+    assert stream.status.step == 1
