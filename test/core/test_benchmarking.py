@@ -222,7 +222,7 @@ def test_a_graph_is_counted_by_hand(tmp_path):
 def test_a_bundle_of_a_published_network_costs_what_the_network_does(real_bundle):
     model = describe_bundle(str(real_bundle("cox3d", "s", 4)))
     assert (model.parameters, model.counted_in) == (3_794_322, "network")
-    assert describe_bundle("default").counted_in == "graph"
+    assert describe_bundle("default").counted_in == "network"
 
 
 def test_a_model_that_fails_is_a_row_that_says_why(tmp_path):

@@ -38,14 +38,14 @@ def trained(settings, data=None, val=None, kind=None, **making):
 class Drawn:
     """Eight clips of drawn figures: eight different actions and views for four classes."""
 
-    labels = LabelMap(ACTIONS[:4])
+    labels = LabelMap(ACTIONS[3:7])
     targets = [0, 1, 2, 3] * 2
 
     def __len__(self):
         return 8
 
     def __getitem__(self, index):
-        frames = render_at(ACTIONS[self.targets[index]], [0.0, 0.4, 0.8], (96, 96), seed=index)
+        frames = render_at(self.labels[self.targets[index]], [0.0, 0.4, 0.8], (96, 96), seed=index)
         clip = np.stack([to_network_input(frame.rgb, 32) for frame in frames]).transpose(3, 0, 1, 2)
         return torch.from_numpy(np.ascontiguousarray(clip)), self.targets[index]
 
