@@ -193,7 +193,7 @@ def _architecture(path: Path) -> str:
 
 def _beside(path: Path, name: str) -> Path:
     """A file in the folder of `path`; a name that leads out of it is refused."""
-    if Path(name).name != name:
+    if Path(name).name != name or name == ".." or "\0" in name:
         raise ValueError(f"{name!r} is not the name of a file beside it")
     return path.parent / name
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import reprlib
 from typing import Any, Dict, List, Sequence
 
 from opendr_har_core.cli.options import add_file
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.files import read_text
 
-LARGEST_CONFIG = 256 << 10
+LARGEST_CONFIG, DEEPEST = 32 << 10, 20
 # What the top parser and `add_job` put beside a job's own options.
 OURS = ("job", "run", "out", "defaults", "actions")
 
@@ -59,7 +60,9 @@ def _read(path: str) -> Dict[str, Any]:
     try:
         import yaml  # type: ignore[import-untyped]
 
-        values = yaml.safe_load(read_text(path, LARGEST_CONFIG))
+        text = read_text(path, LARGEST_CONFIG)
+        _check_shape(path, yaml, text)
+        values = yaml.safe_load(text)
     except ImportError as error:
         raise ConfigError(f"--config needs PyYAML ({error}); pip install 'opendr_har_ros[train]'") from None
     except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
@@ -69,16 +72,28 @@ def _read(path: str) -> Dict[str, Any]:
     return {str(name).replace("-", "_"): value for name, value in values.items()}
 
 
+def _check_shape(path: str, yaml: Any, text: str) -> None:
+    """Raise ConfigError for what stands for more than any memory holds, or nests deeper than a reader can follow."""
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        if isinstance(token, yaml.AliasToken):
+            raise ConfigError(f"{path} has aliases (*name) in it; write the values out")
+        name = type(token).__name__
+        depth += name.endswith("StartToken") - name.endswith("EndToken")
+        if depth > DEEPEST:
+            raise ConfigError(f"{path} nests more than {DEEPEST} deep; expected lines such as 'epochs: 10'")
+
+
 def _checked(action: argparse.Action, value: Any) -> Any:
     """A value as the flag would give it."""
     if action.nargs == 0:
         if not isinstance(value, bool):
-            raise ConfigError(f"{action.dest} is {value!r}, expected True or False")
+            raise ConfigError(f"{action.dest} is {reprlib.repr(value)}, expected True or False")
         return value
     if isinstance(action.nargs, int) or action.nargs == "+":
         several: List[Any] = value if isinstance(value, list) else [value]
         if isinstance(action.nargs, int) and len(several) != action.nargs:
-            raise ConfigError(f"{action.dest} is {value!r}, expected a list of {action.nargs}")
+            raise ConfigError(f"{action.dest} is {reprlib.repr(value)}, expected a list of {action.nargs}")
         return [_checked_one(action, item) for item in several]
     return value if value is None else _checked_one(action, value)
 
@@ -86,13 +101,13 @@ def _checked(action: argparse.Action, value: Any) -> Any:
 def _checked_one(action: argparse.Action, value: Any) -> Any:
     name, kind = action.dest, action.type
     if action.choices is not None and value not in action.choices:
-        raise ConfigError(f"{name} is {value!r}, expected one of {list(action.choices)}")
+        raise ConfigError(f"{name} is {reprlib.repr(value)}, expected one of {list(action.choices)}")
     if kind is int and (isinstance(value, bool) or not isinstance(value, int)):
-        raise ConfigError(f"{name} is {value!r}, expected a whole number")
+        raise ConfigError(f"{name} is {reprlib.repr(value)}, expected a whole number")
     if kind is float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigError(f"{name} is {value!r}, expected a number")
+            raise ConfigError(f"{name} is {reprlib.repr(value)}, expected a number")
         return float(value)
     if kind is None and not isinstance(value, str):
-        raise ConfigError(f"{name} is {value!r}, expected text")
+        raise ConfigError(f"{name} is {reprlib.repr(value)}, expected text")
     return value
