@@ -10,7 +10,7 @@ import numpy as np
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
-from opendr_har_core.image_size import HEAD_BYTES, Size, check_scans, checked_size, jpeg_or_png_size
+from opendr_har_core.image_size import HEAD_BYTES, Size, check_cost, checked_size, jpeg_or_png_size
 
 # The size that was announced is the size that comes: an orientation in the metadata would turn the picture.
 AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -124,7 +124,7 @@ def _to_rgb(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
 
 
 def _decompress(data: np.ndarray, size: Size) -> np.ndarray:
-    check_scans(data.tobytes())
+    check_cost(data.tobytes())
     try:
         image = cv2.imdecode(data, AS_STORED)
     except cv2.error as error:

@@ -20,13 +20,14 @@ HEAD_BYTES = 1 << 18
 Size = Tuple[int, int]
 
 START_OF_SCAN = b"\xff\xda"
+PNG = b"\x89PNG\r\n\x1a\n"
 # A portable pixmap or graymap: kind, width, height, with comments in between.
 PPM = re.compile(rb"P[2356](?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9})\s")
 
 
 def jpeg_or_png_size(head: bytes) -> Optional[Size]:
     """(height, width) that a JPEG or PNG announces in its first HEAD_BYTES; None for anything else, or damaged."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR") and len(head) >= 24:
+    if head.startswith(PNG + b"\x00\x00\x00\x0dIHDR") and len(head) >= 24:
         width, height = struct.unpack(">II", head[16:24])
         return int(height), int(width)
     return _jpeg_size(head) if head.startswith(b"\xff\xd8") else None
@@ -53,11 +54,25 @@ def checked_size(height: int, width: int) -> Size:
     return height, width
 
 
-def check_scans(data: bytes) -> None:
-    """Raise ImageError for a JPEG that would take its decoder minutes."""
+def check_cost(data: bytes) -> None:
+    """Raise ImageError for a JPEG or PNG that would take its decoder minutes or gigabytes, whatever its size."""
     scans = data.count(START_OF_SCAN) if data.startswith(b"\xff\xd8") else 0
     if scans > MAX_SCANS:
         raise ImageError(f"a JPEG of {len(data)} bytes has {scans} scans, over the limit of {MAX_SCANS}; it is refused")
+    if data.startswith(PNG):
+        _check_chunks(data)
+
+
+def _check_chunks(data: bytes) -> None:
+    """A decoder makes room for as much as a chunk announces, and only then looks how much there is."""
+    place = len(PNG)
+    while place + 8 <= len(data):
+        after = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        if after > len(data):
+            raise ImageError(f"a PNG of {len(data)} bytes is damaged: it has a part that ends at {after}")
+        if data[place + 4 : place + 8] == b"IEND":
+            return
+        place = after
 
 
 def _jpeg_size(head: bytes) -> Optional[Size]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.files import read_regular
-from opendr_har_core.image_size import HEAD_BYTES, MAX_PIXELS, check_scans, checked_size, picture_size
+from opendr_har_core.image_size import HEAD_BYTES, MAX_PIXELS, check_cost, checked_size, picture_size
 
 # What the largest picture takes that is not compressed at all, in bytes.
 LARGEST_FILE = 8 * MAX_PIXELS
@@ -29,7 +29,7 @@ def read_picture(path: Union[str, Path]) -> np.ndarray:
         raise ImageError(f"{path} can't be decoded as a picture: no JPEG, PNG, BMP, PPM or WebP, or damaged")
     try:
         checked_size(*size)
-        check_scans(content)
+        check_cost(content)
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except (ImageError, cv2.error) as error:
         raise ImageError(f"{path} can't be decoded as a picture: {error}") from None
