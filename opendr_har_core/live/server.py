@@ -165,7 +165,7 @@ class LiveServer:
         socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=LONGEST_MESSAGE, compress=False)
         await socket.prepare(request)
         _keep_little_on_the_way(request)
-        viewer = Viewer(socket)
+        viewer = Viewer(socket, request.transport.abort if request.transport else lambda: None)
         self._viewers.add(viewer)
         viewer.tell(self._board.hello())
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Deque, Optional, Set
+from typing import Callable, Deque, Optional, Set
 
 from aiohttp import WSCloseCode, web
 
@@ -18,15 +18,21 @@ PICTURES_ON, PICTURES_OFF = "pictures on", "pictures off"
 class Viewer:
     """One open page. Texts reach it in order; of the pictures it gets the newest whenever it has taken the last."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, abort: Callable[[], None]) -> None:
+        """`abort` ends the connection at once, for a socket that can't even be closed any more."""
         self.wants_pictures = True
         self._socket = socket
+        self._abort = abort
         self._texts: Deque[str] = deque()
         self._picture: Optional[bytes] = None
         self._news = asyncio.Event()
 
     def tell(self, text: str) -> None:
-        """Queue a message; one that is too slow is let go."""
+        """Queue a message; one that is too slow is let go, also where sending the last has no end."""
+        if len(self._texts) > 2 * MOST_WAITING:
+            self._texts.clear()
+            self._abort()
+            return
         self._texts.append(text)
         self._news.set()
 

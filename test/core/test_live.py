@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from types import SimpleNamespace
 
 import cv2
@@ -320,6 +321,28 @@ def test_what_waits_for_a_slow_viewer_is_little(serve):
     sock.close()
     assert sent > 10_000_000
     assert waiting < 1_500_000
+
+
+def test_a_viewer_who_takes_nothing_but_seems_alive_is_let_go(serve):
+    """Pings are answered unasked, so that only what waits for it tells that it is not there."""
+    board, port = serve(max_viewers=1)
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 10)
+    sock.sendall(
+        b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    until(lambda: board.is_watched)
+    end = time.monotonic() + 20
+    while board.is_watched and time.monotonic() < end:
+        for _ in range(200):
+            board.labels([Hypothesis(0, "x" * 290, 0.5)])
+        with suppress(OSError):
+            sock.sendall(b"\x8a\x80\0\0\0\0")  # a pong
+        time.sleep(0.05)
+    sock.close()
+    assert not board.is_watched
+    assert json.loads(talk(port, first).data)["kind"] == "hello"
 
 
 def test_pictures_are_not_deflated_for_each_viewer(serve):
