@@ -27,6 +27,7 @@ ENTERING = ".entering"  # ends the name of an operator that only brings a state 
 FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
 PRECISIONS = (FLOAT32, FLOAT16, INT8)
 
+LONGEST_REASON = 1000
 # What values of the wrong kind are refused with, numbers without end and lists without end in lists among them.
 _MALFORMED = (AttributeError, OverflowError, RecursionError, TypeError, ValueError)
 
@@ -83,7 +84,7 @@ class BundleMetadata:
             raise ModelError(f"{where} is an ONNX model without our metadata; make a bundle with 'opendr-har export'")
         if version != str(FORMAT_VERSION):
             raise ModelError(
-                f"{where} has bundle format {version}, this version reads format {FORMAT_VERSION}; export it again"
+                f"{where} has bundle format {version[:20]}, this version reads format {FORMAT_VERSION}; export it again"
             )
         try:
             return cls(
@@ -98,7 +99,7 @@ class BundleMetadata:
         except KeyError as error:
             raise ModelError(f"{where} lacks the metadata entry {error}; export it again") from None
         except (ModelError, LabelError, *_MALFORMED) as error:
-            raise ModelError(f"{where} has unusable metadata: {error}") from None
+            raise ModelError(f"{where} has unusable metadata: {str(error)[:LONGEST_REASON]}") from None
 
 
 def _json(properties: Mapping[str, str], name: str) -> Any:

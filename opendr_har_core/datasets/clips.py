@@ -151,7 +151,7 @@ def file_fingerprint(path: Path) -> str:
     """Path, size and time of change of a file; raises VideoError when it has gone."""
     try:
         status = path.stat()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a zero byte in it
         raise VideoError(f"{path} can't be read: {error}") from None
     return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
 

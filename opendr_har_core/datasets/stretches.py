@@ -62,6 +62,8 @@ def _row(where: str, line: Dict[str, str], columns: Sequence[str]) -> Row:
     for column in columns:
         if line.get(column) is None:
             raise DataError(f"{where}: no value for {column!r}; expected {','.join(columns)}")
+        if "\0" in line[column]:
+            raise DataError(f"{where}: the value for {column!r} has a zero byte in it, which no text has")
     label, path = line["label"].strip(), line.get("path", "").strip() if "path" in columns else ""
     if not label or ("path" in columns and not path):
         raise DataError(
