@@ -86,14 +86,20 @@ def open_images(path: Path, topic: Optional[str] = None) -> Iterator[ImageTopic]
     Raises VideoError when bag or topic can't be read, ConfigError without rosbags.
     """
     with _opened(path) as reader:
-        name = _only_topic(reader, path) if topic is None else topic
-        connections = [connection for connection in reader.connections if connection.topic == name]
-        if not connections:
-            raise VideoError(f"{path} has no topic {name!r}; its topics of images are {_image_topics(reader)}")
-        for connection in connections:
-            if connection.msgtype not in (RAW, COMPRESSED):
-                raise VideoError(f"{name} of {path} is a {connection.msgtype}, expected {RAW} or {COMPRESSED}")
-        yield ImageTopic(path, name, sum(connection.msgcount for connection in connections), reader)
+        with _named_errors(path):  # what a bag says of itself need not be of the right kind
+            found = _image_topic(reader, path, topic)
+        yield found
+
+
+def _image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTopic:
+    name = _only_topic(reader, path) if topic is None else topic
+    connections = [connection for connection in reader.connections if connection.topic == name]
+    if not connections:
+        raise VideoError(f"{path} has no topic {name!r}; its topics of images are {_image_topics(reader)}")
+    for connection in connections:
+        if connection.msgtype not in (RAW, COMPRESSED):
+            raise VideoError(f"{name} of {path} is a {connection.msgtype}, expected {RAW} or {COMPRESSED}")
+    return ImageTopic(path, name, sum(int(connection.msgcount) for connection in connections), reader)
 
 
 def _only_topic(reader: AnyReader, path: Path) -> str:
