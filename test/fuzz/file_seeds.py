@@ -190,6 +190,13 @@ def config_yaml(folder: Path) -> List[bytes]:
     ]
 
 
+def ros_parameters(folder: Path) -> List[bytes]:
+    """The parameter files that come with the nodes."""
+    del folder
+    config = Path(__file__).resolve().parents[2] / "config"
+    return [path.read_bytes() for path in sorted(config.glob("*.yaml"))]
+
+
 def bags_db3(folder: Path) -> List[bytes]:
     """Recordings in SQLite, of raw and of compressed images."""
     return [_bag(folder / f"db3_{kind}", False, kind) for kind in (False, True)]

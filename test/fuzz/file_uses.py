@@ -97,6 +97,21 @@ def config_yaml(path: Path) -> None:
     with_config(parser().parse_args(["train", "--config", str(path)]))
 
 
+def ros_parameters(path: Path) -> None:
+    """ROS's own reader of parameter files, by the way of a node of ours; its refusal is no HarError, but is one."""
+    import rclpy
+
+    from opendr_har_core.errors import ConfigError
+
+    context = rclpy.Context()
+    no_logs = ["--disable-external-lib-logs", "--disable-stdout-logs"]
+    try:
+        rclpy.init(args=["--ros-args", "--params-file", str(path), *no_logs], context=context)
+    except Exception as error:
+        raise ConfigError(f"rclpy refuses {path}: {error}") from None
+    rclpy.shutdown(context=context)
+
+
 def bag(path: Path) -> None:
     """The times of all images, then some of the images."""
     from opendr_har_core.bags.reading import open_images

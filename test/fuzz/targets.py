@@ -59,6 +59,7 @@ ALL = (
     Target("annotations_csv", "table.csv", seeds.annotations_csv, uses.annotations_csv, True, modules=("torch",)),
     Target("split_json", "train.json", seeds.split_json, uses.split_json, True, modules=("torch",)),
     Target("config_yaml", "train.yaml", seeds.config_yaml, uses.config_yaml, True, modules=("yaml",)),
+    Target("ros_parameters", "params.yaml", seeds.ros_parameters, uses.ros_parameters, True, modules=("rclpy",)),
     Target("bag_db3", "bag.db3", seeds.bags_db3, uses.bag, modules=("rosbags", "torch")),
     Target("bag_mcap", "bag.mcap", seeds.bags_mcap, uses.bag, modules=("rosbags", "torch")),
     Target("bag_yaml", "metadata.yaml", seeds.bag_yaml, uses.bag_folder, True, modules=("rosbags", "torch")),
