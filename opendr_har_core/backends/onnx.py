@@ -42,9 +42,16 @@ class OnnxBackend:
         self._single = open_session(self._path, self._settings, rows=1)
         self._several: Optional[Any] = None
         self._opening = threading.Lock()
-        properties = _properties(self._single, self._path)
-        self.metadata = BundleMetadata.from_properties(properties, where=str(path))
-        check_tuned_for(self.metadata.tuned_for, where=str(path))
+        try:
+            self._describe()
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{path} has metadata or names that are no text ({error}); export it again") from None
+
+    def _describe(self) -> None:
+        """Take over what the file says of itself, and check that its graph is that."""
+        where, properties = str(self._path), dict(self._single.get_modelmeta().custom_metadata_map)
+        self.metadata = BundleMetadata.from_properties(properties, where)
+        check_tuned_for(self.metadata.tuned_for, where)
         self.spec = self.metadata.spec
         self.labels = self.metadata.labels
         self.source = self.metadata.source
@@ -113,13 +120,6 @@ class OnnxBackend:
 
     def _failed(self, error: Exception) -> BackendError:
         return BackendError(f"{self.provider} failed on {self._path}: {error}")
-
-
-def _properties(session: Any, path: Path) -> Dict[str, str]:
-    try:
-        return dict(session.get_modelmeta().custom_metadata_map)
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path} has metadata that is no text ({error}); export it again") from None
 
 
 def _bind_input(binding: Any, name: str, array: Array) -> None:

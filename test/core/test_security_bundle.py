@@ -170,8 +170,9 @@ def test_a_list_that_nests_without_end_is_refused(tmp_path):
             opened(model, tmp_path / "model.onnx")
 
 
-def test_metadata_that_is_no_text_is_refused(tmp_path):
-    data = sound().SerializeToString().replace(b"a test", b"a \xff\xfe\xfdt")
+@pytest.mark.parametrize(("text", "spoilt"), [(b"a test", b"a \xff\xfe\xfdt"), (b"frames", b"fr\xff\xfees")])
+def test_metadata_and_names_that_are_no_text_are_refused(tmp_path, text, spoilt):
+    data = sound().SerializeToString().replace(text, spoilt)
     with pytest.raises(ModelError, match="no text"):
         opened(data, tmp_path / "model.onnx")
 
