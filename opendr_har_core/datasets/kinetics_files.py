@@ -79,7 +79,10 @@ class _Folders:
 
     def _listing(self, folder: Path) -> Dict[str, Path]:
         if folder not in self._names:
-            self._names[folder] = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+            try:
+                self._names[folder] = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+            except OSError as error:  # closed to us, or a label that is too long for a folder's name
+                raise DataError(f"the folder {str(folder)[:300]} can't be read: {error.strerror}") from None
         return self._names[folder]
 
 

@@ -375,3 +375,20 @@ def test_a_split_names_only_videos_below_its_folder(tmp_path, name):
         (tmp_path / "splits" / "train.json").write_text(json.dumps({key: entry}))
         with pytest.raises(DataError, match="can't be that of a file"):
             listed(tmp_path, "train", ClassIds(LabelMap(["a"])))
+
+
+def test_a_split_whose_names_are_too_long_for_a_disk_is_refused(tmp_path):
+    import json
+
+    pytest.importorskip("torch")
+    from opendr_har_core.datasets.kinetics_files import listed
+    from opendr_har_core.datasets.names import ClassIds
+    from opendr_har_core.labels import LabelMap
+
+    (tmp_path / "splits").mkdir()
+    entry = {"subset": "s" * 5000, "annotations": {"label": "a", "segment": [0, 1]}}
+    (tmp_path / "splits" / "train.json").write_text(json.dumps({"id": entry}))
+    try:
+        assert listed(tmp_path, "train", ClassIds(LabelMap(["a"]))).absent == 1  # as later Pythons see it
+    except DataError as error:
+        assert "too long" in str(error)
