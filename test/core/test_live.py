@@ -25,7 +25,7 @@ from opendr_har_core.live.board import LONGEST_TEXT, Board
 from opendr_har_core.live.facts import LOST, PLAYING, ModelFacts
 from opendr_har_core.live.pictures import encode
 from opendr_har_core.live.player import Player
-from opendr_har_core.live.server import LiveServer
+from opendr_har_core.live.server import LiveServer, most_connections
 from opendr_har_core.live.settings import LiveSettings, live_settings
 from opendr_har_core.live.viewers import MOST_MESSAGES
 from opendr_har_core.prediction import Hypothesis
@@ -344,6 +344,33 @@ def test_a_viewer_who_takes_nothing_but_seems_alive_is_let_go(serve):
     sock.close()
     assert gone
     assert json.loads(talk(port, first).data)["kind"] == "hello"
+
+
+def test_connections_are_limited_and_free_again(serve):
+    _, port = serve()
+    most = most_connections(LiveSettings())
+    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(most + 40)]
+    until(lambda: sum(has_ended(sock) for sock in sockets) == 40)
+    assert not answers(port)
+    for sock in sockets:
+        sock.close()
+    until(lambda: answers(port))
+
+
+def has_ended(sock):
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def answers(port):
+    with suppress(OSError):
+        return get(port)[0] == 200
+    return False
 
 
 def test_pictures_are_not_deflated_for_each_viewer(serve):
