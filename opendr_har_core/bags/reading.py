@@ -76,6 +76,8 @@ class ImageTopic:
         connections = [connection for connection in self.reader.connections if connection.topic == self.topic]
         with _named_errors(self.path):
             for connection, time, data in self.reader.messages(connections, start=start_ns, stop=stop_ns):
+                if not isinstance(time, int) or not isinstance(data, bytes):  # a database may hold anything
+                    raise VideoError(f"{self.path} is damaged: it has a message of {data!r:.40} at {time!r:.40}")
                 yield RecordedImage(connection.msgtype, time, data, self.reader)
 
 
