@@ -53,7 +53,10 @@ class RecordedImage:
 
     def frame(self, message: Any, stamp_ns: int) -> LazyFrame:
         """The message as a node would take it in; raises ImageError for one that can't be right."""
-        return (read_raw if self.kind == RAW else read_compressed)(message, stamp_ns)
+        try:
+            return (read_raw if self.kind == RAW else read_compressed)(message, stamp_ns)
+        except (AttributeError, TypeError, ValueError) as error:  # a bag says itself which fields its types have
+            raise ImageError(f"a {self.kind} is not made as it should be: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)

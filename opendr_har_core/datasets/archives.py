@@ -35,7 +35,7 @@ def unpack_zip(
     except DownloadError:
         raise
     except Exception as error:  # each of the three decompressors has errors of its own
-        raise DownloadError(f"{archive} can't be unpacked into {target}: {error!r}") from None
+        raise DownloadError(f"{archive} can't be unpacked into {target}: {repr(error)[:300]}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
