@@ -19,6 +19,8 @@ from opendr_har_core.files import atomic_path
 WEIGHTS_URL = "https://dl.fbaipublicfiles.com/pyslowfast/x3d_models/x3d_{size}.pyth"
 SIZES = ("xs", "s", "m", "l")
 CHUNK = 1 << 16
+# A server that never ends must not fill the disk: data sets, and weights, of which the largest have 50 MB.
+MOST_BYTES, MOST_WEIGHT_BYTES = 64 << 30, 1 << 30
 MEGABYTE, BAR = 1e6, 30
 Progress = Callable[[int, Optional[int]], None]
 Check = Callable[[Path], None]
@@ -44,7 +46,7 @@ def download_weights(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not _is_good(target, check):
-            fetch(url.format(size=size), target, progress, check=check)
+            fetch(url.format(size=size), target, progress, check=check, most_bytes=MOST_WEIGHT_BYTES)
             _record(target)
     except OSError as error:
         raise DownloadError(f"{target} can't be read or written: {error}") from None
@@ -58,16 +60,18 @@ def fetch(
     timeout_sec: float = 30.0,
     attempts: int = 5,
     check: Optional[Check] = None,
+    most_bytes: int = MOST_BYTES,
 ) -> None:
     """Fetch `url` to `target` over `<target>.part`, which an interrupted download leaves behind to go on from.
 
     `progress` is called with the bytes so far and, where known, the size. The connection is given up after
-    `timeout_sec` of silence and taken up again, `attempts` times in all. Raises DownloadError.
+    `timeout_sec` of silence and taken up again, `attempts` times in all. Raises DownloadError, also for more than
+    `most_bytes`, of which nothing is kept.
     """
     part = target.with_name(target.name + ".part")
     for attempt in range(attempts):
         try:
-            _resume(url, part, progress, timeout_sec)
+            _resume(url, part, progress, timeout_sec, most_bytes)
             break
         except urllib.error.HTTPError as error:
             if error.code < 500:
@@ -105,7 +109,7 @@ class _IncompleteError(Exception):
     """The connection ended before the announced size."""
 
 
-def _resume(url: str, part: Path, progress: Optional[Progress], timeout_sec: float) -> None:
+def _resume(url: str, part: Path, progress: Optional[Progress], timeout_sec: float, most_bytes: int) -> None:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -123,8 +127,11 @@ def _resume(url: str, part: Path, progress: Optional[Progress], timeout_sec: flo
         total = _total(response, have)
         with part.open("ab" if have else "wb") as file:
             for chunk in iter(lambda: response.read(CHUNK), b""):
-                _write(file, chunk, part)
                 have += len(chunk)
+                if max(have, total or 0) > most_bytes:
+                    part.unlink()
+                    raise DownloadError(f"{url} is larger than {most_bytes} bytes; it is not what was expected")
+                _write(file, chunk, part)
                 if progress:
                     progress(have, total)
             _write(file, b"", part)

@@ -392,3 +392,21 @@ def test_a_split_whose_names_are_too_long_for_a_disk_is_refused(tmp_path):
         assert listed(tmp_path, "train", ClassIds(LabelMap(["a"]))).absent == 1  # as later Pythons see it
     except DataError as error:
         assert "too long" in str(error)
+
+
+@pytest.mark.parametrize("announces", [True, False])
+def test_a_server_without_end_does_not_fill_the_disk(tmp_path, monkeypatch, announces):
+    from test_download import Server
+
+    from opendr_har_core import download
+
+    server = Server()
+    try:
+        if not announces:
+            monkeypatch.setattr(download, "_total", lambda response, offset: None)
+        with pytest.raises(DownloadError, match="larger than 100000 bytes"):
+            download.fetch(server.url, tmp_path / "weights", most_bytes=100_000)
+    finally:
+        server.close()
+    assert list(tmp_path.iterdir()) == []
+    assert len(server.ranges) == 1  # what is too large is not asked for again
