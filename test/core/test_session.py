@@ -32,7 +32,8 @@ def test_a_number_of_threads_under_one_is_refused(threads):
 def test_threads_sleep_between_frames():
     """Processor time while nothing is asked of the model, against the time that passes."""
     backend = OnnxBackend(DEFAULT_BUNDLE, threads=2)
-    clip = np.zeros((1, 4, 96, 96, 3), np.uint8)
+    side = backend.spec.image_size
+    clip = np.zeros((1, backend.spec.window, side, side, 3), np.uint8)
     used = []
     for _ in range(5):
         backend.classify(clip)
