@@ -12,7 +12,8 @@ from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.synth.appearance import Person, random_person, silhouette, surfaces
 from opendr_har_core.synth.figure import joints
-from opendr_har_core.synth.motions import ACTIONS, ACTIONS_OF, Motion
+from opendr_har_core.synth.motion import Motion
+from opendr_har_core.synth.motions import ACTIONS, ACTIONS_OF
 from opendr_har_core.synth.raster import Capsule, Light, draw
 from opendr_har_core.synth.room import Thing, plain_room, random_desk, random_room, random_thing
 from opendr_har_core.synth.sensor import CLEAN, Sensor, random_sensor
