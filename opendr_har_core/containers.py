@@ -17,25 +17,9 @@ FAILURES = (AV_ERROR, EOFError, MemoryError, OSError, OverflowError, ValueError,
 # Kinds of files that hold frames. Playlists and scripts, which FFmpeg tells by their content whatever their name, hold
 # the names of other files, and may be without end.
 FORMATS = (
-    *(
-        "mov",
-        "matroska",
-        "avi",
-        "mpeg",
-        "mpegvideo",
-        "mpegts",
-        "m4v",
-        "h264",
-        "hevc",
-        "ivf",
-        "obu",
-        "flv",
-        "ogg",
-        "asf",
-    ),
-    *("gif", "mjpeg", "mxf", "nut", "dv", "3gp", "yuv4mpegpipe"),
+    "mov,matroska,avi,mpeg,mpegvideo,mpegts,m4v,h264,hevc,ivf,obu,flv,ogg,asf,gif,mjpeg,mxf,nut,dv,3gp,yuv4mpegpipe"
 )
-OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
 
 
 @contextmanager
