@@ -87,7 +87,7 @@ def _draw_bar(picture: np.ndarray, layout: _Layout, index: int, item: Hypothesis
 
 def _write(picture: np.ndarray, layout: _Layout, index: int, text: str, ink: Colour, left: int, right: int) -> None:
     """A row's text between two columns, shortened until it fits."""
-    shown = _ascii(text)
+    shown = ascii_text(text)
     while shown and _width(shown, layout) > right - left:
         shown = shown[:-3] + ".." if len(shown) > 3 else ""
     base = (index + 1) * layout.row - round(0.24 * layout.row)
@@ -98,7 +98,7 @@ def _width(text: str, layout: _Layout) -> int:
     return int(cv2.getTextSize(text, FONT, layout.scale, layout.thickness)[0][0])
 
 
-def _ascii(text: str) -> str:
+def ascii_text(text: str) -> str:
     """The letters that OpenCV's own font has: accents are dropped, others become question marks."""
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode("ascii")

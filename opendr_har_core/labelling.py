@@ -52,6 +52,10 @@ class Labelling:
         self.stream.reset()
         return self._forget()
 
+    def close(self, stamp_ns: int) -> Tuple[LabelEvent, ...]:
+        """End what holds at `stamp_ns`, where nothing more is to come."""
+        return self._events.close(stamp_ns)
+
     def _forget(self) -> Tuple[LabelEvent, ...]:
         self._filter.reset()
         return self._events.close(self._latest_ns)

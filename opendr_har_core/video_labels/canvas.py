@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Sequence, Tuple
 
 import cv2
 import numpy as np
+
+from opendr_har_core.annotate import ascii_text
 
 Colour = Tuple[int, int, int]
 Point = Tuple[float, float]
@@ -90,12 +91,6 @@ class Canvas:
 
     def _point(self, point: Point) -> Tuple[int, int]:
         return self._number(point[0]), self._number(point[1])
-
-
-def ascii_text(text: str) -> str:
-    """The letters that OpenCV's own font has: accents are dropped, others become question marks."""
-    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-    return plain.encode("ascii", "replace").decode("ascii")
 
 
 def mixed(colour: Colour, share: float) -> Colour:

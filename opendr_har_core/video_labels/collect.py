@@ -10,10 +10,11 @@ from typing import Callable, Iterator, List, Optional, Tuple
 import cv2
 
 from opendr_har_core.errors import DataError
-from opendr_har_core.events import ENDED, LabelEvent, LabelEvents
+from opendr_har_core.events import ENDED, LabelEvent
 from opendr_har_core.frame import Frame
+from opendr_har_core.labelling import Labelling
 from opendr_har_core.offline import mean_prediction, passes_needed
-from opendr_har_core.postprocess import FilterSettings, LabelFilter
+from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.sampling import EVERY_FRAME, STAMPS
@@ -154,12 +155,9 @@ class _Shown:
     def __init__(self, stream: Stream, settings: FilterSettings, on_sample: Optional[OnSample]) -> None:
         self.number = 0
         self.samples: List[Prediction] = []
-        self._stream = stream
-        self._filter = LabelFilter(settings, stream.recognizer.labels)
-        self._label_events = LabelEvents()
+        self._labelling = Labelling(stream, settings)
         self._events: List[LabelEvent] = []
         self._offset_ns = 0
-        self._latest_ns = 0
         self._on_sample = on_sample
 
     def begin(self, number: int, offset_ns: int) -> None:
@@ -167,22 +165,20 @@ class _Shown:
         self.number, self._offset_ns = number, offset_ns
 
     def push(self, frame: Frame, prediction: Optional[Prediction]) -> None:
-        """What came of a frame; as in `labelling.Labelling`, a history that is forgotten ends what holds."""
-        if self._stream.status.reset:
-            self._filter.reset()
-            self._events += self._label_events.close(self._latest_ns)
-        self._latest_ns = frame.stamp_ns - self._offset_ns
-        if prediction is None:
+        """What came of a frame."""
+        stamp_ns = frame.stamp_ns - self._offset_ns
+        since_begin = None if prediction is None else replace(prediction, stamp_ns=stamp_ns)
+        sample, events = self._labelling.settle(since_begin, stamp_ns)
+        self._events += events
+        if sample is None:
             return
-        sample = self._filter.update(replace(prediction, stamp_ns=self._latest_ns))
-        self._events += self._label_events.update(sample, self._filter.settings.no_activity_label)
         self.samples.append(sample)
         if self._on_sample is not None:
             self._on_sample(sample)
 
     def segments(self, end_ns: int) -> Tuple[Segment, ...]:
         """The stretches; what holds at the end ends with the video."""
-        self._events += self._label_events.close(end_ns)
+        self._events += self._labelling.close(end_ns)
         return tuple(_segment(event) for event in self._events if event.kind == ENDED)
 
 
