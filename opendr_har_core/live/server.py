@@ -14,6 +14,7 @@ from aiohttp import WSCloseCode, web
 from opendr_har_core.errors import HarError
 from opendr_har_core.live.access import Access
 from opendr_har_core.live.board import Board
+from opendr_har_core.live.connections import LimitedRunner, most_connections
 from opendr_har_core.live.pictures import Pictures
 from opendr_har_core.live.settings import LiveSettings
 from opendr_har_core.live.viewers import LONGEST_MESSAGE, Viewer, Viewers
@@ -26,8 +27,6 @@ STATUS_HZ = 4.0
 # A picture or two.
 ON_THE_WAY_BYTES = 64 << 10
 LONGEST_FORM = 1024
-# Each viewer needs a few, for the page's files and for its socket; others are asking for the token.
-CONNECTIONS_EACH, CONNECTIONS_SPARE = 4, 60
 START_SEC, STOP_SEC = 10.0, 5.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -111,9 +110,8 @@ class LiveServer:
         app.router.add_post("/token", self._token)
         app.router.add_get("/ws", self._socket)
         app.on_response_prepare.append(_add_headers)  # to what is refused, too
-        runner = _Runner(
-            most_connections(self._settings), app, access_log=None, handle_signals=False, shutdown_timeout=1.0
-        )
+        most = most_connections(self._settings)
+        runner = LimitedRunner(most, app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         tasks = []
         try:
@@ -180,44 +178,6 @@ class LiveServer:
 
     def _same_origin(self, request: web.Request) -> bool:
         return self._access.knows_origin(request.headers.get("Origin"), request.headers.get("Host"))
-
-
-def most_connections(settings: LiveSettings) -> int:
-    """How many there may be at once."""
-    return CONNECTIONS_SPARE + CONNECTIONS_EACH * settings.max_viewers
-
-
-class _Runner(web.AppRunner):
-    """Takes so many connections at once: a robot that has no file descriptors left can't do anything else, either."""
-
-    def __init__(self, most: int, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._most = most
-
-    @property
-    def server(self) -> Any:
-        """What makes a protocol for each connection."""
-        return self._accept if super().server is not None else None
-
-    def _accept(self) -> asyncio.BaseProtocol:
-        return _Door(super().server, self._most)
-
-
-class _Door(asyncio.Protocol):
-    """Lets a connection in to `server`, or ends it without a word: only when it is made are those before it counted."""
-
-    def __init__(self, server: Any, most: int) -> None:
-        self._server = server
-        self._most = most
-
-    def connection_made(self, transport: Any) -> None:
-        """Another protocol takes over."""
-        if len(self._server.connections) >= self._most:
-            transport.abort()
-            return
-        protocol = self._server()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
