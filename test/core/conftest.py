@@ -59,3 +59,26 @@ def backend(request):
 @pytest.fixture
 def recognizer(backend):
     return Recognizer(backend)
+
+
+@pytest.fixture
+def serve_page():
+    """Start servers of the live page: serve_page(**settings) -> (board, port)."""
+    pytest.importorskip("aiohttp")
+    from opendr_har_core.live.board import Board
+    from opendr_har_core.live.facts import ModelFacts
+    from opendr_har_core.live.server import LiveServer
+    from opendr_har_core.live.settings import LiveSettings
+
+    started = []
+
+    def start(**settings):
+        board = Board("a camera", ModelFacts("a model"))
+        server = LiveServer(LiveSettings(port=0, **settings), board)
+        port = server.start()
+        started.append(server)
+        return board, port
+
+    yield start
+    for server in started:
+        server.stop()
