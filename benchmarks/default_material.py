@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional
 
 import numpy as np
+from finetune_data import GESTURE_FILE, MASK_WIDTH, action_of
 
 from opendr_har_core import Frame
 from opendr_har_core.spec import NANOSECONDS
@@ -28,7 +28,7 @@ SILHOUETTES = {
     "skip": None,
 }
 SCENES = {"ps6_pres_debate.avi": "no activity", "vtest.avi": "no activity"}
-MASK_WIDTH, MASK_FPS = 180, 25.0
+MASK_FPS = 25.0
 SCENE_SEC = 30.0
 
 
@@ -64,18 +64,18 @@ def real_videos(shared: Path) -> Iterator[RealVideo]:
 
 def _gestures(folder: Path) -> Iterator[RealVideo]:
     for path in sorted(folder.glob("*.avi")):
-        found = re.fullmatch(r"PS7A(\d)P(\d)T\d", path.stem)
+        found = GESTURE_FILE.fullmatch(path.stem)
         if found is None:
             raise ValueError(f"unexpected name {path}")
-        action, person = int(found[1]), found[2]
+        action, person = int(found["action"]), found["person"]
         yield RealVideo("gestures", f"gesture {action}", path.stem, person, GESTURES[action], list(read_video(path)))
 
 
 def _silhouettes(path: Path) -> Iterator[RealVideo]:
     archive = np.load(path)
     for key in archive.files:
-        person, kind = key.split("_")
-        kind = kind if kind.startswith("wave") else kind.rstrip("12")
+        person, name = key.split("_")
+        kind = action_of(name)
         masks = np.unpackbits(archive[key], axis=-1)[..., :MASK_WIDTH] * np.uint8(255)
         frames = [
             Frame(np.repeat(mask[..., None], 3, axis=2), round(index / MASK_FPS * NANOSECONDS))

@@ -61,7 +61,7 @@ def silhouettes(shared: Path, background: int = 0) -> Material:
     """93 sequences of 10 actions by 9 persons: white figures on `background`; the square follows them."""
     archive = np.load(shared / "videos" / "silhouettes" / "weizmann_original_masks.npz")
     names = [key.split("_") for key in archive.files]
-    actions = [_action(action) for _, action in names]
+    actions = [action_of(action) for _, action in names]
     labels = LabelMap(sorted(set(actions)))
     videos = []
     for key in archive.files:
@@ -72,7 +72,7 @@ def silhouettes(shared: Path, background: int = 0) -> Material:
     return Material("silhouettes", videos, targets, [person for person, _ in names], labels, 25.0, is_colour=False)
 
 
-def _action(name: str) -> str:
+def action_of(name: str) -> str:
     """run1 and run2 are two trials of running; wave1 and wave2 are two actions (one hand, two hands)."""
     return name if name.startswith("wave") else name.rstrip("12")
 
