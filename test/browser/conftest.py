@@ -9,9 +9,9 @@ import pytest
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A running browser."""
+    """A running browser; its client holds this thread's event loop, which tests of other modules need."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(
         (found for found in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if found), None

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("aiohttp")
 pytest.importorskip("playwright.sync_api")
+from live_support import until
 from playwright.sync_api import expect
 
 from opendr_har_core import Frame, Recognizer
@@ -101,7 +102,7 @@ def test_labels_come_and_change_with_what_is_seen(tab, live, camera):
     expect(page.locator("#latency")).to_contain_text("ms")
     expect(page.locator("#source")).to_have_text("a test camera")
     assert "%" in page.locator("#bars .score").first.inner_text()
-    assert painted(page) > 50
+    until(lambda: painted(page) > 50)
 
 
 def painted(page):

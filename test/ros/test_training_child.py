@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from trainer_processes import alive, processes_of_group
 
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.video import write_video
 from opendr_har_ros import training_child
 from opendr_har_ros.trainer_job import TrainerJob
 from opendr_har_ros.training_child import Ending, TrainingChild
@@ -193,17 +195,30 @@ def test_everything_it_told_is_there_once_it_has_ended(actor):
 
 def test_no_process_outlives_the_one_that_started_it(tmp_path):
     """Also not when that one is killed."""
-    code = "import sys, time\nfrom opendr_har_ros.training_child import TrainingChild\n"
-    code += "child = TrainingChild(sys.argv[1:]); print(child.pid, flush=True); time.sleep(600)\n"
-    waits = tmp_path / "waits"
-    os.mkfifo(waits)  # reading it as a configuration waits until somebody writes
-    arguments = ["--data", str(tmp_path), "--output", str(tmp_path / "x.onnx"), "--config", str(waits)]
+    code = """
+import sys, time
+from opendr_har_ros.training_child import TrainingChild
+child = TrainingChild(sys.argv[1:])
+while child.ending is None:
+    for line in child.lines():
+        if line.get("step"):
+            print(child.pid, flush=True)
+    time.sleep(0.1)
+sys.exit(child.ending.reason)
+"""
+    pytest.importorskip("lightning")
+    for action in ("walking", "jumping"):
+        (tmp_path / "clips" / action).mkdir(parents=True)
+        write_video(tmp_path / "clips" / action / "0.mp4", render_clip(action, 1.5, 15.0, (72, 96), 0), 15.0)
+    arguments = ["--data", tmp_path / "clips", "--output", tmp_path / "x.onnx", "--network", "x3d", "--size", "xs"]
+    arguments += ["--batch-size", "2", "--freeze", "head", "--epochs", "10000"]
+    arguments += ["--checkpoint-folder", tmp_path / "checkpoints"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    parent = subprocess.Popen([sys.executable, "-c", code, *arguments], env=env, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    parent = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     try:
         pid = int(parent.stdout.readline())
-        wait_for(lambda: int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 500)
-        time.sleep(0.5)
+        assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 500
         assert alive(pid)
     finally:
         parent.kill()
