@@ -80,8 +80,8 @@ def overhead(model: Path, rounds: int) -> float:
     recognizer = Recognizer.open(model)
     side = recognizer.spec.image_size
     stream = recognizer.stream(sampling="every_frame")
-    clock = _CallClock(recognizer._backend._single)
-    recognizer._backend._single = clock
+    sessions = recognizer._backend._sessions._current
+    clock = sessions.single = _CallClock(sessions.single)
     rgb = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     around: List[float] = []
     for index in range(rounds + recognizer.spec.warm_up):

@@ -39,9 +39,10 @@ class Recognizer:
     ) -> Recognizer:
         """Open an `.onnx` bundle, or the packaged model under the name "default".
 
-        `providers` are ONNX Runtime execution providers, best first (default: the CPU); `threads` is the number used
-        for one frame (default: one fewer than there are cores, at most four); `spin` keeps them awake between frames,
-        which costs a core each for a little less latency. Raises ModelError, BackendError or ConfigError.
+        `providers` are ONNX Runtime execution providers, best first (default: the CPU); one that fails while it
+        computes is given up for the next, and `setback` says so. `threads` is the number used for one frame (default:
+        one fewer than there are cores, at most four); `spin` keeps them awake between frames, which costs a core each
+        for a little less latency. Raises ModelError, BackendError or ConfigError.
         """
         from opendr_har_core.backends.onnx import OnnxBackend
 
@@ -61,6 +62,11 @@ class Recognizer:
     def provider(self) -> str:
         """What computes, for people."""
         return self._backend.provider
+
+    @property
+    def setback(self) -> str:
+        """Which execution provider failed and was given up for the next one, and why; "" where none was."""
+        return self._backend.setback
 
     @property
     def source(self) -> str:

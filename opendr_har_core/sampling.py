@@ -6,7 +6,7 @@ other, so that each camera frame is of use to one of them: a frame that none tak
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
@@ -19,6 +19,11 @@ MODES = (STAMPS, EVERY_FRAME, DENSE)
 # The frame interval is an exponential mean: quick enough for a camera that changes its rate, calm under jitter.
 SMOOTHING = 8
 SLOW_AFTER = 3
+# Frames that were overtaken on their way, or come from a second camera on the topic, are late: they are left out, since
+# networks of motion need their frames in order. So many in a row are not late, the clock went back (RFC 3550, appendix
+# A.1, tells stragglers from a source that begins anew the same way).
+LATE_WITHIN_NS = NANOSECONDS // 2
+LATE_IN_A_ROW = 5
 # A history whose frames others took as well, this many times in a row, does their work again.
 SHARED_TOO_OFTEN = 8
 # Aligned, a camera about as quick as the model gives all its frames: near the middle between two of them its jitter
@@ -44,6 +49,7 @@ class _Sequence:
     histories: Tuple[_History, ...]
     interval: int = 0
     slow_intervals: int = 0
+    late_frames: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,14 @@ class Decision:
         taken_by: numbers of the histories that should see it, the oldest first.
         reset: why the history before it must be forgotten, or None.
         slow_camera: whether frames come further apart than the network wants them.
+        stale: whether it is left out because it is no newer than one before it.
     """
 
     taken_by: Tuple[int, ...]
     reset: Optional[str]
     slow_camera: bool
     after: _Sequence
+    stale: bool = False
 
     @property
     def sampled(self) -> bool:
@@ -105,11 +113,14 @@ class Sampler:
         sequence = self._sequence
         if sequence is None:
             return self._start(stamp_ns, size, None)
+        if sequence.last_stamp - LATE_WITHIN_NS <= stamp_ns <= sequence.last_stamp:
+            late = sequence.late_frames + int(stamp_ns < sequence.last_stamp)
+            if late < LATE_IN_A_ROW:
+                after = replace(sequence, late_frames=late)
+                return Decision((), None, self._is_slow(sequence), after, stale=True)
         reason = self._break(sequence, stamp_ns, size)
         if reason:
             return self._start(stamp_ns, size, reason)
-        if stamp_ns == sequence.last_stamp:
-            return Decision((), None, self._is_slow(sequence), sequence)
         return self._continue(sequence, stamp_ns)
 
     def commit(self, decision: Decision) -> None:

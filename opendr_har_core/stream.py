@@ -35,6 +35,7 @@ class StreamStatus:
         reset: why the latest frame started a new history, or None.
         slow_camera: whether frames come further apart than the network was trained with.
         warm_start: whether predictions come before the warm-up is over.
+        stale: whether the latest frame was left out because it is no newer than one before it.
     """
 
     step: int
@@ -43,6 +44,7 @@ class StreamStatus:
     reset: Optional[str] = None
     slow_camera: bool = False
     warm_start: bool = False
+    stale: bool = False
 
     @property
     def phase(self) -> str:
@@ -149,7 +151,9 @@ class Stream:
         answer = next((index for index, row in enumerate(scores) if row is not None), None)
         step = tasks[answer or 0][0].seen if tasks else self.status.step
         warm_up, warm_start = self.status.warm_up, self.status.warm_start
-        self.status = StreamStatus(step, warm_up, decision.sampled, decision.reset, decision.slow_camera, warm_start)
+        self.status = StreamStatus(
+            step, warm_up, decision.sampled, decision.reset, decision.slow_camera, warm_start, decision.stale
+        )
         row = None if answer is None else scores[answer]
         if row is None:
             return None

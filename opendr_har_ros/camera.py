@@ -64,6 +64,7 @@ class Camera:
         if outcome.error is not None:
             self.failed(type(outcome.error).__name__, str(outcome.error))
             return
+        self.statistics.ordered(outcome.status.stale)
         if outcome.status.sampled:
             self.statistics.sampled(outcome.status.reset)
         for kind, text in outcome.warnings:
@@ -98,12 +99,14 @@ class Camera:
         self.statistics.failed(details)
         self.warn(kind, f"image not used: {details}")
 
-    def diagnostics(self, node_name: str, facts: Dict[str, str]) -> DiagnosticStatus:
-        """How the camera is doing."""
+    def diagnostics(self, node_name: str, facts: Dict[str, str], setback: str) -> DiagnosticStatus:
+        """How the camera is doing; `setback` is what is wrong with the model that all cameras share, or ""."""
         report = self.statistics.report(time.monotonic_ns())
         if self._phase != INACTIVE and report.loses_many:
             self.warn("loss", f"about {100 * (report.lost_share or 0):.0f} % of the images are lost; see /diagnostics")
-        advice = self._input.advice if self._input is not None else ""
+        if setback:
+            self.warn("provider", setback)
+        advice = setback or (self._input.advice if self._input is not None else "")
         return diagnostic_status(node_name, self.name, report, facts, self._phase, advice)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ class ImageInput:
     """Subscribes to images and, with the choice 'auto', subscribes anew when the publishers' reliability changes.
 
     Attributes:
-        advice: what to do about publishers that can't be heard, or "".
+        advice: what to do about publishers that can't be heard, or are too many, or "".
     """
 
     def __init__(self, node: Any, camera: str, transport: str, choice: str, callback: Callable[[Any], None]) -> None:
@@ -59,7 +59,7 @@ class ImageInput:
             return  # nobody there: keep what we have until somebody is
         choice = _overridden_reliability(self._node, self._topic) or self._choice
         reliable = wants_reliable(choice, publishers)
-        self.advice = self._mismatch(publishers) if reliable else ""
+        self.advice = (self._mismatch(publishers) if reliable else "") or self._crowd(publishers)
         if self._subscription is None or reliable != self._reliable:
             self._subscribe(reliable)
 
@@ -68,6 +68,16 @@ class ImageInput:
         if all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in publishers):
             return ""
         return f"{self.topic} has a best-effort publisher, and image_qos asks for reliable images; set it to auto"
+
+    def _crowd(self, publishers: Sequence[Any]) -> str:
+        """What to do about a second camera on the topic, or "".
+
+        By their names: one that was killed and started again stays in the graph for a while, under the same.
+        """
+        names = sorted({f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in publishers})
+        if len(names) < 2:
+            return ""
+        return f"{self.topic} has several publishers ({', '.join(names)}), taken for one camera: remap all but one"
 
     def _subscribe(self, reliable: bool) -> None:
         previous = self._subscription

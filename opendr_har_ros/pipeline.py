@@ -13,6 +13,7 @@ from opendr_har_core.labelling import Labelling
 from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.sampling import LATE_WITHIN_NS
 from opendr_har_core.stream import StreamStatus
 from opendr_har_ros.images import frame_from_compressed, frame_from_image
 from opendr_har_ros.recognizer_parameters import COMPRESSED, RecognizerSettings
@@ -127,3 +128,8 @@ def stamp_of(header: Any, received_ns: int) -> int:
     """The header's stamp in nanoseconds; a driver that leaves it zero gets the time of arrival."""
     stamp_ns = int(header.stamp.sec) * NANOSECONDS + int(header.stamp.nanosec)
     return stamp_ns or received_ns
+
+
+def overtaken(message: Arrived, other: Arrived) -> bool:
+    """Whether a message was taken shortly before the other one, and has come after it."""
+    return 0 < other[1] - message[1] <= LATE_WITHIN_NS

@@ -24,7 +24,7 @@ from opendr_har_ros.messages import MessageFactory
 from opendr_har_ros.model_loader import ModelLoader
 from opendr_har_ros.names import node_name
 from opendr_har_ros.parameters import declare, names_fixed_while_configured, read
-from opendr_har_ros.pipeline import Arrived, Pipeline
+from opendr_har_ros.pipeline import Arrived, Pipeline, overtaken
 from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.statistics import Statistics
 from opendr_har_ros.timers import steady_timer
@@ -91,7 +91,9 @@ class RecognizerNode(ManagedNode):
         self._configured().reset()
         super().on_activate(state)  # opens the publishers
         try:
-            self._worker = NewestFirstWorker(self._handle, self._on_work_error, self._settings.batch_wait_sec)
+            self._worker = NewestFirstWorker(
+                self._handle, self._on_work_error, self._settings.batch_wait_sec, overtaken
+            )
             self._publish_labels()
             for camera in self._cameras.values():
                 camera.listen(self._settings, self._on_image)
@@ -282,7 +284,10 @@ class RecognizerNode(ManagedNode):
         name = node_name(self).lstrip("/")
         array = DiagnosticArray()
         array.header.stamp = self.get_clock().now().to_msg()
-        array.status = [camera.diagnostics(name, self._facts(camera.name)) for camera in self._cameras.values()]
+        array.status = [
+            camera.diagnostics(name, self._facts(camera.name), self._configured().recognizer.setback)
+            for camera in self._cameras.values()
+        ]
         if not self._cameras:
             nothing = Statistics().report(time.monotonic_ns())
             array.status = [diagnostic_status(name, "", nothing, {"model": "none"}, INACTIVE, fault=self.fault)]

@@ -16,16 +16,22 @@ class NewestFirstWorker:
     """A mailbox with room for one message of each source, and the thread that empties it as a whole."""
 
     def __init__(
-        self, work: Callable[[Batch], None], on_error: Callable[[Batch, Exception], None], wait_sec: float = 0.0
+        self,
+        work: Callable[[Batch], None],
+        on_error: Callable[[Batch, Exception], None],
+        wait_sec: float = 0.0,
+        is_late: Callable[[Any, Any], bool] = lambda message, waiting: False,
     ) -> None:
         """`work` is called with all messages that wait, by source; what it raises goes to `on_error`, with them.
 
+        A message that `is_late` beside the one of its source that waits does not take its place.
         With several sources the first message waits up to `wait_sec` for those of the other ones that are alive, but
         not longer than until its own source's next one.
         """
         self.wait_sec = wait_sec
         self._work = work
         self._on_error = on_error
+        self._is_late = is_late
         self._arrived = threading.Condition()
         self._waiting: Dict[str, Any] = {}
         self._due: Dict[str, Any] = {}
@@ -35,15 +41,16 @@ class NewestFirstWorker:
         self._thread.start()
 
     def put(self, message: Any, source: str = "") -> bool:
-        """Hand over a message; returns whether one of the same source that still waited had to make room."""
+        """Hand over a message; returns whether it or one of the same source that still waited is dropped."""
         with self._arrived:
             if source in self._waiting and not self._busy and not self._due:
                 self._due, self._waiting = self._waiting, {}  # it has waited long enough for others
-            replaced = source in self._waiting
-            self._waiting[source] = message
+            crowded = source in self._waiting
+            if not (crowded and self._is_late(message, self._waiting[source])):
+                self._waiting[source] = message
             self._last_seen[source] = time.monotonic()
             self._arrived.notify_all()
-        return replaced
+        return crowded
 
     def flush(self) -> Batch:
         """Wait for the messages at hand, then forget those that wait, and return them.

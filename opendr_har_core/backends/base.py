@@ -34,13 +34,19 @@ class Backend(Protocol[StateType]):
         spec: what the network is and expects.
         labels: class names, one per score.
         provider: what computes, for people ("CPUExecutionProvider").
+        setback: why something else computes than was asked for first, for people, or "".
         source: where the weights come from, for people.
     """
 
     spec: ModelSpec
     labels: LabelMap
-    provider: str
     source: str
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def setback(self) -> str: ...
 
     def classify(self, clips: Array) -> Array:
         """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from opendr_har_core.backends.base import Array, Row
 from opendr_har_core.backends.machine import check_tuned_for
 from opendr_har_core.backends.onnx_file import check_onnx_file
 from opendr_har_core.backends.queues import QueueSpec, QueueState, queue_specs
-from opendr_har_core.backends.session import open_session, session_settings
+from opendr_har_core.backends.session import session_settings
+from opendr_har_core.backends.sessions import Sessions
 from opendr_har_core.bundle import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
-from opendr_har_core.errors import BackendError, ModelError
+from opendr_har_core.errors import ModelError
 
 
 class OnnxBackend:
@@ -30,43 +31,50 @@ class OnnxBackend:
         """Open the bundle at `path`.
 
         `providers` are names of ONNX Runtime execution providers, best first, short ("cuda") or whole
-        ("CUDAExecutionProvider"); by default the CPU alone. `threads` is the number used within one operator, by
-        default one fewer than there are cores, and at most four. `spin` keeps threads awake between steps. Raises
-        ModelError for a file that is no usable bundle, BackendError for a provider that this ONNX Runtime lacks,
-        ConfigError for a thread count under one.
+        ("CUDAExecutionProvider"), by default the CPU alone; one that fails later on hands over to the next. `threads`
+        is the number used within one operator, by default one fewer than there are cores, and at most four. `spin`
+        keeps threads awake between steps. Raises ModelError for a file that is no usable bundle, BackendError for a
+        provider that this ONNX Runtime lacks, ConfigError for a thread count under one.
         """
-        self._path = Path(path)
-        self._settings = session_settings(providers, threads, spin)
-        if self._path.is_file():  # else what follows says so
-            check_onnx_file(self._path)
-        self._single = open_session(self._path, self._settings, rows=1)
-        self._several: Optional[Any] = None
-        self._opening = threading.Lock()
+        settings = session_settings(providers, threads, spin)
+        if Path(path).is_file():  # else what follows says so
+            check_onnx_file(Path(path))
+        self._sessions = Sessions(Path(path), settings)
         try:
-            self._describe()
+            self._describe(str(path))
         except UnicodeDecodeError as error:
             raise ModelError(f"{path} has metadata or names that are no text ({error}); export it again") from None
 
-    def _describe(self) -> None:
+    def _describe(self, where: str) -> None:
         """Take over what the file says of itself, and check that its graph is that."""
-        where, properties = str(self._path), dict(self._single.get_modelmeta().custom_metadata_map)
+        session = self._sessions.single
+        properties = dict(session.get_modelmeta().custom_metadata_map)
         self.metadata = BundleMetadata.from_properties(properties, where)
         check_tuned_for(self.metadata.tuned_for, where)
         self.spec = self.metadata.spec
         self.labels = self.metadata.labels
         self.source = self.metadata.source
-        self.provider = self._settings.providers[0]
-        inputs = {node.name: tuple(node.shape[1:]) for node in self._single.get_inputs()}
+        inputs = {node.name: tuple(node.shape[1:]) for node in session.get_inputs()}
         shapes = {name[len(STATE) :]: shape for name, shape in inputs.items() if name.startswith(STATE)}
         self._queues = queue_specs(shapes, self.metadata.delays)
-        _check_signature(self._single, self.metadata, self._queues)
+        _check_signature(session, self.metadata, self._queues)
+
+    @property
+    def provider(self) -> str:
+        """What computes at present."""
+        return self._sessions.provider
+
+    @property
+    def setback(self) -> str:
+        """Which provider was given up and why, or ""."""
+        return self._sessions.setback
 
     def classify(self, clips: Array) -> Array:
         """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities.
 
         One clip after the other: a clip alone keeps all cores busy.
         """
-        results = [self._run(self._single, clips[index : index + 1]) for index in range(len(clips))]
+        results = [self._sessions.run(1, partial(_scores_of, clip)) for clip in np.split(clips, len(clips))]
         return np.concatenate(results)
 
     def state(self, rows: Sequence[Row[QueueState]]) -> QueueState:
@@ -81,17 +89,18 @@ class OnnxBackend:
         """CoX3D: one uint8 (S, S, 3) frame for each row -> float32 (rows, num_classes); advances the state."""
         for row, frame in enumerate(frames):
             state.frames[row] = frame
-        session = self._single if state.rows == 1 else self._session_for_several()
-        binding = state.bindings[state.turn]
-        if binding is None:
-            binding = state.bindings[state.turn] = self._bind(session, state)
-        try:
-            session.run_with_iobinding(binding)
-        except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
-            raise self._failed(error) from error
+        self._sessions.run(state.rows, lambda session: session.run_with_iobinding(self._binding(session, state)))
         state.advance()
         probabilities: Array = state.probabilities.copy()
         return probabilities
+
+    def _binding(self, session: Any, state: QueueState) -> Any:
+        """That of the state's turn, made when it first comes to it."""
+        bindings = state.bindings_of(session)
+        binding = bindings[state.turn]
+        if binding is None:
+            binding = bindings[state.turn] = self._bind(session, state)
+        return binding
 
     def _bind(self, session: Any, state: QueueState) -> Any:
         """Where one turn's step reads and writes; the state keeps the buffers alive."""
@@ -104,22 +113,10 @@ class OnnxBackend:
             _bind_output(binding, f"{NEXT}{queue.name}", state.entering(queue))
         return binding
 
-    def _session_for_several(self) -> Any:
-        """Opened when first needed; most robots have one camera."""
-        with self._opening:
-            if self._several is None:
-                self._several = open_session(self._path, self._settings)
-            return self._several
 
-    def _run(self, session: Any, clips: Array) -> Array:
-        try:
-            outputs: List[Array] = session.run([PROBABILITIES], {FRAMES: clips})
-        except Exception as error:  # as above
-            raise self._failed(error) from error
-        return outputs[0]
-
-    def _failed(self, error: Exception) -> BackendError:
-        return BackendError(f"{self.provider} failed on {self._path}: {error}")
+def _scores_of(clip: Array, session: Any) -> Array:
+    scores: Array = session.run([PROBABILITIES], {FRAMES: clip})[0]
+    return scores
 
 
 def _bind_input(binding: Any, name: str, array: Array) -> None:

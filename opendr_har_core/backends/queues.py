@@ -85,7 +85,8 @@ class QueueState:
         self.ages = [0] * rows
         self.frames = np.zeros((rows, spec.image_size, spec.image_size, 3), np.uint8)
         self.probabilities = np.zeros((rows, spec.num_classes), np.float32)
-        self.bindings: List[Optional[Any]] = [None] * TURNS
+        self._bindings: List[Optional[Any]] = [None] * TURNS
+        self._bound_to: Any = None
         self._queues = queues
         self._longest_delay = max((queue.delay for queue in queues), default=0)
         self._buffers = _buffers(queues, rows)
@@ -95,6 +96,12 @@ class QueueState:
     def turn(self) -> int:
         """Which set of bindings the next step needs."""
         return self._steps % TURNS
+
+    def bindings_of(self, session: Any) -> List[Optional[Any]]:
+        """The bindings to a session, None for turns that are not bound yet; those to another one are forgotten."""
+        if session is not self._bound_to:
+            self._bound_to, self._bindings = session, [None] * TURNS
+        return self._bindings
 
     def entry(self, queue: QueueSpec, index: int) -> Array:
         """The entry put `index` + 1 steps ago, (rows, ...)."""

@@ -84,6 +84,7 @@ def open_session(
     except Exception as error:  # ONNX Runtime raises a type of its own for every kind of broken file
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path} can't be opened as an ONNX model: {reason}") from None
+    session.disable_fallback()  # it would go on with providers that nobody asked for, and tell only stdout
     provider = session.get_providers()[0]
     if provider != settings.providers[0]:
         raise BackendError(f"{settings.providers[0]} could not be started for {path}; ONNX Runtime took {provider}")

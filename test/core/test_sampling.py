@@ -108,6 +108,43 @@ def test_a_repeated_stamp_is_not_sampled_twice():
         assert (decision.sampled, decision.reset) == (False, None)
 
 
+def test_frames_that_were_overtaken_are_left_out_and_cost_nothing_else():
+    """Also of another size: a second camera on the topic that is always a little behind."""
+    stamps = camera(30, seconds=5)
+    expected = sampled_stamps(stamps)
+    sampler, taken = Sampler(PERIOD, 2_000 * MS), []
+    for stamp in stamps:
+        for number, size in ((stamp, SIZE), (stamp - 20 * MS, (240, 320)), (stamp - 400 * MS, SIZE)):
+            decision = sampler.decide(number, size)
+            assert decision.reset is None
+            assert decision.stale == (number < stamp)
+            sampler.commit(decision)
+            taken += [number] if decision.sampled else []
+    assert taken == expected
+
+
+def test_a_clock_that_is_set_back_a_little_is_believed_after_a_few_frames():
+    sampler = Sampler(PERIOD, 2_000 * MS)
+    sampled_stamps(camera(30, seconds=2), sampler)
+    behind = [10**18 + 1_600 * MS + index * 33 * MS for index in range(10)]
+    decisions = []
+    for stamp in behind:
+        decisions.append(sampler.decide(stamp, SIZE))
+        sampler.commit(decisions[-1])
+    assert [decision.stale for decision in decisions] == [True] * 4 + [False] * 6
+    assert decisions[4].reset.startswith("stamp went back by 0.2")
+    assert [decision.reset for decision in decisions[5:]] == [None] * 5
+
+
+def test_frames_in_order_make_the_late_ones_between_them_forgotten():
+    sampler = Sampler(PERIOD, 2_000 * MS)
+    for index in range(50):
+        for stamp in (index * 33 * MS, index * 33 * MS - 10 * MS, index * 33 * MS - 5 * MS):
+            decision = sampler.decide(stamp, SIZE)
+            assert decision.reset is None
+            sampler.commit(decision)
+
+
 def test_deciding_without_committing_leaves_no_trace():
     plain, disturbed = Sampler(PERIOD, 2_000 * MS), Sampler(PERIOD, 2_000 * MS)
     stamps = camera(30, seconds=5, jitter=0.2)

@@ -42,11 +42,11 @@ def wait_until(condition, seconds=LONG_SEC, what="what was expected"):
 class NodeProcess:
     """One of our executables; its output is kept."""
 
-    def __init__(self, executable, parameters, domain, log, extra=(), remaps=None):
+    def __init__(self, executable, parameters, domain, log, extra=(), remaps=None, env=None):
         arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
         arguments += [part for pair in (remaps or {}).items() for part in ("-r", ":=".join(pair))]
         code = f"import sys; from opendr_har_ros.entry import {executable}; sys.exit({executable}())"
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": python_path()}
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": python_path(), **(env or {})}
         self._log = log
         self._file = log.open("wb")
         self.process = subprocess.Popen(
@@ -178,14 +178,14 @@ def client(domain):
 
 @pytest.fixture
 def start(domain, tmp_path):
-    """start("recognizer", parameters, extra=arguments, remaps={...}) -> NodeProcess, ended after the test."""
+    """start("recognizer", parameters, extra=arguments, remaps={}, env={}) -> NodeProcess, ended after the test."""
     pytest.importorskip("rclpy")
     pytest.importorskip("vision_msgs")
     started = []
 
-    def start_node(executable, parameters=None, extra=(), remaps=None):
+    def start_node(executable, parameters=None, extra=(), remaps=None, env=None):
         log = tmp_path / f"{executable}_{len(started)}.log"
-        started.append(NodeProcess(executable, parameters or {}, domain, log, extra, remaps))
+        started.append(NodeProcess(executable, parameters or {}, domain, log, extra, remaps, env))
         return started[-1]
 
     yield start_node

@@ -89,6 +89,16 @@ def test_a_film_that_starts_again_is_not_loss():
             b"\x01",
             "images are being lost",
         ),
+        (
+            lambda s: [(s.received(0, 9 * SECOND), s.sampled(None)), *[s.ordered(True) for _ in range(30)]],
+            b"\x01",
+            "the stamps of the last 30 images do not advance",
+        ),
+        (
+            lambda s: [s.received(0, 9 * SECOND), *[(s.ordered(True), s.ordered(False)) for _ in range(30)]],
+            b"\x00",
+            "running",
+        ),
     ],
 )
 def test_the_diagnostics_name_what_is_wrong(prepare, level, message):

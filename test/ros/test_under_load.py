@@ -15,10 +15,11 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from recognizer_support import NODE, Flood, change_state, image_of, set_parameter
+from recognizer_support import NODE, Flood, change_state, image_of, set_parameter, values_of
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
+from opendr_har_core.backends.runtime import ort
 from opendr_har_core.errors import BackendError
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.video import write_video
@@ -150,3 +151,48 @@ def test_a_model_that_begins_to_fail_is_reported_and_stops_nothing(node_here, mo
     report = camera.statistics.report(time.monotonic_ns())
     assert (report.unreadable, report.failing, report.last_error) == (12, 12, "the accelerator is gone")
     assert node_here.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+
+
+def test_a_provider_that_fails_hands_over_to_the_next_and_the_diagnostics_say_so(node_here, monkeypatch):
+    wanted = Parameter("providers", value=["azure", "cpu"])
+    if not node_here.set_parameters([wanted])[0].successful or "azure" not in available_providers():
+        pytest.skip("this ONNX Runtime has no second provider")
+    node_here.trigger_configure()
+    node_here.trigger_activate()
+    camera = watched_camera(node_here)
+    monkeypatch.setattr(sessions_of(node_here), "single", Broken(sessions_of(node_here).single))
+    warnings = []
+    monkeypatch.setattr(camera, "_log_warning", warnings.append)
+    for frame in render_clip("bending", 2.0, 10.0, size=(120, 160), seed=5):
+        node_here._on_image(camera, image_of(frame, 10**9 + frame.stamp_ns))
+        time.sleep(0.05)
+        node_here._worker.flush()
+    reports = []
+    monkeypatch.setattr(node_here._diagnostics, "publish", reports.append)
+    node_here._publish_diagnostics()
+    (status,) = reports[0].status
+    assert (status.level, values_of(status)["provider"]) == (b"\x01", "CPUExecutionProvider")
+    assert "the accelerator is gone; CPUExecutionProvider goes on" in status.message
+    assert (values_of(status)["frames unreadable"], values_of(status)["stream resets"]) == ("0", "0")
+    assert camera.statistics.report(time.monotonic_ns()).published > 0
+
+
+def available_providers():
+    return [name.replace("ExecutionProvider", "").lower() for name in ort.get_available_providers()]
+
+
+def sessions_of(node):
+    return node._pipeline.recognizer._backend._sessions._current
+
+
+class Broken:
+    """A session of a provider that has failed."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def run(self, *_):
+        raise RuntimeError("the accelerator is gone")

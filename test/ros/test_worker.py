@@ -46,6 +46,21 @@ def test_messages_that_wait_make_room_for_the_newest_and_are_counted():
     assert work.done == [1, 4]
 
 
+def test_a_late_message_does_not_take_the_place_of_the_one_that_waits():
+    work = Work()
+    worker = NewestFirstWorker(work, fail, is_late=lambda message, waiting: waiting - 5 < message < waiting)
+    worker.put(1)
+    assert work.started.acquire(timeout=LONG)
+    assert [worker.put(number) for number in (20, 17, 21, 18)] == [False, True, True, True]
+    work.release.release(2)
+    assert work.started.acquire(timeout=LONG)
+    worker.put(3)  # far behind: a new beginning
+    assert work.started.acquire(timeout=LONG)
+    work.release.release()
+    worker.stop()
+    assert work.done == [1, 21, 3]
+
+
 def test_a_failing_message_is_reported_and_the_next_one_is_worked_on():
     work = Work()
     worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
