@@ -111,7 +111,7 @@ def write_video(path: Source, frames: Iterable[Frame], fps: float) -> Path:
 
 
 def _encode(path: Path, frames: Iterable[Frame], first: Frame, rate: Fraction) -> None:
-    with av.open(str(path), "w") as container:
+    with writing(path) as container:
         stream = container.add_stream("mpeg4", rate=rate)
         stream.height, stream.width = first.size
         stream.pix_fmt = "yuv420p"
@@ -122,6 +122,16 @@ def _encode(path: Path, frames: Iterable[Frame], first: Frame, rate: Fraction) -
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.rgb), format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Any]:
+    """A PyAV container that becomes the file `path`; raises what PyAV and the file do.
+
+    The file is ours: FFmpeg would not close its own where the disk is full.
+    """
+    with path.open("w+b") as file, av.open(file, "w") as container:
+        yield container
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Mapping, Sequence, Union
 
 import numpy as np
 
-from opendr_har_core.errors import ConfigError
+from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.files import atomic_path
 
 DOTS_PER_INCH = 110
@@ -15,7 +16,10 @@ MOST_NUMBERS = 30  # with more classes than this, the numbers in the cells can't
 
 
 def confusion_picture(confusion: np.ndarray, labels: Sequence[str], path: Union[str, Path], title: str = "") -> Path:
-    """Write a (C, C) matrix of counts, true classes as rows, as a PNG; raises ConfigError without matplotlib."""
+    """Write a (C, C) matrix of counts, true classes as rows, as a PNG.
+
+    Raises ConfigError without matplotlib, DataError where it can't be written.
+    """
     count = len(labels)
     figure = _figure((2.5 + 0.45 * count, 2.0 + 0.45 * count))
     axes = figure.subplots()
@@ -34,7 +38,10 @@ def confusion_picture(confusion: np.ndarray, labels: Sequence[str], path: Union[
 def curves_picture(
     histories: Mapping[str, Sequence[Mapping[str, float]]], path: Union[str, Path], title: str = ""
 ) -> Path:
-    """Write loss and accuracy over epochs, one line per run, as a PNG; raises ConfigError without matplotlib."""
+    """Write loss and accuracy over epochs, one line per run, as a PNG.
+
+    Raises ConfigError without matplotlib, DataError where it can't be written.
+    """
     figure = _figure((9, 3.6))
     left, right = figure.subplots(1, 2)
     for index, (name, rows) in enumerate(histories.items()):
@@ -61,6 +68,11 @@ def _figure(size: Any) -> Any:
 
 def _save(figure: Any, path: Union[str, Path]) -> Path:
     path = Path(path)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH)
+    drawn = BytesIO()  # first, as libraries break in ways of their own where the disk is full
+    figure.savefig(drawn, dpi=DOTS_PER_INCH)
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(drawn.getvalue())
+    except OSError as error:
+        raise DataError(f"the picture {path} can't be written: {error}") from None
     return path

@@ -17,7 +17,7 @@ from opendr_har_core.files import atomic_path
 from opendr_har_core.frame import Frame
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.video import probe, read_video
+from opendr_har_core.video import probe, read_video, writing
 from opendr_har_core.video_labels.records import VideoLabels
 
 # The best that the build has: every build of FFmpeg has the last.
@@ -38,7 +38,7 @@ def write_annotated(labels: VideoLabels, path: Path, on_frame: Optional[OnFrame]
     info = probe(labels.path)
     frames = _counted(read_video(labels.path), info.frames, on_frame)
     try:
-        with atomic_path(path) as temporary, av.open(str(temporary), "w") as container:
+        with atomic_path(path) as temporary, writing(temporary) as container:
             _encode(container, codec, Fraction(info.fps).limit_denominator(1001), frames, labels)
     except (AV_ERROR, OSError, ValueError) as error:
         raise VideoError(f"can't write the video {path}: {error}") from None

@@ -39,9 +39,11 @@ def write_timeline(labels: VideoLabels, path: Path, lanes: int = 5) -> None:
     """Write the picture, .png or another format that OpenCV knows; raises DataError where that can't be done."""
     bgr = np.ascontiguousarray(draw_timeline(labels, lanes)[..., ::-1])
     try:
-        with atomic_path(path) as temporary:
-            if not cv2.imwrite(str(temporary), bgr):
-                raise DataError(f"{path} can't be written; check the folder and give it the ending .png")
+        encoded, content = cv2.imencode(path.suffix, bgr)
+        if not encoded:
+            raise DataError(f"{path} can't be written; give it the ending .png")
+        with atomic_path(path) as temporary:  # cv2.imwrite calls it a success where the disk is full
+            temporary.write_bytes(content.tobytes())
     except (OSError, cv2.error) as error:
         raise DataError(f"{path} can't be written: {error}") from None
 
