@@ -34,6 +34,16 @@ class Process:
         )
 
     @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> Optional[int]:
+        """None while it runs."""
+        return self._process.poll()
+
+    @property
     def cpu_sec(self) -> float:
         """Processor time until now, of all threads."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
