@@ -42,3 +42,11 @@ def keep_image_buffers() -> None:
         return
     mallopt(M_MMAP_THRESHOLD, 32 * MIB)
     mallopt(M_TRIM_THRESHOLD, 128 * MIB)
+
+
+def give_memory_back() -> None:
+    """Return what the allocator holds and nobody uses to the system, where glibc can; takes milliseconds."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return

@@ -25,6 +25,7 @@ from opendr_har_ros.model_loader import ModelLoader
 from opendr_har_ros.names import node_name
 from opendr_har_ros.parameters import declare, names_fixed_while_configured, read
 from opendr_har_ros.pipeline import Arrived, Pipeline, overtaken
+from opendr_har_ros.process import give_memory_back
 from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.statistics import Statistics
 from opendr_har_ros.timers import steady_timer
@@ -269,6 +270,7 @@ class RecognizerNode(ManagedNode):
             self._pipeline = pipeline
             if self._worker is not None:  # before the labels that it explains
                 self._publish_labels()
+        give_memory_back()  # or the old model's would pile up in pieces
 
     def _forget(self) -> None:
         """Begin new histories; labels that were shown end."""

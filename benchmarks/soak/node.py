@@ -65,7 +65,8 @@ def soak(node: Process, minutes: int, ticks: int, speed: float, folder: Path) ->
                 player.keep_pace()
                 if index % (ticks // LOOKS_A_MINUTE) == 0:
                     looks.append(vitals(node.pid, minute + index / ticks))
-            rows.append({"fault": name, "labels": player.labels - labels, "seconds": time.monotonic() - begin})
+            seconds, rss_kb = time.monotonic() - begin, vitals(node.pid, 0).rss_kb
+            rows.append({"fault": name, "labels": player.labels - labels, "seconds": seconds, "rss_kb": rss_kb})
         player.settle()
         memory, latency = drift(looks, unit=1.0), latency_drift(player.latencies)
     flat = memory["rss_slope_kb"] < MOST_KB and memory["threads_range"] <= 1 and memory["files_range"] <= 2

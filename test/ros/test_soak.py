@@ -37,3 +37,5 @@ def test_a_node_labels_through_one_fault_after_the_other():
     assert (found["tracebacks"], found["exit_code"]) == (0, 0)
     assert found["threads_range"] <= 1
     assert found["files_range"] <= 2
+    # Of changing models; it was 69 MB.
+    assert found["minutes"][-1]["rss_kb"] - found["minutes"][-2]["rss_kb"] < 30_000
