@@ -72,9 +72,18 @@ class Process:
 
 def recognizer(log: Path, parameters: Dict[str, Any], remaps: Optional[Dict[str, str]] = None) -> Process:
     """A recognizer node, as `ros2 run` starts it."""
+    return _node("recognizer", log, parameters, remaps or {})
+
+
+def video_publisher(log: Path, parameters: Dict[str, Any]) -> Process:
+    """A publisher of a video, as `ros2 run` starts it."""
+    return _node("video_publisher", log, parameters, {})
+
+
+def _node(executable: str, log: Path, parameters: Dict[str, Any], remaps: Dict[str, str]) -> Process:
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    arguments += [part for pair in (remaps or {}).items() for part in ("-r", ":=".join(pair))]
-    code = "import sys; from opendr_har_ros.entry import recognizer; sys.exit(recognizer())"
+    arguments += [part for pair in remaps.items() for part in ("-r", ":=".join(pair))]
+    code = f"import sys; from opendr_har_ros.entry import {executable}; sys.exit({executable}())"
     return Process(["-c", code, "--ros-args", *arguments], log)
 
 

@@ -141,6 +141,42 @@ class Player:
             self.latencies.append(time.monotonic() - sent)
 
 
+class Viewer:
+    """Looks at the labels and does nothing else."""
+
+    def __init__(self) -> None:
+        self._context = rclpy.Context()
+        rclpy.init(args=[], context=self._context)
+        self._node = rclpy.create_node("soak_viewer", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._newest_ns = 0
+        self._node.create_subscription(Classification, f"{NODE}/classification", self._on_label, 10)
+
+    def __enter__(self) -> Viewer:
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+        self._context.try_shutdown()
+
+    def wait_for_label(self, patience_sec: float) -> float:
+        """Seconds until a label of an image came that was taken after this call; raises TimeoutError."""
+        start, begin_ns = time.monotonic(), time.time_ns()
+        self._newest_ns = 0
+        while self._newest_ns < begin_ns:
+            if time.monotonic() - start > patience_sec:
+                raise TimeoutError(f"no label within {patience_sec} s")
+            self._executor.spin_once(timeout_sec=0.1)
+        return time.monotonic() - start
+
+    def _on_label(self, message: Any) -> None:
+        self._newest_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
 def _film(size: tuple) -> List[array.array]:
     frames = [frame for action in ACTIONS for frame in render_clip(action, 3.0, 30.0, size, seed=2)]
     return [array.array("B", np.ascontiguousarray(frame.rgb).tobytes()) for frame in frames]

@@ -69,8 +69,8 @@ def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSett
     torch.manual_seed(settings.seed)
     clips = DrawnDataset(CLIP, clips_per_action, FIRST_TRAINING_SEED, shares=SHARES)
     network = X3D(CONFIG, len(clips.labels))
-    if weights is None:
-        fit(network, clips, settings=settings)
+    if weights is None:  # the statistics of a network that knows nothing are not worth keeping
+        fit(network, clips, settings=replace(settings, freeze_batch_norm=False))
         return network
     load_weights(network, weights, new_head=True)
     features = FeatureDataset.of(network, clips, BATCH, num_workers=WORKERS, listener=_show)
