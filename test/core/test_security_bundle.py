@@ -13,7 +13,7 @@ import file_seeds
 from onnx import TensorProto, helper
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.backends import onnx as backend
+from opendr_har_core.backends import sessions
 from opendr_har_core.backends.onnx_file import check_onnx_file
 from opendr_har_core.errors import ModelError
 from opendr_har_core.recognizer import DEFAULT_BUNDLE
@@ -26,7 +26,7 @@ def no_runtime(monkeypatch):
     def seen(*arguments, **options):
         raise AssertionError("ONNX Runtime was given the file")
 
-    monkeypatch.setattr(backend, "open_session", seen)
+    monkeypatch.setattr(sessions, "open_session", seen)
 
 
 def sound(continual=False):
