@@ -80,6 +80,11 @@ def video_publisher(log: Path, parameters: Dict[str, Any]) -> Process:
     return _node("video_publisher", log, parameters, {})
 
 
+def trainer(log: Path, parameters: Dict[str, Any]) -> Process:
+    """A trainer node, as `ros2 run` starts it."""
+    return _node("trainer", log, parameters, {})
+
+
 def _node(executable: str, log: Path, parameters: Dict[str, Any], remaps: Dict[str, str]) -> Process:
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     arguments += [part for pair in remaps.items() for part in ("-r", ":=".join(pair))]

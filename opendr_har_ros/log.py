@@ -12,7 +12,10 @@ class SparseLog:
     """Logs the 1st, 10th, 100th, ... event of each kind, with the count; may be called from any thread."""
 
     def __init__(self, log: Callable[[str], Any]) -> None:
-        """`log` is a logger's method, such as `node.get_logger().warning`."""
+        """`log` is a logger's method, such as `node.get_logger().warning`; one severity for all of a node's.
+
+        rclpy raises ValueError where one line of code, such as the one below, logs with another severity than before.
+        """
         self._log = log
         self._counts: CounterType[str] = Counter()
         self._lock = threading.Lock()

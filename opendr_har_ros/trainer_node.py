@@ -107,8 +107,12 @@ class TrainerNode(Node):
 
     def _log_end(self) -> None:
         progress = self._job.progress
-        log = self.get_logger().error if progress.state == FAILED else self.get_logger().info
-        log(f"job {progress.job}: {summary(progress)}" + (f"\n{progress.log}" if progress.log else ""))
+        text = f"job {progress.job}: {summary(progress)}" + (f"\n{progress.log}" if progress.log else "")
+        # rclpy holds a line of code to the severity that it logged with first, or raises.
+        if progress.state == FAILED:
+            self.get_logger().error(text)
+        else:
+            self.get_logger().info(text)
 
     def _publish(self) -> None:
         self._published_ns = self._steady.now().nanoseconds

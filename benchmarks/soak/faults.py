@@ -6,7 +6,7 @@ import random
 import shutil
 from typing import Any, Callable, Iterator, List, Tuple
 
-from player import LARGE, Player
+from player import LARGE, NODE, Player
 
 from opendr_har_core.recognizer import DEFAULT_BUNDLE
 
@@ -113,7 +113,7 @@ def other_models(player: Player, count: int) -> Iterator[Tick]:
     broken.write_bytes(b"no model")
     shutil.copy(DEFAULT_BUNDLE, copy)
     for path in (player.folder / "absent.onnx", broken, copy, "default"):
-        player.set("model", str(path))
+        player.set(NODE, model=str(path))
         yield from nothing(player, count // 4)
 
 

@@ -51,7 +51,7 @@ def main() -> int:
 
 def kills(victim: str, times: int, rng: random.Random, folder: Path) -> Dict[str, Any]:
     """Kill the victim so many times."""
-    from player import Viewer
+    from viewer import Viewer
 
     film = write_video(folder / "walking.mp4", render_clip("walking", 4.0, 10.0, (120, 160), seed=1), 10.0)
     makers: Dict[str, Callable[[Path], Process]] = {

@@ -191,6 +191,7 @@ def start(domain, tmp_path):
     yield start_node
     for node in started:
         node.end()
+    assert [node.output for node in started if "Traceback" in node.output] == []
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ def test_a_job_that_is_killed_is_reported_and_another_one_can_start(start, train
         trainer.until_true(lambda status: status["job"] == "2" and status["state"] in ("done", "failed"))["state"]
         == "done"
     )
+    assert node.interrupt() == 0
 
 
 @pytest.mark.parametrize(
