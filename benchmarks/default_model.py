@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterator, List
 from default_material import RealVideo, real_videos
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.files import atomic_path
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.offline import mean_prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.synth.scene import render_at

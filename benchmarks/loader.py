@@ -20,12 +20,12 @@ from typing import Any, Dict, List
 import torch
 from torch.utils.data import DataLoader
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.datasets.annotations import AnnotationDataset
 from opendr_har_core.datasets.base import ClipDataset
 from opendr_har_core.datasets.clips import ClipSpec
 from opendr_har_core.datasets.folder import FolderDataset
 from opendr_har_core.datasets.video_file import SUFFIXES
-from opendr_har_core.files import atomic_path
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
 

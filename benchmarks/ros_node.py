@@ -23,7 +23,7 @@ from ros_observer import Observer
 from ros_processes import cameras, isolate, recognizer
 
 from opendr_har_core import Recognizer
-from opendr_har_core.files import atomic_path
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.spec import NANOSECONDS
 
 DOMAIN = 101

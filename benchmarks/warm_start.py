@@ -25,8 +25,8 @@ from typing import Any, Dict, Iterator, List, Sequence
 import numpy as np
 
 from opendr_har_core import Frame, Prediction, Recognizer, Stream
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.export import export_bundle
-from opendr_har_core.files import atomic_path
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D

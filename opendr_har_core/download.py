@@ -13,8 +13,8 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Any, Callable, Optional, Union
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import ConfigError, DownloadError, HarError
-from opendr_har_core.files import atomic_path
 
 WEIGHTS_URL = "https://dl.fbaipublicfiles.com/pyslowfast/x3d_models/x3d_{size}.pyth"
 SIZES = ("xs", "s", "m", "l")

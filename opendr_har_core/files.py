@@ -1,44 +1,12 @@
-"""Writing files so that a reader never sees half of one, and reading only as much as one is prepared for."""
+"""Reading only as much of a file as one is prepared for."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Union
-
-
-@contextmanager
-def atomic_path(path: Union[str, Path]) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it becomes `path`, on an error it is removed.
-
-    The suffix is kept, since writers choose a format by it. Raises OSError where the folder can't be written.
-    """
-    path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        flush(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        flush(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def flush(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+from typing import Union
 
 
 def read_regular(path: Union[str, Path], most_bytes: int) -> bytes:
@@ -64,10 +32,3 @@ def read_regular(path: Union[str, Path], most_bytes: int) -> bytes:
 def read_text(path: Union[str, Path], most_bytes: int) -> str:
     """The text of such a file in UTF-8, with or without a byte order mark; also raises UnicodeDecodeError."""
     return read_regular(path, most_bytes).decode("utf-8-sig")
-
-
-def _umask() -> int:
-    """The process's file mode mask, which mkstemp ignores; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,8 +14,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import HarError, ModelError
-from opendr_har_core.files import atomic_path, read_text
+from opendr_har_core.files import read_text
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import CLIP, ModelSpec

@@ -13,9 +13,9 @@ from typing import Any, Iterable, Iterator, Optional, Union
 import av
 import numpy as np
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.containers import AV_ERROR, FAILURES, first_video, open_file
 from opendr_har_core.errors import ConfigError, VideoError
-from opendr_har_core.files import atomic_path
 from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NANOSECONDS
 

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Set
 from opendr_har_core.errors import HarError
 from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.training.checkpoint import LAST, last_step, read_checkpoint
+from opendr_har_core.training.checkpoint import last_step, read_checkpoint
 from opendr_har_core.video import write_video
 
 ACTIONS = ("jumping", "no activity")

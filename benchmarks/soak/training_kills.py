@@ -1,4 +1,4 @@
-"""Fifty kills at random moments of a training job: python benchmarks/soak/training_kills.py [--victim trainer|training].
+"""Fifty kills while training: python benchmarks/soak/training_kills.py [--times 50] [--victim trainer|training].
 
 A trainer node trains, again and again from the last checkpoint on. Either the process that trains or the node itself is
 killed (SIGKILL) after a random time, from the start of PyTorch to the writing of the bundle. Prints, as JSON, whether

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Literal
 
+from opendr_har_core.atomic import flush
 from opendr_har_core.errors import ConfigError, DataError, HarError
-from opendr_har_core.files import flush
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Writer

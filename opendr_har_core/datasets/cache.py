@@ -11,8 +11,8 @@ from typing import Callable, Optional, Union
 import cv2
 import numpy as np
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.files import atomic_path
 
 # What must stay free on the disk, in bytes.
 RESERVE = 1 << 30

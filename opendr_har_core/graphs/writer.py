@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.bundle import BATCH
 from opendr_har_core.errors import ModelError
-from opendr_har_core.files import atomic_path
 
 # Old enough for the ONNX Runtime of a robot that runs Ubuntu 20.04 and Python 3.8.
 OPSET, IR_VERSION = 13, 7

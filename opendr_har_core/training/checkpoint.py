@@ -13,8 +13,8 @@ from typing import Any, Dict, Tuple, Union
 
 import torch
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import CheckpointError
-from opendr_har_core.files import atomic_path
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.progress import Progress
 
@@ -97,5 +97,5 @@ def _reason(error: Exception) -> str:
 
 
 def _present(folder: Path) -> str:
-    names = sorted(path.name for path in folder.glob("*.ckpt"))
+    names = sorted(path.name for path in folder.glob("[!.]*.ckpt"))
     return f"{folder} holds {names}" if names else f"{folder} holds no checkpoints"

@@ -11,9 +11,9 @@ import av
 import numpy as np
 
 from opendr_har_core.annotate import annotate
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.containers import AV_ERROR
 from opendr_har_core.errors import VideoError
-from opendr_har_core.files import atomic_path
 from opendr_har_core.frame import Frame
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS

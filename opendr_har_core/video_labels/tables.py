@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import DataError
-from opendr_har_core.files import atomic_path
 from opendr_har_core.video_labels.records import VideoLabels, seconds, segment_values
 
 SEGMENT_COLUMNS = ("start_sec", "end_sec", "label", "class_id", "score", "provisional")

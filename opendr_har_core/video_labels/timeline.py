@@ -9,8 +9,8 @@ from typing import Dict, List, Tuple
 import cv2
 import numpy as np
 
+from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import DataError
-from opendr_har_core.files import atomic_path
 from opendr_har_core.video_labels.canvas import FAINT, INK, SOFT, WHITE, Canvas, Colour, mixed
 from opendr_har_core.video_labels.records import VideoLabels, seconds
 

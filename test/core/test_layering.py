@@ -17,7 +17,7 @@ CORE = ROOT / "opendr_har_core"
 # From the bottom up; a module may import from its own layer and those before.
 LAYERS = (
     {"errors"},
-    {"files", "spec", "labels", "frame", "types", "image_size", "pictures"},
+    {"atomic", "files", "spec", "labels", "frame", "types", "image_size", "pictures"},
     {"prediction", "download", "synth", "energy"},
     {
         "sampling",
