@@ -42,3 +42,7 @@ class BackendError(ModelError):
 
 class DownloadError(HarError):
     """A file could not be fetched whole and verified."""
+
+
+class ResourceError(HarError):
+    """The machine does not have what was asked for, such as memory."""

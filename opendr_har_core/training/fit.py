@@ -25,6 +25,7 @@ from opendr_har_core.training.checkpoint import checkpoint_of_step, progress_of,
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_classes
 from opendr_har_core.training.listener import Listener, Reporter
 from opendr_har_core.training.loss import make_loss
+from opendr_har_core.training.memory import memory_explained
 from opendr_har_core.training.module import TrainingModule
 from opendr_har_core.training.precision import sound_gradients
 from opendr_har_core.training.progress import Progress, Row
@@ -72,7 +73,7 @@ def fit(
     those that `settings.keep` says. Ctrl+C or SIGTERM end the run after the update under way: the network then has its
     last weights, and where a folder is set, `last.ckpt` has all that it takes to go on. Raises ConfigError or DataError
     for data that does not fit the network, ConfigError for a strategy that Lightning does not have or can't use here,
-    CheckpointError when a checkpoint can't be read or written.
+    CheckpointError when a checkpoint can't be read or written, ResourceError when memory runs out.
     """
     settings = settings or TrainingSettings()
     for dataset, role in ((train, "training"), (val, "validation")):
@@ -93,7 +94,7 @@ def fit(
         callbacks.append(EpochBar(progress, epochs))
     try:
         if progress.step < module.total_steps:
-            with _calm(), torch.random.fork_rng(), sound_gradients(network):
+            with memory_explained(settings), _calm(), torch.random.fork_rng(), sound_gradients(network):
                 _trainer(settings, callbacks, progress.batch > 0).fit(module, datamodule=data)
         if settings.keep == "best" and progress.best_weights and not stopper.stopped:
             network.load_state_dict(progress.best_weights)
