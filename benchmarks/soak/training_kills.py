@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -39,11 +39,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=50, metavar="N")
     parser.add_argument("--victim", choices=(TRAINER, TRAINING), default=TRAINING)
+    parser.add_argument("--steps", type=int, default=24, metavar="N", help="updates of a job")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     isolate(domain=1 + os.getpid() % 100)
     with tempfile.TemporaryDirectory() as folder:
-        found = Kills(options.victim, random.Random(options.seed), Path(folder)).run(options.times)
+        found = Kills(options.victim, options.steps, random.Random(options.seed), Path(folder)).run(options.times)
     print(json.dumps(found, indent=1))
     return 0 if found["sound"] else 1
 
@@ -51,16 +52,18 @@ def main() -> int:
 class Kills:
     """Kills one of two processes while a job runs, looks at what is left, and goes on."""
 
-    def __init__(self, victim: str, rng: random.Random, folder: Path) -> None:
+    def __init__(self, victim: str, steps: int, rng: random.Random, folder: Path) -> None:
         from coach import Coach
 
         self._victim, self._rng, self._folder = victim, rng, folder
-        self._job = JobFolder(folder)
+        self._job = JobFolder(folder, steps)
         self._stack = ExitStack()
         self._coach = self._stack.enter_context(Coach())
         self._node = self._new_node()
-        self._phases: Counter = Counter()
-        self._reported: List[float] = []
+        self._moments: Counter = Counter()
+        self._over_sec: List[float] = []
+        self._went_on = 0
+        self._most_half_written = 0
         self._looks: List[Vitals] = []
 
     def run(self, times: int) -> Dict[str, Any]:
@@ -68,22 +71,22 @@ class Kills:
         with self._stack:
             job_sec = self._whole_job()
             for index in range(times):
+                if self._job.output.is_file():
+                    self._job.begin_anew()
                 self._kill(self._rng.uniform(0.0, job_sec))
-                self._job.look()
+                self._went_on += self._job.look() > 0
+                self._most_half_written = max(self._most_half_written, len(self._job.half_written))
                 self._looks.append(vitals(self._node.pid, index))
             self._whole_job()
-            self._job.look()
-            return self._found(times, job_sec)
+            return self._found(job_sec)
 
     def _whole_job(self) -> float:
-        """Seconds from the start to the bundle; raises RuntimeError where there is none."""
-        self._job.begin_anew()
+        """Let a job come to its end; seconds from its start to its bundle. Raises RuntimeError where there is none."""
         self._coach.start()
         seconds = self._coach.wait_for_end(PATIENCE_SEC)
         if not self._job.output.is_file():
             raise RuntimeError(f"an undisturbed job came to {self._coach.progress}")
         self._job.look()
-        self._job.begin_anew()
         return seconds
 
     def _kill(self, after_sec: float) -> None:
@@ -93,43 +96,51 @@ class Kills:
         while time.monotonic() < end and not self._coach.over:
             self._coach.take(end - time.monotonic())
         training = self._coach.pid
-        if self._coach.over or not training:
-            self._coach.wait_for_end(PATIENCE_SEC)
-            self._phases[self._coach.progress["state"]] += 1
+        self._moments[self._coach.progress["phase"] or self._coach.progress["state"]] += 1
+        if self._coach.over:
             return
-        self._phases[self._coach.progress["phase"] or self._coach.progress["state"]] += 1
-        os.kill(training if self._victim == TRAINING else self._node.pid, signal.SIGKILL)
         if self._victim == TRAINING:
-            self._reported.append(self._coach.wait_for_end(PATIENCE_SEC))
+            _kill(training)
+            self._over_sec.append(self._coach.wait_for_end(PATIENCE_SEC))
         else:
-            self._reported.append(self._coach.until(lambda: not _group(training), "the end of training", ORPHAN_SEC))
+            _kill(self._node.pid)
+            self._over_sec.append(self._coach.until(lambda: not group(training), "the end of training", ORPHAN_SEC))
             self._node = self._new_node()
-        if _group(training):
-            raise RuntimeError(f"processes that train outlived their end: {_group(training)}")
+        if group(training):
+            raise RuntimeError(f"processes that train outlived their end: {group(training)}")
 
     def _new_node(self) -> Process:
         log = self._folder / f"trainer_{time.monotonic_ns()}.log"
-        return self._stack.enter_context(trainer(log, self._job.parameters))
+        node = self._stack.enter_context(trainer(log, self._job.parameters))
+        self._coach.meet()
+        return node
 
-    def _found(self, times: int, job_sec: float) -> Dict[str, Any]:
+    def _found(self, job_sec: float) -> Dict[str, Any]:
         logs = self._folder.glob("trainer_*.log")
         tracebacks = sum(log.read_text(errors="replace").count("Traceback") for log in logs)
-        node = drift(self._looks, unit=1.0) if self._victim == TRAINING else {}
-        steady = not node or (node["rss_slope_kb"] < MOST_KB_A_KILL and node["files_range"] <= 2)
+        steady: Dict[str, Any] = drift(self._looks, unit=1.0) if self._victim == TRAINING else {}
+        calm = not steady or (steady["rss_slope_kb"] < MOST_KB_A_KILL and steady["files_range"] <= 2)
         return {
             "victim": self._victim,
-            "starts": times,
             "job_sec": job_sec,
-            "killed_or_over_while": dict(self._phases),
-            "over_sec": {"median": statistics.median(self._reported), "longest": max(self._reported)},
-            **self._job.found,
-            "node": node,
+            "moments": dict(self._moments),
+            "over_sec": {"median": statistics.median(self._over_sec), "longest": max(self._over_sec)},
+            "went_on_from_a_checkpoint": self._went_on,
+            "wrong": self._job.wrong,
+            "half_written": {"most": self._most_half_written, "in_the_end": self._job.half_written},
+            "node": steady,
             "tracebacks": tracebacks,
-            "sound": steady and self._job.sound and tracebacks == 0,
+            "sound": calm and not self._job.wrong and not self._job.half_written and tracebacks == 0,
         }
 
 
-def _group(pid: int) -> List[int]:
+def _kill(pid: int) -> None:
+    """It may have ended in this very moment."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def group(pid: int) -> List[int]:
     """The live processes of a process group; Linux's /proc."""
     members = []
     for path in Path("/proc").glob("[0-9]*/stat"):

@@ -60,7 +60,7 @@ def test_other_errors_stay_as_they_are():
         def __getitem__(self, index):
             raise RuntimeError("the lens is gone")
 
-    with pytest.raises(RuntimeError, match="^the lens is gone$"):
+    with pytest.raises(RuntimeError, match=r"^the lens is gone$"):
         fit(tiny(), Broken(), settings=quick())
 
 
