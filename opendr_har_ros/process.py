@@ -13,14 +13,17 @@ PROFILE_VARIABLE, OLD_PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTR
 DISTRIBUTIONS_BEFORE_FAST_DDS_3 = ("foxy", "galactic", "humble", "iron", "jazzy")
 
 # glibc's malloc.h
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 MIB = 1 << 20
+# One for the thread that takes images, one for the rest. ONNX Runtime shares out its memory itself.
+ARENAS = 2
 
 
 def prepare_process() -> None:
     """Make room for images in DDS and in the allocator."""
     os.environ.update(large_image_profile(os.environ))
     keep_image_buffers()
+    keep_few_arenas(os.environ)
 
 
 def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:
@@ -36,12 +39,24 @@ def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:
 
 def keep_image_buffers() -> None:
     """Let malloc reuse buffers of image size; by default glibc maps and unmaps each, page fault by page fault."""
+    _mallopt(M_MMAP_THRESHOLD, 32 * MIB)
+    _mallopt(M_TRIM_THRESHOLD, 128 * MIB)
+
+
+def keep_few_arenas(environment: Mapping[str, str]) -> None:
+    """Let threads share malloc's pools: each of their own would keep pieces of the models that were exchanged.
+
+    glibc makes up to eight for each core; who sets MALLOC_ARENA_MAX in `environment` has chosen.
+    """
+    if not environment.get("MALLOC_ARENA_MAX"):
+        _mallopt(M_ARENA_MAX, ARENAS)
+
+
+def _mallopt(option: int, value: int) -> None:
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        ctypes.CDLL(None).mallopt(option, value)
     except (OSError, AttributeError):  # not glibc: its allocator has other rules
         return
-    mallopt(M_MMAP_THRESHOLD, 32 * MIB)
-    mallopt(M_TRIM_THRESHOLD, 128 * MIB)
 
 
 def give_memory_back() -> None:
