@@ -14,11 +14,11 @@ from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.sampling import LATE_WITHIN_NS
+from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.stream import StreamStatus
 from opendr_har_ros.images import frame_from_compressed, frame_from_image
 from opendr_har_ros.recognizer_parameters import COMPRESSED, RecognizerSettings
 
-NANOSECONDS = 1_000_000_000
 ToFrame = Callable[[Any, int], LazyFrame]
 Arrived = Tuple[Any, int]
 
@@ -53,6 +53,22 @@ class Pipeline:
         self._to_frame: ToFrame = frame_from_compressed if settings.transport == COMPRESSED else frame_from_image
         self._cameras = {name: _labelling(recognizer, settings) for name in settings.cameras}
         self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, settings: RecognizerSettings) -> Pipeline:
+        """With the model that the settings name; raises ModelError."""
+        return cls(Recognizer.open(settings.model, settings.providers, settings.threads, settings.spin), settings)
+
+    @property
+    def description(self) -> str:
+        """The model in a line for people."""
+        recognizer = self.recognizer
+        spec = recognizer.spec
+        seconds = spec.warm_up * spec.period_ns / NANOSECONDS
+        return (
+            f"{spec.name} with {len(recognizer.labels)} classes on {recognizer.provider}; "
+            f"first label after {spec.warm_up + 1} sampled frames, about {seconds:.1f} s; weights: {recognizer.source}"
+        )
 
     def status(self, camera: str) -> StreamStatus:
         """Where a camera's stream stands after its latest message."""

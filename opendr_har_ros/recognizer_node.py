@@ -14,8 +14,6 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.recognizer import Recognizer
-from opendr_har_core.spec import NANOSECONDS
 from opendr_har_ros.camera import Camera
 from opendr_har_ros.diagnostics import INACTIVE, diagnostic_status
 from opendr_har_ros.label_output import ModelOutput
@@ -133,14 +131,9 @@ class RecognizerNode(ManagedNode):
             super().destroy_node()
 
     def _loaded(self, settings: RecognizerSettings) -> Pipeline:
-        recognizer = Recognizer.open(settings.model, settings.providers, settings.threads, settings.spin)
-        spec = recognizer.spec
-        seconds = spec.warm_up * spec.period_ns / NANOSECONDS
-        self.get_logger().info(
-            f"{spec.name} with {len(recognizer.labels)} classes on {recognizer.provider}; "
-            f"first label after {spec.warm_up + 1} sampled frames, about {seconds:.1f} s; weights: {recognizer.source}"
-        )
-        return Pipeline(recognizer, settings)
+        pipeline = Pipeline.open(settings)
+        self.get_logger().info(pipeline.description)
+        return pipeline
 
     def _configured(self) -> Pipeline:
         if self._pipeline is None:

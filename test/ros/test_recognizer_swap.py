@@ -142,21 +142,22 @@ def slow_node(domain, monkeypatch):
     """A recognizer in the test's own process to which every further model is slow to open."""
     import rclpy
 
-    import opendr_har_ros.recognizer_node as module
+    from opendr_har_ros import pipeline
+    from opendr_har_ros.recognizer_node import PATIENCE_SEC, RecognizerNode
 
     rclpy.init(args=["--ros-args", "-p", "autostart:=false"], domain_id=domain)
-    node = module.RecognizerNode()
+    node = RecognizerNode()
     node.trigger_configure()
     node.trigger_activate()
-    opened = module.Recognizer.open
+    opened = pipeline.Recognizer.open
 
     class Slow:
         @staticmethod
         def open(*arguments):
-            time.sleep(2 * module.PATIENCE_SEC)
+            time.sleep(2 * PATIENCE_SEC)
             return opened(*arguments)
 
-    monkeypatch.setattr(module, "Recognizer", Slow)
+    monkeypatch.setattr(pipeline, "Recognizer", Slow)
     yield node
     node.destroy_node()
     rclpy.shutdown()
