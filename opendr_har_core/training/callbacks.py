@@ -51,8 +51,9 @@ class Bookkeeping(Callback):
             trainer.should_stop = True
         if self._stopper.stopped and not self._ended_epoch:
             trainer.limit_val_batches = 0  # the user wants it to end now
-        if updated and not self._ended_epoch and not trainer.should_stop:
-            self._save_step(trainer, module)
+        if updated and not self._ended_epoch and not trainer.should_stop and self._is_due(progress.step):
+            self._save(trainer, module, step_name(progress.step))
+            self._save(trainer, module, LAST)  # what a run goes on from that is killed within the epoch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After the validation: note the epoch and write what is due."""
@@ -72,13 +73,14 @@ class Bookkeeping(Callback):
             trainer.should_stop = True
         if is_best:
             self._save(trainer, module, BEST)
-        self._save_step(trainer, module)
+        if self._is_due(progress.step):
+            self._save(trainer, module, step_name(progress.step))
         self._save(trainer, module, LAST)
 
-    def _save_step(self, trainer: pl.Trainer, module: TrainingModule) -> None:
+    def _is_due(self, step: int) -> bool:
+        """Whether a checkpoint of that step is to be kept."""
         every = self._settings.checkpoint_every_steps
-        if every and module.progress.step % every == 0:
-            self._save(trainer, module, step_name(module.progress.step))
+        return bool(every) and step % every == 0
 
     def _save(self, trainer: pl.Trainer, module: TrainingModule, name: str) -> None:
         if self._folder is None or not trainer.is_global_zero:

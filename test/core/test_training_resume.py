@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 from training_cases import Ramps, assert_same_weights, quick, tiny, weights_of
 
-from opendr_har_core.errors import CheckpointError
+from opendr_har_core.errors import CheckpointError, ResourceError
 from opendr_har_core.export import export_bundle
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.training.checkpoint import BEST, LAST, last_step, read_checkpoint, save_checkpoint, step_name
@@ -128,6 +129,31 @@ def test_a_cancelled_process_leaves_a_checkpoint_to_go_on_from(tmp_path, number)
     # All that a signal leaves behind: the same weights as a run that ended there by itself.
     uninterrupted = tiny()
     fit(uninterrupted, Ramps(noisy=True), Ramps(4), quick(epochs=None, steps=step + 2, keep="last"))
+    assert_same_weights(weights_of(uninterrupted), weights_of(network))
+
+
+class Exhausted(Ramps):
+    """Clips for two of the three batches of an epoch; then memory is out."""
+
+    def __init__(self):
+        super().__init__()
+        self.left = 8
+
+    def __getitem__(self, index):
+        self.left -= 1
+        if self.left < 0:
+            raise MemoryError
+        return super().__getitem__(index)
+
+
+def test_a_run_that_fails_within_an_epoch_goes_on_from_the_last_checkpoint_of_a_step(tmp_path):
+    settings = quick(epochs=1, keep="last", checkpoint_folder=str(tmp_path), checkpoint_every_steps=1)
+    with pytest.raises(ResourceError):
+        fit(tiny(), Exhausted(), settings=settings)
+    assert last_step(tmp_path) == 2
+    network, uninterrupted = tiny(), tiny()
+    assert fit(network, Ramps(), settings=replace(settings, resume_step=2)).steps == 3
+    fit(uninterrupted, Ramps(), settings=quick(epochs=1, keep="last"))
     assert_same_weights(weights_of(uninterrupted), weights_of(network))
 
 
