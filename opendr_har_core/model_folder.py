@@ -166,7 +166,7 @@ def _free_name(folder: Path) -> Tuple[str, int]:
 def _records(folder: Path) -> List[ModelRecord]:
     """All metadata files of models in a folder; other JSON files are none of ours."""
     found = []
-    for path in sorted(folder.glob(f"*{METADATA}")):
+    for path in sorted(folder.glob(f"[!.]*{METADATA}")):
         content = _read_json(path)
         if "inference_params" in content and "model_paths" in content:
             found.append(read_record(path))

@@ -43,7 +43,7 @@ def resample(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
 
 
 def _folder_frames(folder: Path, passes: Optional[int]) -> Iterator[Frame]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
     if not paths:
         raise VideoError(f"the folder {folder} has no images, expected files ending in {', '.join(IMAGE_SUFFIXES)}")
     for index in count():

@@ -71,12 +71,15 @@ class Kills:
         with self._stack:
             job_sec = self._whole_job()
             for index in range(times):
-                if self._job.output.is_file():
+                began_anew = self._job.output.is_file()
+                if began_anew:
                     self._job.begin_anew()
                 self._kill(self._rng.uniform(0.0, job_sec))
-                self._went_on += self._job.look() > 0
+                self._went_on += self._job.look() > 0 and not began_anew
                 self._most_half_written = max(self._most_half_written, len(self._job.half_written))
                 self._looks.append(vitals(self._node.pid, index))
+            self._job.output.unlink(missing_ok=True)
+            self._job.let_a_day_pass()
             self._whole_job()
             return self._found(job_sec)
 
@@ -94,7 +97,7 @@ class Kills:
         self._coach.start()
         end = time.monotonic() + after_sec
         while time.monotonic() < end and not self._coach.over:
-            self._coach.take(end - time.monotonic())
+            self._coach.take(max(0.0, end - time.monotonic()))
         training = self._coach.pid
         self._moments[self._coach.progress["phase"] or self._coach.progress["state"]] += 1
         if self._coach.over:
@@ -124,10 +127,14 @@ class Kills:
             "victim": self._victim,
             "job_sec": job_sec,
             "moments": dict(self._moments),
-            "over_sec": {"median": statistics.median(self._over_sec), "longest": max(self._over_sec)},
+            "killed": len(self._over_sec),
+            "over_sec": {"median": statistics.median(self._over_sec or [0.0]), "longest": max(self._over_sec or [0.0])},
             "went_on_from_a_checkpoint": self._went_on,
             "wrong": self._job.wrong,
-            "half_written": {"most": self._most_half_written, "in_the_end": self._job.half_written},
+            "half_written": {
+                "most": self._most_half_written,
+                "in_the_end": [path.name for path in self._job.half_written],
+            },
             "node": steady,
             "tracebacks": tracebacks,
             "sound": calm and not self._job.wrong and not self._job.half_written and tracebacks == 0,

@@ -11,7 +11,7 @@ from typing import Callable, Optional, Union
 import cv2
 import numpy as np
 
-from opendr_har_core.atomic import atomic_path
+from opendr_har_core.atomic import atomic_path, remove_abandoned
 from opendr_har_core.errors import ConfigError
 
 # What must stay free on the disk, in bytes.
@@ -29,6 +29,7 @@ class ClipCache:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"the cache folder {self.folder} can't be made: {error}; give another") from None
+        remove_abandoned(self.folder)
 
     def get(self, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         """The uint8 array kept under a text that says all it depends on, or what `make` returns, which is then kept.

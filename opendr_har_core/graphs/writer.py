@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from opendr_har_core.atomic import atomic_path
+from opendr_har_core.atomic import atomic_path, remove_abandoned
 from opendr_har_core.bundle import BATCH
 from opendr_har_core.errors import ModelError
 
@@ -168,6 +168,7 @@ class GraphWriter:
 def write_model(model: onnx.ModelProto, path: Path) -> Path:
     """Write a model whole or not at all; raises ModelError where the file can't be written."""
     try:
+        remove_abandoned(path.parent)
         with atomic_path(path) as temporary:
             temporary.write_bytes(model.SerializeToString())
     except OSError as error:

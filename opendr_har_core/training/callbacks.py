@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from torch.optim import Optimizer
 
+from opendr_har_core.atomic import remove_abandoned
 from opendr_har_core.errors import CheckpointError
 from opendr_har_core.training.checkpoint import BEST, LAST, save_checkpoint, step_name
 from opendr_har_core.training.data import ClipData
@@ -34,8 +35,10 @@ class Bookkeeping(Callback):
         self.written: List[str] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning counts from zero in each run."""
+        """Lightning counts from zero in each run; a run before may have been killed."""
         self._steps_before = _ours(pl_module).progress.step
+        if self._folder is not None and trainer.is_global_zero:
+            remove_abandoned(self._folder)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -80,6 +80,13 @@ def test_saving_again_makes_a_new_version_and_loading_takes_the_newest(tmp_path)
     assert same_weights(x3d().load(tmp_path / "copy"), x3d(seed=3))
 
 
+def test_metadata_that_a_killed_save_left_half_written_are_none(tmp_path):
+    x3d(seed=1).save(tmp_path / "m")
+    (tmp_path / "m" / ".m_1.abcdefgh.part.json").touch()
+    x3d(seed=2).save(tmp_path / "m")
+    assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=2))
+
+
 def test_the_tenth_version_is_newer_than_the_ninth(tmp_path):
     for seed in range(11):
         x3d(seed=seed).save(tmp_path / "m")

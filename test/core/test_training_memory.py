@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -20,10 +21,12 @@ from opendr_har_core.cli.main import main
 from opendr_har_core.errors import ResourceError
 from opendr_har_core.training.checkpoint import LAST, read_checkpoint
 from opendr_har_core.training.fit import fit
+from opendr_har_core.training.memory import memory_explained
 
 MIB = 2**20
-# PyTorch and what it needs take a good half of this; a batch of 64 clips several times as much.
+# PyTorch and what it needs take a good half of this; a batch of eighteen clips for X3D-M several times as much.
 LIMIT = 1000 * MIB
+WORKER = "Caught {0} in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  {1}\n{0}: {2}"
 
 
 class Greedy(Ramps):
@@ -51,22 +54,58 @@ def test_an_array_that_does_not_fit_is_explained(workers):
 
 
 def test_a_reading_process_that_is_killed_is_explained():
-    with pytest.raises(ResourceError, match=r"^a process that reads data was ended.*try .*, fewer num_workers"):
+    with pytest.raises(ResourceError, match=r"^a process that reads data ended \(killed, .*try fewer num_workers"):
         fit(tiny(), Killed(), settings=quick(num_workers=1))
 
 
-def test_other_errors_stay_as_they_are():
-    class Broken(Ramps):
-        def __getitem__(self, index):
-            raise RuntimeError("the lens is gone")
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory ran out"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."), "memory ran out"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "memory ran out"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory ran out"),
+        (MemoryError(), "memory ran out"),
+        (MemoryError(WORKER.format("MemoryError", "a = b()", "std::bad_alloc")), "memory ran out"),
+        (RuntimeError("unable to write to file </torch_12_3>: No space left on device"), "shared memory ran out"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's "
+                      "workers are out of shared memory."), "shared memory ran out"),
+    ],
+)  # fmt: skip
+def test_shortages_are_told(error, what):
+    with pytest.raises(ResourceError, match=f"^{what} while training"), memory_explained(quick()):
+        raise error
 
-    with pytest.raises(RuntimeError, match=r"^the lens is gone$"):
-        fit(tiny(), Broken(), settings=quick())
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("the lens is gone"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "/data/out of memory/1.mp4"),
+        OSError("libgomp.so.1: cannot allocate memory in static TLS block"),
+        RuntimeError(WORKER.format("RuntimeError", "raise error  # not out of memory", "the lens is gone")),
+    ],
+)
+def test_other_errors_stay_as_they_are(error):
+    with pytest.raises(type(error)) as caught, memory_explained(quick()):
+        raise error
+    assert caught.value is error
+
+
+def test_the_advice_is_what_can_be_done():
+    with pytest.raises(ResourceError) as caught, memory_explained(quick(batch_size=1, freeze="head")):
+        raise MemoryError
+    assert str(caught.value).endswith("(MemoryError); try a smaller network")
+    with pytest.raises(ResourceError) as caught, memory_explained(quick(checkpoint_folder="/x", num_workers=2)):
+        raise MemoryError
+    assert "try fewer num_workers, a smaller batch_size" in str(caught.value)
+    assert str(caught.value).endswith("Checkpoints that were written to /x before are whole; resume goes on from them")
 
 
 def test_a_batch_that_does_not_fit_ends_training_with_advice_and_leaves_the_checkpoint(tmp_path):
     """A real limit of the process, a real network."""
-    assert main(["synth", str(tmp_path / "clips"), "--clips", "2", "--seconds", "1", "--size", "96x72", "--quiet"]) == 0
+    clips = ["synth", str(tmp_path / "clips"), "--clips", "2", "--seconds", "1", "--size", "96x72", "--quiet"]
+    assert main(clips) == 0
     folder, output = tmp_path / "checkpoints", tmp_path / "mine.onnx"
     common = ["--data", tmp_path / "clips", "--output", output, "--network", "x3d", "--size", "m"]
     common += ["--checkpoint-folder", folder]

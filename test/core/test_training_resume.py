@@ -151,8 +151,12 @@ def test_a_run_that_fails_within_an_epoch_goes_on_from_the_last_checkpoint_of_a_
     with pytest.raises(ResourceError):
         fit(tiny(), Exhausted(), settings=settings)
     assert last_step(tmp_path) == 2
+    abandoned = tmp_path / ".last.abcdefgh.part.ckpt"
+    abandoned.touch()
+    os.utime(abandoned, (0, 0))
     network, uninterrupted = tiny(), tiny()
     assert fit(network, Ramps(), settings=replace(settings, resume_step=2)).steps == 3
+    assert not abandoned.exists()
     fit(uninterrupted, Ramps(), settings=quick(epochs=1, keep="last"))
     assert_same_weights(weights_of(uninterrupted), weights_of(network))
 

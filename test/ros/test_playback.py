@@ -41,6 +41,7 @@ def test_a_folder_of_images_plays_in_the_order_of_its_names(tmp_path):
     for name, value in (("b.png", 2), ("a.png", 1), ("c.PNG", 3)):
         cv2.imwrite(str(tmp_path / name), np.full((4, 4, 3), value, np.uint8))
     (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / ".b.abcdefgh.part.png").touch()
     frames = list(frames_of(str(tmp_path), passes=2))
     assert shown(frames) == [1, 2, 3, 1, 2, 3]
     stamps = [frame.stamp_ns for frame in frames]

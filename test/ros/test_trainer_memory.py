@@ -15,7 +15,7 @@ from trainer_support import OVER, Trainer, draw_clips, quick_job
 
 GROUPS = Path("/sys/fs/cgroup/memory")
 MIB = 2**20
-# A node, and PyTorch with a small job, take half of it; 64 clips of X3D-M several times as much.
+# A node, and PyTorch with a small job, take half of it; a batch of all four clips for X3D-M takes more than there is.
 LIMIT = 700 * MIB
 
 
