@@ -1,8 +1,8 @@
 """Fifty kills at random moments: python benchmarks/soak/kills.py [--times 50] [--victim recognizer|publisher].
 
 A publisher plays a film to a recognizer over DDS. One of the two is killed (SIGKILL) after a random time at work, every
-third time while it starts, and started anew, as a launch file with `respawn` does. Prints, as JSON, whether labels came again,
-after how long, and how the survivor is; exits with 1 where something went wrong.
+third time while it starts, and started anew, as a launch file with `respawn` does. Prints, as JSON, whether labels came
+again, after how long, and how the survivor is; exits with 1 where something went wrong.
 """
 
 from __future__ import annotations
