@@ -14,6 +14,7 @@ NANOSECONDS = 1_000_000_000
 LARGEST = {"image_size": 4096, "window": 4096, "stride": 10_000, "warm_up": 100_000, "num_classes": 1_000_000}
 SLOWEST_FPS, QUICKEST_FPS = 1e-3, 1e6
 LARGEST_CLIP_BYTES = 1 << 30
+LONGEST_SIZE = 100
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.architecture not in (CLIP, CONTINUAL):
             raise ConfigError(f"architecture is {self.architecture!r}, expected {CLIP!r} or {CONTINUAL!r}")
+        if not self.size.isprintable() or len(self.size) > LONGEST_SIZE:  # it goes to terminals and into messages
+            raise ConfigError(f"size is {self.size[:40]!r}, expected a word")
         for name in ("image_size", "window", "stride", "num_classes", "train_fps"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected a number above zero")
@@ -93,7 +96,7 @@ class ModelSpec:
         """Rebuild a spec from `to_dict`; raises ModelError when a field is missing, unknown or of a wrong type."""
         expected = {f.name for f in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != expected:
-            given = sorted(values) if isinstance(values, Mapping) else values
+            given = repr(sorted(values) if isinstance(values, Mapping) else values)[:200]
             raise ModelError(f"a model spec needs exactly the fields {sorted(expected)}, got {given}")
         try:
             return cls(**{name: _typed(name, value) for name, value in values.items()})

@@ -7,6 +7,7 @@ from typing import Dict, Tuple
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from opendr_har_ros.statistics import Report
+from opendr_har_ros.text import sendable
 
 INACTIVE, RUNNING, IDLE = "not active", "running", "idle: nobody subscribes to the labels"
 SILENCE_SEC = 5.0
@@ -33,9 +34,9 @@ def diagnostic_status(
     return DiagnosticStatus(
         level=level,
         name=f"{node}: activity recognition" + (f" of {camera}" if camera else ""),
-        message=summary,
+        message=sendable(summary),
         hardware_id=camera or node,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        values=[KeyValue(key=key, value=sendable(value)) for key, value in values.items()],
     )
 
 

@@ -15,8 +15,9 @@ def event_message(event: LabelEvent, frame_id: str, camera: str) -> DiagnosticAr
     stamps' clock), duration_sec, provisional ("true" or "false").
     """
     message = DiagnosticArray()
+    # Drivers may stamp an image with what no normalised stamp can hold.
     seconds, nanoseconds = divmod(event.stamp_ns, NANOSECONDS)
-    message.header.stamp.sec, message.header.stamp.nanosec = seconds, nanoseconds
+    message.header.stamp.sec, message.header.stamp.nanosec = max(-(2**31), min(seconds, 2**31 - 1)), nanoseconds
     message.header.frame_id = frame_id
     status = DiagnosticStatus(level=DiagnosticStatus.OK, name=event.label, message=event.kind, hardware_id=camera)
     status.values = [KeyValue(key=key, value=value) for key, value in event.values().items()]

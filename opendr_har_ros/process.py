@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from pathlib import Path
 from typing import Dict, Mapping
 
@@ -20,10 +21,12 @@ ARENAS = 2
 
 
 def prepare_process() -> None:
-    """Make room for images in DDS and in the allocator."""
+    """Make room for images in DDS and in the allocator; for the main thread."""
     os.environ.update(large_image_profile(os.environ))
     keep_image_buffers()
     keep_few_arenas(os.environ)
+    # Who starts us may not care for its children; we want to know how ours end.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:

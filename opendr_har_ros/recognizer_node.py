@@ -26,6 +26,7 @@ from opendr_har_ros.pipeline import Arrived, Pipeline, overtaken
 from opendr_har_ros.process import give_memory_back
 from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.statistics import Statistics
+from opendr_har_ros.text import sendable
 from opendr_har_ros.timers import steady_timer
 from opendr_har_ros.transitions import transition
 from opendr_har_ros.worker import NewestFirstWorker
@@ -62,10 +63,10 @@ class RecognizerNode(ManagedNode):
             self._start()
 
     def _start(self) -> None:
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
-        else:
+        if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
             self.get_logger().error("not configured; correct the parameters, then 'ros2 lifecycle set ... configure'")
+        elif self.trigger_activate() != TransitionCallbackReturn.SUCCESS:
+            self.get_logger().error("not active; mend what is wrong, then 'ros2 lifecycle set ... activate'")
 
     @transition
     def on_configure(self, _state: Any) -> None:
@@ -104,8 +105,10 @@ class RecognizerNode(ManagedNode):
     @transition
     def on_deactivate(self, state: Any) -> None:
         """Stop listening; the model stays loaded."""
-        self._stop()
-        super().on_deactivate(state)
+        try:
+            self._stop()
+        finally:
+            super().on_deactivate(state)
 
     @transition
     def on_cleanup(self, _state: Any) -> None:
@@ -132,7 +135,7 @@ class RecognizerNode(ManagedNode):
 
     def _loaded(self, settings: RecognizerSettings) -> Pipeline:
         pipeline = Pipeline.open(settings)
-        self.get_logger().info(pipeline.description)
+        self.get_logger().info(sendable(pipeline.description))
         return pipeline
 
     def _configured(self) -> Pipeline:
@@ -208,10 +211,10 @@ class RecognizerNode(ManagedNode):
         try:
             self._take_up(RecognizerSettings.from_values({**present, **changed}), changed)
         except HarError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=sendable(str(error)))
         except Exception as error:  # rclpy would let it end the node
-            self.get_logger().error(f"parameters {sorted(changed)}:\n{traceback.format_exc()}")
-            return SetParametersResult(successful=False, reason=f"{type(error).__name__}: {error}")
+            self.get_logger().error(sendable(f"parameters {sorted(changed)}:\n{traceback.format_exc()}"))
+            return SetParametersResult(successful=False, reason=sendable(f"{type(error).__name__}: {error}"))
         return SetParametersResult(successful=True)
 
     def _take_up(self, settings: RecognizerSettings, changed: Mapping[str, Any]) -> None:
@@ -243,7 +246,8 @@ class RecognizerNode(ManagedNode):
             self._settings = replace(self._settings, model=self._wanted)
             self._change_over(future.result())
             return
-        self.get_logger().error(f"model {self._wanted!r} can't be used, {self._settings.model} stays: {error}")
+        text = f"model {self._wanted!r} can't be used, {self._settings.model} stays: {error}"
+        self.get_logger().error(sendable(text))
         if self.get_parameter("model").value == self._wanted:
             self._put_back_model()
 
@@ -280,7 +284,7 @@ class RecognizerNode(ManagedNode):
         array = DiagnosticArray()
         array.header.stamp = self.get_clock().now().to_msg()
         array.status = [
-            camera.diagnostics(name, self._facts(camera.name), self._configured().recognizer.setback)
+            camera.diagnostics(name, self._facts(camera.name), self._configured().recognizer.setback, self.fault)
             for camera in self._cameras.values()
         ]
         if not self._cameras:

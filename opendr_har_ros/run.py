@@ -11,16 +11,17 @@ from rclpy.executors import ExternalShutdownException
 from opendr_har_core.errors import HarError
 from opendr_har_ros.executors import SINGLE, make_executor
 from opendr_har_ros.stop import StopFlag
+from opendr_har_ros.survivor import Survivor
 
 WRONG_CONFIGURATION = 2
-SPIN_SEC = 0.1
 
 
 def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[str]] = None) -> int:
     """Spin a node of `node_type` until `stop` is raised, or its `exit_code` is not None; returns the exit code.
 
     Its `executor_kind`, if it has one, names the executor. A HarError while the node is made (a parameter of a wrong
-    type, say) becomes one line and exit code 2. rclpy's own signal handlers are not used: a signal that arrives at a
+    type, say) becomes one line and exit code 2. Errors of callbacks, and of rclpy itself, are logged and survived, see
+    `Survivor`. rclpy's own signal handlers are not used: a signal that arrives at a
     bad moment makes them fail on the way out.
     """
     start_rclpy(arguments)
@@ -29,8 +30,9 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
         node = node_type()
         executor = make_executor(getattr(node, "executor_kind", SINGLE))
         executor.add_node(node)
+        survivor = Survivor(node)
         while not stop.raised and getattr(node, "exit_code", None) is None and rclpy.ok():
-            executor.spin_once(timeout_sec=SPIN_SEC)
+            survivor.spin_once(executor)
         return int(getattr(node, "exit_code", None) or 0)
     except HarError as error:
         sys.stderr.write(f"{error}\n")

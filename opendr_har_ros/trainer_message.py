@@ -57,9 +57,17 @@ def _running(progress: JobProgress) -> str:
 
 def _cancelled(progress: JobProgress) -> str:
     checkpoint = Path(progress.checkpoint_folder) / "last.ckpt"
-    advice = f"to go on from {checkpoint} set resume and start" if checkpoint.is_file() else "there is no checkpoint"
+    advice = f"to go on from {checkpoint} set resume and start" if _is_there(checkpoint) else "there is no checkpoint"
     how = f"cancelled ({progress.error})" if progress.error else "cancelled"
     return f"{how} after step {progress.step or 0}; {advice}"
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; no where nobody can tell, since a disk may be gone."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _values(progress: JobProgress) -> Dict[str, str]:

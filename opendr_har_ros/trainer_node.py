@@ -16,6 +16,7 @@ from opendr_har_core.errors import HarError
 from opendr_har_ros.names import node_name
 from opendr_har_ros.parameters import check_values, declare, read
 from opendr_har_ros.qos import LATCHED
+from opendr_har_ros.text import sendable
 from opendr_har_ros.trainer_job import FAILED, TrainerJob
 from opendr_har_ros.trainer_message import progress_message, summary
 from opendr_har_ros.trainer_parameters import TRAINER, JobSettings
@@ -79,11 +80,11 @@ class TrainerNode(Node):
             self.get_logger().info(response.message)
             self._publish()
         except HarError as error:
-            response.success, response.message = False, str(error)
+            response.success, response.message = False, sendable(str(error))
             self.get_logger().warning(response.message)
         except Exception as error:  # rclpy would let it end the node
-            response.success, response.message = False, f"{type(error).__name__}: {error}"
-            self.get_logger().error(traceback.format_exc())
+            response.success, response.message = False, sendable(f"{type(error).__name__}: {error}")
+            self.get_logger().error(sendable(traceback.format_exc()))
         return response
 
     def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
@@ -93,7 +94,7 @@ class TrainerNode(Node):
         try:
             check_values(TRAINER, {**read(self, TRAINER), **changed})
         except HarError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=sendable(str(error)))
         return SetParametersResult(successful=True)
 
     def _look(self) -> None:

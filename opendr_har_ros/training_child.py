@@ -14,6 +14,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Deque, Dict, List, Optional, Sequence
 
+from opendr_har_ros.text import sendable
+
 MODULE = "opendr_har_ros.training_process"
 KEPT_LINES = 20
 # The pipes of a process that has ended are empty at once, unless somebody else holds them.
@@ -73,8 +75,13 @@ class TrainingChild:
         self._lock = threading.Lock()
         self._reaped = False
         self._ending: Optional[Ending] = None
-        self._readers = [self._thread(self._read_lines), self._thread(self._read_errors)]
-        self._waiter = self._thread(self._wait)
+        try:
+            self._readers = [self._thread(self._read_lines), self._thread(self._read_errors)]
+            self._waiter = self._thread(self._wait)
+        except RuntimeError as error:  # no more threads; nobody would look after it
+            self.kill()
+            self._process.wait()
+            raise OSError(str(error)) from None
 
     @property
     def pid(self) -> int:
@@ -117,8 +124,11 @@ class TrainingChild:
     def _wait(self) -> None:
         """Runs in a thread."""
         if hasattr(os, "waitid"):  # what was killed has not ended its own processes, and still holds its number
-            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-            self.kill()
+            try:
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+                self.kill()
+            except ChildProcessError:  # this process was started so that its children are reaped for it
+                self._reaped = True
         else:
             self._process.wait()
         with self._lock:
@@ -136,6 +146,7 @@ class TrainingChild:
             except ValueError:
                 line = None
             if isinstance(line, dict):
+                line = {name: sendable(value) if isinstance(value, str) else value for name, value in line.items()}
                 self._last = line
                 self._lines.put(line)
             else:  # a library that writes past Python

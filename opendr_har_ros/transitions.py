@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 from opendr_har_core.errors import HarError
 from opendr_har_ros.lifecycle import TransitionCallbackReturn
+from opendr_har_ros.text import sendable
 
 
 def transition(callback: Callable[..., None]) -> Callable[..., TransitionCallbackReturn]:
@@ -17,14 +18,15 @@ def transition(callback: Callable[..., None]) -> Callable[..., TransitionCallbac
     def guarded(node: Any, state: Any) -> TransitionCallbackReturn:
         try:
             callback(node, state)
-            node.fault = ""
+            if callback.__name__ != "on_error":  # which follows a failure, and does not mend it
+                node.fault = ""
             return TransitionCallbackReturn.SUCCESS
         except HarError as error:
-            node.fault = str(error)
-            node.get_logger().error(f"{callback.__name__}: {error}")
+            node.fault = sendable(str(error))
+            node.get_logger().error(f"{callback.__name__}: {node.fault}")
         except Exception as error:  # the state machine must always get an answer
-            node.fault = repr(error)
-            node.get_logger().error(f"{callback.__name__} failed:\n{traceback.format_exc()}")
+            node.fault = sendable(repr(error))
+            node.get_logger().error(sendable(f"{callback.__name__} failed:\n{traceback.format_exc()}"))
         return TransitionCallbackReturn.FAILURE
 
     return guarded

@@ -162,6 +162,7 @@ def _stream(text: str) -> Optional[StreamFacts]:
     """The warm-up as diagnostics write it, "warming 3/12"; None where it is over."""
     phase, _, counts = text.partition(" ")
     step, _, needed = counts.partition("/")
-    if not (step.isdigit() and needed.isdigit()):
+    try:
+        return StreamFacts(phase, int(step), int(needed))
+    except ValueError:
         return None
-    return StreamFacts(phase, int(step), int(needed))

@@ -70,14 +70,14 @@ class Kills:
         """Kill so many times; what came of it."""
         with self._stack:
             job_sec = self._whole_job()
-            for index in range(times):
+            while len(self._over_sec) < times:
                 began_anew = self._job.output.is_file()
                 if began_anew:
                     self._job.begin_anew()
                 self._kill(self._rng.uniform(0.0, job_sec))
                 self._went_on += self._job.look() > 0 and not began_anew
                 self._most_half_written = max(self._most_half_written, len(self._job.half_written))
-                self._looks.append(vitals(self._node.pid, index))
+                self._looks.append(vitals(self._node.pid, len(self._over_sec)))
             self._job.output.unlink(missing_ok=True)
             self._job.let_a_day_pass()
             self._whole_job()

@@ -6,6 +6,7 @@ from typing import Optional, Protocol, Sequence, Tuple, TypeVar
 
 import numpy as np
 
+from opendr_har_core.errors import BackendError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.spec import ModelSpec
 
@@ -63,3 +64,13 @@ class Backend(Protocol[StateType]):
         row mean nothing and must not be shown.
         """
         ...
+
+
+def finite(probabilities: Array) -> Array:
+    """The same array; raises BackendError where one is no finite number, which would stay in a state for ever."""
+    if not np.isfinite(probabilities).all():
+        raise BackendError(
+            "the model's scores are not finite (NaN): its weights are broken, as after training that diverged, or "
+            "the provider's precision does not suffice; use another bundle, or the CPU"
+        )
+    return probabilities

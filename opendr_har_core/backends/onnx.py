@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Sequence, Union
 
 import numpy as np
 
-from opendr_har_core.backends.base import Array, Row
+from opendr_har_core.backends.base import Array, Row, finite
 from opendr_har_core.backends.machine import check_tuned_for
 from opendr_har_core.backends.onnx_file import check_onnx_file
 from opendr_har_core.backends.queues import QueueSpec, QueueState, queue_specs
@@ -75,7 +75,7 @@ class OnnxBackend:
         One clip after the other: a clip alone keeps all cores busy.
         """
         results = [self._sessions.run(1, partial(_scores_of, clip)) for clip in np.split(clips, len(clips))]
-        return np.concatenate(results)
+        return finite(np.concatenate(results))
 
     def state(self, rows: Sequence[Row[QueueState]]) -> QueueState:
         """CoX3D: a new state made of copies of rows of others; zeros for None."""
@@ -90,8 +90,8 @@ class OnnxBackend:
         for row, frame in enumerate(frames):
             state.frames[row] = frame
         self._sessions.run(state.rows, lambda session: session.run_with_iobinding(self._binding(session, state)))
+        probabilities = finite(state.probabilities.copy())
         state.advance()
-        probabilities: Array = state.probabilities.copy()
         return probabilities
 
     def _binding(self, session: Any, state: QueueState) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendr_har_core.backends.base import Array, Row
+from opendr_har_core.backends.base import Array, Row, finite
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.cox3d import CoX3D, CoX3DState
@@ -55,8 +55,10 @@ class TorchBackend:
         network = self._continual()
         with torch.inference_mode():
             frame = self._standardise(np.stack(frames)).permute(0, 3, 1, 2)
-            logits, state.tensors = network.step(frame, state.tensors)
-            return _probabilities(logits)
+            logits, tensors = network.step(frame, state.tensors)
+            probabilities = _probabilities(logits)
+            state.tensors = tensors
+            return probabilities
 
     def _continual(self) -> CoX3D:
         if not isinstance(self._network, CoX3D):
@@ -71,8 +73,7 @@ class TorchBackend:
 
 
 def _probabilities(logits: Tensor) -> Array:
-    probabilities: Array = logits.softmax(dim=1).cpu().numpy()
-    return probabilities
+    return finite(logits.softmax(dim=1).cpu().numpy())
 
 
 def _row(state: CoX3DState, row: int) -> CoX3DState:

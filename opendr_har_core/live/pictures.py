@@ -34,6 +34,7 @@ class Pictures:
     async def run(self) -> None:
         """Until it is cancelled."""
         self._loop, self._ready = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()  # a frame may have come before
         pause = 1.0 / self._settings.picture_hz
         while True:
             await self._ready.wait()

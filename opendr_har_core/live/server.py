@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -27,7 +28,8 @@ STATUS_HZ = 4.0
 # A picture or two.
 ON_THE_WAY_BYTES = 64 << 10
 LONGEST_FORM = 1024
-START_SEC, STOP_SEC = 10.0, 5.0
+START_SEC, STOP_SEC, AGAIN_SEC = 10.0, 5.0, 1.0
+LOG = logging.getLogger(__name__)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -117,7 +119,7 @@ class LiveServer:
         try:
             site = web.TCPSite(runner, self._settings.host, self._settings.port)
             await site.start()
-            tasks = [asyncio.ensure_future(self._pictures.run()), asyncio.ensure_future(self._tell_status())]
+            tasks = [asyncio.ensure_future(_for_ever(work)) for work in (self._pictures.run, self._tell_status)]
             self._started.set_result(runner.addresses[0][1])
             await self._ended.wait()
         finally:
@@ -146,7 +148,10 @@ class LiveServer:
         """A viewer shows the token and gets a cookie for it."""
         if not self._same_origin(request):
             raise web.HTTPForbidden(text="the page asks from another site")
-        given = await request.text()
+        try:
+            given = await request.text()
+        except (LookupError, UnicodeDecodeError):
+            raise web.HTTPBadRequest(text="the token is no text") from None
         right = self._access.has_token(given.strip(), request.remote or "")
         if right is None:
             raise web.HTTPTooManyRequests(text="too many wrong tokens; wait half a minute")
@@ -178,6 +183,16 @@ class LiveServer:
 
     def _same_origin(self, request: web.Request) -> bool:
         return self._access.knows_origin(request.headers.get("Origin"), request.headers.get("Host"))
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """Begin again where it fails, as where there is no memory for a moment: a page without pictures tells nobody."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            LOG.exception("the live page goes on after an error")
+            await asyncio.sleep(AGAIN_SEC)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

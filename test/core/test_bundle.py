@@ -50,6 +50,25 @@ def test_a_bundle_carries_spec_labels_and_origin(bundle):
     assert len(backend.metadata.weights_sha256) == 64
 
 
+def test_scores_that_are_no_numbers_are_an_error_and_leave_the_state(bundle, tmp_path):
+    """Whatever made them: a later step goes on as if the failed one had not been."""
+
+    def spoil(model):
+        for weights in model.graph.initializer:
+            if weights.name.endswith("projection.weight") or weights.name == model.graph.initializer[-1].name:
+                array = onnx.numpy_helper.to_array(weights).copy()
+                if array.dtype == np.float32:
+                    array.flat[:] = np.nan
+                    weights.CopyFrom(onnx.numpy_helper.from_array(array, weights.name))
+
+    backend = OnnxBackend(edited(bundle, tmp_path, spoil))
+    with pytest.raises(BackendError, match="scores are not finite"):
+        if backend.spec.is_continual:
+            backend.step([np.zeros((32, 32, 3), np.uint8)], backend.state([None]))
+        else:
+            backend.classify(np.zeros((1, backend.spec.window, 32, 32, 3), np.uint8))
+
+
 def test_batching_changes_nothing(bundle):
     backend = OnnxBackend(bundle)
     rng = np.random.default_rng(0)

@@ -77,6 +77,33 @@ def test_pictures_are_encoded_only_while_somebody_looks_and_once_for_all(serve_p
     assert cv2.imdecode(np.frombuffer(one, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)
 
 
+def test_pictures_come_again_after_an_error(serve_page, monkeypatch, caplog):
+    broken = [True, True]
+
+    def failing(*given):
+        if broken:
+            broken.pop()
+            raise RuntimeError("can't start new thread")
+        return encode(*given)
+
+    monkeypatch.setattr("opendr_har_core.live.pictures.encode", failing)
+    monkeypatch.setattr("opendr_har_core.live.server.AGAIN_SEC", 0.05)
+    board, port = serve_page()
+    frame = Frame(np.full((120, 160, 3), 99, np.uint8), 0)
+
+    async def watch(socket):
+        for _ in range(100):
+            board.picture(frame)
+            with suppress(asyncio.TimeoutError):
+                message = await socket.receive(timeout=0.2)
+                if message.type == aiohttp.WSMsgType.BINARY:
+                    return message.data
+        return None
+
+    assert talk(port, watch)
+    assert "can't start new thread" in caplog.text
+
+
 def test_a_page_in_the_background_gets_no_pictures(serve_page):
     board, port = serve_page()
 

@@ -28,6 +28,8 @@ def test_a_spec_survives_json():
     ("field", "value"),
     [
         ("architecture", "resnet"),
+        ("size", "s\x1b[2J"),
+        ("size", "\ud800"),
         ("image_size", 0),
         ("window", -1),
         ("train_fps", 0.0),

@@ -47,6 +47,7 @@ class NodeProcess:
         arguments += [part for pair in (remaps or {}).items() for part in ("-r", ":=".join(pair))]
         code = f"import sys; from opendr_har_ros.entry import {executable}; sys.exit({executable}())"
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": python_path(), **(env or {})}
+        self.may_log_tracebacks = False
         self._log = log
         self._file = log.open("wb")
         self.process = subprocess.Popen(
@@ -191,7 +192,7 @@ def start(domain, tmp_path):
     yield start_node
     for node in started:
         node.end()
-    assert [node.output for node in started if "Traceback" in node.output] == []
+    assert [node.output for node in started if "Traceback" in node.output and not node.may_log_tracebacks] == []
 
 
 @pytest.fixture

@@ -30,6 +30,13 @@ def test_an_event_is_a_status_named_as_the_label():
     }
 
 
+@pytest.mark.parametrize(("seconds", "sent"), [(2**31, 2**31 - 1), (-(2**31) - 1, -(2**31))])
+def test_a_stamp_that_no_message_can_hold_is_cut_off(seconds, sent):
+    ended = LabelEvent("ended", "archery", 5, 0.6, seconds * 10**9 + 7, 7, 0.0, True)
+    stamp = event_message(ended, "", "").header.stamp
+    assert (stamp.sec, stamp.nanosec) == (sent, 7)
+
+
 def test_a_camera_without_a_name_has_none_in_the_message():
     began = LabelEvent("began", "archery", 5, 0.6, 7, 7, 0.0, True)
     (status,) = event_message(began, "", "").status
