@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from rcl_interfaces.srv import DescribeParameters
 from recognizer_support import (
@@ -122,7 +122,10 @@ def test_an_activation_that_fails_leaves_the_node_inactive_and_silent(client, st
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
     node.wait_for_output("reliability is 'sometimes', expected 'reliable' or 'best_effort'")
     assert lifecycle_state(client) == State.PRIMARY_STATE_INACTIVE
-    assert client.until(lambda: diagnostics)[0].status[0].message == "not active"
+    status = client.until(lambda: diagnostics)[0].status[0]
+    assert status.level == DiagnosticStatus.ERROR
+    assert "is 'sometimes', expected" in status.message
+    assert "not active; mend what is wrong" in node.output
     assert client.node.count_subscribers("/image_raw") == 0
     assert change_state(client, Transition.TRANSITION_CLEANUP)
     assert node.interrupt() == 0

@@ -114,16 +114,6 @@ def test_a_start_with_such_a_bundle_says_why_in_the_diagnostics(client, start, b
     assert node.interrupt() == 0
 
 
-def test_an_activation_that_fails_is_an_error_in_the_diagnostics(client, start):
-    node = start("recognizer", {"qos_overrides./image_raw.subscription.reliability": "bogus"})
-    heard = client.collect(DiagnosticArray, "/diagnostics")
-    status = client.until(lambda: heard)[0].status[0]
-    assert status.level == DiagnosticStatus.ERROR
-    assert "is 'bogus', expected" in status.message
-    assert "not active; mend what is wrong" in node.output
-    assert node.interrupt() == 0
-
-
 def test_a_model_that_yields_no_numbers_gives_no_labels_and_says_so(client, start, tmp_path):
     onnx = pytest.importorskip("onnx")
     import numpy as np
