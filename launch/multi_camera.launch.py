@@ -15,6 +15,8 @@ from opendr_har_ros.process import large_image_profile
 from opendr_har_ros.recognizer_parameters import camera_names
 
 PACKAGE = "opendr_har_ros"
+# Whatever ended the node, a robot wants it back.
+RESPAWN_DELAY_SEC = 2.0
 # Parameters that have an argument of the same name; one that is not given stays as the parameter file has it.
 PARAMETERS = {"model": str, "transport": str, "autostart": bool, "use_sim_time": bool}
 TRUE_FALSE = {"true": True, "false": False}
@@ -96,6 +98,8 @@ def _node(namespace, given, remaps):
         remappings=remaps,
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         output="screen",
+        respawn=True,
+        respawn_delay=RESPAWN_DELAY_SEC,
     )
 
 

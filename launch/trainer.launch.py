@@ -12,6 +12,8 @@ from launch_ros.substitutions import FindPackageShare
 from opendr_har_ros.process import large_image_profile
 
 PACKAGE = "opendr_har_ros"
+# Whatever ended the node, a robot wants it back.
+RESPAWN_DELAY_SEC = 2.0
 # Parameters that have an argument of the same name; one that is not given stays as the parameter file has it.
 PARAMETERS = {
     "data": (str, "Folder with a folder of videos per class, or a CSV"),
@@ -63,5 +65,7 @@ def _node(context):
         remappings=[],
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         output="screen",
+        respawn=True,
+        respawn_delay=RESPAWN_DELAY_SEC,
     )
     return [node]

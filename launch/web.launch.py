@@ -12,6 +12,8 @@ from launch_ros.substitutions import FindPackageShare
 from opendr_har_ros.process import large_image_profile
 
 PACKAGE = "opendr_har_ros"
+# Whatever ended the node, a robot wants it back.
+RESPAWN_DELAY_SEC = 2.0
 # Parameters that have an argument of the same name; one that is not given stays as the parameter file has it.
 PARAMETERS = {"recognizer": str, "camera": str, "transport": str, "host": str, "port": int, "use_sim_time": bool}
 
@@ -57,5 +59,7 @@ def _node(context):
         remappings=[(topic, image), (f"{topic}/compressed", [image, "/compressed"])],
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         output="screen",
+        respawn=True,
+        respawn_delay=RESPAWN_DELAY_SEC,
     )
     return [node]

@@ -57,8 +57,16 @@ class Context:
             "given": given,
             "remaps": dict(node.expanded_remapping_rules or ()),
             "arguments": self._arguments_of(node),
+            "respawn_after_sec": self._respawn_of(node),
             "environment": dict(getattr(self._context, "environment", os.environ)),
         }
+
+    def _respawn_of(self, node):
+        """How long launch waits before it starts the node again, in seconds; None where it does not."""
+        fields = {name.rpartition("__")[2]: value for name, value in vars(node).items()}
+        again = fields["respawn"]
+        again = again if isinstance(again, bool) else self._text(again).lower() == "true"
+        return fields["respawn_delay"] if again else None
 
     def _arguments_of(self, node):
         """Ours: before those that launch_ros adds, which begin with another --ros-args."""

@@ -123,8 +123,22 @@ class IncludeLaunchDescription:
 
 
 class Node:
-    def __init__(self, *, package, executable, name, namespace, parameters, remappings, output, arguments=()):
+    def __init__(
+        self,
+        *,
+        package,
+        executable,
+        name,
+        namespace,
+        parameters,
+        remappings,
+        output,
+        arguments=(),
+        respawn=False,
+        respawn_delay=None,
+    ):
         self._fields = {"package": package, "executable": executable, "name": name}
+        self._respawn = respawn_delay if respawn else None
         self._namespace, self._parameters, self._remappings = namespace, parameters, remappings
         self._arguments = arguments
 
@@ -139,6 +153,7 @@ class Node:
         node["remaps"] = {text_of(a, context): text_of(b, context) for a, b in self._remappings}
         node["arguments"] = [text_of(item, context) for item in self._arguments]
         node["environment"] = dict(context.environment)
+        node["respawn_after_sec"] = self._respawn
         context.nodes.append(node)
 
 

@@ -50,6 +50,8 @@ class _Reader:
             remappings=[(self._text(item["from"]), self._text(item["to"])) for item in entity.get("remap", ())],
             output=entity["output"],
             arguments=[self._text(item) for item in _words(entity["args"])],
+            respawn={"true": True, "false": False}[entity.get("respawn", "false")],
+            respawn_delay=entity.get("respawn_delay"),
         )
 
     def _parameter(self, item):

@@ -123,6 +123,7 @@ def test_a_launch_file_starts_our_executables_with_files_that_exist_and_declared
         assert node["executable"] == node["name"]  # the parameter files are for these names
         assert node["executable"] in executables()
         assert node["arguments"] == log_level
+        assert node["respawn_after_sec"] == (None if node["executable"] == "video_publisher" else 2.0)
         declared = {parameter.name: parameter.default for parameter in TABLES[node["executable"]]}
         (file,) = node["files"]
         assert Path(file).name == f"{node['executable']}.yaml"
