@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -184,6 +185,18 @@ def test_the_demo_labels_its_video(client, launched, film, form):
     client.until(lambda: len(labels) > 3 or process.poll() is not None, what=f"labels; the log: {log.read_text()}")
     assert {message.data for message in labels}, log.read_text()
     interrupted(process, log)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_recognizer_that_is_killed_is_started_again(client, launched, form):
+    _, log = launched("recognizer", form)
+
+    def pids():
+        return re.findall(r"process started with pid \[(\d+)\]", log.read_text())
+
+    client.until(lambda: client.node.count_publishers("/recognizer/label"), what="a recognizer")
+    os.kill(int(pids()[0]), signal.SIGKILL)
+    client.until(lambda: len(pids()) == 2, what="another one")
 
 
 @pytest.mark.parametrize("form", FORMS)
