@@ -193,6 +193,35 @@ def test_everything_it_told_is_there_once_it_has_ended(actor):
     child.kill()
 
 
+def test_the_end_of_a_child_that_is_reaped_by_others_is_noticed(job):
+    """As in a process whose parent had SIGCHLD ignored."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        for role, state in (("done", "done"), ("raises", "failed")):
+            job.start(Settings(role))
+            assert until(job, ended).state == state
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_child_that_nobody_could_watch_is_not_left_alone(actor, monkeypatch):
+    started = []
+
+    def no_thread(run):
+        raise RuntimeError("can't start new thread")
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(TrainingChild, "_thread", staticmethod(no_thread))
+    monkeypatch.setattr(training_child.subprocess, "Popen", Popen)
+    with pytest.raises(ConfigError, match="no process can be started for training: can't start new thread"):
+        TrainerJob().start(Settings("obeys"))
+    assert started[0].returncode == -signal.SIGKILL
+
+
 def test_no_process_outlives_the_one_that_started_it(tmp_path):
     """Also not when that one is killed."""
     code = """
