@@ -114,6 +114,7 @@ class RecognizerNode(ManagedNode):
     def on_cleanup(self, _state: Any) -> None:
         """Let the model go."""
         self._release()
+        give_memory_back()
 
     @transition
     def on_shutdown(self, _state: Any) -> None:
