@@ -16,8 +16,8 @@ from vision_msgs.msg import Classification
 LIVES = 100
 FIRST = 40  # pools and caches fill up in the beginning
 # Publishers of bare rclpy, made and destroyed, leave 2 kB; an image that stayed would leave 900, a model over 500. The
-# allocator's pools fill up slowly (-19 to 59 kB were measured), and grow by 8 to 12 MB once or twice, which the median over
-# spans of lives does not see.
+# allocator's pools fill up slowly (-19 to 59 kB were measured), and grow by 8 to 12 MB once or twice, which the median
+# over spans of lives does not see.
 KB_A_LIFE, SPAN = 150.0, 10
 STEPS = (
     Transition.TRANSITION_CONFIGURE,
