@@ -13,7 +13,9 @@ from opendr_har_core.errors import LabelError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.spec import ModelSpec
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+# Format 2 has no lookahead in its spec: all its CoX3Ds have "full".
+READABLE_VERSIONS = ("2", "3")
 PREFIX = "opendr_har."
 
 # Names of the graph's inputs and outputs. A queue of the state is read as the inputs `state.<queue>.0` (the newest
@@ -82,9 +84,10 @@ class BundleMetadata:
         version = properties.get(PREFIX + "format_version")
         if version is None:
             raise ModelError(f"{where} is an ONNX model without our metadata; make a bundle with 'opendr-har export'")
-        if version != str(FORMAT_VERSION):
+        if version not in READABLE_VERSIONS:
             raise ModelError(
-                f"{where} has bundle format {version[:20]}, this version reads format {FORMAT_VERSION}; export it again"
+                f"{where} has bundle format {version[:20]}, this version reads {' and '.join(READABLE_VERSIONS)}; "
+                f"export it again"
             )
         try:
             return cls(

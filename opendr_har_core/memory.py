@@ -23,47 +23,43 @@ class Memory(Protocol):
 
     seen: int
 
-    def stand_still(self, image: Array) -> None:
-        """Make a new memory one before which `image`, the first to come, has stood for ever; BackendError."""
+    def prime(self, image: Array) -> None:
+        """Set a new memory as if `image`, the first to come, had repeated indefinitely; BackendError."""
         ...
 
-    def branch(self) -> Memory:
-        """A memory of its own that holds what this one holds."""
+    def clone(self) -> Memory:
+        """An independent memory with the same content."""
         ...
 
 
 class ClipMemory:
     """X3D: the last frames, classified together once there are enough."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, silent_frames: int) -> None:
+        """`silent_frames` is the number of frames that give no scores, unless the memory is primed."""
         self._backend = backend
+        self._silent_frames = silent_frames
         self._ring = ClipRing(backend.spec.window, backend.spec.image_size)
-        self._is_full = False
         self.seen = 0
 
-    def stand_still(self, image: Array) -> None:
+    def prime(self, image: Array) -> None:
         """Fill the clip with uint8 (S, S, 3) `image`."""
         for _ in range(self._backend.spec.warm_up):
             self._ring.append(image)
-        self._is_full = True
+        self._silent_frames = 0
 
-    def branch(self) -> ClipMemory:
-        """A memory of its own with this one's frames."""
-        memory = ClipMemory(self._backend)
-        memory._ring, memory._is_full, memory.seen = self._ring.copy(), self._is_full, self.seen
+    def clone(self) -> ClipMemory:
+        """An independent memory with the same frames."""
+        memory = ClipMemory(self._backend, self._silent_frames)
+        memory._ring, memory.seen = self._ring.copy(), self.seen
         return memory
-
-    @property
-    def _has_scores(self) -> bool:
-        """Whether one more frame completes a clip."""
-        return self._is_full or self.seen >= self._backend.spec.warm_up
 
     @classmethod
     def advance(
         cls, backend: Backend, memories: Sequence[ClipMemory], images: Sequence[Array]
     ) -> List[Optional[Array]]:
         """Add one image to each memory and classify those that then hold a whole clip, in one call."""
-        ready = [index for index, memory in enumerate(memories) if memory._has_scores]
+        ready = [index for index, memory in enumerate(memories) if memory.seen >= memory._silent_frames]
         scores: List[Optional[Array]] = [None] * len(memories)
         if ready:
             clips = np.stack([memories[index]._ring.clip_with(images[index]) for index in ready])
@@ -81,32 +77,27 @@ class StateMemory:
     Streams that are pushed together share one state, so that pushing them together again moves nothing.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        """The state is made when it is needed."""
+    def __init__(self, backend: Backend, silent_frames: int) -> None:
+        """The state is made when it is needed. For `silent_frames` see ClipMemory."""
         self._backend = backend
+        self._silent_frames = silent_frames
         self._row: Row[State] = None
-        self._is_full = False
         self.seen = 0
 
-    def stand_still(self, image: Array) -> None:
+    def prime(self, image: Array) -> None:
         """Step over uint8 (S, S, 3) `image` until the network is warm."""
         state = self._backend.state([None])
         for _ in range(self._backend.spec.warm_up):
             self._backend.step([image], state)
         self._row = (state, 0)
-        self._is_full = True
+        self._silent_frames = 0
 
-    def branch(self) -> StateMemory:
-        """A memory of its own with a copy of this one's state."""
-        memory = StateMemory(self._backend)
+    def clone(self) -> StateMemory:
+        """An independent memory with a copy of this one's state."""
+        memory = StateMemory(self._backend, self._silent_frames)
         memory._row = (self._backend.state([self._row]), 0)
-        memory._is_full, memory.seen = self._is_full, self.seen
+        memory.seen = self.seen
         return memory
-
-    @property
-    def _has_scores(self) -> bool:
-        """Whether the next step's result means anything."""
-        return self._is_full or self.seen >= self._backend.spec.warm_up
 
     @classmethod
     def advance(
@@ -118,14 +109,14 @@ class StateMemory:
         probabilities = backend.step(images, state)
         scores: List[Optional[Array]] = []
         for index, memory in enumerate(memories):
-            scores.append(probabilities[index] if memory._has_scores else None)
+            scores.append(probabilities[index] if memory.seen >= memory._silent_frames else None)
             memory._row = (state, index)
             memory.seen += 1
         return scores
 
 
 def advance(backend: Backend, tasks: Sequence[Tuple[Memory, Array]]) -> List[Optional[Array]]:
-    """Show each memory an image, all in one call: scores of those that are past their warm-up, None for the others."""
+    """Show each memory an image, all in one call: scores, or None for those that are silent still."""
     if not tasks:
         return []
     images = [image for _, image in tasks]

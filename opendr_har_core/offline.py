@@ -38,8 +38,8 @@ def recognize_video(
 
 
 def passes_needed(spec: ModelSpec, source: Source) -> int:
-    """How often a file must be played so that the last pass is labelled as a whole: one pass after the warm-up."""
-    warm_up_sec = spec.warm_up * spec.period_ns / NANOSECONDS
+    """How often a file must be played so that the last pass is labelled as a whole: one after the silent frames."""
+    warm_up_sec = spec.silent_frames * spec.period_ns / NANOSECONDS
     return 1 + math.ceil(warm_up_sec / _duration_sec(source))
 
 

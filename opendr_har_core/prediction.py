@@ -31,7 +31,7 @@ class Prediction:
         stamp_ns: stamp of the newest frame used.
         top: the best hypotheses, best first; never empty.
         scores: float32 array of shape (num_classes,), the probability of every class.
-        provisional: whether some of the frames are made up, because the stream began a moment ago (warm start).
+        provisional: whether the stream began so recently that the window is not full of real frames.
     """
 
     stamp_ns: int

@@ -19,6 +19,8 @@ from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.stream import NO_WARM_START, REPEAT, WARM_STARTS, AnyFrame, Stream
 
 DEFAULT = "default"
+# Sampled frames before which labels of a network without lookahead are often wrong; see docs/benchmarks.md.
+MIN_FRAMES = 1
 DEFAULT_BUNDLE = Path(__file__).parent / "models" / "default.onnx"
 
 
@@ -80,6 +82,7 @@ class Recognizer:
         top_k: int = 5,
         warm_start: str = NO_WARM_START,
         aligned: bool = False,
+        min_frames: int = MIN_FRAMES,
     ) -> Stream:
         """A new stream, one for each camera.
 
@@ -87,9 +90,10 @@ class Recognizer:
         `spec.stride` such histories, offset against each other, so that each frame of a camera no quicker than
         `spec.train_fps` gets a prediction; "every_frame" takes all frames for one history, as the original did. A gap
         over `max_gap_sec` forgets everything. Predictions carry the `top_k` best hypotheses. With `warm_start`
-        "repeat" they come from the first frame on, as if it had stood still for ever, provisional until as many frames
+        "repeat" they come from the first frame on, as if it had repeated indefinitely, provisional until as many frames
         came as the warm-up needs; that first frame takes the time of the whole warm-up. `aligned` puts the ticks on
         multiples of the period on the stamps' own clock, so that several cameras are sampled at the same moments.
+        A CoX3D without lookahead predicts from `min_frames` sampled frames on, provisionally until its window is full.
         Raises ConfigError for values that make no sense.
         """
         if sampling not in MODES:
@@ -100,11 +104,14 @@ class Recognizer:
             raise ConfigError(f"max_gap_sec is {max_gap_sec}, expected seconds above zero")
         if top_k < 1:
             raise ConfigError(f"top_k is {top_k}, expected one or more")
+        if min_frames < 1:
+            raise ConfigError(f"min_frames is {min_frames}, expected one or more")
         histories = self.spec.stride if sampling == DENSE else 1
         gap_ns = round(max_gap_sec * NANOSECONDS)
         sampler = Sampler(self.spec.period_ns, gap_ns, sampling == EVERY_FRAME, histories, aligned)
         memory = StateMemory if self.spec.is_continual else ClipMemory
-        return Stream(self, sampler, partial(memory, self._backend), top_k, warm_start == REPEAT)
+        silent_frames = max(self.spec.silent_frames, min(min_frames - 1, self.spec.warm_up))
+        return Stream(self, sampler, partial(memory, self._backend), top_k, silent_frames, warm_start == REPEAT)
 
     def classify_clips(self, clips: np.ndarray) -> np.ndarray:
         """X3D: uint8 RGB clips (B, T, S, S, 3), sampled and cropped as the spec says -> float32 (B, num_classes).

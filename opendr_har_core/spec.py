@@ -9,6 +9,9 @@ from typing import Any, Dict, Mapping, Tuple
 from opendr_har_core.errors import ConfigError, ModelError
 
 CLIP, CONTINUAL = "x3d", "cox3d"
+# What a CoX3D waits for: the future frames that its convolutions were trained with, or nothing.
+FULL, NONE = "full", "none"
+LOOKAHEADS = (FULL, NONE)
 NANOSECONDS = 1_000_000_000
 # Far above any network, and low enough that no model file can ask for all memory or for waiting for ever.
 LARGEST = {"image_size": 4096, "window": 4096, "stride": 10_000, "warm_up": 100_000, "num_classes": 1_000_000}
@@ -29,9 +32,11 @@ class ModelSpec:
             a CoX3D's temporal window (the length of its final average pool).
         stride: frames at `train_fps` from one sampled frame to the next.
         train_fps: frame rate of the training videos, in Hz.
-        warm_up: number of sampled frames before the first one that yields a prediction.
+        warm_up: number of sampled frames before the first prediction that rests on a full window of real frames.
         num_classes: number of scores per prediction.
         mean, std: per channel (RGB, on a scale of 0..1), what the network's input was standardised with.
+        lookahead: "full" if a CoX3D's convolutions wait for the future frames that they were trained with, "none" if
+            zeros take their place, as after the last frame of a training clip. A clip network always has "full".
     """
 
     architecture: str
@@ -44,6 +49,7 @@ class ModelSpec:
     train_fps: float = 30.0
     mean: Tuple[float, float, float] = (0.45, 0.45, 0.45)
     std: Tuple[float, float, float] = (0.225, 0.225, 0.225)
+    lookahead: str = FULL
 
     def __post_init__(self) -> None:
         if self.architecture not in (CLIP, CONTINUAL):
@@ -64,14 +70,39 @@ class ModelSpec:
             raise ConfigError(f"warm_up is {self.warm_up!r}, expected zero or more")
         if self.architecture == CLIP and self.warm_up != self.window - 1:
             raise ConfigError(f"warm_up is {self.warm_up}, but a clip of {self.window} frames needs {self.window - 1}")
+        self._check_lookahead()
         finite = all(math.isfinite(number) for number in (*self.mean, *self.std))
         if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
             raise ConfigError(f"mean {self.mean} and std {self.std} need three numbers each, std above zero")
+
+    def _check_lookahead(self) -> None:
+        if self.lookahead not in LOOKAHEADS:
+            raise ConfigError(f"lookahead is {self.lookahead!r}, expected one of {LOOKAHEADS}")
+        if self.lookahead == NONE and (self.architecture == CLIP or self.warm_up != self.window - 1):
+            raise ConfigError(
+                f"lookahead {NONE!r} is for a cox3d whose warm_up is its window - 1, "
+                f"got {self.architecture} with window {self.window} and warm_up {self.warm_up}"
+            )
 
     @property
     def is_continual(self) -> bool:
         """Whether the network keeps a state and steps frame by frame."""
         return self.architecture == CONTINUAL
+
+    @property
+    def delay(self) -> int:
+        """Sampled frames by which predictions trail the newest frame."""
+        return max(0, self.warm_up - (self.window - 1))
+
+    @property
+    def delay_sec(self) -> float:
+        """The same in seconds: how old a label is when it comes."""
+        return self.delay * self.stride / self.train_fps
+
+    @property
+    def silent_frames(self) -> int:
+        """Sampled frames that yield no prediction: the warm-up, or none for a network that needs no future."""
+        return 0 if self.lookahead == NONE else self.warm_up
 
     @property
     def period_ns(self) -> int:
@@ -93,8 +124,13 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelSpec:
-        """Rebuild a spec from `to_dict`; raises ModelError when a field is missing, unknown or of a wrong type."""
+        """Rebuild a spec from `to_dict`; raises ModelError when a field is missing, unknown or of a wrong type.
+
+        A spec without `lookahead` comes from a version that only had "full".
+        """
         expected = {f.name for f in fields(cls)}
+        if isinstance(values, Mapping):
+            values = {"lookahead": FULL, **values}
         if not isinstance(values, Mapping) or set(values) != expected:
             given = repr(sorted(values) if isinstance(values, Mapping) else values)[:200]
             raise ModelError(f"a model spec needs exactly the fields {sorted(expected)}, got {given}")
@@ -105,7 +141,7 @@ class ModelSpec:
 
 
 def _typed(name: str, value: Any) -> Any:
-    if name in ("architecture", "size"):
+    if name in ("architecture", "size", "lookahead"):
         return str(value)
     if name in ("mean", "std"):
         return tuple(float(v) for v in value)

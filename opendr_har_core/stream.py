@@ -30,11 +30,12 @@ class StreamStatus:
 
     Attributes:
         step: sampled frames since the last reset; of a dense stream, those of the history that took the latest.
-        warm_up: sampled frames that come before the first prediction that rests on real frames only.
+        warm_up: sampled frames that come before the first prediction that rests on a full window of real frames.
         sampled: whether the latest frame was sampled.
         reset: why the latest frame started a new history, or None.
         slow_camera: whether frames come further apart than the network was trained with.
-        warm_start: whether predictions come before the warm-up is over.
+        silent_frames: sampled frames that come before the first prediction, which is provisional until the warm-up is
+            over.
         stale: whether the latest frame was left out because it is no newer than one before it.
     """
 
@@ -43,7 +44,7 @@ class StreamStatus:
     sampled: bool = False
     reset: Optional[str] = None
     slow_camera: bool = False
-    warm_start: bool = False
+    silent_frames: int = 0
     stale: bool = False
 
     @property
@@ -53,7 +54,7 @@ class StreamStatus:
             return IDLE
         if self.step > self.warm_up:
             return RUNNING
-        return PROVISIONAL if self.warm_start else WARMING
+        return PROVISIONAL if self.step > self.silent_frames else WARMING
 
     def __str__(self) -> str:
         if self.phase in (WARMING, PROVISIONAL):
@@ -95,8 +96,9 @@ class Stream:
         self,
         recognizer: Recognizer,
         sampler: Sampler,
-        new_memory: Callable[[], Memory],
+        new_memory: Callable[[int], Memory],
         top_k: int,
+        silent_frames: int,
         warm_start: bool = False,
     ) -> None:
         self.recognizer = recognizer
@@ -105,7 +107,8 @@ class Stream:
         self._new_memory = new_memory
         self._memories: Dict[int, Memory] = {}
         self._top_k = top_k
-        self.status = StreamStatus(0, recognizer.spec.warm_up, warm_start=warm_start)
+        self._warm_start = warm_start
+        self.status = StreamStatus(0, recognizer.spec.warm_up, silent_frames=0 if warm_start else silent_frames)
 
     @property
     def histories(self) -> int:
@@ -125,7 +128,7 @@ class Stream:
         with self.lock:
             self._sampler.reset()
             self._memories = {}
-            self.status = StreamStatus(0, self.status.warm_up, warm_start=self.status.warm_start)
+            self.status = StreamStatus(0, self.status.warm_up, silent_frames=self.status.silent_frames)
 
     def look(self, frame: AnyFrame) -> Look:
         """First part of a push, for the recognizer: decide, and read the image; changes nothing."""
@@ -150,9 +153,9 @@ class Stream:
         # Of several histories that took the frame the oldest answers.
         answer = next((index for index, row in enumerate(scores) if row is not None), None)
         step = tasks[answer or 0][0].seen if tasks else self.status.step
-        warm_up, warm_start = self.status.warm_up, self.status.warm_start
+        warm_up, silent_frames = self.status.warm_up, self.status.silent_frames
         self.status = StreamStatus(
-            step, warm_up, decision.sampled, decision.reset, decision.slow_camera, warm_start, decision.stale
+            step, warm_up, decision.sampled, decision.reset, decision.slow_camera, silent_frames, decision.stale
         )
         row = None if answer is None else scores[answer]
         if row is None:
@@ -161,11 +164,10 @@ class Stream:
         return Prediction(turn.look.stamp_ns, top, row, provisional=self.status.phase == PROVISIONAL)
 
     def _begin(self, others: Dict[int, Memory], image: np.ndarray) -> Memory:
-        """A new history's memory: empty, or, with a warm start, as if the first frame had stood still before it."""
-        if not self.status.warm_start:
-            return self._new_memory()
-        if others:  # the oldest has done that work
-            return next(iter(others.values())).branch()
-        memory = self._new_memory()
-        memory.stand_still(image)
+        """A new history's memory: empty, or, with a warm start, primed with its first frame."""
+        if self._warm_start and others:  # the oldest is primed already
+            return next(iter(others.values())).clone()
+        memory = self._new_memory(self.status.silent_frames)
+        if self._warm_start:
+            memory.prime(image)
         return memory

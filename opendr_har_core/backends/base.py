@@ -60,8 +60,8 @@ class Backend(Protocol[StateType]):
     def step(self, frames: Sequence[Array], state: StateType) -> Array:
         """CoX3D: one uint8 (S, S, 3) RGB frame for each row -> float32 (rows, num_classes) probabilities.
 
-        Advances the state; when the step fails, the state stays as it was. The first `spec.warm_up` results of a new
-        row mean nothing and must not be shown.
+        Advances the state; when the step fails, the state stays as it was. The first `spec.silent_frames` results of
+        a new row mean nothing and must not be shown.
         """
         ...
 

@@ -22,7 +22,7 @@ def write_clip_graph(graph: GraphWriter, network: X3D) -> None:
     stem = StemLayers(graph, network.stem, spec)
     images = [
         graph.reshape(piece, (-1, side, side, 3), f"{piece}.image")
-        for piece in graph.split(clips, count, axis=1, name="frame")
+        for piece in graph.split(clips, [1] * count, axis=1, name="frame")
     ]
     frames = [stem.spatial(image, side, f"@{t}") for t, image in enumerate(images)]
     frames = [graph.map("Relu", y, f"s1.out@{t}") for t, y in enumerate(_over_time(stem.temporal, frames))]

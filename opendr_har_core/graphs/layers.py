@@ -18,7 +18,7 @@ from opendr_har_core.spec import ModelSpec
 
 
 class TemporalTaps:
-    """A depthwise convolution over time: y(t) = bias + sum over j of w[j] x(t + j - k // 2)."""
+    """A depthwise convolution over k frames: y = bias + sum over j of w[j] x[j], the oldest first."""
 
     def __init__(self, graph: GraphWriter, name: str, weight: Array, bias: Array, stride: int = 1) -> None:
         """`weight` is (C, 1, k, h, w), `stride` the one in space."""
@@ -46,7 +46,8 @@ class StemLayers:
         self._mean = graph.weight("mean", np.array(spec.mean, np.float32).reshape(3, 1, 1) * 255)
         scale = (255 * np.array(spec.std, np.float32)).reshape(1, 3, 1, 1)
         self._spatial = graph.conv_weights("s1.conv_xy", to_numpy(stem.conv_xy.weight)[:, :, 0] / scale)
-        self.temporal = TemporalTaps(graph, "s1.conv", *folded(stem.conv, stem.bn))
+        weight, bias = folded(stem.conv, stem.bn)
+        self.temporal = TemporalTaps(graph, "s1.conv", weight[:, :, : stem.conv.taps], bias)
 
     def spatial(self, images: str, side: int, tag: str = "") -> Feature:
         """uint8 (N, S, S, 3) -> (N, C, S/2, S/2), before the convolution over time.
@@ -75,7 +76,7 @@ class BlockLayers:
         expand = filled(weight[:, :, 0], self.inner_width), filled(bias, self.inner_width)
         self._expand = graph.conv_weights(f"{name}.branch2.a", *expand)
         weight, bias = folded(layers.b, layers.b_bn)
-        taps = filled(weight, self.inner_width), filled(bias, self.inner_width)
+        taps = filled(weight[:, :, : layers.b.taps], self.inner_width), filled(bias, self.inner_width)
         self.temporal = TemporalTaps(graph, f"{name}.branch2.b", *taps, block.stride)
         weight, bias = folded(layers.c, layers.c_bn)
         project = filled(weight[:, :, 0], inputs=self.inner_width)

@@ -17,8 +17,8 @@ def write_step_graph(graph: GraphWriter, network: CoX3D) -> Dict[str, int]:
     """CoX3D: uint8 (B, S, S, 3) frames and states -> float32 (B, num_classes) and the next states.
 
     Returns the delays: for each queue of the state that must stay zero at first, the number of steps that it does.
-    A layer further up gets its first real input only after those below have made one; what it sees before counts
-    as temporal padding, that is as zeros, as at the edge of a clip.
+    With lookahead, a layer further up gets its first real input only after those below have made one; what it sees
+    before counts as temporal padding, that is as zeros, as at the edge of a clip. Without, there are no delays.
     """
     spec = network.spec
     queues = _Queues(graph)
@@ -26,13 +26,21 @@ def write_step_graph(graph: GraphWriter, network: CoX3D) -> Dict[str, int]:
     stem = StemLayers(graph, network.stem, spec)
     x = _buffered(stem.temporal, stem.spatial(images, spec.image_size), queues, "s1.conv", 0)
     x = graph.map("Relu", x, "s1.out")
+    looks_ahead = network.config.delay > 0
     for index, (name, block) in enumerate(network.blocks()):
-        delay = STEM_KERNEL // 2 + index * (BLOCK_KERNEL // 2)
-        x = _block(graph, BlockLayers(graph, name, block, pooled_frames=1), x, queues, name, delay)
+        delay = STEM_KERNEL // 2 + index * (BLOCK_KERNEL // 2) if looks_ahead else 0
+        layers = BlockLayers(graph, name, block, pooled_frames=1)
+        over_time = _buffered if layers.stride == 1 else _partial_sums
+        y = over_time(layers.temporal, layers.expand(x), queues, f"{name}.branch2.b", delay)
+        shortcut = layers.shortcut(x)
+        if looks_ahead:
+            shortcut = _delayed(graph, shortcut, queues, f"{name}.skipped")
+        (gated,) = layers.attend([y])
+        x = layers.merge(gated, shortcut)
     head = HeadLayers(graph, network.head)
     newest = graph.reshape(head.pooled(x).name, (-1, 1, head.width), "head.newest")
-    window = _sliding_window(graph, network.window, head.width, newest)
-    head.classify(graph.apply("ReduceMean", window, name="head.mean", axes=[1], keepdims=0))
+    average = _window_mean if looks_ahead else _mean_so_far
+    head.classify(average(graph, network.window, head.width, newest))
     return queues.delays
 
 
@@ -60,16 +68,11 @@ class _Queues:
         self._graph.output(f"{NEXT}{name}", value.name, value.shape)
 
 
-def _block(graph: GraphWriter, layers: BlockLayers, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
-    """One block. Its output belongs to the frame before, so the shortcut waits for a step."""
-    inner = layers.expand(x)
-    over_time = _buffered if layers.stride == 1 else _partial_sums
-    y = over_time(layers.temporal, inner, queues, f"{name}.branch2.b", delay)
-    shortcut = layers.shortcut(x)
-    (skipped,) = queues.read(f"{name}.skipped", shortcut.shape, depth=1, delay=0)
-    queues.put(f"{name}.skipped", shortcut)
-    (gated,) = layers.attend([y])
-    return layers.merge(gated, _entering(graph, skipped))
+def _delayed(graph: GraphWriter, shortcut: Feature, queues: _Queues, name: str) -> Feature:
+    """The shortcut of the frame before: the convolution next to it has its centre there."""
+    (skipped,) = queues.read(name, shortcut.shape, depth=1, delay=0)
+    queues.put(name, shortcut)
+    return _entering(graph, skipped)
 
 
 def _buffered(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
@@ -106,8 +109,27 @@ def _entering(graph: GraphWriter, state: Feature) -> Feature:
     return graph.conv(state, ones, f"{state.name}{ENTERING}")
 
 
+def _window_mean(graph: GraphWriter, window: int, width: int, newest: str) -> str:
+    """The mean of the features of the last `window` steps, (B, C)."""
+    features = _sliding_window(graph, window, width, newest)
+    return graph.apply("ReduceMean", features, name="head.mean", axes=[1], keepdims=0)
+
+
+def _mean_so_far(graph: GraphWriter, window: int, width: int, newest: str) -> str:
+    """The same over the steps that there were, up to `window`.
+
+    A one that goes along with each step's features counts them: the state is zero at first, so it has no ones yet.
+    """
+    one = graph.weight("one", np.float32(1))
+    counted = graph.apply("Pad", newest, graph.integers([0, 0, 0, 0, 0, 1]), one, name="head.counted")
+    features = _sliding_window(graph, window, width + 1, counted)
+    total = graph.apply("ReduceSum", features, graph.integers([1]), name="head.total", keepdims=0)
+    summed, steps = graph.split(total, (width, 1), axis=1, name="head.total.part")
+    return graph.apply("Div", summed, steps, name="head.mean")
+
+
 def _sliding_window(graph: GraphWriter, window: int, width: int, newest: str) -> str:
-    """The features of the last `window` steps, (B, window, C). Their mean is taken anew each step: no drift."""
+    """The features of the last `window` steps, (B, window, C). They are summed up again each step: no drift."""
     if window == 1:
         return newest
     kept = (window - 1, width)

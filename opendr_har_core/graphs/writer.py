@@ -85,10 +85,10 @@ class GraphWriter:
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
-    def split(self, tensor: str, parts: int, axis: int, name: str) -> List[str]:
-        """Cut `tensor` into `parts` pieces of length one along `axis`."""
-        names = [f"{name}{index}" for index in range(parts)]
-        inputs = [tensor, self.integers([1] * parts)]
+    def split(self, tensor: str, lengths: Sequence[int], axis: int, name: str) -> List[str]:
+        """Cut `tensor` into pieces of these lengths along `axis`."""
+        names = [f"{name}{index}" for index in range(len(lengths))]
+        inputs = [tensor, self.integers(lengths)]
         self._nodes.append(helper.make_node("Split", inputs, names, name=f"{tensor}.split", axis=axis))
         return names
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.spec import CLIP, CONTINUAL, ModelSpec
+from opendr_har_core.spec import CLIP, CONTINUAL, FULL, LOOKAHEADS, NONE, ModelSpec
 
 STEM_KERNEL = 5
 BLOCK_KERNEL = 3
@@ -25,6 +25,7 @@ class X3DConfig:
         bottleneck: factor from a block's width to the width of its depthwise convolution.
         head_width: channels of the last hidden layer.
         squeeze_ratio: factor from a block's inner width to that of its squeeze-and-excitation.
+        lookahead: "full", or "none" for a CoX3D whose temporal convolutions see zeros in place of future frames.
     """
 
     size: str
@@ -38,6 +39,11 @@ class X3DConfig:
     head_width: int = 2048
     squeeze_ratio: float = 0.0625
     train_fps: float = 30.0
+    lookahead: str = FULL
+
+    def __post_init__(self) -> None:
+        if self.lookahead not in LOOKAHEADS:
+            raise ConfigError(f"lookahead is {self.lookahead!r}, expected one of {LOOKAHEADS}")
 
     def inner_width(self, width: int) -> int:
         """Channels inside a block of `width` output channels."""
@@ -51,7 +57,9 @@ class X3DConfig:
 
     @property
     def delay(self) -> int:
-        """Steps by which a CoX3D's features trail its input: k-1-p for each temporal convolution."""
+        """Steps by which a CoX3D's features trail its input: k-1-p for each temporal convolution that looks ahead."""
+        if self.lookahead == NONE:
+            return 0
         return STEM_KERNEL // 2 + sum(self.stage_depths) * (BLOCK_KERNEL // 2)
 
     def clip_spec(self, num_classes: int) -> ModelSpec:
@@ -75,6 +83,7 @@ class X3DConfig:
             warm_up=warm_up,
             num_classes=num_classes,
             train_fps=self.train_fps,
+            lookahead=self.lookahead,
         )
 
 
@@ -86,8 +95,8 @@ X3D_CONFIGS: Dict[str, X3DConfig] = {
 }
 
 
-def x3d_config(size: str) -> X3DConfig:
-    """The published variant called `size`; raises ConfigError for another name."""
+def x3d_config(size: str, lookahead: str = FULL) -> X3DConfig:
+    """The published variant called `size`; raises ConfigError for another name or lookahead."""
     if size not in X3D_CONFIGS:
         raise ConfigError(f"no X3D has the size {size!r}, expected one of {sorted(X3D_CONFIGS)}")
-    return X3D_CONFIGS[size]
+    return replace(X3D_CONFIGS[size], lookahead=lookahead)

@@ -2,6 +2,10 @@
 
 Each temporal convolution keeps the inputs that it will need again instead of computing them again, so that a step
 costs one frame's work. The weights are X3D's own.
+
+With lookahead "full", as in the paper, every convolution waits for the future frames that it was trained with, so that
+predictions trail the newest frame by `config.delay` steps. With "none" zeros take the place of the future, as after the
+last frame of a training clip, and predictions are about the newest frame.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from torch import Tensor
 
 from opendr_har_core.networks.config import BLOCK_KERNEL, STEM_KERNEL, X3DConfig
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.spec import ModelSpec
+from opendr_har_core.spec import NONE, ModelSpec
 
 
 class CoX3DState(NamedTuple):
@@ -21,9 +25,9 @@ class CoX3DState(NamedTuple):
 
     Attributes:
         age: int64 (B,), number of frames seen.
-        stem: inputs of the stem's temporal convolution, (B, C, 4, S/2, S/2).
-        past: for each block, the inputs of its temporal convolution, (B, C, 2, H, W).
-        skipped: for each block, the shortcut of the frame before, (B, C, H, W).
+        stem: inputs of the stem's temporal convolution, (B, C, 4 or without lookahead 2, S/2, S/2).
+        past: for each block, the inputs of its temporal convolution, (B, C, 2 or without lookahead 1, H, W).
+        skipped: for each block, the shortcut of the frame before, (B, C, H, W); nothing without lookahead.
         features: pooled features of the latest window-1 steps, (B, window-1, C).
     """
 
@@ -37,13 +41,16 @@ class CoX3DState(NamedTuple):
 class CoX3D(X3D):
     """The stepping network: `step` is a pure function, all memory is in the state handed in and out.
 
-    `forward` still classifies whole clips, as X3D does, so that the same object can be trained on clips.
+    `forward` classifies whole clips, so that the same object can be trained on clips. With lookahead it does what X3D
+    does; without, it gives what stepping over the clip gives after the last frame.
     """
 
     def __init__(self, config: X3DConfig, num_classes: int = 400, window: Optional[int] = None) -> None:
         """`window` is the number of steps that the head averages over; by default the clip length of `config`."""
         super().__init__(config, num_classes)
         self.window = config.continual_spec(num_classes, window).window
+        if config.lookahead == NONE:
+            self.head.window = self.window
 
     @property
     def spec(self) -> ModelSpec:
@@ -59,11 +66,13 @@ class CoX3D(X3D):
             return weight.new_zeros((batch, *shape))
 
         past, skipped = [], []
-        stem = zeros(self.config.stem_width, STEM_KERNEL - 1, side, side)
+        stem = zeros(self.config.stem_width, self.stem.conv.taps - 1, side, side)
         for _, block in self.blocks():
-            past.append(zeros(block.branch2.b.in_channels, BLOCK_KERNEL - 1, side, side))
+            convolution = block.branch2.b
+            past.append(zeros(convolution.in_channels, convolution.taps - 1, side, side))
             side = _halved(side) if block.stride == 2 else side
-            skipped.append(zeros(block.branch2.c.out_channels, side, side))
+            if self.config.delay:
+                skipped.append(zeros(block.branch2.c.out_channels, side, side))
         features = zeros(self.window - 1, self.head.conv_5.out_channels)
         age = torch.zeros(batch, dtype=torch.int64, device=weight.device)
         return CoX3DState(age, stem, tuple(past), tuple(skipped), features)
@@ -71,23 +80,33 @@ class CoX3D(X3D):
     def step(self, frame: Tensor, state: CoX3DState) -> Tuple[Tensor, CoX3DState]:
         """Standardised float frames (B, 3, S, S) and a state -> logits (B, num_classes), next state.
 
-        Logits mean something from step `spec.warm_up` on (counted from zero). Layers further up see their first
-        real input only after those below have: until then their input counts as temporal padding, as in a clip.
+        Logits mean something from step `spec.silent_frames` on (counted from zero). With lookahead, layers further up
+        see their first real input only after those below have: until then their input counts as temporal padding, as in
+        a clip. Without, the average is over the steps that there are, up to the window.
         """
         x, stem = self.stem.step(frame, state.stem)
+        x, past, skipped = self._step_blocks(x, state)
+        newest = self.head.pooled(x.unsqueeze(2))
+        features = torch.cat([state.features, newest], dim=1)
+        steps = torch.full_like(state.age, self.window) if self.config.delay else (state.age + 1).clamp(max=self.window)
+        logits = self.head.classify(features.sum(dim=1) / steps[:, None])
+        return logits, CoX3DState(state.age + 1, stem, tuple(past), tuple(skipped), features[:, 1:])
+
+    def _step_blocks(self, x: Tensor, state: CoX3DState) -> Tuple[Tensor, List[Tensor], List[Tensor]]:
+        """All residual blocks: output, and what they keep."""
         delay = STEM_KERNEL // 2
         past: List[Tensor] = []
         skipped: List[Tensor] = []
         for index, (_, block) in enumerate(self.blocks()):
-            valid = (state.age >= delay).to(x.dtype)[:, None, None, None]
-            x, kept, shortcut = block.step(x, state.past[index], state.skipped[index], valid)
+            if not self.config.delay:
+                x, kept = block.step(x, state.past[index])
+            else:
+                valid = (state.age >= delay).to(x.dtype)[:, None, None, None]
+                x, kept, shortcut = block.step_behind(x, state.past[index], state.skipped[index], valid)
+                skipped.append(shortcut)
+                delay += BLOCK_KERNEL // 2
             past.append(kept)
-            skipped.append(shortcut)
-            delay += BLOCK_KERNEL // 2
-        newest = self.head.pooled(x.unsqueeze(2))
-        features = torch.cat([state.features, newest], dim=1)
-        logits = self.head.classify(features)
-        return logits, CoX3DState(state.age + 1, stem, tuple(past), tuple(skipped), features[:, 1:])
+        return x, past, skipped
 
 
 def _halved(side: int) -> int:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opendr_har_core.networks.config import BLOCK_KERNEL, STEM_KERNEL
+from opendr_har_core.spec import FULL, NONE
 
 BN_EPS = 1e-5
 
@@ -28,25 +29,50 @@ def on_frame(layer: nn.Module, x: Tensor) -> Tensor:
     return y
 
 
-def step_temporal_conv(conv: nn.Conv3d, past: Tensor, x: Tensor) -> Tuple[Tensor, Tensor]:
-    """One output of a temporal convolution, centred (k-1)/2 steps before `x`, and the inputs to keep.
+class TemporalConv(nn.Conv3d):
+    """A depthwise convolution over time and space, zero-padded at the edges.
 
-    `past` holds the previous k-1 inputs, (B, C, k-1, H, W); zeros stand for the temporal padding.
+    Without lookahead the taps on future frames stay unused, so that weights fit either form: every output is the one
+    of a clip's last frame.
+
+    Attributes:
+        taps: number of frames that an output depends on.
     """
-    window = torch.cat([past, x.unsqueeze(2)], dim=2)
-    space_padding = [(size - 1) // 2 for size in conv.kernel_size[1:]]
-    y = F.conv3d(window, conv.weight, conv.bias, conv.stride, (0, *space_padding), groups=conv.groups)
-    return y.squeeze(2), window[:, :, 1:]
+
+    def __init__(self, width: int, kernel: Tuple[int, int], stride: int = 1, lookahead: str = FULL) -> None:
+        """`kernel` is the size in time and in space, `stride` the one in space."""
+        time, space = kernel
+        size, padding = (time, space, space), (time // 2, space // 2, space // 2)
+        super().__init__(width, width, size, (1, stride, stride), padding, groups=width, bias=False)
+        self.taps = time if lookahead == FULL else time // 2 + 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, C, T, H/stride, W/stride)."""
+        if self.taps == self.kernel_size[0]:
+            return super().forward(x)
+        return self._over(F.pad(x, (0, 0, 0, 0, self.taps - 1, 0)))
+
+    def step(self, past: Tensor, x: Tensor) -> Tuple[Tensor, Tensor]:
+        """One output, and the inputs to keep; with lookahead it belongs to the frame (k-1)/2 steps before `x`.
+
+        `past` holds the previous inputs, (B, C, taps - 1, H, W); zeros stand for the temporal padding.
+        """
+        window = torch.cat([past, x.unsqueeze(2)], dim=2)
+        return self._over(window).squeeze(2), window[:, :, 1:]
+
+    def _over(self, padded: Tensor) -> Tensor:
+        """Convolve frames that have their temporal padding already."""
+        weight = self.weight[:, :, : self.taps]
+        return F.conv3d(padded, weight, None, self.stride, (0, *self.padding[1:]), groups=self.groups)
 
 
 class Stem(nn.Module):
     """A 1x3x3 convolution that halves the image, then a depthwise convolution over time."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, lookahead: str = FULL) -> None:
         super().__init__()
-        time_padding = (STEM_KERNEL // 2, 0, 0)
         self.conv_xy = nn.Conv3d(3, width, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), bias=False)
-        self.conv = nn.Conv3d(width, width, (STEM_KERNEL, 1, 1), padding=time_padding, groups=width, bias=False)
+        self.conv = TemporalConv(width, (STEM_KERNEL, 1), lookahead=lookahead)
         self.bn = nn.BatchNorm3d(width, eps=BN_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,37 +80,39 @@ class Stem(nn.Module):
         return F.relu(self.bn(self.conv(self.conv_xy(x))))
 
     def step(self, x: Tensor, past: Tensor) -> Tuple[Tensor, Tensor]:
-        """One frame; `past` is (B, C, 4, S/2, S/2)."""
-        y, past = step_temporal_conv(self.conv, past, on_frame(self.conv_xy, x))
+        """One frame; `past` is (B, C, taps - 1, S/2, S/2)."""
+        y, past = self.conv.step(past, on_frame(self.conv_xy, x))
         return F.relu(on_frame(self.bn, y)), past
 
 
 class SqueezeExcitation(nn.Module):
-    """Channel attention (Hu et al., CVPR 2018), pooled over everything but batch and channel."""
+    """Channel attention (Hu et al., CVPR 2018), pooled over the clip, or, without lookahead, over each frame."""
 
-    def __init__(self, width: int, squeeze: int) -> None:
+    def __init__(self, width: int, squeeze: int, lookahead: str = FULL) -> None:
         super().__init__()
+        self._pooled = (3, 4) if lookahead == NONE else (2, 3, 4)
         self.fc1 = pointwise(width, squeeze, bias=True)
         self.fc2 = pointwise(squeeze, width, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> the same shape; with T = 1 it attends to one frame alone."""
-        pooled = x.mean(dim=(2, 3, 4), keepdim=True)
+        pooled = x.mean(dim=self._pooled, keepdim=True)
         return x * torch.sigmoid(self.fc2(F.relu(self.fc1(pooled))))
 
 
 class Bottleneck(nn.Module):
     """Expand, convolve depthwise over space and time, attend, project."""
 
-    def __init__(self, in_width: int, inner: int, out_width: int, stride: int, squeeze: Optional[int]) -> None:
+    def __init__(
+        self, in_width: int, inner: int, out_width: int, stride: int, squeeze: Optional[int], lookahead: str = FULL
+    ) -> None:
         super().__init__()
-        k = BLOCK_KERNEL
         self.a = pointwise(in_width, inner)
         self.a_bn = nn.BatchNorm3d(inner, eps=BN_EPS)
-        self.b = nn.Conv3d(inner, inner, k, stride=(1, stride, stride), padding=k // 2, groups=inner, bias=False)
+        self.b = TemporalConv(inner, (BLOCK_KERNEL, BLOCK_KERNEL), stride, lookahead)
         self.b_bn = nn.BatchNorm3d(inner, eps=BN_EPS)
         if squeeze is not None:
-            self.se = SqueezeExcitation(inner, squeeze)
+            self.se = SqueezeExcitation(inner, squeeze, lookahead)
         self.c = pointwise(inner, out_width)
         self.c_bn = nn.BatchNorm3d(out_width, eps=BN_EPS)
 
@@ -109,22 +137,24 @@ class Bottleneck(nn.Module):
         """(B, Cin, T, H, W) -> (B, Cout, T, H/stride, W/stride)."""
         return self.project(self.b(self.expand(x)))
 
-    def step(self, x: Tensor, past: Tensor, valid: Tensor) -> Tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, past: Tensor, valid: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """One frame; where `valid` (B, 1, 1, 1) is 0 the input counts as temporal padding, that is zeros."""
-        inner = self.expand(x.unsqueeze(2)).squeeze(2) * valid
-        y, past = step_temporal_conv(self.b, past, inner)
+        inner = self.expand(x.unsqueeze(2)).squeeze(2)
+        y, past = self.b.step(past, inner if valid is None else inner * valid)
         return self.project(y.unsqueeze(2)).squeeze(2), past
 
 
 class ResidualBlock(nn.Module):
-    """A bottleneck beside a shortcut, which is projected where the shape changes."""
+    """A bottleneck next to a shortcut, which is projected where the shape changes."""
 
-    def __init__(self, in_width: int, inner: int, out_width: int, stride: int, squeeze: Optional[int]) -> None:
+    def __init__(
+        self, in_width: int, inner: int, out_width: int, stride: int, squeeze: Optional[int], lookahead: str = FULL
+    ) -> None:
         super().__init__()
         if in_width != out_width or stride != 1:
             self.branch1 = pointwise(in_width, out_width, stride)
             self.branch1_bn = nn.BatchNorm3d(out_width, eps=BN_EPS)
-        self.branch2 = Bottleneck(in_width, inner, out_width, stride, squeeze)
+        self.branch2 = Bottleneck(in_width, inner, out_width, stride, squeeze, lookahead)
         self.stride = stride
 
     @property
@@ -143,17 +173,27 @@ class ResidualBlock(nn.Module):
         """(B, Cin, T, H, W) -> (B, Cout, T, H/stride, W/stride)."""
         return F.relu(self.shortcut(x) + self.branch2(x))
 
-    def step(self, x: Tensor, past: Tensor, skipped: Tensor, valid: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        """One frame. `skipped` is the shortcut of the frame before, which waits for the convolution's centre."""
+    def step(self, x: Tensor, past: Tensor) -> Tuple[Tensor, Tensor]:
+        """One frame without lookahead: output and inputs to keep both belong to `x`."""
+        y, past = self.branch2.step(x, past)
+        return F.relu(self.shortcut(x.unsqueeze(2)).squeeze(2) + y), past
+
+    def step_behind(self, x: Tensor, past: Tensor, skipped: Tensor, valid: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """One frame with lookahead. `skipped` is the shortcut of the frame before, to which the output belongs."""
         y, past = self.branch2.step(x, past, valid)
         return F.relu(skipped + y), past, self.shortcut(x.unsqueeze(2)).squeeze(2)
 
 
 class Head(nn.Module):
-    """Widen, average over space and time, classify."""
+    """Widen, average over space and time, classify.
+
+    Attributes:
+        window: number of frames, the last ones of a clip, that are averaged; None for all.
+    """
 
     def __init__(self, in_width: int, inner: int, hidden: int, num_classes: int) -> None:
         super().__init__()
+        self.window: Optional[int] = None
         self.conv_5 = pointwise(in_width, inner)
         self.conv_5_bn = nn.BatchNorm3d(inner, eps=BN_EPS)
         self.lin_5 = pointwise(inner, hidden)
@@ -164,13 +204,13 @@ class Head(nn.Module):
         """(B, C, T, H, W) -> features (B, T, C), averaged over space."""
         return F.relu(self.conv_5_bn(self.conv_5(x))).mean(dim=(3, 4)).transpose(1, 2)
 
-    def classify(self, features: Tensor) -> Tensor:
-        """Features (B, T, C) -> logits (B, num_classes), averaged over T."""
-        mean = features.mean(dim=1)[:, :, None, None, None]
-        hidden = F.relu(self.lin_5(mean)).flatten(1)
+    def classify(self, mean: Tensor) -> Tensor:
+        """Features (B, C), averaged over time -> logits (B, num_classes)."""
+        hidden = F.relu(self.lin_5(mean[:, :, None, None, None])).flatten(1)
         logits: Tensor = self.projection(self.dropout(hidden))
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> logits (B, num_classes)."""
-        return self.classify(self.pooled(x))
+        features = self.pooled(x)
+        return self.classify((features if self.window is None else features[:, -self.window :]).mean(dim=1))

@@ -24,7 +24,7 @@ class X3D(nn.Module):
         if num_classes < 1:
             raise ConfigError(f"num_classes is {num_classes}, expected one or more")
         self.config = config
-        self.s1 = nn.ModuleDict({"pathway0_stem": Stem(config.stem_width)})
+        self.s1 = nn.ModuleDict({"pathway0_stem": Stem(config.stem_width, config.lookahead)})
         widths = (config.stem_width, *config.stage_widths)
         for index, depth in enumerate(config.stage_depths):
             self.add_module(f"s{FIRST_STAGE + index}", _stage(config, widths[index], widths[index + 1], depth))
@@ -76,6 +76,6 @@ def _stage(config: X3DConfig, in_width: int, width: int, depth: int) -> nn.Modul
     for index in range(depth):
         squeeze = config.squeeze_width(inner) if index % 2 == 0 else None
         stride = 2 if index == 0 else 1
-        blocks[f"pathway0_res{index}"] = ResidualBlock(in_width, inner, width, stride, squeeze)
+        blocks[f"pathway0_res{index}"] = ResidualBlock(in_width, inner, width, stride, squeeze, config.lookahead)
         in_width = width
     return nn.ModuleDict(blocks)

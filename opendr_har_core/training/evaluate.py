@@ -99,15 +99,15 @@ def score(logits: Tensor, classes: Tensor, labels: List[str]) -> EvalReport:
 
 
 def step_over_clips(network: CoX3D, clips: Tensor) -> Tensor:
-    """Standardised clips (B, 3, T, S, S) -> logits (B, num_classes) of a CoX3D in steady state.
+    """Standardised clips (B, 3, T, S, S) -> logits (B, num_classes) of a CoX3D after the last frame.
 
-    The clip is repeated end to end, so that every layer has a real past and future instead of temporal padding, and
-    stepped until the window of the last output ends with the clip's last frame; a window as long as the clip covers
-    exactly the clip.
+    With lookahead the clip is repeated end to end, so that every layer has a real past and future instead of temporal
+    padding, and stepped until the window of the last output ends with the clip's last frame; a window as long as the
+    clip covers exactly the clip. Without, the stream begins with the clip.
     """
     frames = clips.shape[2]
     delay = network.config.delay
-    before = max(delay, network.window - frames)
+    before = max(delay, network.window - frames) if delay else 0
     state = network.initial_state(len(clips), clips.shape[-1])
     logits = clips.new_zeros(0)
     for step in range(before + frames + delay):

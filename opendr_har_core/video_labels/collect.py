@@ -189,4 +189,5 @@ def _segment(event: LabelEvent) -> Segment:
 
 def _warm_up_sec(recognizer: Recognizer, sampling: str, info: VideoInfo) -> float:
     spec = recognizer.spec
-    return spec.warm_up / info.fps if sampling == EVERY_FRAME else spec.warm_up * spec.period_ns / NANOSECONDS
+    silent = spec.silent_frames
+    return silent / info.fps if sampling == EVERY_FRAME else silent * spec.period_ns / NANOSECONDS

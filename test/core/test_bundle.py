@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -92,9 +94,19 @@ def test_batching_changes_nothing(bundle):
             np.testing.assert_allclose(backend.classify(clips[index : index + 1])[0], both[index], atol=1e-6)
 
 
+def test_a_bundle_of_format_2_is_read_as_one_with_lookahead(bundle, tmp_path):
+    def older(model):
+        spec = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "opendr_har.spec"))
+        del spec["lookahead"]
+        set_property(model, "spec", json.dumps(spec))
+        set_property(model, "format_version", "2")
+
+    assert OnnxBackend(edited(bundle, tmp_path, older)).spec == OnnxBackend(bundle).spec
+
+
 def test_another_format_version_is_refused(bundle, tmp_path):
     path = edited(bundle, tmp_path, lambda model: set_property(model, "format_version", "99"))
-    with pytest.raises(ModelError, match="bundle format 99, this version reads format 2"):
+    with pytest.raises(ModelError, match="bundle format 99, this version reads 2 and 3"):
         OnnxBackend(path)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from opendr_har_core.networks.config import X3D_CONFIGS, x3d_config
 from opendr_har_core.networks.counting import MultiplyAddCounter, clip_cost, evaluation_cost, parameters, step_cost
 from opendr_har_core.networks.cox3d import CoX3D
-from opendr_har_core.networks.layers import step_temporal_conv
+from opendr_har_core.networks.layers import TemporalConv
 from opendr_har_core.networks.x3d import X3D
 
 # SlowFast's model zoo, "FLOPs (G)": one clip at the size that the networks were trained with.
@@ -59,9 +59,9 @@ def test_layers_counted_by_hand():
 
 
 def test_the_function_that_a_step_convolves_with_is_counted():
-    conv = nn.Conv3d(8, 8, 3, padding=1, groups=8, bias=False)
+    conv = TemporalConv(8, (3, 3))
     with MultiplyAddCounter() as counter:
-        step_temporal_conv(conv, torch.zeros(1, 8, 2, 5, 5), torch.zeros(1, 8, 5, 5))
+        conv.step(torch.zeros(1, 8, 2, 5, 5), torch.zeros(1, 8, 5, 5))
     assert counter.total == 8 * 5 * 5 * 27
 
 
