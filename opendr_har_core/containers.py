@@ -50,6 +50,17 @@ def first_video(container: Any, source: Union[str, Path]) -> Any:
     return stream
 
 
+def first_picture(container: Any, stream: Any, source: Union[str, Path]) -> Any:
+    """The first decoded frame; raises VideoError where there is none."""
+    try:
+        picture = next(container.decode(stream), None)
+    except FAILURES as error:
+        raise VideoError(f"{source} has no frame that can be decoded: {error}; check that it plays") from None
+    if picture is None:
+        raise VideoError(f"{source} has no frame that can be decoded; check that it plays")
+    return picture
+
+
 def check_size(picture: Any, source: Union[str, Path]) -> None:
     """Raise VideoError where a stream, or a frame, has more pixels than may be held."""
     width, height = picture.width or 0, picture.height or 0

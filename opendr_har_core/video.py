@@ -14,9 +14,10 @@ import av
 import numpy as np
 
 from opendr_har_core.atomic import atomic_path
-from opendr_har_core.containers import AV_ERROR, FAILURES, first_video, open_file
+from opendr_har_core.containers import AV_ERROR, FAILURES, first_picture, first_video, open_file
 from opendr_har_core.errors import ConfigError, VideoError
 from opendr_har_core.frame import Frame
+from opendr_har_core.orientation import upright, upright_size
 from opendr_har_core.spec import NANOSECONDS
 
 Source = Union[str, Path]
@@ -29,7 +30,7 @@ class VideoInfo:
     """What a video says about itself.
 
     Attributes:
-        width, height: pixels.
+        width, height: pixels of the upright picture, as `read_video` gives it.
         fps: average frames per second.
         frames: number of frames, where the file says so.
         duration_sec: length, where the file says so.
@@ -43,12 +44,13 @@ class VideoInfo:
 
 
 def probe(source: Source) -> VideoInfo:
-    """Look at a video without decoding it; raises VideoError."""
+    """Look at a video's header and decode its first frame, which tells how it is turned; raises VideoError."""
     with _opened(source) as (container, stream):
         fps = float(stream.average_rate or TYPICAL_FPS)
         frames = stream.frames or None
         duration = container.duration / av.time_base if container.duration else None
-        return VideoInfo(stream.width, stream.height, fps, frames, duration)
+        height, width = upright_size(first_picture(container, stream, source))
+        return VideoInfo(width, height, fps, frames, duration)
 
 
 def is_camera(source: Source) -> bool:
@@ -59,8 +61,9 @@ def is_camera(source: Source) -> bool:
 def read_video(source: Source) -> Iterator[Frame]:
     """The frames of a file, stamped by its own frame times from 0 on; or of webcam "0", stamped by the clock.
 
-    Stamps always rise. A damaged or truncated file gives all frames that can be read and then raises VideoError; a file
-    that is missing or no video raises it at once.
+    Pictures are C-contiguous, and upright: turned and mirrored as the file says. Stamps always rise. A damaged or
+    truncated file gives all frames that can be read and then raises VideoError; a file that is missing or no video
+    raises it at once.
     """
     with _opened(source) as (container, stream):
         clock = time.time_ns if is_camera(source) else None
@@ -171,7 +174,7 @@ def _stamped(pictures: Iterator[Any], stream: Any, clock: Any) -> Iterator[Frame
             start = time_ns if start is None else start
             stamp = time_ns - start
         last = stamp if stamp > last else last + interval
-        yield Frame(picture.to_ndarray(format="rgb24"), last)
+        yield Frame(upright(picture), last)
 
 
 def _missing(container: Any, stream: Any, count: int, last_ns: int) -> Optional[str]:

@@ -16,7 +16,8 @@ from opendr_har_core.errors import ConfigError
 
 # What must stay free on the disk, in bytes.
 RESERVE = 1 << 30
-FORMAT = "1"
+# Goes up where the same video gives other frames than before: 2 turns them upright.
+FORMAT = "2"
 
 
 class ClipCache:

@@ -11,9 +11,10 @@ from typing import Any, Callable, Iterator, Optional, Sequence, Tuple, Union
 import av
 import numpy as np
 
-from opendr_har_core.containers import FAILURES, open_file
+from opendr_har_core.containers import FAILURES, first_picture, open_file
 from opendr_har_core.datasets.clips import file_fingerprint
 from opendr_har_core.errors import VideoError
+from opendr_har_core.orientation import upright
 from opendr_har_core.video import TYPICAL_FPS
 
 Timed = Tuple[float, Any]
@@ -53,7 +54,7 @@ class VideoFile:
             last, rgb = -1.0, np.empty(0, np.uint8)
             for time, picture in _chosen(pictures, times_sec, self._check_end):
                 if time != last:
-                    rgb, last = picture.to_ndarray(format="rgb24"), time
+                    rgb, last = upright(picture), time
                 yield rgb
 
     def _from_keyframe(self, container: Any, stream: Any, start_sec: float) -> Iterator[Timed]:
@@ -94,9 +95,7 @@ def open_video(path: Union[str, Path]) -> VideoFile:
     """Check a file as far as that is cheap: its header and its first frame. Raises VideoError."""
     path = Path(path)
     with _opened(path) as (container, stream):
-        picture = next(container.decode(stream), None)
-        if picture is None:
-            raise VideoError(f"{path} has no frame that can be decoded; check that it plays")
+        picture = first_picture(container, stream, path)
         timed = picture.pts is not None and picture.time_base is not None
         return VideoFile(path, _duration(container, stream), picture.pts if timed else None)
 

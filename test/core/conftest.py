@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,6 +61,24 @@ def backend(request):
 @pytest.fixture
 def recognizer(backend):
     return Recognizer(backend)
+
+
+@pytest.fixture
+def set_display_matrix():
+    """Say in an MP4 file that its picture is shown turned: set_display_matrix(path, (a, b, c, d)).
+
+    Column x and row y of a stored pixel are shown at (a x + c y, b x + d y), plus an offset.
+    """
+
+    def write(path, matrix):
+        a, b, c, d = (number << 16 for number in matrix)
+        content = bytearray(path.read_bytes())
+        # ISO/IEC 14496-12, 8.3.2: after its name a track header has 40 bytes before the matrix.
+        struct.pack_into(">5i", content, content.index(b"tkhd") + 4 + 40, a, b, 0, c, d)
+        path.write_bytes(content)
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -93,6 +93,19 @@ def test_odd_sizes_and_odd_times_are_kept(tmp_path):
     assert [frame.size for frame in read_video(path)] == [(78, 102)] * len(frames)
 
 
+def test_a_phone_video_is_labelled_and_drawn_upright(tmp_path, set_display_matrix):
+    """Stored on its side, with the matrix that turns it to the right again."""
+    upright = list(render_clip(WALKING, 3.0, FPS, seed=0))
+    path = write_video(tmp_path / "phone.mp4", [Frame(np.rot90(frame.rgb), frame.stamp_ns) for frame in upright], FPS)
+    set_display_matrix(path, (0, 1, -1, 0))
+    assert main(["infer", str(path), "--output", str(tmp_path), "--write", "video,csv"]) == 0
+    assert {row["label"] for row in rows(tmp_path / "phone.labels.csv")} == {WALKING}
+    drawn = list(read_video(tmp_path / "phone.annotated.mp4"))
+    assert drawn[0].size == upright[0].size
+    rest = np.s_[140:, :]
+    assert abs(drawn[60].rgb[rest].astype(float) - upright[60].rgb[rest]).mean() < 12
+
+
 def test_the_tables_hold_segments_and_scores_of_all_classes(clip, results):
     segments, scores = rows(results / "scene.labels.csv"), rows(results / "scene.scores.csv")
     runs = [(label, [*samples]) for label, samples in groupby(scores, key=lambda row: row["label"])]

@@ -93,6 +93,14 @@ def test_a_clip_spec_refuses_zero(field):
         ClipSpec(**values)
 
 
+def test_a_phone_video_is_read_upright(tmp_path, set_display_matrix):
+    path = set_display_matrix(cases.draw(tmp_path / "phone.mp4"), (0, 1, -1, 0))
+    frames = list(open_video(path).frames([0.0, 0.5]))
+    assert np.array_equal(np.stack(frames), expected(path, [0.0, 0.5]))
+    assert frames[0].shape == (80, 60, 3)
+    assert all(frame.flags.c_contiguous for frame in frames)
+
+
 @pytest.mark.parametrize("name", ["cut.avi", "cut.mkv"])
 def test_a_truncated_video_gives_what_is_there_and_fails_beyond(tmp_path, name):
     video = open_video(cases.cut(cases.draw(tmp_path / name, seconds=4.0), 0.5))

@@ -29,6 +29,7 @@ LAYERS = (
         "bundle",
         "video",
         "containers",
+        "orientation",
         "encodings",
     },
     {"networks"},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import islice
 
+import av
+import cv2
 import numpy as np
 import pytest
 
@@ -101,6 +104,61 @@ def test_nothing_is_written_when_the_frames_do_not_fit(tmp_path):
     with pytest.raises(VideoError, match="no frames"):
         write_video(tmp_path / "clip.mp4", [], 30)
     assert list(tmp_path.iterdir()) == []
+
+
+def as_shown(stored, matrix):
+    """Where a display matrix puts each pixel."""
+    a, b, c, d = matrix
+    y, x = np.indices(stored.shape[:2])
+    columns, rows = a * x + c * y, b * x + d * y
+    columns, rows = columns - columns.min(), rows - rows.min()
+    picture = np.empty((rows.max() + 1, columns.max() + 1, 3), np.uint8)
+    picture[rows, columns] = stored
+    return picture
+
+
+def check_is_upright(path, expected):
+    frames = list(read_video(path))
+    assert frames
+    for frame, picture in zip(frames, expected):
+        assert np.array_equal(frame.rgb, picture)
+        assert frame.rgb.flags.c_contiguous
+    assert (probe(path).height, probe(path).width) == frames[0].size
+
+
+@pytest.mark.parametrize("lies", [False, True])
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_a_turned_or_mirrored_video_is_read_upright(tmp_path, set_display_matrix, lies, signs):
+    path = write_video(tmp_path / "phone.mp4", drawn(3, size=(48, 72)), 30)
+    stored = [frame.rgb for frame in read_video(path)]
+    one, other = signs
+    matrix = (0, one, other, 0) if lies else (one, 0, 0, other)
+    set_display_matrix(path, matrix)
+    check_is_upright(path, [as_shown(rgb, matrix) for rgb in stored])
+
+
+# The files show a keyboard whose letters stand upright after this many quarter turns to the left.
+@pytest.mark.parametrize(("degrees", "turns"), [(0, 0), (90, -1), (180, 2), (270, 1)])
+def test_real_videos_are_read_upright(shared, degrees, turns):
+    path = shared / "videos" / "formats" / f"rotated_{degrees}.mov"
+    with av.open(str(path)) as container:
+        stored = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+    check_is_upright(path, [np.rot90(rgb, turns) for rgb in stored])
+
+
+def test_a_jpeg_stream_is_turned_as_its_exif_data_says(tmp_path):
+    """PyAV 14 to 18 can't list what these frames have beside their pixels."""
+    rgb = np.zeros((48, 64, 3), np.uint8)
+    rgb[:20, :20] = 250
+    coded = cv2.imencode(".jpg", rgb)[1].tobytes()
+    body = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    exif = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    path = tmp_path / "camera.mjpeg"
+    path.write_bytes((coded[:2] + exif + coded[2:]) * 3)
+    for frame in read_video(path):
+        assert frame.size == (64, 48)
+        assert frame.rgb[:18, -18:].min() > 200
+        assert frame.rgb[:18, :18].max() < 50
 
 
 def test_every_real_video_is_read_whole(shared):
