@@ -11,10 +11,10 @@ from opendr_har_core.errors import DataError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.postprocess import top_k as best
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.recognizer import MIN_FRAMES, Recognizer
 from opendr_har_core.sampling import STAMPS
-from opendr_har_core.spec import NANOSECONDS, ModelSpec
-from opendr_har_core.stream import NO_WARM_START
+from opendr_har_core.spec import NANOSECONDS, NONE
+from opendr_har_core.stream import NO_WARM_START, Stream
 from opendr_har_core.video import Source, is_camera, loop_frames, probe, read_video
 
 
@@ -24,23 +24,33 @@ def recognize_video(
     top_k: int = 5,
     sampling: str = STAMPS,
     warm_start: str = NO_WARM_START,
+    max_gap_sec: float = 2.0,
+    min_frames: int = MIN_FRAMES,
 ) -> Iterator[Prediction]:
-    """Predictions over a file, which is looped where it is too short for the warm-up; over a webcam, without end.
+    """Predictions over a file, which is played as often as `passes_needed` says; over a webcam, without end.
 
-    `sampling` and `warm_start` are those of `Recognizer.stream`.
+    The arguments after `source` are those of `Recognizer.stream`.
     """
-    stream = recognizer.stream(sampling, top_k=top_k, warm_start=warm_start)
-    frames = read_video(source) if is_camera(source) else loop_frames(source, passes_needed(recognizer.spec, source))
+    stream = recognizer.stream(sampling, max_gap_sec, top_k, warm_start, min_frames=min_frames)
+    frames = read_video(source) if is_camera(source) else loop_frames(source, passes_needed(stream, source))
     for frame in frames:
         prediction = stream.push(frame)
         if prediction:
             yield prediction
 
 
-def passes_needed(spec: ModelSpec, source: Source) -> int:
-    """How often a file must be played so that the last pass is labelled as a whole: one after the silent frames."""
-    warm_up_sec = spec.silent_frames * spec.period_ns / NANOSECONDS
-    return 1 + math.ceil(warm_up_sec / _duration_sec(source))
+def passes_needed(stream: Stream, source: Source) -> int:
+    """How often to play a file so that the last pass is labelled as a whole.
+
+    Without lookahead once is enough: every frame that the network has seen counts in the first label. Only a file with
+    fewer than `min_frames` sampled frames is played again.
+    """
+    spec = stream.recognizer.spec
+    duration_sec, period_sec = _duration_sec(source), spec.period_ns / NANOSECONDS
+    silent_frames = max(spec.silent_frames, stream.status.silent_frames)  # a warm start still wants certain labels
+    if spec.lookahead == NONE and (silent_frames + 1) * period_sec <= duration_sec:
+        return 1
+    return 1 + math.ceil(silent_frames * period_sec / duration_sec)
 
 
 def mean_prediction(predictions: Sequence[Prediction], labels: LabelMap, top_k: int = 5) -> Prediction:

@@ -14,6 +14,7 @@ from opendr_har_core.postprocess import top_k
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.preprocess import to_network_input
 from opendr_har_core.sampling import Decision, Sampler
+from opendr_har_core.spec import NANOSECONDS
 
 if TYPE_CHECKING:
     from opendr_har_core.recognizer import Recognizer
@@ -114,6 +115,11 @@ class Stream:
     def histories(self) -> int:
         """How many interleaved histories there are: up to the model's stride if dense, else one, none if idle."""
         return len(self._memories)
+
+    @property
+    def silent_sec(self) -> float:
+        """Seconds from the first frame to the first prediction, for frames at the training rate."""
+        return self.status.silent_frames * self.recognizer.spec.period_ns / NANOSECONDS
 
     def push(self, frame: AnyFrame) -> Optional[Prediction]:
         """Show the stream its next frame.

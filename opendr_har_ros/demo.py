@@ -64,7 +64,7 @@ def _rendered(folder: Path) -> Path:
 
 def _show(model: str, video: str, rendered: bool) -> int:
     recognizer = Recognizer.open(model)
-    passes = 1 if rendered or is_camera(video) else passes_needed(recognizer.spec, video)
+    passes = 1 if rendered or is_camera(video) else passes_needed(recognizer.stream(), video)
     _say(f"model  {recognizer.spec.name}: {recognizer.source}")
     if rendered:
         _say(f"video  a drawn figure, {SECONDS_PER_ACTION:.0f} s each: {', '.join(ACTIONS)}")

@@ -135,6 +135,7 @@ def _labelling(recognizer: Recognizer, settings: RecognizerSettings) -> Labellin
         settings.max_gap_sec,
         top_k=1,  # the filter ranks anew
         warm_start=settings.warm_start,
+        min_frames=settings.min_frames,
         aligned=len(settings.cameras) > 1,
     )
     return Labelling(stream, settings.filter)

@@ -8,7 +8,9 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.postprocess import FilterSettings
+from opendr_har_core.recognizer import MIN_FRAMES
 from opendr_har_core.sampling import MODES
+from opendr_har_core.spec import LARGEST
 from opendr_har_core.stream import WARM_STARTS
 from opendr_har_ros.executors import EXECUTORS, SINGLE
 from opendr_har_ros.messages import CLASS_ID_FORMATS
@@ -85,6 +87,12 @@ RECOGNIZER: Tuple[Parameter, ...] = (
         choices=WARM_STARTS,
     ),
     Parameter(
+        "min_frames",
+        MIN_FRAMES,
+        "A model without lookahead labels from this many sampled frames on, provisionally until its window is full.",
+        bounds=(1, LARGEST["window"]),
+    ),
+    Parameter(
         "max_gap_sec", 2.0, "A longer gap between stamps, in seconds, starts a new history.", bounds=(0.01, 3600)
     ),
     Parameter(
@@ -135,6 +143,7 @@ class RecognizerSettings:
     spin: bool
     sampling: str
     warm_start: str
+    min_frames: int
     max_gap_sec: float
     transport: str
     image_qos: str
@@ -157,6 +166,7 @@ class RecognizerSettings:
             spin=values["spin"],
             sampling=values["sampling"],
             warm_start=values["warm_start"],
+            min_frames=values["min_frames"],
             max_gap_sec=float(values["max_gap_sec"]),
             transport=values["transport"],
             image_qos=values["image_qos"],

@@ -45,6 +45,34 @@ def real_bundle(shared, tmp_path_factory):
     return make
 
 
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory):
+    """Make bundles that run in no time: tiny_bundle("x3d"), ("cox3d", "full") or ("cox3d", "none") -> path.
+
+    Images of 32 pixels, 4 frames 0.4 s apart, 5 classes, random weights.
+    """
+    torch = pytest.importorskip("torch")
+    from dataclasses import replace
+
+    from opendr_har_core.export import export_bundle
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.cox3d import CoX3D
+    from opendr_har_core.networks.x3d import X3D
+
+    folder = tmp_path_factory.mktemp("tiny")
+
+    def make(architecture, lookahead="full"):
+        path = folder / f"{architecture}_{lookahead}.onnx"
+        if not path.exists():
+            torch.manual_seed(7)
+            config = replace(x3d_config("xs", lookahead), image_size=32)
+            network = X3D(config, 5) if architecture == "x3d" else CoX3D(config, 5)
+            export_bundle(network.eval(), path, source="a test")
+        return path
+
+    return make
+
+
 def pytest_terminal_summary(terminalreporter):
     """Shows what tests measured (record_property)."""
     measured = [

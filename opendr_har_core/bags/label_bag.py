@@ -14,7 +14,7 @@ from opendr_har_core.events import LabelEvent
 from opendr_har_core.labelling import Labelling
 from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.recognizer import MIN_FRAMES, Recognizer
 from opendr_har_core.sampling import STAMPS
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.stream import NO_WARM_START
@@ -39,6 +39,7 @@ class LabelBagSettings:
     topic: Optional[str] = None
     sampling: str = STAMPS
     warm_start: str = NO_WARM_START
+    min_frames: int = MIN_FRAMES
     max_gap_sec: float = 2.0
     filter: FilterSettings = field(default_factory=FilterSettings)
     class_id_format: str = NAME
@@ -90,7 +91,13 @@ def label_bag(
     """
     messages = LabelMessages(settings.distribution, settings.class_id_format)
     # The filter ranks anew.
-    stream = recognizer.stream(settings.sampling, settings.max_gap_sec, top_k=1, warm_start=settings.warm_start)
+    stream = recognizer.stream(
+        settings.sampling,
+        settings.max_gap_sec,
+        top_k=1,
+        warm_start=settings.warm_start,
+        min_frames=settings.min_frames,
+    )
     labelling = Labelling(stream, settings.filter)
     check_is_new(output)
     with open_images(source, settings.topic) as topic, new_bag(output, storage_of(source), messages.version) as writer:

@@ -16,6 +16,7 @@ from opendr_har_core.cli.options import (
     add_runtime,
     filter_settings,
     providers,
+    stream_settings,
 )
 from opendr_har_core.cli.output import Output, Result
 
@@ -76,12 +77,10 @@ def _settings(options: argparse.Namespace) -> LabelBagSettings:
 
     return LabelBagSettings(
         topic=options.topic,
-        sampling=options.sampling,
-        warm_start=options.warm_start,
-        max_gap_sec=options.max_gap_sec,
         filter=filter_settings(options),
         class_id_format=options.class_id_format,
         distribution=options.distribution,
+        **stream_settings(options),
     )
 
 

@@ -18,6 +18,7 @@ from opendr_har_core.cli.options import (
     add_runtime,
     filter_settings,
     providers,
+    stream_settings,
 )
 from opendr_har_core.cli.output import DONE, FAILED, Output, Result
 from opendr_har_core.errors import ConfigError, HarError
@@ -185,7 +186,7 @@ def _watch(options: argparse.Namespace, recognizer: Recognizer) -> Result:
         raise ConfigError("--output is for files; a webcam has no end to write at")
     say = _Rows(options.out, Path(options.videos[0]))
     source = options.videos[0]
-    for prediction in recognize_video(recognizer, source, options.top_k, options.sampling, options.warm_start):
+    for prediction in recognize_video(recognizer, source, options.top_k, **stream_settings(options)):
         say(prediction)
     return Result()
 
@@ -193,13 +194,7 @@ def _watch(options: argparse.Namespace, recognizer: Recognizer) -> Result:
 def _settings(options: argparse.Namespace) -> LabelSettings:
     from opendr_har_core.video_labels.collect import LabelSettings
 
-    return LabelSettings(
-        sampling=options.sampling,
-        warm_start=options.warm_start,
-        max_gap_sec=options.max_gap_sec,
-        filter=filter_settings(options),
-        once=options.once,
-    )
+    return LabelSettings(filter=filter_settings(options), once=options.once, **stream_settings(options))
 
 
 def _values(labels: VideoLabels) -> Dict[str, Any]:

@@ -17,6 +17,7 @@ from opendr_har_core.cli.options import (
     add_runtime,
     filter_settings,
     providers,
+    stream_settings,
 )
 from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> Result:
         options.host, options.token, port=options.port, names=tuple(options.name), max_viewers=options.max_viewers
     )
     recognizer = Recognizer.open(options.model, providers(options), options.threads)
-    stream = recognizer.stream(options.sampling, options.max_gap_sec, options.top_k, options.warm_start)
+    stream = recognizer.stream(top_k=options.top_k, **stream_settings(options))
     name, source, is_paced = _source(options)
     board = Board(name, model_facts(recognizer))
     server = LiveServer(settings, board)

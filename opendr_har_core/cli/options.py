@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 from opendr_har_core.cli.completion import DEFAULT, bundles, completed, files, folders
 from opendr_har_core.errors import ConfigError
@@ -111,6 +111,12 @@ def add_recognizer(parser: argparse.ArgumentParser, top_k: int, *aliases: str) -
         default=WARM_STARTS[0],
         help="'repeat' gives provisional labels from the first frame on, as if it had stood still (default: none)",
     )
+    options.add_argument(
+        "--min-frames",
+        type=int,
+        metavar="N",
+        help="a model without lookahead labels from so many sampled frames on, provisionally until its window is full",
+    )
     options.add_argument("--max-gap-sec", type=float, default=2.0, metavar="S", help="default: 2")
     options.add_argument("--top-k", *aliases, type=int, default=top_k, metavar="K", help=f"default: {top_k}")
     options.add_argument("--threshold", type=float, default=0.0, metavar="P", help="default: 0")
@@ -118,6 +124,12 @@ def add_recognizer(parser: argparse.ArgumentParser, top_k: int, *aliases: str) -
     options.add_argument("--no-activity-label", default="no activity", metavar="L", help="default: no activity")
     options.add_argument("--smoothing", type=float, default=0.0, metavar="S", help="default: 0")
     options.add_argument("--min-duration-sec", type=float, default=0.0, metavar="S", help="default: 0")
+
+
+def stream_settings(options: argparse.Namespace) -> Dict[str, Any]:
+    """What `add_recognizer`'s options say of the stream, as arguments of `Recognizer.stream`."""
+    values = {name: getattr(options, name) for name in ("sampling", "max_gap_sec", "warm_start", "min_frames")}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def filter_settings(options: argparse.Namespace) -> FilterSettings:

@@ -16,7 +16,7 @@ from opendr_har_core.labelling import Labelling
 from opendr_har_core.offline import mean_prediction, passes_needed
 from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.recognizer import MIN_FRAMES, Recognizer
 from opendr_har_core.sampling import EVERY_FRAME, STAMPS
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.stream import NO_WARM_START, Stream
@@ -34,13 +34,13 @@ class LabelSettings:
     """How a video is labelled; `Recognizer.stream` and `FilterSettings` say what is what.
 
     Attributes:
-        once: play it once, also where it is too short for a label; otherwise until the last pass is labelled as a
-            whole.
+        once: play it once, even if it is too short for a label; otherwise as often as `passes_needed` says.
     """
 
     sampling: str = STAMPS
     warm_start: str = NO_WARM_START
     max_gap_sec: float = 2.0
+    min_frames: int = MIN_FRAMES
     filter: FilterSettings = field(default_factory=FilterSettings)
     once: bool = False
 
@@ -54,17 +54,22 @@ def label_video(
 ) -> VideoLabels:
     """The labels of a file, over its own time.
 
-    The samples are those of the first pass; of the last one where the warm-up takes more than half of the file.
-    `on_sample` gets each when it comes. Raises VideoError for a file that can't be read whole, DataError where there is
+    The samples are those of the first pass, or of the last one if over half of the first would have no label.
+    `on_sample` gets each when it comes. Raises VideoError for a file that can't be read whole, DataError if there is
     no label at all, ConfigError, BackendError.
     """
     info = probe(path)
     stream = recognizer.stream(
-        settings.sampling, settings.max_gap_sec, top_k=settings.filter.top_k, warm_start=settings.warm_start
+        settings.sampling,
+        settings.max_gap_sec,
+        top_k=settings.filter.top_k,
+        warm_start=settings.warm_start,
+        min_frames=settings.min_frames,
     )
-    passes = 1 if settings.once else passes_needed(recognizer.spec, path)
-    warm_up_sec = _warm_up_sec(recognizer, settings.sampling, info)
-    is_short = settings.warm_start == NO_WARM_START and 2 * warm_up_sec > (info.duration_sec or math.inf)
+    passes = 1 if settings.once else passes_needed(stream, path)
+    period_sec = 1 / info.fps if settings.sampling == EVERY_FRAME else recognizer.spec.period_ns / NANOSECONDS
+    silent_sec = stream.status.silent_frames * period_sec
+    is_short = 2 * silent_sec > (info.duration_sec or math.inf)
     play = _Play(stream, path, info, passes, on_frame)
     shown = _Shown(stream, settings.filter, on_sample)
     predictions: List[Prediction] = []
@@ -77,8 +82,8 @@ def label_video(
             predictions += play.quietly()
     if not predictions:
         raise DataError(
-            f"{path} is shorter than the {warm_up_sec:.1f} s that {recognizer.spec.name} looks before its first label; "
-            "let it be played more than once, or begin with a warm start"
+            f"{path} is shorter than the {silent_sec:.1f} s that {recognizer.spec.name} looks before its first label; "
+            "play it more than once, or with a warm start"
         )
     whole = mean_prediction(predictions, recognizer.labels, settings.filter.top_k)
     duration_ns = play.offset_ns // play.done
@@ -88,7 +93,9 @@ def label_video(
         source=recognizer.source,
         classes=recognizer.labels.names,
         duration_sec=duration_ns / NANOSECONDS,
-        warm_up_sec=warm_up_sec,
+        silent_sec=silent_sec,
+        warm_up_sec=stream.status.warm_up * period_sec,
+        label_delay_sec=recognizer.spec.delay * period_sec,
         samples=tuple(shown.samples),
         segments=shown.segments(duration_ns),
         whole=whole,
@@ -185,9 +192,3 @@ class _Shown:
 def _segment(event: LabelEvent) -> Segment:
     start, end = event.began_ns / NANOSECONDS, event.stamp_ns / NANOSECONDS
     return Segment(start, end, event.label, event.class_id, event.score, event.provisional)
-
-
-def _warm_up_sec(recognizer: Recognizer, sampling: str, info: VideoInfo) -> float:
-    spec = recognizer.spec
-    silent = spec.silent_frames
-    return silent / info.fps if sampling == EVERY_FRAME else silent * spec.period_ns / NANOSECONDS

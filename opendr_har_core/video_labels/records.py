@@ -49,7 +49,9 @@ class VideoLabels:
         model: name of the network; source: where its weights come from.
         classes: names of all classes, by class id.
         duration_sec: time of the last frame plus one frame interval.
-        warm_up_sec: how long the model looks before its first label.
+        silent_sec: how long the model looks before its first label.
+        warm_up_sec: how long it looks before labels are no longer provisional.
+        label_delay_sec: how old a label is when it comes, because the model waits for later frames.
         samples: the predictions that are shown, by rising time; `stamp_ns` counts from the video's beginning, `top`
             begins with the label that holds, as filtered.
         segments: what the samples' labels amount to, without stretches of the no-activity label.
@@ -63,7 +65,9 @@ class VideoLabels:
     source: str
     classes: Tuple[str, ...]
     duration_sec: float
+    silent_sec: float
     warm_up_sec: float
+    label_delay_sec: float
     samples: Tuple[Prediction, ...]
     segments: Tuple[Segment, ...]
     whole: Prediction
@@ -81,8 +85,13 @@ class VideoLabels:
         """From when on there are labels, and why not before, for people."""
         if self.shown_pass:
             return (
-                f"{self.model} looks {self.warm_up_sec:.1f} s before its first label, so a file of "
+                f"{self.model} looks {self.silent_sec:.1f} s before its first label, so a file of "
                 f"{self.duration_sec:.1f} s was played {self.passes} times; the labels are those of the last time"
+            )
+        if self.whole.provisional:
+            return (
+                f"all labels are provisional: the file is shorter than the {self.warm_up_sec:.1f} s "
+                f"that {self.model} looks at"
             )
         if self.samples[0].provisional:
             return f"labels are provisional for the first {self.warm_up_sec:.1f} s, until {self.model} has seen enough"
@@ -96,6 +105,7 @@ class VideoLabels:
             "source": self.source,
             "duration_sec": round(self.duration_sec, 3),
             "warm_up_sec": round(self.warm_up_sec, 3),
+            "label_delay_sec": round(self.label_delay_sec, 3),
             "first_label_sec": round(self.first_label_sec, 3),
             "passes": self.passes,
             "remark": self.remark,

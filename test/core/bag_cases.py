@@ -87,8 +87,8 @@ def stamp_of(message):
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
-def expected(settings=None, frames=FRAMES, **stream):
-    labelling = Labelling(Recognizer.open("default").stream(top_k=1, **stream), settings or FilterSettings())
+def expected(settings=None, frames=FRAMES, model="default", **stream):
+    labelling = Labelling(Recognizer.open(model).stream(top_k=1, **stream), settings or FilterSettings())
     predictions, events = [], []
     for frame in frames:
         prediction, new = labelling.push(frame)

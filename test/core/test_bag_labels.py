@@ -90,6 +90,20 @@ def test_dense_sampling_and_a_warm_start_label_every_image_and_mark_what_is_prov
     assert found["/recognizer/provisional"][1][0] == certain.stamp_ns + DELAY
 
 
+def test_a_model_without_lookahead_labels_from_min_frames_on_and_marks_what_is_provisional(tmp_path, tiny_bundle):
+    source, model = write_bag(tmp_path / "walk"), tiny_bundle("cox3d", "none")
+    assert main(["bag", str(source), "--model", str(model), "--min-frames", "3"]) == 0
+    found, _ = contents(tmp_path / "walk_labels")
+    predictions, events = expected(model=model, min_frames=3)
+    labels = [(stamp_of(message), message.results[0].class_id) for _, message in found["/recognizer/classification"]]
+    assert labels == [(item.stamp_ns, item.label) for item in predictions]
+    assert labels[0][0] == FRAMES[8].stamp_ns  # the third of those that are 0.4 s apart
+    assert [message.data for _, message in found["/recognizer/provisional"]] == [True, False]
+    (began, *_) = [message.status[0] for _, message in found["/recognizer/events"]]
+    assert (began.message, began.values[-1].key, began.values[-1].value) == ("began", "provisional", "true")
+    assert len(found["/recognizer/events"]) == len(events)
+
+
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_each_distribution_gets_its_own_types_and_its_own_form_of_bag(tmp_path, recognizer, distribution):
     source = write_bag(tmp_path / "walk")

@@ -25,8 +25,7 @@ from opendr_har_core.video_labels import annotated
 
 FPS = 30.0
 WALKING, WAVING = (next(action for action in ACTIONS if word in action) for word in ("walk", "wav"))
-SPEC = Recognizer.open("default").spec
-WARM_UP_SEC = SPEC.warm_up * SPEC.period_ns / 1e9
+SILENT_SEC = Recognizer.open("default").stream().silent_sec
 ALL = [ending for kind in KINDS for ending in ENDINGS[kind]]
 
 
@@ -118,7 +117,7 @@ def test_the_tables_hold_segments_and_scores_of_all_classes(clip, results):
     found = [(row["label"], float(row["start_sec"]), float(row["end_sec"])) for row in segments]
     assert found == expected
     assert {WALKING, WAVING} <= {row["label"] for row in segments}
-    assert float(scores[0]["time_sec"]) == pytest.approx(WARM_UP_SEC, abs=0.1)
+    assert float(scores[0]["time_sec"]) == pytest.approx(SILENT_SEC, abs=0.1)
     mean = sum(float(sample["score"]) for sample in runs[0][1]) / len(runs[0][1])
     assert segments[0]["label"] != runs[0][0] or float(segments[0]["score"]) == pytest.approx(mean, abs=1e-4)
     labels = Recognizer.open("default").labels.names
@@ -137,8 +136,7 @@ def test_the_json_holds_the_same_and_the_whole_is_the_mean_of_all_predictions(cl
     segments = rows(results / "scene.labels.csv")
     assert [item["label"] for item in content["segments"]] == [item["label"] for item in segments]
     assert len(content["samples"]) == len(rows(results / "scene.scores.csv"))
-    assert content["first_label_sec"] == content["samples"][0]["time_sec"] == pytest.approx(WARM_UP_SEC, abs=0.1)
-    assert content["remark"].startswith(f"labels from {WARM_UP_SEC:.2f} s on: ")
+    assert content["first_label_sec"] == content["samples"][0]["time_sec"] == pytest.approx(SILENT_SEC, abs=0.1)
     recognizer = Recognizer.open("default")
     whole = mean_prediction(list(recognize_video(recognizer, clip)), recognizer.labels)
     (best, *_) = content["whole"]["top"]
@@ -175,21 +173,90 @@ def test_a_class_for_no_activity_makes_no_segments(clip, tmp_path):
     assert WAVING in {row["label"] for row in rows(tmp_path / "scene.scores.csv")}
 
 
-def test_a_short_file_is_played_again_and_says_so(tmp_path, capsys):
-    source = write_video(tmp_path / "short.mp4", render_clip(WAVING, 1.0, FPS, seed=2), FPS)
-    assert main(["infer", str(source), "--json"]) == 0
+@pytest.fixture
+def short(tmp_path):
+    """A video of one second."""
+    return write_video(tmp_path / "short.mp4", render_clip(WAVING, 1.0, FPS, seed=2), FPS)
+
+
+def summary(capsys, *arguments):
+    """(samples, the result of the only video, notes) of `infer --json`."""
+    assert main(["infer", "--json", *map(str, arguments)]) == 0
     written = capsys.readouterr()
     *samples, result = [json.loads(line) for line in written.out.splitlines()]
     (video,) = result["videos"]
-    passes = passes_needed(SPEC, source)
-    assert video["passes"] == passes
-    assert f"a file of 1.0 s was played {passes} times; the labels are those of the last time" in written.err
+    return samples, video, written.err
+
+
+def test_a_file_too_short_for_a_label_is_played_again_and_says_so(short, tiny_bundle, capsys):
+    model = tiny_bundle("x3d")
+    samples, video, notes = summary(capsys, short, "--model", model)
+    passes = passes_needed(Recognizer.open(model).stream(), short)
+    assert video["passes"] == passes == 3
+    assert f"a file of 1.0 s was played {passes} times; the labels are those of the last time" in notes
     assert all(0 <= sample["time_sec"] < 1 for sample in samples)
     assert 2 <= len(samples) <= 3
-    assert main(["infer", str(source), "--once"]) == 1
-    assert f"short.mp4 is shorter than the {WARM_UP_SEC:.1f} s that" in capsys.readouterr().err
-    assert main(["infer", str(source), "--once", "--warm-start", "repeat"]) == 0
+    assert main(["infer", str(short), "--once", "--model", str(model)]) == 1
+    assert "short.mp4 is shorter than the 1.2 s that" in capsys.readouterr().err
+    assert main(["infer", str(short), "--once", "--warm-start", "repeat", "--model", str(model)]) == 0
     assert "provisional" in capsys.readouterr().out
+
+
+def test_without_lookahead_a_short_file_is_labelled_provisionally_by_the_frames_it_has(short, tiny_bundle, capsys):
+    model = tiny_bundle("cox3d", "none")
+    samples, video, notes = summary(capsys, short, "--model", model, "--min-frames", 1)
+    assert [sample["time_sec"] for sample in samples] == pytest.approx([0.0, 0.4, 0.8], abs=0.02)
+    assert all(sample["provisional"] for sample in samples)
+    assert (video["passes"], video["first_label_sec"], video["label_delay_sec"]) == (1, 0.0, 0.0)
+    assert video["whole"]["provisional"] is True
+    assert video["remark"] == "all labels are provisional: the file is shorter than the 1.2 s that cox3d_xs looks at"
+    assert video["remark"] in notes
+    recognizer = Recognizer.open(model)
+    whole = mean_prediction(list(map(recognizer.stream().push, sampled(short, recognizer))), recognizer.labels)
+    best = video["whole"]["top"][0]
+    assert (best["label"], best["score"]) == (whole.label, pytest.approx(whole.score, abs=1e-5))
+
+
+def sampled(path, recognizer):
+    stream = recognizer.stream()
+    for frame in read_video(path):
+        stream.push(frame)
+        if stream.status.sampled:
+            yield frame
+
+
+def test_without_lookahead_a_longer_file_is_played_once_and_its_whole_is_certain(tmp_path, tiny_bundle, capsys):
+    source = write_video(tmp_path / "long.mp4", render_clip(WAVING, 3.0, FPS, seed=2), FPS)
+    samples, video, _ = summary(capsys, source, "--model", tiny_bundle("cox3d", "none"), "--min-frames", 1)
+    assert [sample["provisional"] for sample in samples] == [True] * 3 + [False] * 5
+    assert (video["passes"], video["whole"]["provisional"]) == (1, False)
+    assert video["remark"] == "labels are provisional for the first 1.2 s, until cox3d_xs has seen enough"
+
+
+def test_min_frames_holds_labels_back_and_a_file_with_fewer_frames_is_played_again(short, tiny_bundle, capsys):
+    model = tiny_bundle("cox3d", "none")
+    samples, video, _ = summary(capsys, short, "--model", model, "--min-frames", 2)
+    assert [sample["time_sec"] for sample in samples] == pytest.approx([0.4, 0.8], abs=0.02)
+    assert video["passes"] == 1
+    _, video, _ = summary(capsys, short, "--model", model, "--min-frames", 4)
+    assert (video["passes"], video["whole"]["provisional"]) == (3, False)
+    assert main(["infer", str(short), "--model", str(model), "--min-frames", "0"]) == 1
+    assert "min_frames is 0, expected one or more" in capsys.readouterr().err
+
+
+def test_tables_mark_provisional_labels_of_a_model_without_lookahead(short, tiny_bundle, tmp_path):
+    model = str(tiny_bundle("cox3d", "none"))
+    command = ["infer", str(short), "--model", model, "--min-frames", "1", "--output", str(tmp_path / "out")]
+    assert main([*command, "--write", "csv,timeline"]) == 0
+    assert {row["provisional"] for row in rows(tmp_path / "out" / "short.scores.csv")} == {"True"}
+    assert {row["provisional"] for row in rows(tmp_path / "out" / "short.labels.csv")} == {"True"}
+    assert float(rows(tmp_path / "out" / "short.labels.csv")[0]["start_sec"]) == 0.0
+
+
+@pytest.mark.parametrize(("kind", "delay_sec"), [(("x3d",), 0.0), (("cox3d", "full"), 11.2), (("cox3d", "none"), 0.0)])
+def test_the_summary_says_how_old_labels_are(short, tiny_bundle, capsys, kind, delay_sec):
+    _, video, _ = summary(capsys, short, "--model", tiny_bundle(*kind))
+    assert video["label_delay_sec"] == delay_sec
 
 
 def test_a_bad_file_among_many_is_reported_and_the_others_are_done(clip, tmp_path, capsys):
