@@ -4,6 +4,7 @@ python benchmarks/default_model.py [--model default] [--clips 40] [--output resu
 
 Each real video is streamed as a camera would deliver it (twice where it is shorter than the model's clip); its answer
 is the mean of all predictions. `right` counts videos whose answer is the action of the tables in default_material.py.
+'Side by side' shows two gesture videos as one picture; a person detector finds the people, and each is named alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 from default_material import RealVideo, real_videos
+from side_by_side import PersonDetector, cut_out, pairs
 
 from opendr_har_core import Frame, Recognizer
 from opendr_har_core.atomic import atomic_path
@@ -40,8 +42,12 @@ def main() -> None:
     results["drawn"] = table("drawn clips", drawn_answers(recognizer, options.clips))
     if (SHARED / "videos").is_dir():
         answers: Dict[str, List[Any]] = {}
+        gestures = []
         for video in real_videos(SHARED):
-            answers.setdefault(video.group, []).append((video.kind, video.action, answer(recognizer, video)))
+            answers.setdefault(video.group, []).append((video.kind, video.action, answer(recognizer, video.frames)))
+            if video.group == "gestures":
+                gestures.append(video)
+        answers["side by side"] = list(side_by_side(recognizer, gestures))
         results.update({group: table(group, found) for group, found in answers.items()})
     if options.output:
         with atomic_path(options.output) as temporary:
@@ -72,11 +78,20 @@ def drawn_answers(recognizer: Recognizer, clips: int) -> List[Any]:
     ]
 
 
-def answer(recognizer: Recognizer, video: RealVideo) -> str:
+def side_by_side(recognizer: Recognizer, videos: List[RealVideo]) -> Iterator[Any]:
+    """Two answers for each pair of videos."""
+    detector = PersonDetector(SHARED / "detector" / "nanodet_g_416.onnx")
+    for pair in pairs(len(videos)):
+        shown = [videos[index] for index in pair]
+        for video, frames in zip(shown, cut_out(detector, *(video.frames for video in shown))):
+            yield video.kind, video.action, answer(recognizer, frames)
+
+
+def answer(recognizer: Recognizer, frames: List[Frame]) -> str:
     """The label of a whole video."""
     needed_ns = recognizer.spec.warm_up * recognizer.spec.period_ns
-    passes = 1 if video.frames[-1].stamp_ns > needed_ns else 2
-    return best(recognizer, _again(video.frames, passes))
+    passes = 1 if frames[-1].stamp_ns > needed_ns else 2
+    return best(recognizer, _again(frames, passes))
 
 
 def best(recognizer: Recognizer, frames: Iterator[Frame]) -> str:

@@ -1,7 +1,8 @@
-"""The packaged default model: an X3D-XS that learns actions from drawn figures and is then shown people.
+"""The packaged default model: a CoX3D-XS without lookahead that learns actions from drawn figures.
 
 Its layers keep what they know of real videos from Kinetics-400, but for the last stage and the head, which learn the
-actions from clips that the project draws itself (docs/default-model.md).
+actions from clips that the project draws itself (docs/default-model.md). It is trained in the form in which it is
+deployed: each frame sees the frames before it and zeros in place of those after it.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ from opendr_har_core.datasets.drawn import DrawnDataset
 from opendr_har_core.export import export_bundle
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
+from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.quantization import quantize_bundle
 from opendr_har_core.recognizer import DEFAULT_BUNDLE
+from opendr_har_core.spec import NONE
 from opendr_har_core.training.features import FeatureDataset, Tail
 from opendr_har_core.training.fit import fit
 from opendr_har_core.training.settings import TrainingSettings
 
-# X3D-XS sees 4 frames 0.4 s apart: the first label comes after 1.2 s.
-CONFIG = x3d_config("xs")
+# Clips of 4 frames 0.4 s apart.
+CONFIG = x3d_config("xs", NONE)
 CLIP = ClipSpec.of(CONFIG)
 # Drawing a clip takes half as long as what the frozen layers make of it.
 WORKERS = 1
@@ -54,21 +57,21 @@ SETTINGS = TrainingSettings(
     progress_bar=True,
 )
 SOURCE = (
-    "X3D-XS from Kinetics-400 weights (PyTorchVideo's, Apache-2.0), last stage and head trained on drawn figures by "
+    "CoX3D-XS from Kinetics-400 weights (PyTorchVideo's, Apache-2.0), last stage and head trained on drawn figures by "
     "opendr_har_core.training.default_model; its card is docs/default-model.md"
 )
-FROM_NOTHING = "X3D-XS trained from random weights on drawn figures by opendr_har_core.training.default_model"
+FROM_NOTHING = "CoX3D-XS trained from random weights on drawn figures by opendr_har_core.training.default_model"
 
 
-def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSettings) -> X3D:
-    """An X3D of the drawn actions; None for `weights` starts from random ones and trains all layers.
+def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSettings) -> CoX3D:
+    """A CoX3D of the drawn actions; None for `weights` starts from random ones and trains all layers.
 
     The same settings and number of clips give the same network on the same machine. Raises CheckpointError for weights
     that can't be used.
     """
     torch.manual_seed(settings.seed)
     clips = DrawnDataset(CLIP, clips_per_action, FIRST_TRAINING_SEED, shares=SHARES)
-    network = X3D(CONFIG, len(clips.labels))
+    network = CoX3D(CONFIG, len(clips.labels))
     if weights is None:  # the statistics of a network that knows nothing are not worth keeping
         fit(network, clips, settings=replace(settings, freeze_batch_norm=False))
         return network
