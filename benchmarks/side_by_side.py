@@ -71,7 +71,9 @@ def cut_out(detector: PersonDetector, left: List[Frame], right: List[Frame]) -> 
     looked_at = [detector(frame.rgb) for frame in frames[:: max(1, len(frames) // LOOKED_AT)]]
     sides: Tuple[List[np.ndarray], List[np.ndarray]] = ([], [])
     for boxes in looked_at:
-        for side, mask in enumerate(((boxes[:, 1] + boxes[:, 3]) / 2 < width, (boxes[:, 1] + boxes[:, 3]) / 2 >= width)):
+        for side, mask in enumerate(
+            ((boxes[:, 1] + boxes[:, 3]) / 2 < width, (boxes[:, 1] + boxes[:, 3]) / 2 >= width)
+        ):
             if mask.any():
                 sides[side].append(max(boxes[mask], key=lambda box: box[0])[1:])
     one, other = (_squares(frames, np.median(boxes, axis=0)) for boxes in sides)

@@ -13,6 +13,7 @@ from opendr_har_core.networks.layers import ResidualBlock
 from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout
 from opendr_har_core.spec import ModelSpec
 from opendr_har_core.training.loss import standardised
+from opendr_har_core.training.memory import keep_freed_memory
 
 Listener = Callable[[int, int], None]
 
@@ -77,6 +78,7 @@ class FeatureDataset(Dataset):
         `num_workers` processes prepare the items; `listener` is called with the number of items done, and of all, after
         each batch. The result takes 154 kB of memory per item of an X3D-XS.
         """
+        keep_freed_memory()
         trunk = Trunk(network).eval()
         features: List[Tensor] = []
         targets: List[Tensor] = []

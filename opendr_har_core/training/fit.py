@@ -25,7 +25,7 @@ from opendr_har_core.training.checkpoint import checkpoint_of_step, progress_of,
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_classes
 from opendr_har_core.training.listener import Listener, Reporter
 from opendr_har_core.training.loss import make_loss
-from opendr_har_core.training.memory import memory_explained
+from opendr_har_core.training.memory import keep_freed_memory, memory_explained
 from opendr_har_core.training.module import TrainingModule
 from opendr_har_core.training.precision import sound_gradients
 from opendr_har_core.training.progress import Progress, Row
@@ -76,6 +76,7 @@ def fit(
     CheckpointError when a checkpoint can't be read or written, ResourceError when memory runs out.
     """
     settings = settings or TrainingSettings()
+    keep_freed_memory()
     for dataset, role in ((train, "training"), (val, "validation")):
         if dataset is not None:
             check_classes(dataset.labels, network.num_classes, role)
