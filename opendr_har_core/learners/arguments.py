@@ -9,11 +9,12 @@ from typing import Any, Dict, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.config import X3D_CONFIGS
+from opendr_har_core.spec import FULL, LOOKAHEADS
 from opendr_har_core.training.settings import DEVICES, TrainingSettings
 
 HEADS = ("classification",)
 # Those that say what the network is; the others say how it is trained and may be changed at any time.
-STRUCTURAL = ("backbone", "network_head", "device", "num_classes", "temporal_window_size")
+STRUCTURAL = ("backbone", "network_head", "device", "num_classes", "temporal_window_size", "lookahead")
 _SAME_IN_TRAINING = (
     "lr",
     "batch_size",
@@ -53,6 +54,9 @@ class LearnerArguments:
         seed: of the first weights and of the training.
         num_classes: classes to tell apart.
         temporal_window_size: steps that a CoX3D averages over; None means the clip length of the backbone.
+        lookahead: of a CoX3D: "full" waits for the future frames that each convolution was trained with, as the paper
+            and OpenDR do; "none" puts zeros in their place, so that results are about the newest frame and begin with
+            the first.
     """
 
     lr: float = 1e-3
@@ -75,9 +79,15 @@ class LearnerArguments:
     seed: int = 123
     num_classes: int = 400
     temporal_window_size: Optional[int] = None
+    lookahead: str = FULL
 
     def __post_init__(self) -> None:
-        for name, allowed in (("backbone", tuple(X3D_CONFIGS)), ("network_head", HEADS), ("device", DEVICES)):
+        for name, allowed in (
+            ("backbone", tuple(X3D_CONFIGS)),
+            ("network_head", HEADS),
+            ("device", DEVICES),
+            ("lookahead", LOOKAHEADS),
+        ):
             _one_of(name, getattr(self, name), allowed)
         for name in ("drop_last", "pin_memory"):
             _one_of(name, getattr(self, name), (True, False))

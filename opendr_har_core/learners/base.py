@@ -43,7 +43,7 @@ class Learner:
     def __init__(self, arguments: LearnerArguments) -> None:
         self._arguments = arguments.on_available_device()
         self._optimised: Optional[OptimisedModel] = None
-        network = self._fresh(x3d_config(arguments.backbone), arguments.num_classes)
+        network = self._fresh(self._config(arguments.backbone), arguments.num_classes)
         self._adopt(network, LabelMap.numbered(arguments.num_classes))
 
     def __getattr__(self, name: str) -> Any:
@@ -150,7 +150,7 @@ class Learner:
             self._load_record(read_record(path), new_head)
         elif path.suffix in WEIGHTS:
             own = self._arguments
-            self._load_weights(path, x3d_config(own.backbone), own.num_classes, None, new_head)
+            self._load_weights(path, self._config(own.backbone), own.num_classes, None, new_head)
         elif path.suffix == BUNDLE:
             self._load_bundle(path)
         else:
@@ -206,6 +206,9 @@ class Learner:
         ids = [int(row.argmax()) for row in scores]
         return [Category(index, self._labels[index], row) for index, row in zip(ids, scores)]
 
+    def _config(self, size: str) -> X3DConfig:
+        return x3d_config(size, self._arguments.lookahead)
+
     def _fresh(self, config: X3DConfig, num_classes: int) -> X3D:
         """A network with the first weights of our seed; the caller's random numbers are left alone."""
         with torch.random.fork_rng():
@@ -236,23 +239,27 @@ class Learner:
         before = self._arguments
         _check_preprocessing(record)
         num_classes = before.num_classes if new_head or record.spec is None else record.spec.num_classes
-        self._take_window(record)
+        self._take_form(record)
         try:
-            self._load_weights(record.weights, x3d_config(record.size), num_classes, record.labels, new_head)
+            self._load_weights(record.weights, self._config(record.size), num_classes, record.labels, new_head)
         except BaseException:
             self._arguments = before
             raise
         if record.architecture == self.architecture and record.bundle is not None and record.bundle.is_file():
             self._use_bundle(record.bundle)
 
-    def _take_window(self, record: ModelRecord) -> None:
-        """Take over the window of a saved CoX3D; a clip network has none."""
+    def _take_form(self, record: ModelRecord) -> None:
+        """Take over the window and lookahead of a saved CoX3D; a clip network has neither."""
+
+    def _check_form(self, path: Path, spec: ModelSpec) -> None:
+        """Raises ModelError for a bundle that is not what the constructor was given."""
 
     def _load_bundle(self, path: Path) -> None:
         optimised = OptimisedModel(self.temp_path, self.device)
         backend = optimised.open(path)
         if backend.spec.architecture != self.architecture:
             raise ModelError(f"{path} is a {backend.spec.name}, a {type(self).__name__} needs a {self.architecture}")
+        self._check_form(path, backend.spec)
         self._spec, self._labels, self.model = backend.spec, backend.labels, None
         self._optimised = optimised
         self.reset()

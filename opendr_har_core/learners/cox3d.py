@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from opendr_har_core.backends.onnx import OnnxBackend
-from opendr_har_core.errors import DataError
+from opendr_har_core.errors import DataError, ModelError
 from opendr_har_core.learners.arguments import LearnerArguments
 from opendr_har_core.learners.base import Learner
 from opendr_har_core.learners.inputs import Batch, read_batch
@@ -18,8 +19,15 @@ from opendr_har_core.model_folder import ModelRecord
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.spec import CONTINUAL
+from opendr_har_core.spec import CONTINUAL, FULL, ModelSpec
 from opendr_har_core.types import Category, Image
+
+
+class _Unchosen(str):
+    """A default that can be told from the same value given by the user."""
+
+
+DEFAULT_LOOKAHEAD = _Unchosen(FULL)
 
 
 @dataclass
@@ -66,6 +74,7 @@ class CoX3DLearner(Learner):
         seed: int = 123,
         num_classes: int = 400,
         temporal_window_size: Optional[int] = None,
+        lookahead: str = DEFAULT_LOOKAHEAD,
     ) -> None:
         """A CoX3D with random weights; raises ConfigError, naming what is allowed, for a value that is not."""
         self._history: Optional[_History] = None
@@ -91,9 +100,11 @@ class CoX3DLearner(Learner):
                 seed,
                 num_classes,
                 temporal_window_size,
+                FULL if lookahead is DEFAULT_LOOKAHEAD else lookahead,
             )
         )
         self._chosen_window = temporal_window_size
+        self._chosen_lookahead = None if lookahead is DEFAULT_LOOKAHEAD else lookahead
 
     @property
     def temporal_window_size(self) -> int:
@@ -101,9 +112,15 @@ class CoX3DLearner(Learner):
         return self.spec.window
 
     @property
+    def lookahead(self) -> str:
+        """Whether results wait for future frames ("full") or are about the newest frame ("none")."""
+        return self.spec.lookahead
+
+    @property
     def warm(self) -> bool:
-        """Whether the last `infer` gave a result: enough frames were seen since the last reset."""
-        return self._history is not None and self._history.steps > self.spec.warm_up
+        """Whether the last `infer` gave a result, or the next one will because nothing is waited for."""
+        seen = 0 if self._history is None else self._history.steps
+        return self.spec.silent_frames == 0 or seen > self.spec.silent_frames
 
     def reset(self) -> None:
         """Forget all frames; the next one may be of another batch size."""
@@ -120,7 +137,8 @@ class CoX3DLearner(Learner):
     def infer(self, batch: Union[Image, List[Image], Tensor, np.ndarray]) -> List[Category]:
         """Step over one image (3, H, W), or over one of each stream in a batch (B, 3, H, W) or list.
 
-        Gives [] during warm-up, for the first `spec.warm_up` frames. uint8 RGB is cropped, resized and standardised
+        Gives [] for the first `spec.silent_frames` frames: the warm-up, or none without lookahead, where the first
+        `spec.warm_up` results average over fewer frames than the window. uint8 RGB is cropped, resized and standardised
         here; floats are taken as standardised. The streams of a batch belong together: raises DataError when their
         number or the size of floats changes without a reset, and for other input; what was seen stays as it was.
         """
@@ -181,10 +199,24 @@ class CoX3DLearner(Learner):
     def _build(self, config: X3DConfig, num_classes: int) -> X3D:
         return CoX3D(config, num_classes, self._arguments.temporal_window_size)
 
-    def _take_window(self, record: ModelRecord) -> None:
-        """The window that was saved, unless the constructor was given one."""
-        if self._chosen_window is None and record.spec is not None and record.architecture == CONTINUAL:
-            self._arguments = replace(self._arguments, temporal_window_size=record.spec.window)
+    def _take_form(self, record: ModelRecord) -> None:
+        """The window and the lookahead that were saved, unless the constructor was given others."""
+        if record.spec is None or record.architecture != CONTINUAL:
+            return
+        window = self._chosen_window or record.spec.window
+        lookahead = self._chosen_lookahead or record.spec.lookahead
+        self._arguments = replace(self._arguments, temporal_window_size=window, lookahead=lookahead)
+
+    def _check_form(self, path: Path, spec: ModelSpec) -> None:
+        for name, chosen, found in (
+            ("temporal_window_size", self._chosen_window, spec.window),
+            ("lookahead", self._chosen_lookahead, spec.lookahead),
+        ):
+            if chosen not in (None, found):
+                raise ModelError(
+                    f"{path} has {name} {found!r}, the learner was given {chosen!r}; a bundle can't be changed: leave "
+                    f"the argument out, or load the weights that it was made of"
+                )
 
 
 def _shape(frames: Batch) -> Tuple[int, int]:

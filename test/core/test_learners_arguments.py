@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from opendr_har_core import CoX3DLearner, X3DLearner
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.learners.arguments import STRUCTURAL
 
 DOCUMENTED = {
     "lr": 1e-3,
@@ -68,8 +69,9 @@ def test_x3d_has_the_documented_arguments_in_order_with_their_defaults():
     assert list(signature(X3DLearner).items()) == list(DOCUMENTED.items())
 
 
-def test_cox3d_adds_the_window():
-    assert list(signature(CoX3DLearner).items()) == [*DOCUMENTED.items(), ("temporal_window_size", None)]
+def test_cox3d_adds_the_window_and_the_lookahead():
+    added = [("temporal_window_size", None), ("lookahead", "full")]
+    assert list(signature(CoX3DLearner).items()) == [*DOCUMENTED.items(), *added]
 
 
 @pytest.mark.parametrize("kind", [X3DLearner, CoX3DLearner])
@@ -105,11 +107,17 @@ def test_a_wrong_window_is_refused(window):
         CoX3DLearner(temporal_window_size=window)
 
 
+@pytest.mark.parametrize("lookahead", ["some", None, 0])
+def test_a_wrong_lookahead_is_refused(lookahead):
+    with pytest.raises(ConfigError, match=r"lookahead is .*\['full', 'none'\]"):
+        CoX3DLearner(lookahead=lookahead)
+
+
 def test_every_argument_is_an_attribute():
     values = {**DOCUMENTED, "backbone": "xs", "device": "cpu", "num_classes": 3, "lr": 0.5, "optimizer": "sgd"}
-    learner = CoX3DLearner(**values, temporal_window_size=7)
+    learner = CoX3DLearner(**values, temporal_window_size=7, lookahead="none")
     assert {name: getattr(learner, name) for name in values} == values
-    assert learner.temporal_window_size == 7
+    assert (learner.temporal_window_size, learner.lookahead) == (7, "none")
 
 
 def test_an_argument_of_training_can_be_assigned_and_is_checked_then():
@@ -121,7 +129,7 @@ def test_an_argument_of_training_can_be_assigned_and_is_checked_then():
     assert learner.optimizer == "adam"
 
 
-@pytest.mark.parametrize("name", ["backbone", "num_classes", "device", "network_head", "temporal_window_size"])
+@pytest.mark.parametrize("name", STRUCTURAL)
 def test_what_the_network_is_can_not_be_assigned(name):
     learner = X3DLearner(backbone="xs", device="cpu", num_classes=3)
     with pytest.raises(ConfigError, match=name):
@@ -137,6 +145,12 @@ def test_an_unknown_attribute_is_none():
 def test_the_window_is_by_default_the_clip_length_of_the_backbone(backbone, window):
     assert CoX3DLearner(backbone=backbone, device="cpu", num_classes=2).temporal_window_size == window
     assert X3DLearner(backbone=backbone, device="cpu", num_classes=2).spec.window == window
+
+
+def test_lookahead_is_full_as_in_opendr_unless_chosen():
+    assert CoX3DLearner(backbone="xs", device="cpu", num_classes=2).spec.lookahead == "full"
+    spec = CoX3DLearner(backbone="xs", device="cpu", num_classes=2, lookahead="none").spec
+    assert (spec.lookahead, spec.silent_frames, spec.delay) == ("none", 0, 0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -139,6 +139,19 @@ def test_warm_says_when_results_begin(cox3d, frames):
     assert not cox3d.warm
 
 
+@pytest.mark.parametrize("optimised", [False, True])
+def test_without_lookahead_there_is_a_result_from_the_first_frame_on(frames, optimised):
+    learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
+    if optimised:
+        learner.optimize()
+    for count in range(1, learner.temporal_window_size + 2):
+        assert learner.warm
+        found = scores(learner.infer(frames[count - 1]))
+        with torch.inference_mode():
+            expected = learner.model(standardised(frames[:count].permute(1, 2, 0, 3, 4))).softmax(dim=1)
+        assert found == pytest.approx(expected.numpy(), abs=TORCH_TO_ONNX)
+
+
 def test_a_clip_network_is_always_warm(x3d):
     x3d.reset()
     assert x3d.warm

@@ -69,6 +69,41 @@ def test_a_window_that_the_constructor_is_given_goes_before_the_saved_one(tmp_pa
     assert cox3d(temporal_window_size=5).load(tmp_path / "m").temporal_window_size == 5
 
 
+def test_the_lookahead_survives_the_round_trip(tmp_path):
+    saved = cox3d(lookahead="none", temporal_window_size=6)
+    saved.save(tmp_path / "m")
+    loaded = CoX3DLearner(device="cpu").load(tmp_path / "m")
+    assert loaded.spec == saved.spec
+    assert len(loaded.infer(CLIP[:, 0])) == 1
+
+
+@pytest.mark.parametrize(("saved", "chosen"), [("none", "full"), ("full", "none")])
+def test_a_lookahead_that_the_constructor_is_given_goes_before_the_saved_one(tmp_path, saved, chosen):
+    learner = cox3d(lookahead=saved)
+    learner.save(tmp_path / "m")
+    loaded = cox3d(lookahead=chosen).load(tmp_path / "m")
+    assert loaded.lookahead == loaded.spec.lookahead == chosen
+    assert same_weights(learner, loaded)
+
+
+def test_a_saved_graph_of_another_lookahead_is_not_used(tmp_path):
+    saved = cox3d(lookahead="full")
+    saved.optimize()
+    saved.save(tmp_path / "m")
+    assert len(cox3d(lookahead="none").load(tmp_path / "m").infer(CLIP[:, 0])) == 1
+
+
+@pytest.mark.parametrize("argument", [{"lookahead": "none"}, {"temporal_window_size": 9}])
+def test_a_bundle_that_is_not_what_the_constructor_was_given_is_refused(tmp_path, argument):
+    saved = cox3d()
+    saved.optimize()
+    saved.save(tmp_path / "m")
+    bundle = tmp_path / "m" / "model_m.onnx"
+    with pytest.raises(ModelError, match=f"{next(iter(argument))} .*the learner was given"):
+        cox3d(**argument).load(bundle)
+    assert cox3d(lookahead="full", temporal_window_size=4).load(bundle).spec == saved.spec
+
+
 def test_saving_again_makes_a_new_version_and_loading_takes_the_newest(tmp_path):
     folder = tmp_path / "m"
     for seed in (1, 2, 3):
