@@ -41,6 +41,7 @@ from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_at
 from opendr_har_core.training.fit import fit
 from opendr_har_core.training.loss import standardised
+from opendr_har_core.training.memory import keep_freed_memory
 from opendr_har_core.training.settings import TrainingSettings
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -245,8 +246,9 @@ def measure(recognizer: Recognizer, streams: List[Any], videos: List[Any]) -> Di
     """Steady accuracy on drawn streams, and how many real videos are named right."""
     steady, confidence = [], []
     for action, frames in streams:
-        found = [p for p in map(recognizer.stream().push, frames) if p and not p.provisional][-STEADY:]
-        class_id = list(recognizer.labels).index(action)
+        shown = frames if recognizer.spec.is_continual else frames[-STEADY - recognizer.spec.warm_up :]
+        found = [p for p in map(recognizer.stream().push, shown) if p and not p.provisional][-STEADY:]
+        class_id = recognizer.labels.id(action)
         steady += [p.label == action for p in found]
         confidence += [float(p.scores[class_id]) for p in found]
     result = {"drawn": float(np.mean(steady)), "p_true": float(np.mean(confidence))}
@@ -279,6 +281,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write results here, .json")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     found = networks(options.weights, options.folder, options.clips)
     times = [index / 5 for index in range(int(STREAM_SEC * 5))]
     streams = [

@@ -147,21 +147,19 @@ def delay_of(network):
     return sum(layer.kernel_size[0] - 1 - layer.padding[0] for layer in over_time)
 
 
-def rows_of(page, first):
-    """{model: cells} of the tables whose rows begin with one of the models' names."""
+def first_label_rows(page):
+    """{name: cells} of the table of first labels; "X3D-M, L" and the like give a row for each size."""
+    lines = (ROOT / page).read_text().splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("| model |") and "first label" in line)
     found = {}
-    for line in (ROOT / page).read_text().splitlines():
-        name, *cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else [""]
-        for model in re.findall(r"(?:Co)?X3D-\w+(?:, L)?", name):
-            if len(cells) == first:
-                found.update(dict.fromkeys(model_names(model), cells))
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            return found
+        name, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        model, is_full, _ = name.replace(" with ", ", ").partition(", full")
+        for size in model.split("-", 1)[-1].replace("X3D-", "").split(", "):
+            found[f"{model.split('-')[0]}-{size}{' full' if is_full else ''}"] = cells
     return found
-
-
-def model_names(cell):
-    """'X3D-M, L' -> X3D-M, X3D-L."""
-    family, sizes = cell.split("-")
-    return [f"{family}-{size}" for size in sizes.split(", ")]
 
 
 @pytest.mark.parametrize("size", ["xs", "s", "m", "l"])
@@ -175,17 +173,16 @@ def test_the_seconds_before_a_label_are_those_of_the_networks(family, size):
     spec = config.clip_spec(400) if family == "X3D" else config.continual_spec(400)
     delay = 0 if family == "X3D" else delay_of(CoX3D(config, num_classes=2))
     assert spec.warm_up == delay + spec.window - 1
-    frame, seconds = spec.warm_up + 1, spec.warm_up * spec.stride / spec.train_fps
-    name = f"{family}-{size.upper()}"
+    seconds = spec.warm_up * spec.stride / spec.train_fps
+    name = f"{family}-{size.upper()}" + (" full" if delay else "")
+    first_label = f"after {spec.warm_up + 1} frames, {seconds:.1f} s"
+    period = f"{spec.stride / spec.train_fps:.2f} s"
+    age = f"{delay * spec.stride / spec.train_fps:.1f} s" if delay else "0"
 
-    period, waited, window, first, after = rows_of("docs/concepts.md", 5)[name]
-    assert (period, after) == (f"{spec.stride / spec.train_fps:.2f} s", f"{seconds:.1f} s")
-    assert numbers(waited) == ([delay] if delay else [])
-    assert (numbers(window), numbers(first)) == ([spec.window], [frame])
-    period, first = rows_of("README.md", 2)[name]
-    assert (period, first) == (f"{spec.stride / spec.train_fps:.2f} s", f"{frame} frames, {seconds:.1f} s")
+    assert first_label_rows("docs/concepts.md")[name] == [period, first_label, window_of(spec), age]
+    assert first_label_rows("README.md")[name] == [period, first_label, f"{age} ago" if delay else "now"]
 
 
-def numbers(cell):
-    """The whole numbers in a cell."""
-    return [int(found) for found in re.findall(r"\d+", cell)]
+def window_of(spec):
+    """The cell of a window's length; only the first row has the unit."""
+    return f"{spec.window} frames" if spec.name == "x3d_xs" else str(spec.window)
