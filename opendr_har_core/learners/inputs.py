@@ -17,6 +17,9 @@ from opendr_har_core.types import Image, Video
 Array = np.ndarray
 # Floats this close to whole pixels, in grey levels, were pixels before they were standardised.
 CLOSE = 0.05
+# Standardised pixels lie in about -2..2.5, whatever statistics were used; floats in 0..255 go far beyond. The bound in
+# between leaves room for augmentation and noise. Floats in 0..1 can't be told from standardised ones.
+FURTHEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def read_batch(given: Any, kind: Union[Type[Image], Type[Video]], spec: ModelSpe
     """One item or a batch of `kind`, as the OpenDR class, a list of them, a tensor or an array.
 
     uint8 items (3, ..., H, W) may have any height and width, floats are taken as they are. Raises DataError for
-    another type, shape or dtype, and for an empty batch.
+    another type, shape or dtype, for floats that can't be standardised pixels, and for an empty batch.
     """
     axes = 3 if kind is Image else 4
     rows = [_tensor(row, kind) for row in _rows(given, kind, axes)]
@@ -64,7 +67,21 @@ def read_batch(given: Any, kind: Union[Type[Image], Type[Video]], spec: ModelSpe
     if len({tuple(row.shape) for row in rows}) > 1:
         raise DataError(f"standardised floats can't be resized: their shapes differ, {[tuple(r.shape) for r in rows]}")
     floats = torch.stack([row.to(torch.float32) for row in rows])
+    _check_range(floats, spec)
     return Batch(None, floats)
+
+
+def _check_range(floats: Tensor, spec: ModelSpec) -> None:
+    """Raises DataError for floats that can't be standardised pixels; NaN would stay in a stream's state."""
+    low, high = (float(bound) for bound in torch.aminmax(floats))
+    if low >= -FURTHEST and high <= FURTHEST:  # False for NaN
+        return
+    mean, std = spec.mean[0], spec.std[0]
+    found = f"values from {low:.4g} to {high:.4g}" if low <= high else "NaN"
+    raise DataError(
+        f"the floats have {found}, standardised pixels (x / 255 - {mean:g}) / {std:g} are in "
+        f"{-mean / std:.2f}..{(1 - mean) / std:.2f}; give pixels as uint8, or standardise them"
+    )
 
 
 def _rows(given: Any, kind: Union[Type[Image], Type[Video]], axes: int) -> List[Any]:

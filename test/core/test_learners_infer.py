@@ -311,6 +311,35 @@ def test_cox3d_refuses_what_is_no_image(cox3d, given, message):
         cox3d.infer(given)
 
 
+WRONG_FLOATS = [
+    ("0..255", lambda floats: floats * 255, "values from 0 to 255"),
+    ("NaN", lambda floats: floats.index_fill(-1, torch.tensor([7]), float("nan")), "have NaN"),
+    ("infinity", lambda floats: floats / 0.0, "to inf|have NaN"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), [case[1:] for case in WRONG_FLOATS], ids=[c[0] for c in WRONG_FLOATS])
+def test_floats_that_can_not_be_standardised_pixels_are_refused_and_cost_nothing(x3d, change, message):
+    clip = torch.linspace(0, 1, 3 * 4 * 32 * 32).reshape(3, 4, 32, 32)
+    with pytest.raises(DataError, match=rf"{message}.*\(x / 255 - 0.45\) / 0.225 are in -2.00\.\.2.44; .*uint8"):
+        x3d.infer(change(clip))
+    stepper = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
+    expected = [scores(stepper.infer(frame)) for frame in clip.unbind(1)]
+    stepper.reset()
+    found = []
+    for frame in clip.unbind(1):
+        with pytest.raises(DataError, match="standardise them"):
+            stepper.infer(change(frame))
+        found.append(scores(stepper.infer(frame)))
+    assert np.array_equal(found, expected)
+
+
+def test_every_way_to_standardise_pixels_is_accepted(x3d):
+    levels = torch.tensor([0.0, 1.0]).repeat(3 * 4 * 32 * 16).reshape(3, 4, 32, 32)
+    for mean, std in ((0.45, 0.225), (0.406, 0.225), (0.0, 1.0), (0.5, 0.1)):
+        assert x3d.infer((levels - mean) / std)
+
+
 def test_stepping_takes_no_more_memory_as_time_goes_by():
     """In OpenDR every frame kept its gradients: 30 MB each."""
     learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
