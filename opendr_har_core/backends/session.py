@@ -39,7 +39,7 @@ def session_settings(
     """Settings from what a user gave; raises BackendError or ConfigError."""
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}, expected one or more, or none for a number that suits the machine")
-    return SessionSettings(provider_names(providers), threads or default_threads(_usable_cores()), spin)
+    return SessionSettings(provider_names(providers), threads or default_threads(usable_cores()), spin)
 
 
 def default_threads(cores: int) -> int:
@@ -103,5 +103,6 @@ def _options(settings: SessionSettings) -> ort.SessionOptions:
     return options
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, Iterator, List, Optional, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from opendr_har_core.backends.base import Array, Row, finite
+from opendr_har_core.backends.session import default_threads, usable_cores
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.cox3d import CoX3D, CoX3DState
 from opendr_har_core.networks.x3d import X3D
+
+
+@contextmanager
+def few_threads() -> Iterator[None]:
+    """Limit torch to as many threads as ONNX Runtime takes by default; for steps, whose operators are small.
+
+    After each operator the threads wait for the slowest, which other work may keep from its core. The number is that of
+    the whole process, so it is restored afterwards.
+    """
+    threads, limit = torch.get_num_threads(), default_threads(usable_cores())
+    torch.set_num_threads(min(threads, limit))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass
@@ -53,7 +70,7 @@ class TorchBackend:
     def step(self, frames: Sequence[Array], state: TorchState) -> Array:
         """CoX3D: one uint8 (S, S, 3) frame for each row -> float32 (rows, num_classes); advances the state."""
         network = self._continual()
-        with torch.inference_mode():
+        with torch.inference_mode(), few_threads():
             frame = self._standardise(np.stack(frames)).permute(0, 3, 1, 2)
             logits, tensors = network.step(frame, state.tensors)
             probabilities = _probabilities(logits)

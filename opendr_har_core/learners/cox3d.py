@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.backends.torch import few_threads
 from opendr_har_core.errors import DataError, ModelError
 from opendr_har_core.learners.arguments import LearnerArguments
 from opendr_har_core.learners.base import Learner
@@ -180,7 +181,7 @@ class CoX3DLearner(Learner):
                 raise DataError("this stream began with pixels on ONNX Runtime, then came other floats; call reset()")
             return history.backend.step(list(pixels), history.state)
         network = self._stepping()
-        with torch.inference_mode():
+        with torch.inference_mode(), few_threads():
             logits, history.state = network.step(frames.standardised(self.spec, self.device), history.state)
         scores: np.ndarray = logits.softmax(dim=1).cpu().numpy()
         return scores
