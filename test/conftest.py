@@ -21,7 +21,10 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def real_bundle(shared, tmp_path_factory):
-    """Make bundles of the real Kinetics-400 weights: real_bundle("x3d" or "cox3d", size, window=None) -> path."""
+    """Make bundles of the real Kinetics-400 weights.
+
+    real_bundle("x3d" or "cox3d", size, window=None, lookahead="full") -> path.
+    """
     pytest.importorskip("torch")
     from opendr_har_core.export import export_bundle
     from opendr_har_core.networks.checkpoints import load_weights
@@ -32,13 +35,13 @@ def real_bundle(shared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles")
     made = {}
 
-    def make(architecture, size, window=None):
-        key = (architecture, size, window)
+    def make(architecture, size, window=None, lookahead="full"):
+        key = (architecture, size, window, lookahead)
         if key not in made:
-            config = x3d_config(size)
+            config = x3d_config(size, lookahead)
             network = X3D(config) if architecture == "x3d" else CoX3D(config, window=window)
             digest = load_weights(network, shared / "weights" / "x3d_xs_k400_slowfast.pyth")
-            path = folder / f"{architecture}_{size}_{window}.onnx"
+            path = folder / f"{architecture}_{size}_{window}_{lookahead}.onnx"
             made[key] = export_bundle(network, path, source="x3d_xs_k400_slowfast.pyth", weights_sha256=digest)
         return made[key]
 

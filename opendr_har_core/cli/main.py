@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from opendr_har_core import __version__
 from opendr_har_core.cli import (
+    agreement,
     bag,
     benchmark,
     doctor,
@@ -31,7 +32,7 @@ from opendr_har_core.cli.options import Formatter
 from opendr_har_core.cli.output import FAILED, INTERRUPTED, Output, Result
 from opendr_har_core.errors import HarError
 
-JOBS = (infer, live, bag, train, eval, export, tune, quantize, download, benchmark, doctor, synth)
+JOBS = (infer, live, bag, train, eval, export, tune, quantize, download, benchmark, agreement, doctor, synth)
 NOBODY_READS = "nobody reads the output any more (a pipe was closed, as by `| head`): stopped"
 
 

@@ -1,0 +1,55 @@
+"""`opendr-har agreement`: models compared with a clip network on the user's own footage, without labels."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from opendr_har_core.cli.completion import bundles, completed
+from opendr_har_core.cli.inputs import videos_of
+from opendr_har_core.cli.options import VIDEOS, add_file, add_job, add_runtime, providers
+from opendr_har_core.cli.output import Result
+
+SECONDS, SPLICES = 10.0, 10
+
+
+def add_parser(jobs: Any) -> None:
+    """Add this job to the command line."""
+    parser = add_job(
+        jobs,
+        "agreement",
+        help="compare models with a clip network on your own videos, without labels",
+        description="Show videos to bundles of the same classes, one of them an X3D, and report how often the others' "
+        "labels are those of the X3D, how soon each names a new action, and what each costs.",
+        examples=(
+            "x3d_s.onnx cox3d_s.onnx cox3d_s_none.onnx --videos recordings",
+            "x3d_s.onnx cox3d_s_none.onnx --videos kitchen.mp4 hall.mp4 --seconds 60 --json",
+        ),
+        run=run,
+    )
+    what = "bundles, .onnx; the first X3D among them is what the others are compared with"
+    completed(parser.add_argument("models", nargs="+", metavar="MODEL", help=what), bundles)
+    what = "files, folders or patterns; best one action in each"
+    add_file(parser, "--videos", suffixes=VIDEOS, nargs="+", required=True, metavar="PATH", help=what)
+    what = f"of each video that are compared, after the first labels (default: {SECONDS:g})"
+    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help=what)
+    what = f"at most so many pairs of videos are spliced, to time new labels (default: {SPLICES})"
+    parser.add_argument("--splices", type=int, default=SPLICES, metavar="N", help=what)
+    add_runtime(parser)
+
+
+def run(options: argparse.Namespace) -> Result:
+    """Measure, print."""
+    from opendr_har_core.benchmarking.agreement import measure_agreement
+    from opendr_har_core.benchmarking.agreement_text import agreement_text
+    from opendr_har_core.recognizer import Recognizer
+
+    videos, missing = videos_of(options.videos)
+    if missing:
+        raise missing[0][1]
+    where = providers(options)
+    recognizers = [Recognizer.open(model, where, options.threads) for model in options.models]
+    with options.out.progress("comparing", "videos") as report:
+        found = measure_agreement(options.models, recognizers, videos, options.seconds, options.splices, report)
+    return Result(agreement_text(found), asdict(found))
