@@ -27,6 +27,8 @@ from opendr_har_core.video import is_camera
 # A weight is worth an operator from here on; and a few large ones, which bear rounding well, are most of the file.
 FEWEST_VALUES, MANY_VALUES = 200, 20_000
 INT8_STEPS = 127
+# Between a float32 weight and the step times the scale that it was made of, relative to the largest weight.
+ROUND_OFF = 1e-6
 LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -75,9 +77,10 @@ def quantize_bundle(
 ) -> QuantizationReport:
     """Write a copy of the bundle `source` with smaller weights to `target`, and compare both on `clips` (video files).
 
-    `precision` is "float16", or "int8" for the large weights, which leaves the others in float16. The file appears
-    whole or not at all. Raises ConfigError for another precision, ModelError for a file that is no bundle or is
-    quantised or tuned already, VideoError for a clip that can't be read.
+    `precision` is "float16", or "int8" for the large weights, which leaves the others in float16. Weights of any size
+    that come from an int8 model are recognised, and "int8" stores them without loss. The file appears whole or not at
+    all. Raises ConfigError for another precision, ModelError for a file that is no bundle or is quantised or tuned
+    already, VideoError for a clip that can't be read.
     """
     source, target = Path(source), Path(target)
     if precision not in PRECISIONS[1:]:
@@ -129,10 +132,8 @@ def _pack_weights(model: ModelProto, precision: str) -> None:
         if values.dtype != np.float32 or values.ndim < 2 or values.size < FEWEST_VALUES:
             stored.append(weight)
             continue
-        if precision == INT8 and values.size >= MANY_VALUES:
-            tensors, unpacking = _packed_int8(weight.name, values)
-        else:
-            tensors, unpacking = _packed_float16(weight, values)
+        steps = _int8_steps(values) if precision == INT8 else None
+        tensors, unpacking = _packed_int8(weight.name, *steps) if steps else _packed_float16(weight, values)
         stored += tensors
         nodes += unpacking
     nodes += model.graph.node
@@ -148,14 +149,37 @@ def _packed_float16(weight: TensorProto, values: np.ndarray) -> Tuple[List[Tenso
     return [packed], [helper.make_node("Cast", [packed.name], [weight.name], name=weight.name, to=TensorProto.FLOAT)]
 
 
-def _packed_int8(name: str, values: np.ndarray) -> Tuple[List[TensorProto], List[NodeProto]]:
+def _int8_steps(values: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+    exact = exact_int8(values)
+    return rounded_to_int8(values) if exact is None and values.size >= MANY_VALUES else exact
+
+
+def _packed_int8(name: str, steps: np.ndarray, scales: np.ndarray) -> Tuple[List[TensorProto], List[NodeProto]]:
     """Plain operators, as ONNX Runtime would keep a DequantizeLinear and convolve in the plain layout behind it."""
-    steps, scales = rounded_to_int8(values)
     packed = numpy_helper.from_array(steps, f"{name}.{INT8}")
     scale = numpy_helper.from_array(scales, f"{name}.scale")
     wide = f"{name}.steps"
     cast = helper.make_node("Cast", [packed.name], [wide], name=wide, to=TensorProto.FLOAT)
     return [packed, scale], [cast, helper.make_node("Mul", [wide, scale.name], [name], name=name)]
+
+
+def exact_int8(values: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+    """Float weights (out, ...) -> int8 steps (out, ...) and one float32 scale (1, ...) that give them again, or None.
+
+    There is such a scale where the weights were int8 before, with one scale for the tensor: the smallest difference of
+    two magnitudes, which so many weights share that two of them are neighbours.
+    """
+    magnitudes = np.unique(np.abs(values.astype(np.float64)))
+    largest = magnitudes[-1]
+    gaps = np.diff(magnitudes, prepend=0)
+    if largest == 0:
+        return None
+    scale = np.float32(largest / np.rint(largest / gaps[gaps > 0].min()))
+    steps = np.rint(values / scale)
+    fits = steps.min() >= -INT8_STEPS - 1 and steps.max() <= INT8_STEPS
+    if not fits or np.abs(values - steps * scale).max() > ROUND_OFF * largest:
+        return None
+    return steps.astype(np.int8), np.full((1,) * values.ndim, scale)
 
 
 def rounded_to_int8(values: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

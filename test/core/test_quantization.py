@@ -24,7 +24,7 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.quantization import compare_on, quantize_bundle, rounded_to_int8
+from opendr_har_core.quantization import compare_on, exact_int8, quantize_bundle, rounded_to_int8
 from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_core.tuning import tune_bundle
@@ -155,6 +155,48 @@ def test_rounding_leaves_zeros_and_the_largest_weights_exact():
     np.testing.assert_allclose((steps * scales)[1, [0, 3]], [-2.0, 2.0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(50, 64, 1, 1), (108, 1, 3, 3)])
+def test_weights_that_were_int8_before_are_recognised(shape):
+    steps = np.random.default_rng(0).integers(-128, 128, shape)
+    values = (steps * np.float32(0.0137)).astype(np.float32)
+    found, scale = exact_int8(values)
+    assert (found.dtype, scale.dtype, scale.shape) == (np.int8, np.float32, (1, 1, 1, 1))
+    np.testing.assert_array_equal(found, steps)
+    np.testing.assert_allclose(found * scale, values, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).standard_normal((50, 64)),
+        np.random.default_rng(0).integers(-128, 128, (50, 64)) * np.linspace(0.01, 0.02, 50)[:, None],
+        np.arange(-1000, 1000).reshape(50, 40) * 0.1,
+        np.zeros((50, 64)),
+    ],
+    ids=["any", "a scale for each channel", "more than eight bits", "zeros"],
+)
+def test_weights_that_no_single_scale_fits_are_rounded(values):
+    assert exact_int8(values.astype(np.float32)) is None
+
+
+def test_int8_stores_weights_of_any_size_that_were_int8_before(tmp_path):
+    """Such as those of a network that was converted from a mobile format."""
+    torch.manual_seed(0)
+    network = CoX3D(SMALL, 3)
+    with torch.no_grad():
+        for weight in (weight for weight in network.parameters() if weight.dim() > 1):
+            scale = weight.abs().max() / 127
+            weight.copy_((weight / scale).round() * scale)
+    for name, buffer in network.named_buffers():
+        if name.endswith("running_var"):
+            buffer.fill_(1 - 1e-5)  # batch normalisation that changes nothing
+    bundle = export_bundle(network, tmp_path / "whole.onnx", LABELS, source="test")
+    report = quantize_bundle(bundle, tmp_path / "small.onnx", "int8")
+    assert "float16" not in weight_bytes(report.path)
+    original, quantized = (probabilities(OnnxBackend(path)) for path in (bundle, report.path))
+    np.testing.assert_allclose(quantized, original, atol=1e-6)
+
+
 def test_weights_beyond_float16_stay_as_they_are(bundle, tmp_path):
     model = onnx.load(bundle)
     weight = next(w for w in model.graph.initializer if w.name == "head.conv_5.weight")
@@ -244,10 +286,11 @@ def test_the_command_asks_for_onnx_where_there_is_none(bundle, tmp_path, capsys,
 
 
 @pytest.mark.parametrize("network", [("x3d", "xs"), ("cox3d", "s")], ids="_".join)
-@pytest.mark.parametrize(("precision", "largest_share", "lowest_rate"), [("float16", 0.52, 0.99), ("int8", 0.30, 0.98)])
+@pytest.mark.parametrize(("precision", "largest_share", "tolerance"), [("float16", 0.52, 1e-2), ("int8", 0.3, 1e-4)])
 def test_real_weights_on_real_clips(
-    network, precision, largest_share, lowest_rate, shared, real_bundle, tmp_path, record_property
+    network, precision, largest_share, tolerance, shared, real_bundle, tmp_path, record_property
 ):
+    """They come from an int8 export, so that int8 is exact and float16 rounds."""
     clips = sorted((shared / "videos" / "labelled").glob("*.avi"))
     report = quantize_bundle(real_bundle(*network), tmp_path / "small.onnx", precision, clips)
     share = report.target_bytes / report.source_bytes
@@ -256,7 +299,8 @@ def test_real_weights_on_real_clips(
     record_property("largest_difference", round(report.agreement.difference, 4))
     assert share <= largest_share
     assert report.agreement.predictions >= 50
-    assert report.agreement.rate >= lowest_rate
+    assert report.agreement.rate >= 0.99
+    assert report.agreement.difference < tolerance
 
 
 def test_a_quantized_stream_model_can_be_tuned(real_bundle, tmp_path):
