@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from opendr_har_core.backends.onnx import OnnxBackend
-from opendr_har_core.backends.torch import few_threads
 from opendr_har_core.errors import DataError, ModelError
 from opendr_har_core.learners.arguments import LearnerArguments
 from opendr_har_core.learners.base import Learner
+from opendr_har_core.learners.history import History, Memory
 from opendr_har_core.learners.inputs import Batch, read_batch
+from opendr_har_core.learners.stepping import SteppingCoX3D, begun, step
 from opendr_har_core.model_folder import ModelRecord
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
@@ -29,23 +30,6 @@ class _Unchosen(str):
 
 
 DEFAULT_LOOKAHEAD = _Unchosen(FULL)
-
-
-@dataclass
-class _History:
-    """What was seen since the last reset.
-
-    Attributes:
-        backend: the graph that the history belongs to; None for torch's.
-        state: of that backend, or a CoX3DState.
-        shape: (rows, side) of every frame.
-        steps: number of frames.
-    """
-
-    backend: Optional[OnnxBackend]
-    state: Any
-    shape: Tuple[int, int]
-    steps: int = 0
 
 
 class CoX3DLearner(Learner):
@@ -78,7 +62,7 @@ class CoX3DLearner(Learner):
         lookahead: str = DEFAULT_LOOKAHEAD,
     ) -> None:
         """A CoX3D with random weights; raises ConfigError, naming what is allowed, for a value that is not."""
-        self._history: Optional[_History] = None
+        self._memory = Memory()
         super().__init__(
             LearnerArguments(
                 lr,
@@ -120,12 +104,12 @@ class CoX3DLearner(Learner):
     @property
     def warm(self) -> bool:
         """Whether the last `infer` gave a result, or the next one will because nothing is waited for."""
-        seen = 0 if self._history is None else self._history.steps
-        return self.spec.silent_frames == 0 or seen > self.spec.silent_frames
+        history = self._memory.history
+        return self.spec.silent_frames == 0 or (history is not None and history.steps > self.spec.silent_frames)
 
     def reset(self) -> None:
-        """Forget all frames; the next one may be of another batch size."""
-        self._history = None
+        """Forget all frames: the next one begins a new stream."""
+        self._memory.history = None
 
     def eval(self, dataset: Any, steps: Optional[int] = None, as_clips: bool = False) -> Dict[str, Any]:
         """Evaluate frame by frame in steady state, or as an X3D would with `as_clips`: accuracy, loss, top5, ...
@@ -140,50 +124,45 @@ class CoX3DLearner(Learner):
 
         Gives [] for the first `spec.silent_frames` frames: the warm-up, or none without lookahead, where the first
         `spec.warm_up` results average over fewer frames than the window. uint8 RGB is cropped, resized and standardised
-        here; floats are taken as standardised. The streams of a batch belong together: raises DataError when their
-        number or the size of floats changes without a reset, and for other input; what was seen stays as it was.
+        here; floats are taken as standardised. Another number of streams than before, or floats of another size, begin
+        new streams, with a warning. Raises DataError for other input, which costs the streams nothing.
         """
         frames = read_batch(batch, Image, self.spec)
-        history = self._continued(frames) or self._begun(frames)
-        scores = self._step(frames, history)
-        history.steps += 1
-        self._history = history
+        pixels = frames.whole_pixels(self.spec) if self._optimised is not None else None
+        history = self._memory.history
+        obstacle = self._obstacle(history, frames, pixels) if history is not None else ""
+        if history is None or obstacle:
+            history = self._begun(frames, pixels)
+        scores = self._step(history, frames, pixels)
+        self._memory.history = history
+        if obstacle:
+            warnings.warn(f"{obstacle}; a new stream begins", stacklevel=2)
         return self._categories(scores) if self.warm else []
 
-    def _continued(self, frames: Batch) -> Optional[_History]:
-        """The history so far, where there is one that these frames may go on with."""
-        history = self._history
-        if history is None:
-            return None
-        if history.shape != _shape(frames):
-            raise DataError(
-                f"the streams so far have (rows, side) {history.shape}, this batch {_shape(frames)}; call reset() to "
-                f"begin others"
-            )
+    def _obstacle(self, history: History, frames: Batch, pixels: Optional[np.ndarray]) -> str:
+        """Why these frames can't continue the history, or ""."""
+        shape = _shape(frames)
+        if history.shape != shape:
+            return f"the frames before had (rows, side) {history.shape}, these have {shape}"
         if history.backend is None:
-            return history
-        # After new weights the history is another network's.
-        return history if self._graph() is history.backend else None
+            return ""
+        if pixels is None:
+            return "the frames before were pixels, these are floats that were no pixels and run in torch"
+        return "" if self._graph() is history.backend else "the network has changed"
 
-    def _begun(self, frames: Batch) -> _History:
-        rows, side = shape = _shape(frames)
-        if self._optimised is not None and frames.whole_pixels(self.spec) is not None:
-            backend = self._graph()
-            return _History(backend, backend.state([None] * rows), shape)
-        network = self._stepping()
-        with torch.inference_mode():
-            return _History(None, network.initial_state(rows, side), shape)
+    def _begun(self, frames: Batch, pixels: Optional[np.ndarray]) -> History:
+        if pixels is None:
+            return begun(self._stepping(), _shape(frames))
+        backend = self._graph()
+        return History(backend, backend.state([None] * len(pixels)), _shape(frames))
 
-    def _step(self, frames: Batch, history: _History) -> np.ndarray:
-        if history.backend is not None:
-            pixels = frames.whole_pixels(self.spec)
-            if pixels is None:
-                raise DataError("this stream began with pixels on ONNX Runtime, then came other floats; call reset()")
-            return history.backend.step(list(pixels), history.state)
-        network = self._stepping()
-        with torch.inference_mode(), few_threads():
-            logits, history.state = network.step(frames.standardised(self.spec, self.device), history.state)
-        scores: np.ndarray = logits.softmax(dim=1).cpu().numpy()
+    def _step(self, history: History, frames: Batch, pixels: Optional[np.ndarray]) -> np.ndarray:
+        if history.backend is not None and pixels is not None:
+            found = history.backend.step(list(pixels), history.state)
+            history.steps += 1
+            return found
+        logits = step(self._stepping(), frames.standardised(self.spec, self.device), history)
+        scores: np.ndarray = logits.softmax(dim=1).numpy()
         return scores
 
     def _graph(self) -> OnnxBackend:
@@ -195,10 +174,10 @@ class CoX3DLearner(Learner):
         network = self._network("run on floats that are no standardised pixels")
         if not isinstance(network, CoX3D):
             raise DataError(f"a CoX3DLearner steps a CoX3D, its model is a {type(network).__name__}")
-        return network.eval() if network.training else network
+        return network
 
     def _build(self, config: X3DConfig, num_classes: int) -> X3D:
-        return CoX3D(config, num_classes, self._arguments.temporal_window_size)
+        return SteppingCoX3D(config, num_classes, self._arguments.temporal_window_size, self._memory)
 
     def _take_form(self, record: ModelRecord) -> None:
         """The window and the lookahead that were saved, unless the constructor was given others."""

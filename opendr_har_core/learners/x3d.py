@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from opendr_har_core.backends.base import finite
 from opendr_har_core.errors import DataError
 from opendr_har_core.learners.arguments import LearnerArguments
 from opendr_har_core.learners.base import Learner
@@ -91,7 +92,7 @@ class X3DLearner(Learner):
         network = self._network("run on floats that are no standardised pixels").eval()
         with torch.inference_mode():
             scores = network(clips.standardised(self.spec, self.device)).softmax(dim=1)
-        return self._categories(scores.cpu().numpy())
+        return self._categories(finite(scores.cpu().numpy()))
 
     def _check_length(self, clips: Batch) -> None:
         length = clips.pixels.shape[1] if clips.pixels is not None else clips.standardised(self.spec, "cpu").shape[2]

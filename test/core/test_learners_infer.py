@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from opendr_har_core import Category, CoX3DLearner, Image, Video, X3DLearner
-from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.errors import BackendError, ConfigError, DataError
 from opendr_har_core.networks.config import x3d_config
 
 TO_ORIGINAL, TORCH_TO_ONNX = 1e-3, 1e-4
@@ -168,18 +169,35 @@ def test_after_a_reset_a_stream_is_as_new(cox3d, frames, optimised):
 
 
 @pytest.mark.parametrize("optimised", [False, True])
-def test_another_batch_size_is_refused_until_a_reset_and_costs_nothing(cox3d, frames, optimised):
+def test_another_batch_size_begins_new_streams_with_a_warning(frames, optimised):
+    learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
     if optimised:
-        cox3d.optimize()
-    expected = scores([cox3d.infer(pair) for pair in frames][-1])
-    cox3d.reset()
-    for pair in frames[:-1]:
-        cox3d.infer(pair)
-    with pytest.raises(DataError, match=r"reset\(\)"):
-        cox3d.infer(frames[-1][:1])
-    assert np.array_equal(scores(cox3d.infer(frames[-1])), expected)
-    cox3d.reset()
-    assert cox3d.infer(frames[-1][:1]) == []
+        learner.optimize()
+    expected = [scores(learner.infer(frame)) for frame in frames[:3, 0]]
+    learner.reset()
+    for pair in frames[:3]:
+        learner.infer(pair)
+    with pytest.warns(UserWarning, match=r"\(2, 160\), these have \(1, 160\); a new stream begins") as caught:
+        found = [scores(learner.infer(frames[0, 0]))]
+    assert caught[0].filename == __file__  # it points at the user's line
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found += [scores(learner.infer(frame)) for frame in frames[1:3, 0]]
+    assert np.array_equal(found, expected)
+
+
+def test_what_is_refused_between_two_frames_costs_a_stream_nothing(frames):
+    learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
+    learner.optimize()
+    expected = [scores(learner.infer(pair)) for pair in frames[:3]]
+    learner.reset()
+    found = []
+    for pair in frames[:3]:
+        found.append(scores(learner.infer(pair)))
+        for wrong in (frames[0, :1].float(), frames[0, :1, 0], "x"):
+            with pytest.raises(DataError):
+                learner.infer(wrong)
+    assert np.array_equal(found, expected)
 
 
 def test_optimised_runs_agree_with_torch(x3d, clips, frames):
@@ -210,13 +228,12 @@ def test_floats_that_were_no_pixels_are_computed_exactly_in_torch_once_optimised
     learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
     learner.optimize()
     assert np.array_equal(scores(learner.infer(floats)), scores(x3d.infer(floats)))
-    stepper = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
+    stepper = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
+    expected = scores(stepper.infer(floats[:, :, 0]))
     stepper.optimize()
-    stepper.infer(floats[:, :, 0])
-    stepper.reset()
     stepper.infer(frames[0, :1])
-    with pytest.raises(DataError, match=r"reset\(\)"):
-        stepper.infer(floats[:, :, 0])
+    with pytest.warns(UserWarning, match="floats that were no pixels .* a new stream begins"):
+        assert np.array_equal(scores(stepper.infer(floats[:, :, 0])), expected)
 
 
 def test_new_weights_are_exported_anew(clips):
@@ -238,7 +255,8 @@ def test_new_weights_begin_a_stream_anew(cox3d, frames):
         cox3d.infer(pair)
     with torch.no_grad():
         cox3d.model.head.projection.bias.add_(1)
-    assert cox3d.infer(frames[0]) == []
+    with pytest.warns(UserWarning, match="the network has changed; a new stream begins"):
+        assert cox3d.infer(frames[0]) == []
 
 
 def test_two_learners_of_one_name_share_no_file(tmp_path, clips):
@@ -338,6 +356,16 @@ def test_every_way_to_standardise_pixels_is_accepted(x3d):
     levels = torch.tensor([0.0, 1.0]).repeat(3 * 4 * 32 * 16).reshape(3, 4, 32, 32)
     for mean, std in ((0.45, 0.225), (0.406, 0.225), (0.0, 1.0), (0.5, 0.1)):
         assert x3d.infer((levels - mean) / std)
+
+
+@pytest.mark.parametrize("kind", [X3DLearner, CoX3DLearner])
+def test_scores_that_are_not_finite_are_an_error(kind):
+    learner = kind(backbone="xs", device="cpu", num_classes=5)
+    with torch.no_grad():
+        learner.model.head.projection.bias[2] = float("nan")
+    frame = torch.zeros(3, 32, 32)
+    with pytest.raises(BackendError, match="not finite"):
+        learner.infer(frame if kind is CoX3DLearner else frame[:, None].repeat(1, 4, 1, 1))
 
 
 def test_stepping_takes_no_more_memory_as_time_goes_by():
