@@ -36,6 +36,7 @@ class ModelRecord:
         spec, labels: None where the file does not say.
         weights: file of weights; None for a model that exists only as a bundle.
         bundle: `.onnx` file; None for a model that was not optimised.
+        training: arguments of the training, as saved; not checked.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class ModelRecord:
     labels: Optional[LabelMap]
     weights: Optional[Path]
     bundle: Optional[Path]
+    training: Mapping[str, Any]
 
 
 def save_model(
@@ -58,7 +60,7 @@ def save_model(
 ) -> Path:
     """Write the folder `path` (last part: name) with model_name.pth, model_name.onnx and name.json; return the last.
 
-    `training` is recorded for people. Where files of these names exist, the new ones end in _1, _2, ... Raises
+    `training` is recorded as it is. Where files of these names exist, the new ones end in _1, _2, ... Raises
     ModelError when the folder can't be written; what was there stays, and nothing of the new version is left.
     """
     folder = Path(path).expanduser().absolute()
@@ -120,6 +122,9 @@ def _record(path: Path, content: Dict[str, Any]) -> ModelRecord:
     labels = LabelMap(content["labels"]) if "labels" in content else None
     if spec and labels and len(labels) != spec.num_classes:
         raise ModelError(f"{len(labels)} class names for {spec.num_classes} classes")
+    training = content.get("optimizer_info", {})
+    if not isinstance(training, dict):
+        raise ValueError(f"optimizer_info is a {type(training).__name__}")
     given = content["model_paths"]
     names = [given] if isinstance(given, str) else list(given)
     files = {Path(name).suffix: _beside(path, name) for name in names}
@@ -132,6 +137,7 @@ def _record(path: Path, content: Dict[str, Any]) -> ModelRecord:
         labels=labels,
         weights=files.get(WEIGHTS),
         bundle=files.get(BUNDLE),
+        training=training,
     )
 
 

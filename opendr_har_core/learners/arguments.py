@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.config import X3D_CONFIGS
@@ -15,6 +15,8 @@ from opendr_har_core.training.settings import DEVICES, TrainingSettings
 HEADS = ("classification",)
 # Those that say what the network is; the others say how it is trained and may be changed at any time.
 STRUCTURAL = ("backbone", "network_head", "device", "num_classes", "temporal_window_size", "lookahead")
+# Belong to one run on one machine: a saved model records them for people, loading it leaves the learner's own.
+OF_ONE_RUN = ("temp_path", "checkpoint_load_iter")
 _SAME_IN_TRAINING = (
     "lr",
     "batch_size",
@@ -116,6 +118,11 @@ class LearnerArguments:
             **options,
         }
         return TrainingSettings.from_dict(values)
+
+    def with_saved(self, saved: Mapping[str, Any]) -> LearnerArguments:
+        """The same, with the training arguments that were saved with a model."""
+        names = [name for name in changeable() if name in saved and name not in OF_ONE_RUN]
+        return replace(self, **{name: saved[name] for name in names})
 
     def on_available_device(self) -> LearnerArguments:
         """The same, on the CPU where a GPU is asked for and there is none."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Union
 import numpy as np
 import torch
 
+from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.errors import ConfigError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.learners.arguments import LearnerArguments, changeable
@@ -85,6 +86,31 @@ class Learner:
         self._labels = LabelMap.numbered(self._spec.num_classes, names)
 
     @property
+    def model_hparams(self) -> Dict[str, int]:
+        """OpenDR's name for facts about the size: `image_size`, `frames_per_clip`, `temporal_downsampling`."""
+        spec = self._spec
+        frames = X3D_CONFIGS[spec.size].frames if spec.size in X3D_CONFIGS else spec.window
+        return {"image_size": spec.image_size, "frames_per_clip": frames, "temporal_downsampling": spec.stride}
+
+    @property
+    def ort_session(self) -> Optional[OnnxBackend]:
+        """OpenDR's name for the graph that runs since `optimize`; assign None to run in torch again."""
+        return self._optimised.backend(self.model, self._labels) if self._optimised else None
+
+    @ort_session.setter
+    def ort_session(self, session: None) -> None:
+        if session is not None:
+            raise ConfigError(f"ort_session can only be set to None, got {type(session).__name__}; call optimize()")
+        self._optimised = None
+        self.reset()
+
+    def init_model(self) -> X3D:
+        """OpenDR's name for beginning again with random weights, those of `seed`; returns the network."""
+        network = self._fresh(self._config(self.backbone), self.num_classes)
+        self._adopt(network, self._labels)
+        return network
+
+    @property
     def warm(self) -> bool:
         """Whether the last `infer` gave a result, or the next one will where no history is needed."""
         return True
@@ -111,7 +137,7 @@ class Learner:
         from opendr_har_core.training.data import check_classes
         from opendr_har_core.training.fit import fit
 
-        network = self._network("trained")
+        network = self._network("train")
         check_classes(dataset.labels, network.num_classes, "training")
         if epochs is None and steps is None:
             epochs = self.iters
@@ -132,16 +158,18 @@ class Learner:
 
         Raises ModelError where it can't be written.
         """
-        bundle = self._optimised.bundle(self.model, self._labels) if self._optimised else None
-        save_model(path, self._spec, self._labels, self.model, bundle, self._recorded())
+        network = self.model if self._optimised else self._network("save")
+        bundle = self._optimised.bundle(network, self._labels) if self._optimised else None
+        save_model(path, self._spec, self._labels, network, bundle, self._recorded())
         return self
 
     def load(self, path: PathLike, new_head: bool = False) -> Learner:
         """Load a saved folder (its newest model), its `.json`, a `.pth`, `.pyth` or `.ckpt` of weights, or an `.onnx`.
 
-        With `new_head`, the classifier of a file of another number of classes is left out, and the learner keeps its
-        own number: the way to begin training for other actions. Raises ModelError or CheckpointError, and leaves the
-        learner as it was, where the file does not fit.
+        A saved model brings its training arguments (lr, batch_size, ...) along. With `new_head`, the classifier of a
+        file of another number of classes is left out, and the learner keeps its own number and training arguments: the
+        way to begin training for other actions. Raises ModelError or CheckpointError, and leaves the learner as it was,
+        where the file does not fit.
         """
         path = Path(path).expanduser()
         if path.is_dir():
@@ -179,9 +207,12 @@ class Learner:
         """
         return download_official(path, model_names)
 
-    def _network(self, wanted: str) -> X3D:
+    def _network(self, purpose: str) -> X3D:
         if self.model is None:
-            raise ConfigError(f"an .onnx can't be {wanted}; load its weights (.pth, .pyth or a saved folder) instead")
+            raise ConfigError(
+                f"can't {purpose}: there is no torch network, as after loading an .onnx; load its weights (.pth, .pyth "
+                f"or a saved folder), or begin with random ones by init_model()"
+            )
         return self.model
 
     def _build(self, config: X3DConfig, num_classes: int) -> X3D:
@@ -191,7 +222,7 @@ class Learner:
         from opendr_har_core.training.evaluate import evaluate
 
         report = evaluate(
-            self._network("evaluated"),
+            self._network("evaluate"),
             dataset,
             batch_size=self.batch_size,
             steps=steps,
@@ -231,22 +262,34 @@ class Learner:
         self._adopt(network, fitting or LabelMap.numbered(num_classes))
 
     def _load_record(self, record: ModelRecord, new_head: bool) -> None:
-        if record.weights is None and record.bundle is not None:
-            self._load_bundle(record.bundle)
-            return
+        before = dict(vars(self))
+        try:
+            if not new_head:
+                self._take_training(record)
+            if record.weights is None and record.bundle is not None:
+                self._load_bundle(record.bundle)
+            else:
+                self._load_saved(record, new_head)
+        except BaseException:
+            vars(self).update(before)
+            raise
+
+    def _load_saved(self, record: ModelRecord, new_head: bool) -> None:
         if record.weights is None or record.size not in X3D_CONFIGS:
             raise ModelError(f"{record.path} names no weights of a size in {sorted(X3D_CONFIGS)}: {record.size!r}")
-        before = self._arguments
         _check_preprocessing(record)
-        num_classes = before.num_classes if new_head or record.spec is None else record.spec.num_classes
+        num_classes = self._arguments.num_classes if new_head or record.spec is None else record.spec.num_classes
         self._take_form(record)
-        try:
-            self._load_weights(record.weights, self._config(record.size), num_classes, record.labels, new_head)
-        except BaseException:
-            self._arguments = before
-            raise
+        self._load_weights(record.weights, self._config(record.size), num_classes, record.labels, new_head)
         if record.architecture == self.architecture and record.bundle is not None and record.bundle.is_file():
             self._use_bundle(record.bundle)
+
+    def _take_training(self, record: ModelRecord) -> None:
+        """Take over the training arguments that were saved, as OpenDR does."""
+        try:
+            self._arguments = self._arguments.with_saved(record.training)
+        except ConfigError as error:
+            raise ModelError(f"{record.path} has training arguments that are not allowed: {error}") from None
 
     def _take_form(self, record: ModelRecord) -> None:
         """Take over the window and lookahead of a saved CoX3D; a clip network has neither."""
@@ -267,7 +310,7 @@ class Learner:
     def _use_bundle(self, path: Path) -> None:
         """Go on with a saved bundle where it was made of the weights that were loaded, else with a new one."""
         optimised = OptimisedModel(self.temp_path, self.device)
-        if not optimised.open_if_made_of(path, self._network("exported"), self._labels):
+        if not optimised.open_if_made_of(path, self._network("export"), self._labels):
             optimised.backend(self.model, self._labels)
         self._optimised = optimised
 

@@ -171,7 +171,7 @@ class CoX3DLearner(Learner):
         return self._optimised.backend(self.model, self.labels)
 
     def _stepping(self) -> CoX3D:
-        network = self._network("run on floats that are no standardised pixels")
+        network = self._network("run on floats other than standardised pixels")
         if not isinstance(network, CoX3D):
             raise DataError(f"a CoX3DLearner steps a CoX3D, its model is a {type(network).__name__}")
         return network

@@ -80,7 +80,7 @@ def _check_range(floats: Tensor, spec: ModelSpec) -> None:
     found = f"values from {low:.4g} to {high:.4g}" if low <= high else "NaN"
     raise DataError(
         f"the floats have {found}, standardised pixels (x / 255 - {mean:g}) / {std:g} are in "
-        f"{-mean / std:.2f}..{(1 - mean) / std:.2f}; give pixels as uint8, or standardise them"
+        f"{-mean / std:.2f}..{(1 - mean) / std:.2f}; give pixels as uint8 (an Image without dtype), or standardise them"
     )
 
 

@@ -64,7 +64,7 @@ class OptimisedModel:
         if network is not None and (self._made_from is None or not self._made_from.holds(network, labels)):
             self._export(network, labels)
         if self._backend is None:
-            raise ConfigError("there is no network to export; load one first")
+            raise ConfigError("there is no torch network to export; load weights, or call init_model()")
         return self._backend
 
     def bundle(self, network: Optional[X3D], labels: LabelMap) -> Optional[Path]:

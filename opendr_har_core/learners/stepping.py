@@ -13,6 +13,7 @@ from opendr_har_core.learners.history import History, Memory
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.layers import TemporalConv
+from opendr_har_core.training.loss import standardised
 
 
 class SteppingCoX3D(CoX3D):
@@ -37,7 +38,8 @@ class SteppingCoX3D(CoX3D):
         self.clean_state()
 
     def forward_step(self, frames: Tensor) -> Optional[Tensor]:
-        """Standardised frames (B, 3, S, S) -> logits (B, num_classes); None during warm-up."""
+        """Frames (B, 3, S, S), uint8 or standardised -> logits (B, num_classes); None during warm-up."""
+        frames = standardised(frames.to(self.head.projection.weight.device), self.spec)
         history = self._memory.history
         shape = (len(frames), frames.shape[-1])
         if history is None or history.backend is not None or history.shape != shape:
@@ -47,7 +49,7 @@ class SteppingCoX3D(CoX3D):
         return logits if history.steps > self.spec.silent_frames else None
 
     def forward_steps(self, clips: Tensor) -> Optional[Tensor]:
-        """Standardised clips (B, 3, T, S, S), frame by frame -> logits (B, num_classes, results), or None."""
+        """Clips (B, 3, T, S, S), frame by frame -> logits (B, num_classes, results), or None."""
         found = [logits for logits in map(self.forward_step, clips.unbind(2)) if logits is not None]
         return torch.stack(found, dim=2) if found else None
 

@@ -89,7 +89,7 @@ class X3DLearner(Learner):
         pixels = clips.whole_pixels(self.spec) if self._optimised else None
         if pixels is not None and self._optimised is not None:
             return self._categories(self._optimised.backend(self.model, self.labels).classify(pixels))
-        network = self._network("run on floats that are no standardised pixels").eval()
+        network = self._network("run on floats other than standardised pixels").eval()
         with torch.inference_mode():
             scores = network(clips.standardised(self.spec, self.device)).softmax(dim=1)
         return self._categories(finite(scores.cpu().numpy()))

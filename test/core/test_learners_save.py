@@ -168,6 +168,18 @@ def test_a_saved_graph_of_other_weights_is_not_used(tmp_path):
     assert np.array_equal(x3d().load(tmp_path / "m").infer(CLIP)[0].scores, fresh.infer(CLIP)[0].scores)
 
 
+def test_a_saved_graph_that_is_broken_is_an_error_and_changes_nothing(tmp_path):
+    saved = x3d(seed=1, lr=0.5)
+    saved.optimize()
+    saved.save(tmp_path / "m")
+    (tmp_path / "m" / "model_m.onnx").write_bytes(b"no graph")
+    learner = x3d(seed=2, lr=0.25)
+    with pytest.raises(ModelError, match=r"model_m\.onnx"):
+        learner.load(tmp_path / "m")
+    assert same_weights(learner, x3d(seed=2))
+    assert (learner.lr, learner.infer(CLIP)[0].data) == (0.25, x3d(seed=2).infer(CLIP)[0].data)
+
+
 def test_weights_changed_after_optimize_are_what_is_saved(tmp_path):
     learner = x3d()
     learner.optimize()
