@@ -94,11 +94,11 @@ class LearnerArguments:
         for name in ("drop_last", "pin_memory"):
             _one_of(name, getattr(self, name), (True, False))
         for name in ("iters", "num_classes"):
-            _whole(name, getattr(self, name), 1)
+            whole_number(name, getattr(self, name), 1)
         for name in ("checkpoint_after_iter", "checkpoint_load_iter"):
-            _whole(name, getattr(self, name), 0)
+            whole_number(name, getattr(self, name), 0)
         if self.temporal_window_size is not None:
-            _whole("temporal_window_size", self.temporal_window_size, 1)
+            whole_number("temporal_window_size", self.temporal_window_size, 1)
         if not isinstance(self.temp_path, (str, Path)):
             raise ConfigError(f"temp_path is {self.temp_path!r}, expected the path of a folder, or '' for none")
         TrainingSettings(epochs=self.iters, device=self.device, **self._shared())
@@ -147,6 +147,7 @@ def _one_of(name: str, value: Any, allowed: Tuple[Any, ...]) -> None:
         raise ConfigError(f"{name} is {value!r}, expected one of {list(allowed)}")
 
 
-def _whole(name: str, value: Any, least: int) -> None:
+def whole_number(name: str, value: Any, least: int) -> None:
+    """Raises ConfigError unless `value` is an int of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} is {value!r}, expected a whole number, {least} or more")

@@ -12,7 +12,8 @@ import torch
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.errors import ConfigError, ModelError
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.learners.arguments import LearnerArguments, changeable
+from opendr_har_core.learners.arguments import LearnerArguments, changeable, whole_number
+from opendr_har_core.learners.given import checked_path, dataset_labels
 from opendr_har_core.learners.official import download_official
 from opendr_har_core.learners.optimised import OptimisedModel
 from opendr_har_core.model_folder import METADATA, ModelRecord, newest_model, read_record, save_model
@@ -58,6 +59,8 @@ class Learner:
             self._arguments = replace(self._arguments, **{name: value})
         elif name in LearnerArguments.__dataclass_fields__:
             raise ConfigError(f"{name} says what the network is and can't be assigned; make another learner, or load")
+        elif name == "model" and not (value is None or isinstance(value, X3D)):
+            raise ConfigError(f"model is a {type(value).__name__}, expected an X3D or CoX3D network, or None")
         else:
             super().__setattr__(name, value)
 
@@ -138,16 +141,19 @@ class Learner:
         from opendr_har_core.training.fit import fit
 
         network = self._network("train")
-        check_classes(dataset.labels, network.num_classes, "training")
+        labels = dataset_labels(dataset, "training")
+        check_classes(labels.names, network.num_classes, "training")
+        if val_dataset is not None:
+            dataset_labels(val_dataset, "validation")
         if epochs is None and steps is None:
             epochs = self.iters
         values = {"epochs": epochs, "steps": steps, **options}
         values.setdefault("warmup_steps", self._warm_up(len(dataset), values))
-        log = None if logging_path is None else str(logging_path)
+        log = None if logging_path is None else str(checked_path(logging_path))
         settings = self._arguments.training(self._checkpoint_folder(), log, values)
         try:
             report = fit(network, dataset, val_dataset, settings)
-            self._labels = LabelMap(dataset.labels)
+            self._labels = labels
         finally:  # also a cancelled run has changed the weights
             network.to(self.device)
             self.reset()
@@ -160,7 +166,7 @@ class Learner:
         """
         network = self.model if self._optimised else self._network("save")
         bundle = self._optimised.bundle(network, self._labels) if self._optimised else None
-        save_model(path, self._spec, self._labels, network, bundle, self._recorded())
+        save_model(checked_path(path), self._spec, self._labels, network, bundle, self._recorded())
         return self
 
     def load(self, path: PathLike, new_head: bool = False) -> Learner:
@@ -171,7 +177,7 @@ class Learner:
         way to begin training for other actions. Raises ModelError or CheckpointError, and leaves the learner as it was,
         where the file does not fit.
         """
-        path = Path(path).expanduser()
+        path = checked_path(path)
         if path.is_dir():
             path = newest_model(path, self.architecture, self._arguments.backbone)
         if path.suffix == METADATA:
@@ -205,7 +211,7 @@ class Learner:
         Shows its progress on a terminal, resumes, verifies, and never takes a part of a file for the file. Raises
         ConfigError for a name that is none of xs, s, m and l, DownloadError where a file can't be had whole.
         """
-        return download_official(path, model_names)
+        return download_official(checked_path(path), model_names)
 
     def _network(self, purpose: str) -> X3D:
         if self.model is None:
@@ -221,8 +227,12 @@ class Learner:
     def _evaluate(self, dataset: Any, steps: Optional[int], stepwise: bool) -> Dict[str, Any]:
         from opendr_har_core.training.evaluate import evaluate
 
+        network = self._network("evaluate")
+        dataset_labels(dataset, "evaluation")
+        if steps is not None:
+            whole_number("steps", steps, 1)
         report = evaluate(
-            self._network("evaluate"),
+            network,
             dataset,
             batch_size=self.batch_size,
             steps=steps,

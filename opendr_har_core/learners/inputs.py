@@ -90,20 +90,23 @@ def _rows(given: Any, kind: Union[Type[Image], Type[Video]], axes: int) -> List[
     if isinstance(given, (list, tuple)):
         return list(given)
     if isinstance(given, (Tensor, np.ndarray)):
-        return list(given) if given.ndim == axes + 1 else [given]
+        tensor = _tensor(given, kind)
+        return list(tensor) if tensor.ndim == axes + 1 else [tensor]
     raise DataError(
-        f"infer takes a {kind.__name__}, a list of them, or a tensor, got {type(given).__name__}; "
-        f"wrap an array as {kind.__name__}(array)"
+        f"infer takes one {kind.__name__}, a list of them, a tensor or an array, got {type(given).__name__}"
     )
 
 
 def _tensor(row: Any, kind: Union[Type[Image], Type[Video]]) -> Tensor:
     data = row.data if isinstance(row, kind) else row
-    if isinstance(data, np.ndarray) and data.dtype.kind in "uf":
-        data = torch.from_numpy(np.ascontiguousarray(data))
+    if isinstance(data, np.ndarray) and (data.dtype == np.uint8 or data.dtype.kind == "f"):
+        # torch has neither the longer floats of NumPy nor those of another byte order.
+        data = torch.from_numpy(np.ascontiguousarray(data, np.uint8 if data.dtype == np.uint8 else np.float32))
     if not isinstance(data, Tensor) or not (data.dtype == torch.uint8 or data.is_floating_point()):
         given = getattr(data, "dtype", type(data).__name__)
         raise DataError(f"infer takes uint8 pixels or standardised floats, got {given}; convert them with .to()")
+    if data.layout != torch.strided or data.is_nested or data.is_meta:
+        raise DataError(f"infer takes dense tensors that hold data, got {data.layout} on {data.device}")
     return data.detach()
 
 

@@ -19,6 +19,8 @@ def download_official(folder: Union[str, Path], names: Iterable[str]) -> Dict[st
     Raises ConfigError, before anything is fetched, for a name that is none of xs, s, m and l; DownloadError where a
     file can't be had whole or does not fit the network.
     """
+    if not isinstance(names, (str, Iterable)):
+        raise ConfigError(f"model_names are {names!r}, expected some of {download.SIZES}")
     wanted = {names} if isinstance(names, str) else set(names)
     strays = sorted(str(name) for name in wanted if name not in download.SIZES)
     if strays or not wanted:

@@ -308,11 +308,29 @@ def test_wrong_arguments_of_optimize_are_refused(x3d, tmp_path):
         ([torch.zeros(3, 4, 160, 160), torch.zeros(3, 4, 160, 160, dtype=torch.uint8)], "one dtype"),
         ([torch.zeros(3, 4, 160, 160), torch.zeros(3, 4, 96, 96)], "shapes differ"),
         ([Video(np.zeros((3, 4, 9, 9), np.uint8)), "x"], "got str"),
+        (None, "got NoneType"),
+        ([None], "got NoneType"),
+        (Video(), "empty"),
+        (np.zeros((3, 4, 32, 32), np.uint16), "got uint16"),
+        (np.array([[1], [2, 3]], dtype=object), "got object"),
+        (torch.zeros(3, 4, 32, 32, device="meta"), "on meta"),
+        (torch.zeros(3, 4, 32, 32).to_sparse(), "sparse"),
     ],
 )
 def test_x3d_refuses_what_is_no_clip(x3d, given, message):
     with pytest.raises(DataError, match=message):
         x3d.infer(given)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.longdouble, ">f4"])
+def test_floats_of_every_numpy_dtype_are_taken(x3d, dtype):
+    floats = np.linspace(-2, 2, 3 * 4 * 32 * 32).reshape(3, 4, 32, 32)
+    assert scores(x3d.infer(floats.astype(dtype))) == pytest.approx(scores(x3d.infer(floats)), abs=1e-3)
+
+
+def test_a_model_that_is_no_network_is_refused(x3d):
+    with pytest.raises(ConfigError, match="model is a str"):
+        x3d.model = "x3d_xs.pyth"
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,14 @@ def test_what_does_not_exist_or_has_another_suffix_is_named(tmp_path):
         x3d().load(tmp_path)
 
 
+@pytest.mark.parametrize("path", [None, 5, ["m"], "a\0b"])
+def test_what_is_no_path_is_refused(path):
+    learner = x3d()
+    for call in (learner.load, learner.save, learner.download):
+        with pytest.raises(ConfigError, match=r"expected a string or a pathlib\.Path"):
+            call(path)
+
+
 def test_a_bundle_of_the_other_network_is_refused(tmp_path):
     saved = x3d()
     saved.optimize()
@@ -358,6 +366,12 @@ def test_weights_that_can_not_be_written_whole_leave_nothing(tmp_path):
         signal.signal(signal.SIGXFSZ, heeded)
     assert names(tmp_path / "m") == ["m.json", "model_m.pth"]
     assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=1))
+
+
+@pytest.mark.parametrize("names", [None, 5, "s, m", []])
+def test_what_names_no_sizes_to_download_is_refused(tmp_path, names):
+    with pytest.raises(ConfigError, match=r"model_names are .*\('xs', 's', 'm', 'l'\)"):
+        X3DLearner.download(tmp_path, names)
 
 
 def test_a_path_that_can_not_be_a_folder_is_an_error(tmp_path):
