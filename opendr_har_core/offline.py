@@ -12,10 +12,10 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.postprocess import top_k as best
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import MIN_FRAMES, Recognizer
-from opendr_har_core.sampling import STAMPS
-from opendr_har_core.spec import NANOSECONDS, NONE
+from opendr_har_core.sampling import EVERY_FRAME, STAMPS
+from opendr_har_core.spec import NANOSECONDS, NONE, ModelSpec
 from opendr_har_core.stream import NO_WARM_START, Stream
-from opendr_har_core.video import Source, is_camera, loop_frames, probe, read_video
+from opendr_har_core.video import Source, VideoInfo, is_camera, loop_frames, probe, read_video
 
 
 def recognize_video(
@@ -32,25 +32,30 @@ def recognize_video(
     The arguments after `source` are those of `Recognizer.stream`.
     """
     stream = recognizer.stream(sampling, max_gap_sec, top_k, warm_start, min_frames=min_frames)
-    frames = read_video(source) if is_camera(source) else loop_frames(source, passes_needed(stream, source))
+    frames = read_video(source) if is_camera(source) else loop_frames(source, passes_needed(stream, source, sampling))
     for frame in frames:
         prediction = stream.push(frame)
         if prediction:
             yield prediction
 
 
-def passes_needed(stream: Stream, source: Source) -> int:
+def passes_needed(stream: Stream, source: Source, sampling: str = STAMPS) -> int:
     """How often to play a file so that the last pass is labelled as a whole.
 
     Without lookahead once is enough: every frame that the network has seen counts in the first label. Only a file with
-    fewer than `min_frames` sampled frames is played again.
+    fewer than `min_frames` sampled frames is played again. `sampling` is that of the stream.
     """
-    spec = stream.recognizer.spec
-    duration_sec, period_sec = _duration_sec(source), spec.period_ns / NANOSECONDS
+    spec, info = stream.recognizer.spec, probe(source)
+    duration_sec, period_sec = _duration_sec(source, info), sampled_every_sec(spec, info.fps, sampling)
     silent_frames = max(spec.silent_frames, stream.status.silent_frames)  # a warm start still wants certain labels
     if spec.lookahead == NONE and (silent_frames + 1) * period_sec <= duration_sec:
         return 1
     return 1 + math.ceil(silent_frames * period_sec / duration_sec)
+
+
+def sampled_every_sec(spec: ModelSpec, fps: float, sampling: str) -> float:
+    """Seconds between the frames that a model samples of a video; it can't sample more frames than there are."""
+    return 1 / fps if sampling == EVERY_FRAME else max(1 / fps, spec.period_ns / NANOSECONDS)
 
 
 def mean_prediction(predictions: Sequence[Prediction], labels: LabelMap, top_k: int = 5) -> Prediction:
@@ -66,9 +71,8 @@ def mean_prediction(predictions: Sequence[Prediction], labels: LabelMap, top_k: 
     return Prediction(predictions[-1].stamp_ns, best(scores, labels, top_k), scores, provisional=not certain)
 
 
-def _duration_sec(source: Source) -> float:
+def _duration_sec(source: Source, info: VideoInfo) -> float:
     """Length of a file; counted where the file does not say."""
-    info = probe(source)
     if info.frames:
         return info.frames / info.fps
     return info.duration_sec or sum(1 for _ in read_video(source)) / info.fps

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Optional, Union
+from typing import Any, Generator, Iterable, Iterator, Optional, Union
 
 import av
 import numpy as np
@@ -82,17 +82,22 @@ def loop_frames(source: Source, passes: Optional[int] = None) -> Iterator[Frame]
     """Play a file `passes` times, or for ever, with stamps that keep rising by the mean frame interval in between."""
     if passes is not None and passes < 1:
         raise ConfigError(f"passes is {passes}, expected one or more")
-    offset, done = 0, 0
+    start_ns, done = 0, 0
     while passes is None or done < passes:
-        stamp = offset
-        first, count = offset, 0
-        for frame in read_video(source):
-            stamp = frame.stamp_ns + offset
-            count += 1
-            yield Frame(frame.rgb, stamp)
-        interval = (stamp - first) // max(count - 1, 1) or round(NANOSECONDS / TYPICAL_FPS)
-        offset = stamp + interval
+        start_ns = yield from play_once(source, start_ns)
         done += 1
+
+
+def play_once(source: Source, start_ns: int) -> Generator[Frame, None, int]:
+    """The frames of a file, stamped from `start_ns` on; returns the stamp at which the next pass begins."""
+    stamp, count = start_ns, 0
+    for frame in read_video(source):
+        stamp = start_ns + frame.stamp_ns
+        count += 1
+        yield Frame(frame.rgb, stamp)
+    if count == 1:
+        return stamp + round(NANOSECONDS / probe(source).fps)
+    return stamp + (stamp - start_ns) // (count - 1)
 
 
 def write_video(path: Source, frames: Iterable[Frame], fps: float) -> Path:

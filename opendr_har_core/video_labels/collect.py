@@ -13,14 +13,14 @@ from opendr_har_core.errors import DataError
 from opendr_har_core.events import ENDED, LabelEvent
 from opendr_har_core.frame import Frame
 from opendr_har_core.labelling import Labelling
-from opendr_har_core.offline import mean_prediction, passes_needed
+from opendr_har_core.offline import mean_prediction, passes_needed, sampled_every_sec
 from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import MIN_FRAMES, Recognizer
-from opendr_har_core.sampling import EVERY_FRAME, STAMPS
+from opendr_har_core.sampling import STAMPS
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.stream import NO_WARM_START, Stream
-from opendr_har_core.video import TYPICAL_FPS, VideoInfo, probe, read_video
+from opendr_har_core.video import VideoInfo, play_once, probe
 from opendr_har_core.video_labels.records import Segment, Thumbnail, VideoLabels
 
 THUMBNAILS, THUMBNAIL_HEIGHT = 12, 216
@@ -66,25 +66,24 @@ def label_video(
         warm_start=settings.warm_start,
         min_frames=settings.min_frames,
     )
-    passes = 1 if settings.once else passes_needed(stream, path)
-    period_sec = 1 / info.fps if settings.sampling == EVERY_FRAME else recognizer.spec.period_ns / NANOSECONDS
+    passes = 1 if settings.once else passes_needed(stream, path, settings.sampling)
+    period_sec = sampled_every_sec(recognizer.spec, info.fps, settings.sampling)
     silent_sec = stream.status.silent_frames * period_sec
     is_short = 2 * silent_sec > (info.duration_sec or math.inf)
     play = _Play(stream, path, info, passes, on_frame)
     shown = _Shown(stream, settings.filter, on_sample)
     predictions: List[Prediction] = []
-    while play.done < passes:
-        wanted = play.done == passes - 1 and not shown.samples
+    # A file shorter than the time between two samples has none in some of its passes, so it plays on until one has. The
+    # passes so far span the silent frames, which is no shorter than that time.
+    while play.done < passes or (predictions and not shown.samples and play.done < 2 * passes):
+        wanted = play.done >= passes - 1 and not shown.samples
         if wanted or (play.done == 0 and not is_short):
             shown.begin(play.done, play.offset_ns)
             predictions += play.shown(shown)
         else:
             predictions += play.quietly()
-    if not predictions:
-        raise DataError(
-            f"{path} is shorter than the {silent_sec:.1f} s that {recognizer.spec.name} looks before its first label; "
-            "play it more than once, or with a warm start"
-        )
+    if not shown.samples:
+        raise _no_label(path, recognizer.spec.name, silent_sec, play.last_reset)
     whole = mean_prediction(predictions, recognizer.labels, settings.filter.top_k)
     duration_ns = play.offset_ns // play.done
     return VideoLabels(
@@ -99,7 +98,7 @@ def label_video(
         samples=tuple(shown.samples),
         segments=shown.segments(duration_ns),
         whole=whole,
-        passes=passes,
+        passes=play.done,
         shown_pass=shown.number,
         thumbnails=tuple(play.thumbnails),
     )
@@ -111,6 +110,7 @@ class _Play:
     def __init__(self, stream: Stream, path: Path, info: VideoInfo, passes: int, on_frame: Optional[OnFrame]) -> None:
         self.done = 0
         self.offset_ns = 0
+        self.last_reset: Optional[str] = None
         self.thumbnails: List[Thumbnail] = []
         self._stream = stream
         self._path = path
@@ -123,29 +123,28 @@ class _Play:
         """One pass, for people to see as well; returns the unfiltered predictions."""
         predictions = []
         for frame in self._pass():
-            prediction = self._stream.push(frame)
+            prediction = self._push(frame)
             shown.push(frame, prediction)
             predictions += [prediction] if prediction else []
         return predictions
 
     def quietly(self) -> List[Prediction]:
         """One pass for the mean only."""
-        return [prediction for prediction in map(self._stream.push, self._pass()) if prediction]
+        return [prediction for prediction in map(self._push, self._pass()) if prediction]
 
     def _pass(self) -> Iterator[Frame]:
-        first, last, count = self.offset_ns, self.offset_ns, 0
-        for frame in read_video(self._path):
-            count += 1
-            last = first + frame.stamp_ns
-            if self.done == 0:
-                self._keep_thumbnail(frame)
-            yield Frame(frame.rgb, last)
-            self._frames += 1
-            if self._on_frame is not None:
-                self._on_frame(self._frames, self._total)
-        interval = (last - first) // max(count - 1, 1) or round(NANOSECONDS / TYPICAL_FPS)
-        self.offset_ns = last + interval
+        self.offset_ns = yield from play_once(self._path, self.offset_ns)
         self.done += 1
+
+    def _push(self, frame: Frame) -> Optional[Prediction]:
+        if self.done == 0:
+            self._keep_thumbnail(frame)
+        prediction = self._stream.push(frame)
+        self.last_reset = self._stream.status.reset or self.last_reset
+        self._frames += 1
+        if self._on_frame is not None:
+            self._on_frame(self._frames, self._total)
+        return prediction
 
     def _keep_thumbnail(self, frame: Frame) -> None:
         time_sec = frame.stamp_ns / NANOSECONDS
@@ -192,3 +191,15 @@ class _Shown:
 def _segment(event: LabelEvent) -> Segment:
     start, end = event.began_ns / NANOSECONDS, event.stamp_ns / NANOSECONDS
     return Segment(start, end, event.label, event.class_id, event.score, event.provisional)
+
+
+def _no_label(path: Path, model: str, silent_sec: float, last_reset: Optional[str]) -> DataError:
+    needs = f"{model} needs {silent_sec:.1f} s of video before its first label"
+    if last_reset:
+        return DataError(
+            f"{path} yields no label: {needs}, and starts over before they are complete ({last_reset}); "
+            "raise max_gap_sec or convert the video to a constant frame rate and size"
+        )
+    return DataError(
+        f"{path} is too short for a label: {needs}; play it more than once (without 'once') or use warm start 'repeat'"
+    )

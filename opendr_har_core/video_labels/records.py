@@ -86,7 +86,7 @@ class VideoLabels:
         if self.shown_pass:
             return (
                 f"{self.model} looks {self.silent_sec:.1f} s before its first label, so a file of "
-                f"{self.duration_sec:.1f} s was played {self.passes} times; the labels are those of the last time"
+                f"{self.duration_sec:.2f} s was played {self.passes} times; the labels are those of the last time"
             )
         if self.whole.provisional:
             return (

@@ -193,11 +193,12 @@ def test_a_file_too_short_for_a_label_is_played_again_and_says_so(short, tiny_bu
     samples, video, notes = summary(capsys, short, "--model", model)
     passes = passes_needed(Recognizer.open(model).stream(), short)
     assert video["passes"] == passes == 3
-    assert f"a file of 1.0 s was played {passes} times; the labels are those of the last time" in notes
+    assert f"a file of 1.00 s was played {passes} times; the labels are those of the last time" in notes
     assert all(0 <= sample["time_sec"] < 1 for sample in samples)
     assert 2 <= len(samples) <= 3
     assert main(["infer", str(short), "--once", "--model", str(model)]) == 1
-    assert "short.mp4 is shorter than the 1.2 s that" in capsys.readouterr().err
+    message = "short.mp4 is too short for a label: x3d_xs needs 1.2 s of video before its first label"
+    assert message in capsys.readouterr().err
     assert main(["infer", str(short), "--once", "--warm-start", "repeat", "--model", str(model)]) == 0
     assert "provisional" in capsys.readouterr().out
 
@@ -257,6 +258,45 @@ def test_tables_mark_provisional_labels_of_a_model_without_lookahead(short, tiny
 def test_the_summary_says_how_old_labels_are(short, tiny_bundle, capsys, kind, delay_sec):
     _, video, _ = summary(capsys, short, "--model", tiny_bundle(*kind))
     assert video["label_delay_sec"] == delay_sec
+
+
+@pytest.mark.parametrize(
+    ("count", "fps", "sampling"),
+    [
+        (1, 30.0, "stamps"),
+        (4, 32.0, "stamps"),
+        (7, 60.0, "stamps"),
+        (1, 1.0, "stamps"),
+        (2, 0.6, "stamps"),
+        (4, 32.0, "every_frame"),
+        (1, 1.0, "every_frame"),
+    ],
+)
+@pytest.mark.parametrize("kind", [("x3d",), ("cox3d", "none")])
+def test_a_file_of_a_few_frames_has_a_label(tmp_path, tiny_bundle, capsys, kind, count, fps, sampling):
+    path = write_video(tmp_path / "few.mp4", render_clip(WAVING, count / fps, fps), fps)
+    samples, video, _ = summary(capsys, path, "--model", tiny_bundle(*kind), "--sampling", sampling)
+    assert video["duration_sec"] == pytest.approx(count / fps, abs=0.002)
+    assert samples
+    assert all(0 <= sample["time_sec"] < video["duration_sec"] for sample in samples)
+
+
+@pytest.mark.parametrize("kind", [("x3d",), ("cox3d", "full"), ("cox3d", "none")])
+def test_a_real_file_of_four_frames_has_a_label(shared, tiny_bundle, tmp_path, capsys, kind):
+    path, model = shared / "videos" / "formats" / "unordered_stamps.mov", tiny_bundle(*kind)
+    assert len(summary(capsys, path, "--model", model)[0]) == 1
+    assert main(["infer", str(path), "--model", str(model), "--output", str(tmp_path)]) == 0
+    assert len(list(read_video(tmp_path / "unordered_stamps.annotated.mp4"))) == 4
+
+
+def test_frames_too_far_apart_for_any_label_are_said_with_what_to_do(tmp_path, tiny_bundle, capsys):
+    path = write_video(tmp_path / "slides.mp4", render_clip(WAVING, 40.0, 0.1), 0.1)
+    model = str(tiny_bundle("x3d"))
+    assert main(["infer", str(path), "--model", model]) == 1
+    message = capsys.readouterr().err
+    assert "slides.mp4 yields no label: x3d_xs needs 30.0 s of video" in message
+    assert "(gap of 10.00 s is over the limit of 2.00 s); raise max_gap_sec" in message
+    assert summary(capsys, path, "--model", model, "--max-gap-sec", 11)[0]
 
 
 def test_a_bad_file_among_many_is_reported_and_the_others_are_done(clip, tmp_path, capsys):

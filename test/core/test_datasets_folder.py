@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -80,6 +81,18 @@ def test_a_folder_without_classes_is_an_error(root, make):
 def test_short_videos_are_counted(root):
     assert FolderDataset(root, ClipSpec(16, 5, 30.0, 48)).report.short == 4
     assert FolderDataset(root, cases.CLIP).report.short == 0
+
+
+def test_videos_of_a_frame_and_with_frames_out_of_order_are_held_to_their_last_frame(shared, tmp_path):
+    cases.draw(tmp_path / "still" / "one.mp4", seconds=1 / 30)
+    (tmp_path / "unordered").mkdir()
+    shutil.copy(shared / "videos" / "formats" / "unordered_stamps.mov", tmp_path / "unordered")
+    found = FolderDataset(tmp_path, ClipSpec(4, 1, 30.0, 48), transform=lambda clip: clip.permute(3, 0, 1, 2))
+    assert (found.report.skipped, found.report.short) == ((), 2)
+    still, unordered = (found[index][0].permute(1, 2, 3, 0).numpy() for index in range(2))
+    assert all(np.array_equal(picture, still[0]) for picture in still)
+    frames = [frame.rgb for frame in read_video(tmp_path / "unordered" / "unordered_stamps.mov")]
+    assert np.array_equal(unordered, np.stack([frames[index] for index in (0, 1, 2, 2)]))
 
 
 def test_a_table_names_stretches_of_videos(root):

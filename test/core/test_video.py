@@ -56,6 +56,23 @@ def test_an_endless_loop_can_be_left(video):
     assert len(list(islice(loop_frames(video), 130))) == 130
 
 
+@pytest.mark.parametrize("fps", [10, 25])
+def test_the_only_frame_of_a_file_lasts_as_long_as_its_rate_says(tmp_path, fps):
+    path = write_video(tmp_path / "still.mp4", drawn(1), fps)
+    stamps = [frame.stamp_ns for frame in loop_frames(path, 3)]
+    assert np.diff(stamps).tolist() == [10**9 // fps] * 2
+
+
+def test_frames_stored_out_of_order_are_read_in_order(shared):
+    path = shared / "videos" / "formats" / "unordered_stamps.mov"
+    with av.open(str(path)) as container:
+        stored = [packet.pts for packet in container.demux(video=0) if packet.pts is not None]
+    assert stored != sorted(stored)
+    interval = 10**9 // 32
+    assert [frame.stamp_ns for frame in read_video(path)] == [0, interval, 2 * interval, 3 * interval]
+    assert [frame.stamp_ns for frame in loop_frames(path, 2)] == [index * interval for index in range(8)]
+
+
 def test_no_passes_is_refused(video):
     with pytest.raises(ConfigError, match="passes is 0"):
         next(loop_frames(video, 0))
