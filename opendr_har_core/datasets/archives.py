@@ -18,8 +18,8 @@ CHUNK = 1 << 20
 
 def unpack_zip(
     archive: Union[str, Path], target: Union[str, Path], max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES
-) -> None:
-    """Unpack all of a zip archive into the folder `target`, or nothing.
+) -> List[str]:
+    """Unpack all of a zip archive into the folder `target`, or nothing; returns the names of what is new there.
 
     Raises DownloadError for a damaged archive, one that is larger than `max_bytes` unpacked, whatever it announces, or
     that has more than `max_files` entries, names outside of the target, links or encrypted files, and for a name that
@@ -31,7 +31,7 @@ def unpack_zip(
     try:
         with zipfile.ZipFile(archive) as file:
             _unpack(file, _checked(file, archive, max_bytes, max_files), aside, max_bytes)
-        _move_into(aside, target)
+        return _move_into(aside, target)
     except DownloadError:
         raise
     except Exception as error:  # each of the three decompressors has errors of its own
@@ -75,10 +75,11 @@ def _unpack(file: zipfile.ZipFile, entries: List[zipfile.ZipInfo], folder: Path,
                 sink.write(chunk)
 
 
-def _move_into(aside: Path, target: Path) -> None:
+def _move_into(aside: Path, target: Path) -> List[str]:
     entries = list(aside.iterdir())
     taken = [entry.name for entry in entries if (target / entry.name).exists()]
     if taken:
         raise DownloadError(f"{target} has {taken} in it already; remove them or choose another folder")
     for entry in entries:
         entry.replace(target / entry.name)
+    return [entry.name for entry in entries]

@@ -77,33 +77,44 @@ class KineticsDataset(ClipDataset):
 
     @staticmethod
     def download_mini(path: Union[str, Path], url: str = MINI_URL, progress: Optional[Progress] = None) -> Path:
-        """Fetch one video of each class of Kinetics-400 into the folder `path`, ready to be its dataset.
+        """Fetch one video of each class of Kinetics-400 into the folder `path`; returns the data set's own folder.
 
-        What is there already is kept. An interrupted download is taken up over HTTP; over FTP, as from the server that
-        is the default, it begins anew. Raises DownloadError.
+        That is `path`/kinetics400mini, as in OpenDR, or `path` where an archive has no top folder. What is there
+        already is kept. An interrupted download resumes over HTTP; over FTP, as from the default server, it starts
+        again. Raises DownloadError.
         """
         return _download(Path(path), url, progress)
 
     @staticmethod
     def download_micro(path: Union[str, Path], url: str = MICRO_URL, progress: Optional[Progress] = None) -> Path:
-        """Fetch one video of each of the first three classes; see download_mini."""
+        """Fetch one video of each of the first three classes into `path`/kinetics3; see download_mini."""
         return _download(Path(path), url, progress)
 
 
 def _download(path: Path, url: str, progress: Optional[Progress]) -> Path:
-    if all((path / part).is_dir() for part in PARTS):
-        return path
+    name = Path(url.rpartition("/")[2]).stem or "kinetics"
+    for folder in (path, path / name):
+        if _is_data_set(folder):
+            return folder
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DownloadError(f"the folder {path} can't be made: {error}") from None
-    archive = path / (url.rpartition("/")[2] or "kinetics.zip")
+    archive = path / f"{name}.zip"
     if not archive.exists():
         fetch(url, archive, progress)
     try:
-        unpack_zip(archive, path)
+        unpacked = unpack_zip(archive, path)
     finally:
         archive.unlink()
-    if not all((path / part).is_dir() for part in PARTS):
-        raise DownloadError(f"{url} has no folders {PARTS} in it, so it is not such a data set; look into {path}")
-    return path
+    found = [folder for folder in (path, *(path / entry for entry in unpacked)) if _is_data_set(folder)]
+    if len(found) != 1:
+        raise DownloadError(
+            f"{url} has {len(found)} data sets in it, expected the folders {PARTS} at its top or in one top folder; "
+            f"look into {path}"
+        )
+    return found[0]
+
+
+def _is_data_set(folder: Path) -> bool:
+    return all((folder / part).is_dir() for part in PARTS)

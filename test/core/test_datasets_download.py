@@ -56,6 +56,24 @@ def test_a_set_is_fetched_over_a_broken_connection_and_unpacked(server, tmp_path
     assert len(server.ranges) == 3
 
 
+@pytest.mark.parametrize("junk", [{}, {"__MACOSX/._kinetics3": b"", "readme.txt": b"hello"}])
+def test_a_set_in_one_top_folder_as_opendr_packs_it_is_found_there(server, tmp_path, junk):
+    packed = {f"kinetics3/{name}": content for name, content in GOOD.items()}
+    server.content = zipped({**packed, **junk})
+    path = KineticsDataset.download_micro(tmp_path, url=server.url)
+    assert path == tmp_path / "kinetics3"
+    assert files_in(path) == sorted(GOOD)
+    assert KineticsDataset.download_micro(tmp_path, url=server.url) == path
+    assert len(server.ranges) == 1
+
+
+def test_several_sets_can_share_a_folder(server, tmp_path):
+    for name, download in (("kinetics3", KineticsDataset.download_micro), ("mini", KineticsDataset.download_mini)):
+        server.content = zipped({f"{name}/{file}": content for file, content in GOOD.items()})
+        path = download(tmp_path, url=server.url.replace("kinetics3", name))
+        assert path == tmp_path / name
+
+
 def test_a_damaged_archive_leaves_nothing(server, tmp_path):
     broken = bytearray(server.content)
     broken[len(broken) // 2] ^= 255
@@ -65,9 +83,17 @@ def test_a_damaged_archive_leaves_nothing(server, tmp_path):
     assert files_in(tmp_path) == []
 
 
-def test_an_archive_of_something_else_is_an_error(server, tmp_path):
-    server.content = zipped({"readme.txt": b"hello"})
-    with pytest.raises(DownloadError, match="not such a data set"):
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        ({"readme.txt": b"hello"}, 0),
+        ({"deep/kinetics3/splits/train.json": b"{}", "deep/kinetics3/data/a.mp4": b""}, 0),
+        ({f"{top}/{name}": content for top in "ab" for name, content in GOOD.items()}, 2),
+    ],
+)
+def test_an_archive_of_something_else_is_an_error(server, tmp_path, files, count):
+    server.content = zipped(files)
+    with pytest.raises(DownloadError, match=f"has {count} data sets in it, expected the folders"):
         KineticsDataset.download_micro(tmp_path / "set", url=server.url)
 
 
