@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from opendr_har_core.errors import CheckpointError
+from opendr_har_core.networks.tensor_file import read_tensor_file
 from opendr_har_core.networks.x3d import X3D
 
 Weights = Dict[str, Tensor]
@@ -90,19 +91,11 @@ def load_weights(network: X3D, path: Union[str, Path], *, new_head: bool = False
 
 
 def read_weights(path: Union[str, Path]) -> Weights:
-    """Read the tensors of a `.pth`/`.pyth` file, without running any code it may hold."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"there is no weight file {path}") from None
-    except Exception as error:  # torch.load raises a dozen types for broken or hostile files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} can't be read as a file of tensors: {reason}") from None
+    """The tensors of a `.pth`, `.pyth` or `.ckpt` file under their own names; raises CheckpointError."""
+    content = read_tensor_file(path)
     for wrapper in ("model_state", "state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+        if isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not content:
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, expected a dictionary of tensors")
     strays = [key for key, value in content.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
     if strays:
         raise CheckpointError(f"{path} holds entries that are no named tensors: {strays[:LISTED]}")

@@ -15,6 +15,7 @@ import torch
 
 from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import CheckpointError
+from opendr_har_core.networks.tensor_file import read_tensor_file
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.progress import Progress
 
@@ -51,11 +52,8 @@ def read_checkpoint(path: Union[str, Path]) -> Dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}; {_present(path.parent)}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises a dozen types for broken or hostile files
-        raise CheckpointError(f"{path} can't be read as a checkpoint: {_reason(error)}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content = read_tensor_file(path, "a checkpoint of training")
+    if content.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no checkpoint of training of format {FORMAT}; to start from it, load weights")
     return content
 

@@ -83,13 +83,30 @@ def test_nothing_in_a_weight_file_is_executed(network, tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken"])
-def test_a_file_that_is_no_checkpoint_is_refused(network, tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken", bytes(1000), b"\x80\x04K\x01."])
+def test_a_file_that_is_no_checkpoint_is_refused_in_our_own_words(network, tmp_path, content):
     (tmp_path / "odd.pth").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"odd\.pth can't be read"):
+    with pytest.raises(
+        CheckpointError, match=r"odd\.pth can't be read as a file of weights: .*; expected what"
+    ) as failure:
         load_weights(network, tmp_path / "odd.pth")
+    assert "weights_only" not in str(failure.value)
+
+
+def test_a_whole_module_in_a_file_is_named_and_never_advised_to_be_run(network, tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
+    with pytest.raises(
+        CheckpointError, match=r"holds the Python object torch\.nn\.\S+, .*; save network\.state_dict"
+    ) as failure:
+        load_weights(network, tmp_path / "module.pth")
+    assert "weights_only" not in str(failure.value)
+
+
+def test_a_folder_is_refused(network, tmp_path):
+    with pytest.raises(CheckpointError, match="can't be read as a file of weights: Is a directory"):
+        load_weights(network, tmp_path)
 
 
 def test_a_missing_file_is_named(network, tmp_path):
-    with pytest.raises(CheckpointError, match=r"no weight file .*gone\.pth"):
+    with pytest.raises(CheckpointError, match=r"there is no file .*gone\.pth"):
         load_weights(network, tmp_path / "gone.pth")
