@@ -42,9 +42,9 @@ def open_dataset(
     return FolderDataset(path, clip, labels=labels, frame_fps=options.frame_fps, **common)
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Options that both jobs have."""
-    add_labels(parser, "see --data")
+def add_data_options(parser: argparse.ArgumentParser, labels: str = "see --data") -> None:
+    """Options that both jobs have; `labels` says what classes they have by default."""
+    add_labels(parser, labels)
     add_folder(parser, "--cache", metavar="FOLDER", help="keep decoded frames there")
     parser.add_argument("--frame-fps", type=float, default=30.0, metavar="HZ", help="of frame folders (default: 30)")
     parser.add_argument("--num-workers", type=int, default=0, metavar="N", help="processes that decode (default: 0)")

@@ -13,7 +13,7 @@ from opendr_har_core.cli.output import Result
 from opendr_har_core.cli.progress import Report
 from opendr_har_core.errors import ConfigError
 
-EXAMPLE = "best.ckpt --data clips/test --labels my_classes.csv --size s --stepwise"
+EXAMPLE = "best.ckpt --data clips/test"
 
 
 def add_parser(jobs: Any) -> None:
@@ -26,6 +26,7 @@ def add_parser(jobs: Any) -> None:
         examples=(
             EXAMPLE,
             "best.ckpt --data clips/test --report eval.json --picture confusion.png",
+            "weights.pth --data clips/test --labels my_classes.csv --size s --lookahead full --stepwise",
             "--config eval.yaml",
         ),
         run=run,
@@ -35,10 +36,12 @@ def add_parser(jobs: Any) -> None:
     add_network(parser)
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="default: 16")
     parser.add_argument("--steps", type=int, metavar="N", help="only so many batches")
-    parser.add_argument("--stepwise", action="store_true", help="frame by frame, as cox3d runs on a stream")
+    parser.add_argument(
+        "--stepwise", action="store_true", help="frame by frame, as cox3d runs on a stream; always without lookahead"
+    )
     add_file(parser, "--report", suffixes=("json",), metavar="FILE", help="write the numbers there, JSON")
     add_file(parser, "--picture", suffixes=("png",), metavar="FILE", help="write the confusion matrix there, .png")
-    add_data_options(parser)
+    add_data_options(parser, "the checkpoint's, else see --data")
     add_config(parser)
 
 
@@ -47,23 +50,23 @@ def run(options: argparse.Namespace) -> Result:
     options = with_config(options)
     require(options, "checkpoint", "data", example=f"example: opendr-har eval {EXAMPLE}")
     try:
+        from opendr_har_core.cli.network import chosen_network, described
         from opendr_har_core.datasets.clips import ClipSpec
         from opendr_har_core.networks.checkpoints import load_weights
-        from opendr_har_core.networks.config import x3d_config
-        from opendr_har_core.networks.cox3d import CoX3D
-        from opendr_har_core.networks.x3d import X3D
         from opendr_har_core.training.evaluate import evaluate
     except ImportError as error:
         raise ConfigError(f"evaluation needs torch and more ({error}); pip install 'opendr_har_ros[train]'") from None
     from opendr_har_core.labels import LabelMap
 
-    config = x3d_config(options.size)
-    given = LabelMap.read_csv(options.labels) if options.labels else None
-    dataset = open_dataset(options.data, ClipSpec.of(config), given, options, train=False)
-    classes = len(dataset.labels)
-    network = CoX3D(config, classes, options.window) if options.network == "cox3d" else X3D(config, classes)
+    blueprint, facts = chosen_network(options, options.checkpoint)
+    labels = LabelMap.read_csv(options.labels) if options.labels else None
+    if facts is not None:
+        facts.check(labels=labels)
+        labels = facts.labels
+    dataset = open_dataset(options.data, ClipSpec.of(blueprint.config), labels, options, train=False)
+    network = blueprint.build(len(dataset.labels))
     load_weights(network, options.checkpoint)
-    options.out.note(f"evaluating {options.checkpoint} on {dataset.report} ...")
+    options.out.note(f"evaluating {options.checkpoint} as {described(network.spec)} on {dataset.report} ...")
     with options.out.progress("evaluating", "clips") as progress:
         report = evaluate(
             network,
@@ -72,7 +75,7 @@ def run(options: argparse.Namespace) -> Result:
             steps=options.steps,
             num_workers=options.num_workers,
             device=options.device,
-            stepwise=options.stepwise,
+            stepwise=options.stepwise or None,
         )
     return _result(report, dataset, options)
 

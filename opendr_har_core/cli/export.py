@@ -31,13 +31,18 @@ def add_parser(jobs: Any) -> None:
         help="turn a weight file into a bundle",
         description="Turn X3D weights (SlowFast, OpenDR, PyTorchVideo or MMAction2 keys, or a checkpoint of training) "
         "into one .onnx bundle.",
-        examples=(EXAMPLE, "best.ckpt --output mine.onnx --labels my_classes.csv", "--config export.yaml"),
+        examples=(
+            EXAMPLE,
+            "best.ckpt --output mine.onnx",
+            "best.ckpt --output mine_window4.onnx --window 4",
+            "--config export.yaml",
+        ),
         run=run,
     )
     add_file(parser, "checkpoint", suffixes=WEIGHTS, nargs="?", help="weight file, .pth, .pyth or .ckpt")
     add_bundle_output(parser, "bundle")
-    add_network(parser, "steps that cox3d averages over (default: the clip length)")
-    add_labels(parser, "Kinetics-400")
+    add_network(parser)
+    add_labels(parser, "the checkpoint's, else Kinetics-400")
     add_config(parser)
 
 
@@ -47,25 +52,29 @@ def run(options: argparse.Namespace) -> Result:
     require(options, "checkpoint", example=f"example: opendr-har export {EXAMPLE}")
     target = bundle_output(options, "bundle", example=f"opendr-har export {EXAMPLE}")
     try:
+        from opendr_har_core.cli.network import chosen_network, described
         from opendr_har_core.export import export_bundle
         from opendr_har_core.networks.checkpoints import load_weights
-        from opendr_har_core.networks.config import x3d_config
-        from opendr_har_core.networks.cox3d import CoX3D
-        from opendr_har_core.networks.x3d import X3D
     except ImportError as error:
         raise ConfigError(f"exporting needs torch and onnx ({error}); pip install 'opendr_har_ros[train]'") from None
     from opendr_har_core.labels import LabelMap
 
-    labels = LabelMap.read_csv(options.labels) if options.labels else LabelMap.kinetics400()
-    config = x3d_config(options.size)
-    if options.network == "cox3d":
-        network: X3D = CoX3D(config, len(labels), options.window)
-    elif options.window is not None:
-        raise ConfigError(f"--window is {options.window}, but only cox3d has a window; leave it out for x3d")
-    else:
-        network = X3D(config, len(labels))
+    blueprint, facts = chosen_network(options, options.checkpoint)
+    given = LabelMap.read_csv(options.labels) if options.labels else None
+    if facts is not None:
+        facts.check(labels=given)
+    labels = given or (LabelMap.kinetics400() if facts is None else facts.labels)
+    network = blueprint.build(len(labels))
     digest = load_weights(network, options.checkpoint)
     source = Path(options.checkpoint).name
     path = export_bundle(network, target or "", labels, source=source, weights_sha256=digest)
-    values = {**file_values(path), "model": network.spec.name, "classes": len(labels), "weights_sha256": digest}
-    return Result(f"{path}: {network.spec.name}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB\n", values)
+    spec = network.spec
+    values = {
+        **file_values(path),
+        "model": spec.name,
+        "lookahead": spec.lookahead,
+        "window": spec.window,
+        "classes": len(labels),
+        "weights_sha256": digest,
+    }
+    return Result(f"{path}: {described(spec)}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB\n", values)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 from opendr_har_core.cli.completion import DEFAULT, bundles, completed, files, folders
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.spec import CLIP, CONTINUAL, DEFAULT_LOOKAHEAD, LOOKAHEADS
 
 if TYPE_CHECKING:
     from opendr_har_core.postprocess import FilterSettings
@@ -73,11 +74,18 @@ def providers(options: argparse.Namespace) -> Optional[Tuple[str, ...]]:
     return None if options.device in (None, "cpu") else (options.device, "cpu")
 
 
-def add_network(parser: argparse.ArgumentParser, window_help: str = "steps that cox3d averages over") -> None:
-    """--network, --size and --window: which network weights are of."""
-    parser.add_argument("--network", choices=("x3d", "cox3d"), default="cox3d", help="clips or stream (default: cox3d)")
-    parser.add_argument("--size", choices=SIZES, default="s", help="which X3D (default: s)")
-    parser.add_argument("--window", type=int, metavar="N", help=window_help)
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """--network, --size, --window and --lookahead: which network to make of weights; see `cli.network`."""
+    group = parser.add_argument_group("network", "defaults: what a checkpoint of training says, else these")
+    group.add_argument("--network", choices=(CLIP, CONTINUAL), help="clips or stream (default: cox3d)")
+    group.add_argument("--size", choices=SIZES, help="which X3D (default: s)")
+    group.add_argument("--window", type=int, metavar="N", help="steps that cox3d averages over (default: a clip's)")
+    group.add_argument(
+        "--lookahead",
+        choices=LOOKAHEADS,
+        help="of cox3d: full waits for later frames, so that labels are late; none is about the newest frame "
+        f"(default: {DEFAULT_LOOKAHEAD})",
+    )
 
 
 def add_labels(parser: argparse.ArgumentParser, default: str) -> None:

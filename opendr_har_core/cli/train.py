@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 from opendr_har_core.cli.augmentation import Augmentation, add_augmentation
 from opendr_har_core.cli.config_file import add_config, require, with_config
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
-from opendr_har_core.cli.options import add_file, add_folder, add_job, add_network, file_values
+from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network, file_values
 from opendr_har_core.cli.output import INTERRUPTED, Output, Result
 from opendr_har_core.cli.train_progress import FORMS, TEXT, JsonProgress, TextProgress, json_progress
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 
 if TYPE_CHECKING:
+    from opendr_har_core.networks.choice import Blueprint
     from opendr_har_core.networks.x3d import X3D
     from opendr_har_core.training.fit import FitReport
     from opendr_har_core.training.settings import TrainingSettings
@@ -85,8 +86,8 @@ def add_parser(jobs: Any) -> None:
     )
     add_folder(parser, "--data", metavar="PATH", help="folder with a folder of videos per class, or a CSV")
     add_folder(parser, "--val", metavar="PATH", help="the same, of videos to validate with")
-    base = "pretrained weights, .pth or .pyth (default: random ones)"
-    add_file(parser, "--base", suffixes=("pth", "pyth"), metavar="FILE", help=base)
+    base = "pretrained weights, .pth, .pyth or a checkpoint of training (default: random ones)"
+    add_file(parser, "--base", suffixes=WEIGHTS, metavar="FILE", help=base)
     add_network(parser)
     add_file(parser, "--output", suffixes=("onnx",), metavar="FILE", help="bundle to write, .onnx")
     what = "JSON to write with what was run and what came of it"
@@ -129,16 +130,17 @@ def run(options: argparse.Namespace) -> Optional[Result]:
 def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress]) -> Result:
     _check_files(options)
     try:
-        from opendr_har_core.networks.config import x3d_config
+        from opendr_har_core.cli.network import chosen_network
         from opendr_har_core.training.fit import fit
     except ImportError as error:
         raise ConfigError(f"{NEEDS} ({error}); pip install 'opendr_har_ros[train]'") from None
     settings = _settings(options)
-    augmentation = Augmentation(options, x3d_config(options.size).image_size)
-    run = {**_described(options, settings), "augmentation": augmentation.described}
+    blueprint, _ = chosen_network(options, _beginning(options, settings))
+    augmentation = Augmentation(options, blueprint.config.image_size)
+    run = {**_described(options, blueprint, settings), "augmentation": augmentation.described}
     progress.begins(run)
-    train, val = _datasets(options, augmentation)
-    network, digest = _network(options, train.labels, settings.seed)
+    train, val = _datasets(options, blueprint, augmentation)
+    network, digest = _network(options, blueprint, train.labels, settings.seed)
     progress.found(train.report, None if val is None else val.report, run)
     report = fit(network, train, val, settings, progress.listener)
     return _finish(options, network, train.labels, settings, report, digest, progress, run)
@@ -185,11 +187,20 @@ def _resumed(settings: TrainingSettings, out: Output) -> TrainingSettings:
     return replace(settings, resume_step=step)
 
 
-def _datasets(options: argparse.Namespace, augmentation: Augmentation) -> Tuple[Any, Any]:
-    from opendr_har_core.datasets.clips import ClipSpec
-    from opendr_har_core.networks.config import x3d_config
+def _beginning(options: argparse.Namespace, settings: TrainingSettings) -> Optional[str]:
+    """The file whose weights training goes on from, or starts from."""
+    from opendr_har_core.training.checkpoint import path_of_step
 
-    clip = ClipSpec.of(x3d_config(options.size))
+    if settings.resume_step:
+        return str(path_of_step(str(settings.checkpoint_folder), settings.resume_step))
+    base: Optional[str] = options.base
+    return base
+
+
+def _datasets(options: argparse.Namespace, blueprint: Blueprint, augmentation: Augmentation) -> Tuple[Any, Any]:
+    from opendr_har_core.datasets.clips import ClipSpec
+
+    clip = ClipSpec.of(blueprint.config)
     given = LabelMap.read_csv(options.labels) if options.labels else None
     train = open_dataset(options.data, clip, given, options, train=True, transform=augmentation)
     augmentation.settle(train.labels)
@@ -197,30 +208,23 @@ def _datasets(options: argparse.Namespace, augmentation: Augmentation) -> Tuple[
     return train, val
 
 
-def _network(options: argparse.Namespace, labels: LabelMap, seed: int) -> Tuple[X3D, Optional[str]]:
+def _network(
+    options: argparse.Namespace, blueprint: Blueprint, labels: LabelMap, seed: int
+) -> Tuple[X3D, Optional[str]]:
     """The network to train and the digest of the weights that it starts from."""
     import torch
 
     from opendr_har_core.networks.checkpoints import load_weights
-    from opendr_har_core.networks.config import x3d_config
-    from opendr_har_core.networks.cox3d import CoX3D
-    from opendr_har_core.networks.x3d import X3D
 
     torch.manual_seed(seed)
-    config = x3d_config(options.size)
-    if options.network == "cox3d":
-        network: X3D = CoX3D(config, len(labels), options.window)
-    elif options.window is not None:
-        raise ConfigError(f"--window is {options.window}, but only cox3d has a window; leave it out for x3d")
-    else:
-        network = X3D(config, len(labels))
-    digest = load_weights(network, options.base, new_head=True) if options.base else None
+    network = blueprint.build(len(labels))
+    digest = load_weights(network, options.base, new_head=True, labels=labels) if options.base else None
     return network, digest
 
 
-def _described(options: argparse.Namespace, settings: TrainingSettings) -> Dict[str, Any]:
-    names = ("data", "val", "base", "network", "size", "window", "labels", "output", "cache")
-    return {**{name: getattr(options, name) for name in names}, "settings": settings.to_dict()}
+def _described(options: argparse.Namespace, blueprint: Blueprint, settings: TrainingSettings) -> Dict[str, Any]:
+    given = {name: getattr(options, name) for name in ("data", "val", "base", "labels", "output", "cache")}
+    return {**given, **blueprint.to_dict(), "settings": settings.to_dict()}
 
 
 def _finish(
@@ -234,6 +238,7 @@ def _finish(
     run: Dict[str, Any],
 ) -> Result:
     from opendr_har_core.atomic import atomic_path
+    from opendr_har_core.cli.network import described
     from opendr_har_core.export import export_bundle
     from opendr_har_core.training.fit import is_first_process
 
@@ -255,9 +260,11 @@ def _finish(
         content = {"run": run, "history": list(report.history)}
         with atomic_path(options.report) as temporary:
             temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    description = f"{network.spec.name}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB"
+    description = f"{described(network.spec)}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB"
     progress.wrote(path, description, report)
-    values = {**file_values(path), "model": network.spec.name, "classes": len(labels), **counts}
+    spec = network.spec
+    what = {"model": spec.name, "lookahead": spec.lookahead, "window": spec.window, "classes": len(labels)}
+    values = {**file_values(path), **what, **counts}
     return Result(f"{path}: {description}\n", values)
 
 

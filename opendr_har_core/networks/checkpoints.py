@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Dict, List, Mapping, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
 from torch import Tensor
 
 from opendr_har_core.errors import CheckpointError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.facts import NetworkFacts
 from opendr_har_core.networks.tensor_file import read_tensor_file
 from opendr_har_core.networks.x3d import X3D
 
@@ -73,17 +75,26 @@ SCHEMES: Mapping[str, Tuple[str, Rules, re.Pattern, Rules]] = {
 }
 
 
-def load_weights(network: X3D, path: Union[str, Path], *, new_head: bool = False) -> str:
+def load_weights(
+    network: X3D, path: Union[str, Path], *, new_head: bool = False, labels: Optional[LabelMap] = None
+) -> str:
     """Load a weight file into `network` and return the file's sha256.
 
     With `new_head`, a classifier of another number of classes keeps its fresh initial weights; otherwise that is an
-    error. Raises CheckpointError, and leaves the network as it was, when the file can't be read safely or when
-    tensors are missing, extra or misshapen; the message lists them.
+    error. If `labels`, those of `network`, are given as well and the file names its own, the classifier takes over the
+    classes of the same names, whatever their order, and the others keep their fresh weights.
+
+    Raises CheckpointError, and leaves the network as it was, when the file can't be read safely or when tensors are
+    missing, extra or misshapen; the message lists them.
     """
-    weights = to_slowfast_keys(read_weights(path))
+    content = read_tensor_file(path)
+    weights = to_slowfast_keys(_tensors(content, path))
     own = network.state_dict()
     _complete(weights, own)
-    if new_head and any(weights[key].shape != own[key].shape for key in HEAD_KEYS if key in weights):
+    facts = NetworkFacts.of(content, path)
+    if new_head and labels is not None and facts is not None:
+        _take_classes(weights, facts.labels, own, labels)
+    elif new_head and any(weights[key].shape != own[key].shape for key in HEAD_KEYS if key in weights):
         weights.update({key: own[key] for key in HEAD_KEYS})
     _check(weights, own, path)
     network.load_state_dict(weights)
@@ -92,7 +103,10 @@ def load_weights(network: X3D, path: Union[str, Path], *, new_head: bool = False
 
 def read_weights(path: Union[str, Path]) -> Weights:
     """The tensors of a `.pth`, `.pyth` or `.ckpt` file under their own names; raises CheckpointError."""
-    content = read_tensor_file(path)
+    return _tensors(read_tensor_file(path), path)
+
+
+def _tensors(content: Dict[str, Any], path: Union[str, Path]) -> Weights:
     for wrapper in ("model_state", "state_dict"):
         if isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -133,6 +147,16 @@ def _first_match(text: str, rules: Rules) -> str:
         if hits:
             return renamed
     return text
+
+
+def _take_classes(weights: Weights, theirs: LabelMap, own: Weights, ours: LabelMap) -> None:
+    """Make the classifier of `weights` one of our classes: rows of the same names, and our own for the others."""
+    shared = [name for name in ours if name in set(theirs)]
+    for key in HEAD_KEYS:
+        head = own[key].clone()
+        if key in weights and weights[key].shape == (len(theirs), *head.shape[1:]):
+            head[[ours.id(name) for name in shared]] = weights[key][[theirs.id(name) for name in shared]]
+            weights[key] = head
 
 
 def _complete(weights: Weights, own: Mapping[str, Tensor]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, RichProgressBar
@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from opendr_har_core.atomic import remove_abandoned
 from opendr_har_core.errors import CheckpointError
+from opendr_har_core.networks.facts import facts_entry
 from opendr_har_core.training.checkpoint import BEST, LAST, save_checkpoint, step_name
 from opendr_har_core.training.data import ClipData
 from opendr_har_core.training.module import TrainingModule
@@ -89,7 +90,7 @@ class Bookkeeping(Callback):
         if self._folder is None or not trainer.is_global_zero:
             return
         path = self._folder / name
-        save_checkpoint(checkpoint_content(trainer, module), path)
+        save_checkpoint(checkpoint_content(trainer, module, _data(trainer).labels), path)
         if str(path) not in self.written:
             self.written.append(str(path))
 
@@ -133,8 +134,8 @@ class Stopper(Callback):
         self._restore()
 
 
-def checkpoint_content(trainer: pl.Trainer, module: TrainingModule) -> Dict[str, Any]:
-    """All that a run needs to go on as if nothing had happened."""
+def checkpoint_content(trainer: pl.Trainer, module: TrainingModule, labels: Sequence[str]) -> Dict[str, Any]:
+    """All that a run needs to go on as if nothing had happened, and what others need to use its weights."""
     metrics = (module.train_loss, module.train_accuracy)
     return {
         "model_state": {key: tensor.detach().cpu() for key, tensor in module.network.state_dict().items()},
@@ -143,6 +144,7 @@ def checkpoint_content(trainer: pl.Trainer, module: TrainingModule) -> Dict[str,
         "metrics": [dict(metric.metric_state) for metric in metrics],
         "progress": module.progress.to_dict(),
         "settings": module.settings.to_dict(),
+        **facts_entry(module.network.spec, labels),
     }
 
 

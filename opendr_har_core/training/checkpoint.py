@@ -9,14 +9,16 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Dict, Sequence, Tuple, Union
 
 import torch
 
 from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import CheckpointError
+from opendr_har_core.networks.facts import NetworkFacts
 from opendr_har_core.networks.tensor_file import read_tensor_file
 from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import FULL, ModelSpec
 from opendr_har_core.training.progress import Progress
 
 FORMAT = 1
@@ -58,11 +60,15 @@ def read_checkpoint(path: Union[str, Path]) -> Dict[str, Any]:
     return content
 
 
-def checkpoint_of_step(folder: Union[str, Path], step: int) -> Tuple[Path, Dict[str, Any]]:
-    """The checkpoint after `step` updates, and its path; an interrupted run has left it as the last one."""
+def path_of_step(folder: Union[str, Path], step: int) -> Path:
+    """Where the checkpoint after `step` updates is; an interrupted run has left it as the last one."""
     path = Path(folder) / step_name(step)
-    if not path.is_file() and last_step(folder) == step:
-        path = Path(folder) / LAST
+    return Path(folder) / LAST if not path.is_file() and last_step(folder) == step else path
+
+
+def checkpoint_of_step(folder: Union[str, Path], step: int) -> Tuple[Path, Dict[str, Any]]:
+    """The checkpoint after `step` updates, and its path."""
+    path = path_of_step(folder, step)
     return path, read_checkpoint(path)
 
 
@@ -80,6 +86,21 @@ def progress_of(content: Dict[str, Any], path: Union[str, Path]) -> Progress:
         raise CheckpointError(
             f"{path} does not say how far its run had come ({error!r}); resume from another"
         ) from None
+
+
+def check_network(content: Dict[str, Any], spec: ModelSpec, labels: Sequence[str], path: Union[str, Path]) -> None:
+    """Raises CheckpointError where a run would go on with another network, or other classes, than it began with."""
+    facts = NetworkFacts.of(content, path)
+    # Before checkpoints said it, every network had full lookahead.
+    before = {"lookahead": FULL} if facts is None else {**facts.spec.to_dict(), "labels": list(facts.labels)}
+    now = {**spec.to_dict(), "labels": [str(name) for name in labels]}
+    differing = [name for name in before if before[name] != now[name]]
+    if differing:
+        was, wanted = ({name: values[name] for name in differing} for values in (before, now))
+        raise CheckpointError(
+            f"{path} is of a run with {was}, which can't go on with {wanted}; resume with the same, or start another "
+            "run from its weights, in another folder"
+        )
 
 
 def restore_network(network: X3D, content: Dict[str, Any], path: Union[str, Path]) -> None:

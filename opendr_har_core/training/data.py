@@ -111,6 +111,12 @@ class ClipData(pl.LightningDataModule):
         self._settings, self._progress = settings, progress
 
     @property
+    def labels(self) -> Sequence[str]:
+        """Class names of the training clips."""
+        labels: Sequence[str] = self._train.labels
+        return labels
+
+    @property
     def validates(self) -> bool:
         """Whether there is validation data."""
         return self._val is not None

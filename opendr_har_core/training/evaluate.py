@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Subset
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import NONE
 from opendr_har_core.training.data import check_classes, check_items
 from opendr_har_core.training.loss import standardised
 
@@ -59,15 +60,18 @@ def evaluate(
     steps: Optional[int] = None,
     num_workers: int = 0,
     device: str = "cpu",
-    stepwise: bool = False,
+    stepwise: Optional[bool] = None,
 ) -> EvalReport:
     """Classify the clips of `dataset`, or of its first `steps` batches.
 
-    With `stepwise` a CoX3D sees each clip frame by frame in steady state, see `step_over_clips`. Raises ConfigError
-    when that is asked of a clip network or the classes differ in number, DataError for a dataset without clips.
+    With `stepwise` a CoX3D sees each clip frame by frame, see `step_over_clips`; None does so without lookahead, where
+    that is what a robot runs and what clips give. Raises ConfigError when it is asked of a clip network or the classes
+    differ in number, DataError for a dataset without clips.
     """
+    if stepwise is None:
+        stepwise = isinstance(network, CoX3D) and network.spec.lookahead == NONE
     if stepwise and not isinstance(network, CoX3D):
-        raise ConfigError("only a CoX3D can be evaluated frame by frame; leave stepwise out for an X3D")
+        raise ConfigError("only a CoX3D can be evaluated frame by frame; leave stepwise out, or choose cox3d")
     if steps is not None and steps < 1:
         raise ConfigError(f"steps is {steps}, expected one or more, or None for all")
     check_classes(dataset.labels, network.num_classes, "evaluation")

@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import lightning.pytorch as pl
 import torch
@@ -21,7 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.callbacks import Bookkeeping, EpochBar, Restorer, Stopper
-from opendr_har_core.training.checkpoint import checkpoint_of_step, progress_of, restore_network
+from opendr_har_core.training.checkpoint import check_network, checkpoint_of_step, progress_of, restore_network
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_classes
 from opendr_har_core.training.listener import Listener, Reporter
 from opendr_har_core.training.loss import make_loss
@@ -80,7 +80,7 @@ def fit(
     for dataset, role in ((train, "training"), (val, "validation")):
         if dataset is not None:
             check_classes(dataset.labels, network.num_classes, role)
-    content = _checkpoint(network, settings)
+    content = _checkpoint(network, settings, train.labels)
     progress = progress_of(content, str(settings.checkpoint_folder)) if content else Progress()
     data = ClipData(train, val, settings, progress)
     loss = make_loss(settings, train.targets, network.num_classes)
@@ -166,10 +166,11 @@ def _loggers(settings: TrainingSettings) -> Any:
     return [TensorBoardLogger(path, name="", version=""), CSVLogger(path, name="", version="")]
 
 
-def _checkpoint(network: X3D, settings: TrainingSettings) -> Optional[Dict[str, Any]]:
+def _checkpoint(network: X3D, settings: TrainingSettings, labels: Sequence[str]) -> Optional[Dict[str, Any]]:
     if not settings.resume_step:
         return None
     path, content = checkpoint_of_step(str(settings.checkpoint_folder), settings.resume_step)
+    check_network(content, network.spec, labels, path)
     restore_network(network, content, path)
     return content
 

@@ -18,10 +18,11 @@ pytest.importorskip("lightning")
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
-from training_cases import Ramps, assert_same_weights, quick, tiny, weights_of
+from training_cases import TINY, CoX3D, Ramps, assert_same_weights, quick, tiny, weights_of
 
 from opendr_har_core.errors import CheckpointError, ResourceError
 from opendr_har_core.export import export_bundle
+from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.training.checkpoint import BEST, LAST, last_step, read_checkpoint, save_checkpoint, step_name
 from opendr_har_core.training.fit import fit
@@ -93,6 +94,41 @@ def test_a_checkpoint_of_another_network_or_optimizer_is_refused(tmp_path):
     torch.save({"model_state": tiny().state_dict()}, tmp_path / step_name(3))
     with pytest.raises(CheckpointError, match="is no checkpoint of training"):
         fit(tiny(), Ramps(), settings=quick(resume_step=3, **common))
+
+
+def causal():
+    """Without lookahead."""
+    torch.manual_seed(1)
+    return CoX3D(replace(TINY, lookahead="none"), 2)
+
+
+def test_a_run_goes_on_with_the_network_and_classes_that_it_began_with(tmp_path):
+    settings = quick(epochs=1, checkpoint_folder=str(tmp_path))
+    fit(causal(), Ramps(), settings=settings)
+    more = replace(settings, epochs=2, resume_step=3)
+    with pytest.raises(
+        CheckpointError, match=r"last\.ckpt is of a run with {.*'lookahead': 'none'}, which can't go on"
+    ):
+        fit(tiny(CoX3D), Ramps(), settings=more)
+    other = Ramps()
+    other.labels = LabelMap(["falls", "rises"])
+    with pytest.raises(CheckpointError, match=r"run with {'labels': \['rises', 'falls'\]}, which .* with {'labels'"):
+        fit(causal(), other, settings=more)
+    assert fit(causal(), Ramps(), settings=more).epochs == 2
+
+
+def test_a_checkpoint_from_before_there_was_a_choice_goes_on_with_full_lookahead_only(tmp_path):
+    settings = quick(epochs=1, checkpoint_folder=str(tmp_path))
+    fit(tiny(CoX3D), Ramps(), settings=settings)
+    content = read_checkpoint(tmp_path / LAST)
+    del content["network"]
+    save_checkpoint(content, tmp_path / LAST)
+    more = replace(settings, epochs=2, resume_step=3)
+    with pytest.raises(
+        CheckpointError, match=r"run with {'lookahead': 'full'}, which can't go on with {'lookahead': 'n"
+    ):
+        fit(causal(), Ramps(), settings=more)
+    assert fit(tiny(CoX3D), Ramps(), settings=more).epochs == 2
 
 
 ENDLESS = """

@@ -1,0 +1,95 @@
+"""Which network to build: what was asked for, else what the weight file says, else a default."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import Any, Dict, Optional
+
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.networks.config import X3DConfig, x3d_config
+from opendr_har_core.networks.cox3d import CoX3D
+from opendr_har_core.networks.facts import NetworkFacts
+from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import CLIP, CONTINUAL
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A network that can be built.
+
+    Attributes:
+        architecture: "x3d" or "cox3d".
+        config: its shape.
+        window: number of steps that a CoX3D averages over; None for an X3D.
+    """
+
+    architecture: str
+    config: X3DConfig
+    window: Optional[int]
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The choices under their names as options, for a record of what was run."""
+        lookahead = None if self.architecture == CLIP else self.config.lookahead
+        return {
+            "network": self.architecture,
+            "size": self.config.size,
+            "window": self.window,
+            "lookahead": lookahead,
+        }
+
+    def build(self, num_classes: int) -> X3D:
+        """The network, with random weights."""
+        if self.architecture == CLIP:
+            return X3D(self.config, num_classes)
+        return CoX3D(self.config, num_classes, self.window)
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """A network as somebody asks for it; None leaves a choice open.
+
+    Attributes:
+        architecture: "x3d" or "cox3d".
+        size: "xs", "s", "m" or "l".
+        window: number of steps that a CoX3D averages over.
+        lookahead: "full" or "none", of a CoX3D.
+    """
+
+    architecture: Optional[str] = None
+    size: Optional[str] = None
+    window: Optional[int] = None
+    lookahead: Optional[str] = None
+
+    def settled(self, facts: Optional[NetworkFacts], default: NetworkChoice) -> Blueprint:
+        """Leave what is open to `facts`, those of the weights to come, and then to `default`, which has no lookahead
+        or size open.
+
+        X3D and CoX3D of any window and lookahead take the same weights, so that each may be asked for. Raises
+        ConfigError for another size than that of the weights, and for a window or lookahead of an X3D.
+        """
+        if facts is not None:
+            facts.check(size=self.size)
+        choice = self._filled_in(_told(facts))._filled_in(default)
+        if choice.architecture == CLIP:
+            self._check_clip()
+            return Blueprint(CLIP, x3d_config(str(choice.size)), None)
+        config = x3d_config(str(choice.size), str(choice.lookahead))
+        return Blueprint(CONTINUAL, config, config.frames if choice.window is None else choice.window)
+
+    def _filled_in(self, other: NetworkChoice) -> NetworkChoice:
+        return NetworkChoice(*(theirs if own is None else own for own, theirs in zip(astuple(self), astuple(other))))
+
+    def _check_clip(self) -> None:
+        for name in ("window", "lookahead"):
+            if getattr(self, name) is not None:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but only cox3d has a {name}; leave it out for x3d")
+
+
+def _told(facts: Optional[NetworkFacts]) -> NetworkChoice:
+    """What a weight file says; a clip network has no window and no lookahead to hand on to a CoX3D."""
+    if facts is None:
+        return NetworkChoice()
+    spec = facts.spec
+    if spec.is_continual:
+        return NetworkChoice(spec.architecture, spec.size, spec.window, spec.lookahead)
+    return NetworkChoice(spec.architecture, spec.size)
