@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.spec import CLIP, CONTINUAL
+from opendr_har_core.spec import CLIP, CONTINUAL, DEFAULT_LOOKAHEAD, LOOKAHEADS
 from opendr_har_ros.parameters import Parameter, check_values
 
 CONSTANT = "constant"
@@ -19,10 +19,16 @@ TRAINER: Tuple[Parameter, ...] = (
     Parameter("data", "", "Folder with a folder of videos per class, or a CSV path,start,end,label. Needed."),
     Parameter("val", "", "The same, of videos to validate with after each epoch; empty: none."),
     Parameter("labels", "", "CSV id,name of the classes; needed if data is a CSV, else empty: the folders' names."),
-    Parameter("base", "", "Pretrained weights, .pth or .pyth; empty: random ones."),
+    Parameter("base", "", "Pretrained weights, .pth, .pyth or .ckpt; empty: random ones."),
     Parameter("network", CONTINUAL, "What the bundle runs: frame by frame, or on clips.", choices=(CONTINUAL, CLIP)),
     Parameter("size", "s", "Size of the network: that of its base, if it has one.", choices=("xs", "s", "m", "l")),
     Parameter("window", 0, "Steps that cox3d averages over; 0: as many as a clip has frames.", bounds=(0, 10_000)),
+    Parameter(
+        "lookahead",
+        DEFAULT_LOOKAHEAD,
+        "'full': cox3d waits for later frames, so that labels are late; 'none': they are about the newest frame.",
+        choices=LOOKAHEADS,
+    ),
     Parameter("output", "", "Bundle to write, a file named *.onnx in a folder that exists. Needed."),
     Parameter("checkpoint_folder", "", "Folder of best.ckpt and last.ckpt; empty: <output>_checkpoints."),
     Parameter("resume", False, "Whether to go on from last.ckpt in the checkpoint folder, where there is one."),
@@ -98,6 +104,8 @@ class JobSettings:
         _check_files(values)
         output = Path(values["output"])
         folder = _absolute(values["checkpoint_folder"]) or str(output.with_name(f"{output.stem}_checkpoints"))
+        if values["network"] == CLIP:  # it has no lookahead to choose
+            values["lookahead"] = ""
         arguments = [part for parameter in TRAINER for part in _flag(parameter.name, values[parameter.name])]
         arguments += [f"--checkpoint-folder={folder}", *(["--resume"] if values["resume"] else [])]
         arguments += [word for word in values["extra"] if word]

@@ -83,11 +83,17 @@ def test_every_parameter_of_training_reaches_the_command_line(tmp_path):
     for item in TRAINER:
         if item.name not in given and item.name not in ("data", "output", "extra"):
             given[item.name] = item.choices[-1] if item.choices else other[type(item.default)]
+    given["network"] = "cox3d"  # the only one with a lookahead
     settings = JobSettings.from_values(values(tmp_path, **given))
     options = parsed(settings)
     of_the_node = {"threads": settings.threads, "nice": settings.nice, "cancel_grace_sec": settings.grace_sec}
     for name, value in given.items():
         assert {**options, **of_the_node}[name] == value, name
+
+
+def test_a_clip_network_gets_no_lookahead(tmp_path):
+    assert "lookahead" not in parsed(JobSettings.from_values(values(tmp_path, network="x3d")))
+    assert parsed(JobSettings.from_values(values(tmp_path)))["lookahead"] == "none"
 
 
 def test_extra_words_go_before_parameters(tmp_path):
