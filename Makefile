@@ -17,15 +17,16 @@ EXTRAS := ros
 endif
 comma := ,
 
-.PHONY: help demo test lint docs weights default-model lock sbom clean
+.PHONY: help demo test lint docs weights default-model kinetics400-model lock sbom clean
 
 help:
-	@echo "make demo [MODEL=bundle.onnx] [VIDEO=file or 0]   play a video to the recognizer, print its labels"
+	@echo "make demo [MODEL=kinetics400] [VIDEO=file or 0]   play a video to the recognizer, print its labels"
 	@echo "make test [PYTEST_ARGS=...]                       run the tests"
 	@echo "make lint                                         check style and types"
 	@echo "make docs                                         build these pages as a site: build/docs/index.html"
 	@echo "make weights [SIZE=xs|s|m|l]                      fetch official weights, make downloads/*.onnx of them"
 	@echo "make default-model WEIGHTS=x3d_xs.pyth            train the packaged model anew (40 minutes)"
+	@echo "make kinetics400-model WEIGHTS=x3d_xs.pyth        write the packaged model of Kinetics-400's classes again"
 	@echo "make lock                                         note the installed versions and their licences"
 	@echo "make sbom                                         write what is installed to build/sbom.json (CycloneDX)"
 	@echo "make clean                                        remove $(VENV) and what was built"
@@ -52,6 +53,9 @@ weights: $(VENV)/.develop-ready
 
 default-model: $(VENV)/.develop-ready
 	$(BIN)/python -m opendr_har_core.training.default_model --weights "$(WEIGHTS)"
+
+kinetics400-model: $(VENV)/.develop-ready
+	$(BIN)/python -m opendr_har_core.training.kinetics400_model --weights "$(WEIGHTS)"
 
 lock: $(VENV)/.develop-ready
 	$(BIN)/python .ci/lock.py > build.lock && mv build.lock .ci/constraints.txt

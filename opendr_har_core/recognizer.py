@@ -21,7 +21,8 @@ from opendr_har_core.stream import NO_WARM_START, REPEAT, WARM_STARTS, AnyFrame,
 DEFAULT = "default"
 # Sampled frames before which labels of a network without lookahead are often wrong; see docs/benchmarks.md.
 MIN_FRAMES = 1
-DEFAULT_BUNDLE = Path(__file__).parent / "models" / "default.onnx"
+MODELS = Path(__file__).parent / "models"
+DEFAULT_BUNDLE = MODELS / f"{DEFAULT}.onnx"
 
 
 class Recognizer:
@@ -39,7 +40,7 @@ class Recognizer:
         threads: Optional[int] = None,
         spin: bool = False,
     ) -> Recognizer:
-        """Open an `.onnx` bundle, or the packaged model under the name "default".
+        """Open an `.onnx` bundle by its path, or a packaged model by its name, "default" or "kinetics400".
 
         `providers` are ONNX Runtime execution providers, best first (default: the CPU); one that fails while it
         computes is given up for the next, and `setback` says so. `threads` is the number used for one frame (default:
@@ -154,15 +155,27 @@ class Recognizer:
             raise ConfigError("a stream was given twice in one call; push its frames one after the other")
 
 
+def packaged_models() -> List[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.stem for path in MODELS.glob("*.onnx"))
+
+
 def bundle_path(model: Union[str, Path]) -> Path:
-    """Where a model lies that is given as a path or as "default"; raises ModelError where there is none."""
-    if str(model) == DEFAULT:
-        return DEFAULT_BUNDLE
+    """The file of a model that is given as a path or by the name of a packaged one; raises ModelError for neither.
+
+    The name of a packaged model comes before a file of the same name, which is given as "./default".
+    """
+    names = packaged_models()
+    if str(model) in names:
+        return MODELS / f"{model}.onnx"
     try:
         path = Path(model).expanduser()
         is_there = path.is_file()
     except (OSError, RuntimeError, ValueError) as error:  # a folder that is closed to us, no such user, too long, ...
         raise ModelError(f"{str(model)!r} can't be looked up: {error}") from None
     if not is_there:
-        raise ModelError(f"there is no model {str(model)!r}; expected the path of an .onnx bundle or {DEFAULT!r}")
+        raise ModelError(
+            f"there is no model {str(model)!r}; expected the path of an .onnx bundle, or a packaged model: "
+            f"{', '.join(names)}"
+        )
     return path

@@ -14,7 +14,7 @@ from typing import Any, List, Optional
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.offline import passes_needed
-from opendr_har_core.recognizer import DEFAULT, Recognizer
+from opendr_har_core.recognizer import DEFAULT, Recognizer, bundle_path
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_clip
@@ -46,7 +46,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
-    parser.add_argument("--model", default=DEFAULT, help="bundle, .onnx (default: the packaged model)")
+    parser.add_argument(
+        "--model", default=DEFAULT, help="bundle, .onnx, or a packaged model: default, kinetics400 (default: default)"
+    )
     parser.add_argument("--video", help="file, or 0 for the webcam (default: a clip drawn for the purpose)")
     return parser
 
@@ -73,7 +75,7 @@ def _show(model: str, video: str, rendered: bool) -> int:
     # From here on a flag: rclpy would lose a KeyboardInterrupt that is raised within its own callbacks.
     stop = StopFlag()
     with ExitStack() as stack:
-        node = {"model": model if model == DEFAULT else str(Path(model).resolve())}
+        node = {"model": str(bundle_path(model).resolve())}
         recognizer_process = Child("recognizer", node)
         stack.callback(recognizer_process.end)
         source = video if is_camera(video) else str(Path(video).resolve())

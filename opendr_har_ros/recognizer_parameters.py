@@ -24,7 +24,7 @@ RECOGNIZER: Tuple[Parameter, ...] = (
     Parameter(
         "model",
         "default",
-        "Model bundle (.onnx) to run; 'default' is the packaged model. Setting it exchanges the model.",
+        "Bundle (.onnx) to run, or a packaged model: 'default', 'kinetics400'. Setting it exchanges the model.",
         live=True,
     ),
     Parameter(

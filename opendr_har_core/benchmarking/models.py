@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Optional, Tuple
 
 from opendr_har_core.benchmarking.graph_cost import graph_cost
 from opendr_har_core.benchmarking.report import Model
-from opendr_har_core.benchmarking.runners import bundle_file, input_shape, open_bundle
+from opendr_har_core.benchmarking.runners import input_shape, open_bundle
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.recognizer import bundle_path
 from opendr_har_core.spec import CLIP, CONTINUAL, ModelSpec
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def published_subjects(name: str, runtimes: Tuple[str, ...], folder: Path) -> Tu
 
 def bundle_subject(path: str) -> Subject:
     """A bundle on ONNX Runtime; raises ModelError where it can't be opened."""
-    return Subject(describe_bundle(path), ONNX, str(bundle_file(path)))
+    return Subject(describe_bundle(path), ONNX, str(bundle_path(path)))
 
 
 def describe_bundle(path: str) -> Model:
@@ -74,7 +75,7 @@ def describe_bundle(path: str) -> Model:
     network = _published(spec)
     if network is not None:
         return _model_of(network, recognizer.source)
-    parameters, multiply_adds = graph_cost(bundle_file(path)) or (None, None)
+    parameters, multiply_adds = graph_cost(bundle_path(path)) or (None, None)
     counted_in: Optional[str] = GRAPH if parameters is not None else None
     return Model(spec.name, recognizer.source, tuple(input_shape(spec)), parameters, multiply_adds, counted_in)
 

@@ -11,7 +11,7 @@ from typing import List, Optional, Protocol, Sequence, Union
 import numpy as np
 
 from opendr_har_core.frame import Frame
-from opendr_har_core.recognizer import DEFAULT, DEFAULT_BUNDLE, Recognizer
+from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.sampling import EVERY_FRAME
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 
@@ -85,13 +85,8 @@ class OpenBundle:
 def open_bundle(
     path: Union[str, Path], providers: Optional[Sequence[str]] = None, threads: Optional[int] = None
 ) -> Recognizer:
-    """A bundle by path, or the packaged one as "default"; raises ModelError, BackendError or ConfigError."""
+    """A bundle by path, or a packaged one by name; raises ModelError, BackendError or ConfigError."""
     return Recognizer.open(path, providers, threads)
-
-
-def bundle_file(path: Union[str, Path]) -> Path:
-    """The file behind a path or "default"."""
-    return DEFAULT_BUNDLE if str(path) == DEFAULT else Path(path).expanduser()
 
 
 def random_images(spec: ModelSpec, count: int) -> np.ndarray:

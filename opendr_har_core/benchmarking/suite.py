@@ -28,7 +28,7 @@ class Settings:
 
     Attributes:
         names: published networks, with random weights.
-        bundle: path of a bundle, or "default", or None.
+        bundle: path of a bundle, or name of a packaged model, or None.
         runtimes: "torch" and "onnx", or one of them; bundles run on ONNX Runtime alone.
         seconds: time for each figure.
         threads: within one evaluation, by default the runtime's own choice.

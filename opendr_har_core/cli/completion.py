@@ -48,9 +48,10 @@ def folders(prefix: str, **_: Any) -> List[str]:
 
 
 def bundles(prefix: str, **_: Any) -> List[str]:
-    """Completes models: the packaged one by its name, bundles by their files."""
-    named = [DEFAULT] if DEFAULT.startswith(prefix) else []
-    return [*named, *files("onnx")(prefix)]
+    """Completes models: packaged ones by their names, bundles by their files."""
+    from opendr_har_core.recognizer import packaged_models
+
+    return [*(name for name in packaged_models() if name.startswith(prefix)), *files("onnx")(prefix)]
 
 
 def actions(prefix: str, **_: Any) -> List[str]:

@@ -53,10 +53,10 @@ def add_job(
 def add_model(
     parser: argparse.ArgumentParser,
     default: Optional[str] = DEFAULT,
-    help: str = "bundle, .onnx (default: the packaged model)",
+    help: str = "bundle, .onnx, or a packaged model: default, kinetics400 (default: default)",
 ) -> None:
     """--model."""
-    completed(parser.add_argument("--model", default=default, metavar="FILE", help=help), bundles)
+    completed(parser.add_argument("--model", default=default, metavar="MODEL", help=help), bundles)
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 # What an option must mean wherever it is: how its value is called, and what it may be.
 MEANINGS = {
-    "--model": "FILE",
+    "--model": "MODEL",
     "--labels": "CSV",
     "--report": "FILE",
     "--threads": "N",
