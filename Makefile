@@ -25,7 +25,7 @@ help:
 	@echo "make lint                                         check style and types"
 	@echo "make docs                                         build these pages as a site: build/docs/index.html"
 	@echo "make weights [SIZE=xs|s|m|l]                      fetch official weights, make downloads/*.onnx of them"
-	@echo "make default-model WEIGHTS=x3d_xs.pyth            train the packaged model anew (40 minutes)"
+	@echo "make default-model WEIGHTS=x3d_xs.pyth            train both packaged models of drawn actions (45 minutes)"
 	@echo "make kinetics400-model WEIGHTS=x3d_xs.pyth        write the packaged model of Kinetics-400's classes again"
 	@echo "make lock                                         note the installed versions and their licences"
 	@echo "make sbom                                         write what is installed to build/sbom.json (CycloneDX)"

@@ -1,6 +1,6 @@
 """What to do without lookahead with weights that were trained on 13 frames: nothing, a remedy, or fine-tuning.
 
-python benchmarks/lookahead_weights.py --weights x3d_xs.pyth --folder work [--clips 900] [--output results.json]
+python benchmarks/lookahead_weights.py --weights x3d_xs.pyth --folder work [--clips 320] [--image-size 96]
 
 Trains all layers of an X3D-S on drawn clips of 13 frames, from Kinetics-400 weights; makes CoX3Ds without lookahead of
 the result in several ways (see VARIANTS); and compares them with the clip network and with full lookahead, as streams,
@@ -46,7 +46,7 @@ from opendr_har_core.training.settings import TrainingSettings
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 SIZE = "s"
-BATCH = 8
+BATCH = 4
 # The rates with which the loss still falls steadily: the weights come with their normalisations folded in.
 SETTINGS = TrainingSettings(
     epochs=1,
@@ -104,9 +104,10 @@ class Kept(Dataset):
             yield torch.stack([clip for clip, _ in self._items[start : start + BATCH]])
 
 
-def networks(weights: Path, folder: Path, clips: int) -> Dict[str, X3D]:
+def networks(weights: Path, folder: Path, clips: int, image_size: int) -> Dict[str, X3D]:
     """The network of every variant; what was trained before is read from `folder`."""
-    config = x3d_config(SIZE)
+    config = replace(x3d_config(SIZE), image_size=image_size)
+    causal_config = replace(config, lookahead=NONE)
     training = Kept(DrawnDataset(ClipSpec.of(config), -(-clips // len(ACTIONS)), FIRST_TRAINING_SEED))
     some, footage = training.part(len(training) // SHARE_OF_TUNING), training.part(FOOTAGE)
 
@@ -127,7 +128,7 @@ def networks(weights: Path, folder: Path, clips: int) -> Dict[str, X3D]:
         return network.eval()
 
     def without_lookahead(state: Dict[str, Tensor]) -> CoX3D:
-        network = CoX3D(x3d_config(SIZE, NONE), len(ACTIONS))
+        network = CoX3D(causal_config, len(ACTIONS))
         network.load_state_dict(state)
         return network.eval()
 
@@ -147,7 +148,7 @@ def networks(weights: Path, folder: Path, clips: int) -> Dict[str, X3D]:
         "tuned": trained("tuned", without_lookahead(state), lambda n: fit(n, some, settings=TUNING)),
         "direct": trained(
             "direct",
-            pretrained(CoX3D(x3d_config(SIZE, NONE), len(ACTIONS))),
+            pretrained(CoX3D(causal_config, len(ACTIONS))),
             lambda n: fit(n, training, settings=SETTINGS),
         ),
     }
@@ -276,13 +277,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True, help="x3d_xs.pyth or the like, of Kinetics-400")
     parser.add_argument("--folder", type=Path, required=True, help="where trained weights are kept")
-    parser.add_argument("--clips", type=int, default=900, help="drawn clips to train on")
+    parser.add_argument("--clips", type=int, default=320, help="drawn clips to train on")
+    parser.add_argument("--image-size", type=int, default=96, help="side of the input; the published one is 160")
     parser.add_argument("--streams", type=int, default=6, help="drawn streams of each action to measure with")
     parser.add_argument("--output", type=Path, help="write results here, .json")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
-    found = networks(options.weights, options.folder, options.clips)
+    found = networks(options.weights, options.folder, options.clips, options.image_size)
     times = [index / 5 for index in range(int(STREAM_SEC * 5))]
     streams = [
         (action, list(render_at(action, times, IMAGE_SIZE, seed)))

@@ -1,4 +1,4 @@
-"""The packaged default model: what it is, what it can, and that its training still makes it."""
+"""The packaged models of drawn actions: what they are, what they can, and that their training still makes them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from collections import Counter
 import pytest
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.recognizer import DEFAULT_BUNDLE
+from opendr_har_core.recognizer import DEFAULT_BUNDLE, bundle_path
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_at, render_clip
 
 CLIPS = 12
+CONTINUAL_BUNDLE = DEFAULT_BUNDLE.with_name("continual.onnx")
 
 
-@pytest.fixture(scope="module")
-def default():
-    return Recognizer.open("default")
+@pytest.fixture(scope="module", params=["default", "continual"])
+def default(request):
+    return Recognizer.open(bundle_path(request.param) if request.param == "default" else CONTINUAL_BUNDLE)
 
 
 def label(recognizer, frames):
@@ -32,7 +33,7 @@ def test_it_says_what_it_is_and_stays_small(default):
     assert "docs/default-model.md" in default.source
     assert "Apache-2.0" in default.source
     assert list(default.labels) == list(ACTIONS)
-    assert DEFAULT_BUNDLE.stat().st_size < 8_000_000
+    assert DEFAULT_BUNDLE.stat().st_size + CONTINUAL_BUNDLE.stat().st_size < 13_000_000
 
 
 def test_it_names_drawn_clips_that_it_was_not_trained_on(default, record_property):
@@ -70,6 +71,13 @@ def test_real_gestures_of_people_it_has_never_seen(default, shared, record_prope
     assert right >= 24  # of 27
 
 
+def test_the_continual_model_has_a_label_for_the_first_frame_which_is_about_now():
+    continual = Recognizer.open(CONTINUAL_BUNDLE)
+    first = next(render_clip("bending", 1.0, size=(240, 320)))
+    assert continual.stream().push(first).provisional
+    assert continual.spec.delay_sec == 0
+
+
 def test_black_frames_give_scores_that_are_probabilities(default):
     black = next(render_clip("walking", 0.1)).rgb * 0
     stream = default.stream(sampling="every_frame")
@@ -84,7 +92,8 @@ def test_an_empty_room_is_no_activity(default):
 
 def training(bundle, *more):
     command = [sys.executable, "-m", "opendr_har_core.training.default_model", "--clips", "2", "--epochs", "1"]
-    return subprocess.run([*command, "--output", str(bundle), *more], capture_output=True, text=True, check=False)
+    outputs = ["--output", str(bundle), "--continual-output", str(bundle.with_name("continual.onnx"))]
+    return subprocess.run([*command, *outputs, *more], capture_output=True, text=True, check=False)
 
 
 def test_its_training_command_writes_a_bundle_that_opens(tmp_path, shared):
@@ -94,6 +103,9 @@ def test_its_training_command_writes_a_bundle_that_opens(tmp_path, shared):
     assert done.returncode == 0, done.stderr
     assert "MB after" in done.stdout
     assert list(Recognizer.open(bundle).labels) == list(ACTIONS)
+    continual = Recognizer.open(bundle.with_name("continual.onnx"))
+    assert list(continual.labels) == list(ACTIONS)
+    assert (continual.spec.name, continual.spec.lookahead) == ("cox3d_xs", "none")
 
 
 def test_its_training_command_works_without_weights(tmp_path):
