@@ -13,7 +13,9 @@ def generate_launch_description():
     """The two other launch files, side by side."""
     arguments = [
         DeclareLaunchArgument("video", description="Video file, folder of images, or the number of a webcam"),
-        DeclareLaunchArgument("model", default_value="default", description="Bundle (.onnx), default or kinetics400"),
+        DeclareLaunchArgument(
+            "model", default_value="default", description="Bundle (.onnx), default, continual or kinetics400"
+        ),
         DeclareLaunchArgument("loop", default_value="0", description="How often to play; 0: for ever"),
         DeclareLaunchArgument("namespace", default_value="", description="Namespace of both nodes"),
         DeclareLaunchArgument("image", default_value="image_raw", description="Image topic between them"),

@@ -30,7 +30,9 @@ def generate_launch_description():
         ),
         DeclareLaunchArgument("params_file", default_value=params_file, description="Parameter file"),
         DeclareLaunchArgument(
-            "model", default_value="", description="Bundle (.onnx), default or kinetics400, instead of the file's"
+            "model",
+            default_value="",
+            description="Bundle (.onnx), default, continual or kinetics400, instead of the file's",
         ),
         DeclareLaunchArgument("transport", default_value="", description="raw or compressed, instead of the file's"),
         DeclareLaunchArgument("autostart", default_value="", description="true or false, instead of the file's"),

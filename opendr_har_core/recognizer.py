@@ -40,7 +40,7 @@ class Recognizer:
         threads: Optional[int] = None,
         spin: bool = False,
     ) -> Recognizer:
-        """Open an `.onnx` bundle by its path, or a packaged model by its name, "default" or "kinetics400".
+        """Open an `.onnx` bundle by its path, or a packaged model by its name, "default", "continual" or "kinetics400".
 
         `providers` are ONNX Runtime execution providers, best first (default: the CPU); one that fails while it
         computes is given up for the next, and `setback` says so. `threads` is the number used for one frame (default:

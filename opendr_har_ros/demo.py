@@ -14,7 +14,7 @@ from typing import Any, List, Optional
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.offline import passes_needed
-from opendr_har_core.recognizer import DEFAULT, Recognizer, bundle_path
+from opendr_har_core.recognizer import Recognizer, bundle_path
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_clip
@@ -23,6 +23,8 @@ from opendr_har_ros.children import Child, child_environment
 from opendr_har_ros.process import prepare_process
 from opendr_har_ros.stop import StopFlag
 
+# Its first label comes with the first frame.
+MODEL = "continual"
 BAR = 20
 SECONDS_PER_ACTION = 4.0
 FPS = 30.0
@@ -47,7 +49,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument(
-        "--model", default=DEFAULT, help="bundle, .onnx, or a packaged model: default, kinetics400 (default: default)"
+        "--model",
+        default=MODEL,
+        help=f"bundle, .onnx, or a packaged model: continual, default, kinetics400 (default: {MODEL})",
     )
     parser.add_argument("--video", help="file, or 0 for the webcam (default: a clip drawn for the purpose)")
     return parser

@@ -24,7 +24,7 @@ RECOGNIZER: Tuple[Parameter, ...] = (
     Parameter(
         "model",
         "default",
-        "Bundle (.onnx) to run, or a packaged model: 'default', 'kinetics400'. Setting it exchanges the model.",
+        "Bundle (.onnx), or a packaged model: 'continual', 'default', 'kinetics400'. Setting it exchanges the model.",
         live=True,
     ),
     Parameter(

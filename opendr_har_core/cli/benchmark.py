@@ -37,7 +37,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument(
         "--models", nargs="+", choices=NAMES, metavar="NAME", help=f"published networks (default: {' '.join(NAMES)})"
     )
-    add_model(parser, None, "a bundle of your own, .onnx, or a packaged model: default, kinetics400")
+    add_model(parser, None, "a bundle of your own, .onnx, or a packaged model: continual, default, kinetics400")
     add_file(
         parser,
         "--against",

@@ -53,7 +53,7 @@ def add_job(
 def add_model(
     parser: argparse.ArgumentParser,
     default: Optional[str] = DEFAULT,
-    help: str = "bundle, .onnx, or a packaged model: default, kinetics400 (default: default)",
+    help: str = "bundle, .onnx, or a packaged model: continual, default, kinetics400 (default: default)",
 ) -> None:
     """--model."""
     completed(parser.add_argument("--model", default=default, metavar="MODEL", help=help), bundles)

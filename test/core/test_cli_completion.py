@@ -67,7 +67,7 @@ def test_jobs(folder):
     [
         ("opendr-har infer ", {"walk.mp4", "videos/"}),
         ("opendr-har infer videos/", {"videos/run.avi"}),
-        ("opendr-har infer walk.mp4 --model ", {"default", "kinetics400", "mine.onnx", "videos/"}),
+        ("opendr-har infer walk.mp4 --model ", {"continual", "default", "kinetics400", "mine.onnx", "videos/"}),
         ("opendr-har infer walk.mp4 --sampling ", {"stamps", "every_frame", "dense"}),
         ("opendr-har infer walk.mp4 --output ", {"videos/"}),
         ("opendr-har infer walk.mp4 --warm", {"--warm-start"}),

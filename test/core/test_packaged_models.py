@@ -13,12 +13,12 @@ from opendr_har_core.cli.main import main
 from opendr_har_core.errors import ModelError
 from opendr_har_core.recognizer import MODELS, bundle_path, packaged_models
 
-NAMES = ("default", "kinetics400")
+NAMES = ("continual", "default", "kinetics400")
 
 
 def test_each_file_in_the_folder_of_models_has_a_name():
     assert tuple(packaged_models()) == NAMES
-    assert [bundle_path(name) for name in NAMES] == [MODELS / "default.onnx", MODELS / "kinetics400.onnx"]
+    assert [bundle_path(name) for name in NAMES] == [MODELS / f"{name}.onnx" for name in NAMES]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,7 +30,8 @@ def test_a_name_opens_a_model_without_pytorch(name):
 
 @pytest.mark.parametrize("wrong", ["kinetics", "kinetics400.onnx", "Default", "", "../models/default"])
 def test_an_unknown_name_is_an_error_that_lists_the_names(wrong):
-    message = f"no model {wrong!r}; expected the path of an .onnx bundle, or a packaged model: default, kinetics400"
+    names = "continual, default, kinetics400"
+    message = f"no model {wrong!r}; expected the path of an .onnx bundle, or a packaged model: {names}"
     with pytest.raises(ModelError, match=re.escape(message)):
         Recognizer.open(wrong)
 
