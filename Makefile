@@ -55,7 +55,10 @@ default-model: $(VENV)/.develop-ready
 	$(BIN)/python -m opendr_har_core.training.default_model --weights "$(WEIGHTS)"
 
 kinetics400-model: $(VENV)/.develop-ready
-	$(BIN)/python -m opendr_har_core.training.kinetics400_model --weights "$(WEIGHTS)"
+	@mkdir -p build
+	$(BIN)/opendr-har export "$(WEIGHTS)" build/kinetics400.onnx --network cox3d --size xs --lookahead none \
+		--source "X3D-XS with Kinetics-400 weights (PyTorchVideo's model zoo, Apache-2.0), run as a CoX3D without lookahead; its card is docs/kinetics400-model.md"
+	$(BIN)/opendr-har quantize build/kinetics400.onnx opendr_har_core/models/kinetics400.onnx --weights int8
 
 lock: $(VENV)/.develop-ready
 	$(BIN)/python .ci/lock.py > build.lock && mv build.lock .ci/constraints.txt

@@ -43,6 +43,8 @@ def add_parser(jobs: Any) -> None:
     add_bundle_output(parser, "bundle")
     add_network(parser)
     add_labels(parser, "the checkpoint's, else Kinetics-400")
+    what = "where the weights come from and their licence, for people (default: the file's name)"
+    parser.add_argument("--source", metavar="TEXT", help=what)
     add_config(parser)
 
 
@@ -66,7 +68,7 @@ def run(options: argparse.Namespace) -> Result:
     labels = given or (LabelMap.kinetics400() if facts is None else facts.labels)
     network = blueprint.build(len(labels))
     digest = load_weights(network, options.checkpoint)
-    source = Path(options.checkpoint).name
+    source = options.source or Path(options.checkpoint).name
     path = export_bundle(network, target or "", labels, source=source, weights_sha256=digest)
     spec = network.spec
     values = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -76,15 +74,16 @@ def test_it_agrees_with_the_network_in_pytorch(kinetics400, weights, shared):
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
-def test_its_command_writes_it_again(weights, tmp_path):
+def test_its_commands_write_it_again(kinetics400, weights, tmp_path):
+    """Those of `make kinetics400-model`."""
     pytest.importorskip("torch")
-    bundle = tmp_path / "again.onnx"
-    command = [sys.executable, "-m", "opendr_har_core.training.kinetics400_model", "--weights", str(weights)]
-    done = subprocess.run([*command, "--output", str(bundle)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    packaged, again = OnnxBackend(bundle_path(NAME)), OnnxBackend(bundle)
-    assert again.metadata == packaged.metadata
-    states = [backend.state([None]) for backend in (packaged, again)]
+    whole, again = str(tmp_path / "whole.onnx"), tmp_path / "again.onnx"
+    network = ["--network", "cox3d", "--size", "xs", "--lookahead", NONE, "--source", kinetics400.source]
+    assert main(["export", str(weights), whole, *network]) == 0
+    assert main(["quantize", whole, str(again), "--weights", "int8"]) == 0
+    backends = OnnxBackend(bundle_path(NAME)), OnnxBackend(again)
+    assert backends[0].metadata == backends[1].metadata
+    states = [backend.state([None]) for backend in backends]
     for frame in np.random.default_rng(0).integers(0, 256, (4, 1, 160, 160, 3), np.uint8):
-        ours, theirs = (backend.step(frame, state) for backend, state in zip((packaged, again), states))
+        ours, theirs = (backend.step(frame, state) for backend, state in zip(backends, states))
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
