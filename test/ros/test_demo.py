@@ -72,6 +72,13 @@ def test_a_film_of_ones_own_is_labelled_live(demo, film):
     assert lines[-1][0] == "walking"
 
 
+def test_a_packaged_model_is_chosen_by_its_name(demo, shared):
+    process = demo("--model", "kinetics400", "--video", shared / "videos" / "labelled" / "archery_ucf.avi")
+    output, _ = process.communicate(timeout=LONG_SEC)
+    assert process.returncode == 0, output
+    assert re.search(r"^\d+ labels, \d\.\d labels/s: archery \d+x", output, re.MULTILINE), output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
