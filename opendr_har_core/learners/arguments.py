@@ -32,6 +32,13 @@ _SAME_IN_TRAINING = (
 )
 
 
+class Unchosen(str):
+    """A default that can be told from the same value given by the user."""
+
+
+DEFAULT_BACKBONE, DEFAULT_LOOKAHEAD = Unchosen("s"), Unchosen(FULL)
+
+
 @dataclass(frozen=True)
 class LearnerArguments:
     """The arguments in OpenDR's order; raises ConfigError, naming what is allowed, for a value that is not.
@@ -66,7 +73,7 @@ class LearnerArguments:
     batch_size: int = 64
     optimizer: str = "adam"
     lr_schedule: str = ""
-    backbone: str = "s"
+    backbone: str = DEFAULT_BACKBONE
     network_head: str = "classification"
     checkpoint_after_iter: int = 0
     checkpoint_load_iter: int = 0
@@ -81,7 +88,7 @@ class LearnerArguments:
     seed: int = 123
     num_classes: int = 400
     temporal_window_size: Optional[int] = None
-    lookahead: str = FULL
+    lookahead: str = DEFAULT_LOOKAHEAD
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -102,6 +109,11 @@ class LearnerArguments:
         if not isinstance(self.temp_path, (str, Path)):
             raise ConfigError(f"temp_path is {self.temp_path!r}, expected the path of a folder, or '' for none")
         TrainingSettings(epochs=self.iters, device=self.device, **self._shared())
+
+    def chosen(self) -> Dict[str, Any]:
+        """The arguments that say what the network is, as far as they were given."""
+        values = {name: getattr(self, name) for name in ("backbone", "temporal_window_size", "lookahead")}
+        return {name: value for name, value in values.items() if not (value is None or isinstance(value, Unchosen))}
 
     def training(
         self, checkpoint_folder: Optional[str], logging_path: Optional[str], options: Dict[str, Any]
@@ -143,7 +155,7 @@ def changeable() -> Tuple[str, ...]:
 
 
 def _one_of(name: str, value: Any, allowed: Tuple[Any, ...]) -> None:
-    if not any(value == choice and type(value) is type(choice) for choice in allowed):
+    if not any(value == choice and isinstance(value, type(choice)) for choice in allowed):
         raise ConfigError(f"{name} is {value!r}, expected one of {list(allowed)}")
 
 

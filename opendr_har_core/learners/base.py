@@ -19,6 +19,7 @@ from opendr_har_core.learners.optimised import OptimisedModel
 from opendr_har_core.model_folder import METADATA, ModelRecord, newest_model, read_record, save_model
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import X3D_CONFIGS, X3DConfig, x3d_config
+from opendr_har_core.networks.facts import NetworkFacts
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import ModelSpec
 from opendr_har_core.types import Category
@@ -44,6 +45,7 @@ class Learner:
 
     def __init__(self, arguments: LearnerArguments) -> None:
         self._arguments = arguments.on_available_device()
+        self._chosen = arguments.chosen()
         self._optimised: Optional[OptimisedModel] = None
         network = self._fresh(self._config(arguments.backbone), arguments.num_classes)
         self._adopt(network, LabelMap.numbered(arguments.num_classes))
@@ -172,23 +174,30 @@ class Learner:
     def load(self, path: PathLike, new_head: bool = False) -> Learner:
         """Load a saved folder (its newest model), its `.json`, a `.pth`, `.pyth` or `.ckpt` of weights, or an `.onnx`.
 
-        A saved model brings its training arguments (lr, batch_size, ...) along. With `new_head`, the classifier of a
-        file of another number of classes is left out, and the learner keeps its own number and training arguments: the
-        way to begin training for other actions. Raises ModelError or CheckpointError, and leaves the learner as it was,
-        where the file does not fit.
+        A saved model brings its size, classes and training arguments (lr, batch_size, ...) along, a `.ckpt` of `fit`
+        its size and classes, and both bring the window and lookahead where the constructor was given none. With
+        `new_head`, the classifier of a file of another number of classes is left out, and the learner keeps its own
+        number and training arguments: the way to begin training for other actions.
+
+        Raises ModelError or CheckpointError where the file does not fit, and ConfigError where a `.ckpt` is of another
+        backbone than the constructor was given; the learner then is as it was.
         """
         path = checked_path(path)
         if path.is_dir():
             path = newest_model(path, self.architecture, self._arguments.backbone)
-        if path.suffix == METADATA:
-            self._load_record(read_record(path), new_head)
-        elif path.suffix in WEIGHTS:
-            own = self._arguments
-            self._load_weights(path, self._config(own.backbone), own.num_classes, None, new_head)
-        elif path.suffix == BUNDLE:
-            self._load_bundle(path)
-        else:
-            raise ConfigError(f"can't load {path}, expected a folder or one of *{METADATA}, {WEIGHTS}, *{BUNDLE}")
+        before = dict(vars(self))
+        try:
+            if path.suffix == METADATA:
+                self._load_record(read_record(path), new_head)
+            elif path.suffix in WEIGHTS:
+                self._load_file(path, new_head)
+            elif path.suffix == BUNDLE:
+                self._load_bundle(path)
+            else:
+                raise ConfigError(f"can't load {path}, expected a folder or one of *{METADATA}, {WEIGHTS}, *{BUNDLE}")
+        except BaseException:
+            vars(self).update(before)
+            raise
         return self
 
     def optimize(self, do_constant_folding: bool = False) -> None:
@@ -248,7 +257,7 @@ class Learner:
         return [Category(index, self._labels[index], row) for index, row in zip(ids, scores)]
 
     def _config(self, size: str) -> X3DConfig:
-        return x3d_config(size, self._arguments.lookahead)
+        return x3d_config(size, str(self._arguments.lookahead))
 
     def _fresh(self, config: X3DConfig, num_classes: int) -> X3D:
         """A network with the first weights of our seed; the caller's random numbers are left alone."""
@@ -263,36 +272,43 @@ class Learner:
         self._spec, self._labels = network.spec, labels
         self.reset()
 
-    def _load_weights(
-        self, path: Path, config: X3DConfig, num_classes: int, labels: Optional[LabelMap], new_head: bool
-    ) -> None:
-        network = self._fresh(config, num_classes)
-        load_weights(network, path, new_head=new_head)
-        fitting = labels if labels is not None and len(labels) == num_classes else None
-        self._adopt(network, fitting or LabelMap.numbered(num_classes))
+    def _load_file(self, path: Path, new_head: bool) -> None:
+        """Load weights alone; a checkpoint of `fit` also says what network they are of."""
+        facts = NetworkFacts.read(path)
+        if facts is None:
+            self._load_weights(path, self._arguments.backbone, None, None, new_head)
+            return
+        if self._chosen.get("backbone", facts.spec.size) != facts.spec.size:
+            raise ConfigError(
+                f"backbone is {self._chosen['backbone']!r}, but {path} was trained with {facts.spec.size!r}; leave "
+                f"backbone out"
+            )
+        self._load_weights(path, facts.spec.size, facts.spec, facts.labels, new_head)
 
     def _load_record(self, record: ModelRecord, new_head: bool) -> None:
-        before = dict(vars(self))
-        try:
-            if not new_head:
-                self._take_training(record)
-            if record.weights is None and record.bundle is not None:
-                self._load_bundle(record.bundle)
-            else:
-                self._load_saved(record, new_head)
-        except BaseException:
-            vars(self).update(before)
-            raise
-
-    def _load_saved(self, record: ModelRecord, new_head: bool) -> None:
+        if not new_head:
+            self._take_training(record)
+        if record.weights is None and record.bundle is not None:
+            self._load_bundle(record.bundle)
+            return
         if record.weights is None or record.size not in X3D_CONFIGS:
             raise ModelError(f"{record.path} names no weights of a size in {sorted(X3D_CONFIGS)}: {record.size!r}")
         _check_preprocessing(record)
-        num_classes = self._arguments.num_classes if new_head or record.spec is None else record.spec.num_classes
-        self._take_form(record)
-        self._load_weights(record.weights, self._config(record.size), num_classes, record.labels, new_head)
+        self._load_weights(record.weights, record.size, record.spec, record.labels, new_head)
         if record.architecture == self.architecture and record.bundle is not None and record.bundle.is_file():
             self._use_bundle(record.bundle)
+
+    def _load_weights(
+        self, path: Path, size: str, spec: Optional[ModelSpec], labels: Optional[LabelMap], new_head: bool
+    ) -> None:
+        """Load weights of a size; `spec` and `labels` are those they were saved with, where that is known."""
+        num_classes = self._arguments.num_classes if new_head or spec is None else spec.num_classes
+        if spec is not None:
+            self._take_form(spec)
+        network = self._fresh(self._config(size), num_classes)
+        load_weights(network, path, new_head=new_head)
+        fitting = labels if labels is not None and len(labels) == num_classes else None
+        self._adopt(network, fitting or LabelMap.numbered(num_classes))
 
     def _take_training(self, record: ModelRecord) -> None:
         """Take over the training arguments that were saved, as OpenDR does."""
@@ -301,7 +317,7 @@ class Learner:
         except ConfigError as error:
             raise ModelError(f"{record.path} has training arguments that are not allowed: {error}") from None
 
-    def _take_form(self, record: ModelRecord) -> None:
+    def _take_form(self, spec: ModelSpec) -> None:
         """Take over the window and lookahead of a saved CoX3D; a clip network has neither."""
 
     def _check_form(self, path: Path, spec: ModelSpec) -> None:

@@ -12,24 +12,16 @@ from torch import Tensor
 
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.errors import DataError, ModelError
-from opendr_har_core.learners.arguments import LearnerArguments
+from opendr_har_core.learners.arguments import DEFAULT_BACKBONE, DEFAULT_LOOKAHEAD, LearnerArguments
 from opendr_har_core.learners.base import Learner
 from opendr_har_core.learners.history import History, Memory
 from opendr_har_core.learners.inputs import Batch, read_batch
 from opendr_har_core.learners.stepping import SteppingCoX3D, begun, step
-from opendr_har_core.model_folder import ModelRecord
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.spec import CONTINUAL, FULL, ModelSpec
+from opendr_har_core.spec import CONTINUAL, ModelSpec
 from opendr_har_core.types import Category, Image
-
-
-class _Unchosen(str):
-    """A default that can be told from the same value given by the user."""
-
-
-DEFAULT_LOOKAHEAD = _Unchosen(FULL)
 
 
 class CoX3DLearner(Learner):
@@ -44,7 +36,7 @@ class CoX3DLearner(Learner):
         batch_size: int = 64,
         optimizer: str = "adam",
         lr_schedule: str = "",
-        backbone: str = "s",
+        backbone: str = DEFAULT_BACKBONE,
         network_head: str = "classification",
         checkpoint_after_iter: int = 0,
         checkpoint_load_iter: int = 0,
@@ -85,11 +77,9 @@ class CoX3DLearner(Learner):
                 seed,
                 num_classes,
                 temporal_window_size,
-                FULL if lookahead is DEFAULT_LOOKAHEAD else lookahead,
+                lookahead,
             )
         )
-        self._chosen_window = temporal_window_size
-        self._chosen_lookahead = None if lookahead is DEFAULT_LOOKAHEAD else lookahead
 
     @property
     def temporal_window_size(self) -> int:
@@ -179,23 +169,19 @@ class CoX3DLearner(Learner):
     def _build(self, config: X3DConfig, num_classes: int) -> X3D:
         return SteppingCoX3D(config, num_classes, self._arguments.temporal_window_size, self._memory)
 
-    def _take_form(self, record: ModelRecord) -> None:
+    def _take_form(self, spec: ModelSpec) -> None:
         """The window and the lookahead that were saved, unless the constructor was given others."""
-        if record.spec is None or record.architecture != CONTINUAL:
-            return
-        window = self._chosen_window or record.spec.window
-        lookahead = self._chosen_lookahead or record.spec.lookahead
-        self._arguments = replace(self._arguments, temporal_window_size=window, lookahead=lookahead)
+        if spec.is_continual:
+            saved = {"temporal_window_size": spec.window, "lookahead": spec.lookahead}
+            form = {name: self._chosen.get(name, value) for name, value in saved.items()}
+            self._arguments = replace(self._arguments, **form)
 
     def _check_form(self, path: Path, spec: ModelSpec) -> None:
-        for name, chosen, found in (
-            ("temporal_window_size", self._chosen_window, spec.window),
-            ("lookahead", self._chosen_lookahead, spec.lookahead),
-        ):
-            if chosen not in (None, found):
+        for name, found in (("temporal_window_size", spec.window), ("lookahead", spec.lookahead)):
+            if self._chosen.get(name, found) != found:
                 raise ModelError(
-                    f"{path} has {name} {found!r}, the learner was given {chosen!r}; a bundle can't be changed: leave "
-                    f"the argument out, or load the weights that it was made of"
+                    f"{path} has {name} {found!r}, the learner was given {self._chosen[name]!r}; a bundle can't be "
+                    f"changed: leave the argument out, or load the weights that it was made of"
                 )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from opendr_har_core.backends.base import finite
 from opendr_har_core.errors import DataError
-from opendr_har_core.learners.arguments import LearnerArguments
+from opendr_har_core.learners.arguments import DEFAULT_BACKBONE, LearnerArguments
 from opendr_har_core.learners.base import Learner
 from opendr_har_core.learners.inputs import Batch, read_batch
 from opendr_har_core.networks.config import X3DConfig
@@ -31,7 +31,7 @@ class X3DLearner(Learner):
         batch_size: int = 64,
         optimizer: str = "adam",
         lr_schedule: str = "",
-        backbone: str = "s",
+        backbone: str = DEFAULT_BACKBONE,
         network_head: str = "classification",
         checkpoint_after_iter: int = 0,
         checkpoint_load_iter: int = 0,

@@ -182,7 +182,9 @@ def test_going_on_from_a_checkpoint_gives_the_same_weights_as_never_stopping(tmp
     weights = resumed.model.state_dict()
     assert all(torch.equal(tensor, weights[key]) for key, tensor in whole.model.state_dict().items())
     (checkpoint,) = (tmp_path / "whole").rglob("step_00000003.ckpt")
-    loaded = learner().load(checkpoint).model.state_dict()
+    loaded = X3DLearner(device="cpu").load(checkpoint)
+    assert (loaded.spec, list(loaded.labels)) == (whole.spec, ["dark", "bright"])
+    loaded = loaded.model.state_dict()
     assert all(torch.equal(tensor, loaded[key]) for key, tensor in whole.model.state_dict().items())
 
 

@@ -15,6 +15,7 @@ from opendr_har_core import CoX3DLearner, X3DLearner
 from opendr_har_core import model_folder as model_folder_module
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.errors import CheckpointError, ConfigError, ModelError
+from opendr_har_core.networks.facts import facts_entry
 from opendr_har_core.recognizer import DEFAULT_BUNDLE
 
 SCHEMES = ("slowfast.pyth", "pytorchvideo.pyth", "mmaction2.pth")
@@ -235,6 +236,36 @@ def test_another_number_of_classes_is_an_error_unless_a_new_head_is_asked_for(tm
         learner = x3d(num_classes=3).load(path, new_head=True)
         assert learner.num_classes == len(learner.labels) == 3
         assert torch.equal(learner.model.head.lin_5.weight, saved.model.head.lin_5.weight)
+
+
+def checkpoint(path, learner):
+    """As training writes it, without the parts that only training reads."""
+    content = {"model_state": learner.model.state_dict(), **facts_entry(learner.spec, learner.labels)}
+    torch.save(content, path)
+    return path
+
+
+def test_a_checkpoint_of_training_says_what_it_is(tmp_path):
+    trained = cox3d(num_classes=2, temporal_window_size=9, lookahead="none")
+    trained.labels = ["wave", "jump"]
+    path = checkpoint(tmp_path / "best.ckpt", trained)
+    loaded = CoX3DLearner(device="cpu", lr=0.5).load(path)
+    assert (loaded.spec, loaded.labels, loaded.lr) == (trained.spec, trained.labels, 0.5)
+    assert same_weights(trained, loaded)
+    chosen = CoX3DLearner(device="cpu", temporal_window_size=5, lookahead="full").load(path)
+    assert (chosen.backbone, chosen.temporal_window_size, chosen.lookahead) == ("xs", 5, "full")
+    clips = X3DLearner(device="cpu").load(path)
+    assert (clips.spec.window, list(clips.labels)) == (4, ["wave", "jump"])
+    anew = CoX3DLearner(device="cpu", num_classes=7).load(path, new_head=True)
+    assert (anew.num_classes, len(anew.labels), anew.lookahead) == (7, 7, "none")
+
+
+def test_a_checkpoint_of_another_backbone_than_was_asked_for_is_refused(tmp_path):
+    path = checkpoint(tmp_path / "best.ckpt", x3d())
+    learner = X3DLearner(backbone="s", device="cpu", num_classes=3)
+    with pytest.raises(ConfigError, match=r"backbone is 's', but .*best\.ckpt was trained with 'xs'"):
+        learner.load(path)
+    assert learner.backbone == "s"
 
 
 def test_opendrs_own_metadata_load(tmp_path):
