@@ -22,6 +22,7 @@ from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.backends.session import open_session, session_settings
 from opendr_har_core.bundle import BATCH, ENTERING, NEXT, STATE
 from opendr_har_core.errors import ModelError
+from opendr_har_core.graphs.node_order import keep_caches_warm
 from opendr_har_core.graphs.writer import write_model
 
 REORDER_IN, REORDER_OUT = "ReorderInput", "ReorderOutput"
@@ -62,6 +63,7 @@ def tune_bundle(source: Union[str, Path], target: Union[str, Path]) -> TuningRep
         model = onnx.load(rewritten, load_external_data=False)
         queues = _keep_blocks(model)
         _fuse_swish(model)
+        keep_caches_warm(model)
         if queues == 0:
             raise ModelError(f"{this_machine()} convolves in the plain layout; {source} is as fast as it gets here")
         onnx.helper.set_model_props(model, replace(original.metadata, tuned_for=this_machine()).to_properties())

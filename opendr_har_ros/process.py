@@ -60,11 +60,3 @@ def _mallopt(option: int, value: int) -> None:
         ctypes.CDLL(None).mallopt(option, value)
     except (OSError, AttributeError):  # not glibc: its allocator has other rules
         return
-
-
-def give_memory_back() -> None:
-    """Return what the allocator holds and nobody uses to the system, where glibc can; takes milliseconds."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        return

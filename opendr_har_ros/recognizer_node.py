@@ -13,6 +13,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
+from opendr_har_core.allocator import give_memory_back
 from opendr_har_core.errors import HarError
 from opendr_har_ros.camera import Camera
 from opendr_har_ros.diagnostics import INACTIVE, diagnostic_status
@@ -23,7 +24,6 @@ from opendr_har_ros.model_loader import ModelLoader
 from opendr_har_ros.names import node_name
 from opendr_har_ros.parameters import declare, names_fixed_while_configured, read
 from opendr_har_ros.pipeline import Arrived, Pipeline, overtaken
-from opendr_har_ros.process import give_memory_back
 from opendr_har_ros.recognizer_parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.statistics import Statistics
 from opendr_har_ros.text import sendable

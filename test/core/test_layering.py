@@ -17,7 +17,7 @@ CORE = ROOT / "opendr_har_core"
 # From the bottom up; a module may import from its own layer and those before.
 LAYERS = (
     {"errors"},
-    {"atomic", "files", "spec", "labels", "frame", "types", "image_size", "pictures"},
+    {"allocator", "atomic", "files", "spec", "labels", "frame", "types", "image_size", "pictures"},
     {"prediction", "download", "synth", "energy"},
     {
         "sampling",
@@ -163,10 +163,28 @@ def test_opening_and_running_a_bundle_imports_no_torch(record_property):
     assert report["heavy"] == []
 
 
-def test_a_real_stream_model_runs_without_torch(real_bundle, record_property):
-    report = report_of(OPEN_AND_STEP, str(real_bundle("cox3d", "s")))
+STEP = """
+import json, re, sys
+import numpy as np
+from opendr_har_core import Frame, Recognizer
+recognizer = Recognizer.open(sys.argv[1], threads=2)
+stream = recognizer.stream()
+image = np.full((recognizer.spec.image_size,) * 2 + (3,), 99, np.uint8)
+for index in range(50):
+    stream.push(Frame(image, index * recognizer.spec.period_ns))
+print(json.dumps({
+    "heavy": sorted({"torch", "onnx", "rclpy", "lightning"} & set(sys.modules)),
+    "peak_rss_mb": int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024 / 1e6,
+}))
+"""
+
+
+@pytest.mark.parametrize(("lookahead", "most_mb"), [("full", 150), ("none", 130)])
+def test_a_real_stream_model_runs_without_torch_and_in_little_memory(lookahead, most_mb, real_bundle, record_property):
+    report = report_of(STEP, str(real_bundle("cox3d", "s", lookahead=lookahead)))
     record_property("peak_rss_mb", report["peak_rss_mb"])
     assert report["heavy"] == []
+    assert report["peak_rss_mb"] <= most_mb
 
 
 def test_the_nodes_import_no_torch():

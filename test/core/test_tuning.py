@@ -37,6 +37,17 @@ def tuned(bundle):
     return tuned_or_skip(bundle, bundle.with_name("tuned.onnx"))
 
 
+@pytest.fixture(scope="module")
+def causal(tmp_path_factory):
+    path = tmp_path_factory.mktemp("causal") / "causal.onnx"
+    return export_bundle(CoX3D(replace(ODD, lookahead="none"), 3), path, LABELS, source="random weights of a test")
+
+
+@pytest.fixture(scope="module")
+def tuned_causal(causal):
+    return tuned_or_skip(causal, causal.with_name("tuned.onnx"))
+
+
 def tuned_or_skip(source, target):
     try:
         return tune_bundle(source, target)
@@ -51,7 +62,9 @@ def stepped(backend, frames, rows=1):
     return np.stack([backend.step([frame] * rows, state) for frame in frames])
 
 
-def test_a_tuned_bundle_gives_the_same_probabilities_alone_and_in_a_batch(bundle, tuned):
+@pytest.mark.parametrize(("plain", "rewritten"), [("bundle", "tuned"), ("causal", "tuned_causal")])
+def test_a_tuned_bundle_gives_the_same_probabilities_alone_and_in_a_batch(plain, rewritten, request):
+    bundle, tuned = request.getfixturevalue(plain), request.getfixturevalue(rewritten)
     frames = np.random.default_rng(1).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
     expected = stepped(OnnxBackend(bundle), frames)
     assert tuned.difference <= 1e-5
@@ -59,11 +72,32 @@ def test_a_tuned_bundle_gives_the_same_probabilities_alone_and_in_a_batch(bundle
         np.testing.assert_allclose(stepped(OnnxBackend(tuned.path), frames, rows), expected.repeat(rows, 1), atol=1e-6)
 
 
-def test_no_state_is_reordered_any_more(tuned):
+@pytest.mark.parametrize(
+    ("fixture", "queues"),
+    # the stem, the shortcuts, the buffers, the partial sums
+    [("tuned", 1 + 4 + 2 + 2 * 2), ("tuned_causal", 1 + 2 + 2)],
+)
+def test_no_state_is_reordered_any_more(fixture, queues, request):
+    tuned = request.getfixturevalue(fixture)
     nodes = onnx.load(tuned.path).graph.node
     kept = [name for node in nodes if "Reorder" in node.op_type for name in [*node.input, *node.output]]
-    assert tuned.queues == 1 + 4 + 2 + 2 * 2  # the stem, the shortcuts, the buffers, the partial sums
+    assert tuned.queues == queues
     assert [name for name in kept if name.startswith(("state.", "next."))] == []
+
+
+def test_past_and_present_meet_in_the_caches(tuned_causal):
+    """Each operator on the past runs right before the one whose result it is added to, each that only writes a state
+    right after the one that it reads."""
+    names = [node.name for node in onnx.load(tuned_causal.path).graph.node]
+
+    def place(start):
+        return next(index for index, name in enumerate(names) if name.startswith(start))
+
+    for block in ("s2.pathway0_res1.branch2", "s3.pathway0_res1.branch2"):
+        past = place(f"{block}.b.tap0")
+        assert [place(f"next.{block}.b"), place(f"{block}.b.tap1")] == [past + 1, past + 2]
+    for block in ("s2.pathway0_res0.branch2", "s3.pathway0_res0.branch2"):
+        assert place(f"next.{block}.b.partial0") == place(f"{block}.a") + 1
 
 
 def test_layers_too_narrow_for_blocks_stay_plain(tmp_path):
