@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 from pathlib import Path
 from typing import Dict, Mapping
+
+from opendr_har_core.allocator import M_ARENA_MAX, keep_freed, set_option
 
 PROFILE = Path(__file__).parent / "data" / "fastdds_large_images.xml"
 # Fast DDS 3, which came with Kilted, renamed the variable and warns about the old name.
 PROFILE_VARIABLE, OLD_PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
 DISTRIBUTIONS_BEFORE_FAST_DDS_3 = ("foxy", "galactic", "humble", "iron", "jazzy")
 
-# glibc's malloc.h
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 MIB = 1 << 20
 # One for the thread that takes images, one for the rest. ONNX Runtime shares out its memory itself.
 ARENAS = 2
@@ -41,9 +40,8 @@ def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:
 
 
 def keep_image_buffers() -> None:
-    """Let malloc reuse buffers of image size; by default glibc maps and unmaps each, page fault by page fault."""
-    _mallopt(M_MMAP_THRESHOLD, 32 * MIB)
-    _mallopt(M_TRIM_THRESHOLD, 128 * MIB)
+    """Let malloc reuse buffers of image size."""
+    keep_freed(32 * MIB, 128 * MIB)
 
 
 def keep_few_arenas(environment: Mapping[str, str]) -> None:
@@ -52,11 +50,4 @@ def keep_few_arenas(environment: Mapping[str, str]) -> None:
     glibc makes up to eight for each core; who sets MALLOC_ARENA_MAX in `environment` has chosen.
     """
     if not environment.get("MALLOC_ARENA_MAX"):
-        _mallopt(M_ARENA_MAX, ARENAS)
-
-
-def _mallopt(option: int, value: int) -> None:
-    try:
-        ctypes.CDLL(None).mallopt(option, value)
-    except (OSError, AttributeError):  # not glibc: its allocator has other rules
-        return
+        set_option(M_ARENA_MAX, ARENAS)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 from contextlib import contextmanager
 from typing import Iterator, List, Optional, Sequence
 
+from opendr_har_core.allocator import keep_freed
 from opendr_har_core.errors import ResourceError
 from opendr_har_core.training.settings import TrainingSettings
 
@@ -18,23 +18,15 @@ SHARED = ("shared memory", "unable to write to file </torch_")
 LOST = ("is killed by signal", "exited unexpectedly")
 
 
-# glibc's malloc.h
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 GIB = 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Let malloc reuse the buffers of one batch for the next, in this process and from now on.
+    """Let the tensors of one batch reuse those of the batch before, in this process and from now on.
 
-    By default glibc maps and unmaps every tensor of over 32 MB, page fault by page fault: half the time of a pass over
-    a batch on the CPU.
+    Page faults would otherwise take half the time of a pass over a batch on the CPU.
     """
-    try:
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, GIB)
-        libc.mallopt(M_TRIM_THRESHOLD, GIB)
-    except (OSError, AttributeError):  # not glibc: its allocator has other rules
-        return
+    keep_freed(GIB, GIB)
 
 
 @contextmanager
