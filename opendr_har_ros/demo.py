@@ -23,7 +23,7 @@ from opendr_har_ros.children import Child, child_environment
 from opendr_har_ros.process import prepare_process
 from opendr_har_ros.stop import StopFlag
 
-# Its first label comes with the first frame.
+# Its first label comes within the first second.
 MODEL = "continual"
 BAR = 20
 SECONDS_PER_ACTION = 4.0

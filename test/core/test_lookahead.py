@@ -123,7 +123,7 @@ def test_streams_of_different_ages_in_one_batch_are_averaged_each_over_its_own_s
 
 
 def test_predictions_come_from_the_first_frame_and_are_provisional_until_the_window_is_full(bundle):
-    stream = Recognizer.open(bundle).stream()
+    stream = Recognizer.open(bundle).stream(min_frames=1)
     period = stream.recognizer.spec.period_ns
     found = [stream.push(Frame(image, index * period)) for index, image in enumerate(pixels())]
     assert [prediction.provisional for prediction in found] == [True] * (WINDOW - 1) + [False] * (FRAMES - WINDOW + 1)
