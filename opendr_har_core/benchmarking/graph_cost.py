@@ -30,7 +30,8 @@ def graph_cost(path: Union[str, Path]) -> Optional[Tuple[int, int]]:
     for node in model.graph.output:
         node.type.tensor_type.ClearField("shape")
     shapes = _shapes(onnx.shape_inference.infer_shapes(model, data_prop=True).graph)
-    weights = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT]
+    kinds = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8)
+    weights = [tensor for tensor in model.graph.initializer if tensor.data_type in kinds]
     try:
         total = sum(COUNTED[node.op_type](node, shapes) for node in model.graph.node if node.op_type in COUNTED)
     except KeyError:  # a tensor whose shape was not found

@@ -92,7 +92,7 @@ def _published(spec: ModelSpec) -> Optional[X3D]:
         from opendr_har_core.networks.x3d import X3D
     except ImportError:
         return None
-    config = x3d_config(spec.size)
+    config = x3d_config(spec.size, spec.lookahead)
     with torch.device("meta"):
         network = X3D(config, spec.num_classes)
         if spec.is_continual:

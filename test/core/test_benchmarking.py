@@ -225,6 +225,21 @@ def test_a_bundle_of_a_published_network_costs_what_the_network_does(real_bundle
     assert describe_bundle("default").counted_in == "network"
 
 
+def test_a_bundle_without_lookahead_costs_what_the_network_does():
+    pytest.importorskip("torch")
+    model = describe_bundle("kinetics400")
+    assert (model.parameters, model.counted_in) == (3_794_322, "network")
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_weights_that_are_stored_in_fewer_bits_count_as_weights(precision, real_bundle, tmp_path):
+    from opendr_har_core.quantization import quantize_bundle
+
+    whole = real_bundle("x3d", "xs")
+    small = quantize_bundle(whole, tmp_path / "small.onnx", precision).path
+    assert graph_cost(small) == (pytest.approx(graph_cost(whole)[0], rel=1e-3), graph_cost(whole)[1])
+
+
 def test_a_model_that_fails_is_a_row_that_says_why(tmp_path):
     subject = Subject(bundle_subject("default").model, ONNX, str(tmp_path / "gone.onnx"))
     row = _row(subject, Settings(names=(), bundle="default", seconds=0.01))

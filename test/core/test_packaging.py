@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 import opendr_har_core
+from opendr_har_core.recognizer import packaged_models
 from opendr_har_core.synth.motions import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "opendr_har_ros"
 PACKAGES = ("opendr_har_core", "opendr_har_ros")
-MODELS = ("default", "kinetics400")
+MODELS = packaged_models()
 MIB = 1 << 20
 MODEL_LIMIT_BYTES, WHEEL_LIMIT_BYTES = 8_000_000, 20_000_000
 # Of every environment, and not counted.
