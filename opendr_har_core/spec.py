@@ -12,8 +12,11 @@ CLIP, CONTINUAL = "x3d", "cox3d"
 # What a CoX3D waits for: the future frames that its convolutions were trained with, or nothing.
 FULL, NONE = "full", "none"
 LOOKAHEADS = (FULL, NONE)
-# Of the command line and the nodes where neither the user nor the weight file says; OpenDR's learners have FULL.
+# What the command line and the nodes train, where neither the user nor a checkpoint says; OpenDR's learners have FULL.
 DEFAULT_LOOKAHEAD = NONE
+# Sizes whose published weights were trained on clips so short (4 frames) that a quarter of the positions had no future:
+# they keep their accuracy without lookahead. Weights trained on 13 frames can lose it (docs/decisions/0009).
+TRAINED_ON_SHORT_CLIPS = ("xs",)
 NANOSECONDS = 1_000_000_000
 # Far above any network, and low enough that no model file can ask for all memory or for waiting for ever.
 LARGEST = {"image_size": 4096, "window": 4096, "stride": 10_000, "warm_up": 100_000, "num_classes": 1_000_000}

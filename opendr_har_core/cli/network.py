@@ -9,17 +9,20 @@ from opendr_har_core.networks.choice import Blueprint, NetworkChoice
 from opendr_har_core.networks.facts import NetworkFacts
 from opendr_har_core.spec import CONTINUAL, DEFAULT_LOOKAHEAD, ModelSpec
 
-DEFAULT = NetworkChoice(CONTINUAL, "s", None, DEFAULT_LOOKAHEAD)
+DEFAULT = NetworkChoice(CONTINUAL, "s")
+TRAINED = NetworkChoice(CONTINUAL, "s", None, DEFAULT_LOOKAHEAD)
 
 
-def chosen_network(options: argparse.Namespace, weights: Optional[str]) -> Tuple[Blueprint, Optional[NetworkFacts]]:
+def chosen_network(
+    options: argparse.Namespace, weights: Optional[str], default: NetworkChoice = DEFAULT
+) -> Tuple[Blueprint, Optional[NetworkFacts]]:
     """The network to build for the file `weights` by `add_network`'s options, and what the file says of its own.
 
     Raises ConfigError for options that contradict the file or each other, CheckpointError for an unreadable file.
     """
     facts = NetworkFacts.read(weights) if weights else None
     choice = NetworkChoice(options.network, options.size, options.window, options.lookahead)
-    return choice.settled(facts, DEFAULT), facts
+    return choice.settled(facts, default), facts
 
 
 def described(spec: ModelSpec) -> str:

@@ -84,7 +84,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "--lookahead",
         choices=LOOKAHEADS,
         help="of cox3d: full waits for later frames, so that labels are late; none is about the newest frame "
-        f"(default: {DEFAULT_LOOKAHEAD})",
+        f"(default: {DEFAULT_LOOKAHEAD} for what is trained and for xs, else full)",
     )
 
 

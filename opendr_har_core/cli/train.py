@@ -130,12 +130,12 @@ def run(options: argparse.Namespace) -> Optional[Result]:
 def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress]) -> Result:
     _check_files(options)
     try:
-        from opendr_har_core.cli.network import chosen_network
+        from opendr_har_core.cli.network import TRAINED, chosen_network
         from opendr_har_core.training.fit import fit
     except ImportError as error:
         raise ConfigError(f"{NEEDS} ({error}); pip install 'opendr_har_ros[train]'") from None
     settings = _settings(options)
-    blueprint, _ = chosen_network(options, _beginning(options, settings))
+    blueprint, _ = chosen_network(options, _beginning(options, settings), TRAINED)
     augmentation = Augmentation(options, blueprint.config.image_size)
     run = {**_described(options, blueprint, settings), "augmentation": augmentation.described}
     progress.begins(run)

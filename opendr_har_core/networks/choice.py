@@ -10,7 +10,7 @@ from opendr_har_core.networks.config import X3DConfig, x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.facts import NetworkFacts
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.spec import CLIP, CONTINUAL
+from opendr_har_core.spec import CLIP, CONTINUAL, FULL, NONE, TRAINED_ON_SHORT_CLIPS
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,9 @@ class NetworkChoice:
     lookahead: Optional[str] = None
 
     def settled(self, facts: Optional[NetworkFacts], default: NetworkChoice) -> Blueprint:
-        """Leave what is open to `facts`, those of the weights to come, and then to `default`, which has no lookahead
-        or size open.
+        """Leave what is open to `facts`, those of the weights to come, and then to `default`, which has no size open.
+
+        A lookahead that is open even then is "none" for weights that were trained on short clips, else "full".
 
         X3D and CoX3D of any window and lookahead take the same weights, so that each may be asked for. Raises
         ConfigError for another size than that of the weights, and for a window or lookahead of an X3D.
@@ -73,7 +74,8 @@ class NetworkChoice:
         if choice.architecture == CLIP:
             self._check_clip()
             return Blueprint(CLIP, x3d_config(str(choice.size)), None)
-        config = x3d_config(str(choice.size), str(choice.lookahead))
+        fitting = NONE if choice.size in TRAINED_ON_SHORT_CLIPS else FULL
+        config = x3d_config(str(choice.size), choice.lookahead or fitting)
         return Blueprint(CONTINUAL, config, config.frames if choice.window is None else choice.window)
 
     def _filled_in(self, other: NetworkChoice) -> NetworkChoice:

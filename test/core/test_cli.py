@@ -83,7 +83,7 @@ def test_export_makes_a_bundle_of_real_weights(shared, tmp_path, capsys):
     pytest.importorskip("torch")
     checkpoint, bundle = shared / "weights" / "x3d_xs_k400_slowfast.pyth", tmp_path / "cox3d.onnx"
     assert main(["export", str(checkpoint), str(bundle), "--network", "cox3d", "--size", "s", "--window", "4"]) == 0
-    assert "cox3d_s (lookahead none, window 4), 400 classes" in capsys.readouterr().out
+    assert "cox3d_s (lookahead full, window 4), 400 classes" in capsys.readouterr().out
     assert Recognizer.open(bundle).spec.window == 4
 
 
