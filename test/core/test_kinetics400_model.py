@@ -48,13 +48,13 @@ def test_it_says_what_it_is_and_stays_small(kinetics400):
 
 
 @pytest.mark.parametrize("file", NAMED_RIGHT)
-def test_real_activities_are_named_from_the_first_frames_on(file, shared, capsys):
+def test_real_activities_are_named_within_a_second(file, shared, capsys):
     assert main(["infer", str(shared / "videos" / "labelled" / file), "--model", NAME, "--json", "--quiet"]) == 0
     *samples, result = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (video,) = result["videos"]
     assert best(video["whole"]) == activity(file)
-    assert samples[0]["time_sec"] < 0.1
-    assert next(sample["time_sec"] for sample in samples if best(sample) == activity(file)) <= 0.85
+    assert best(samples[0]) == activity(file)
+    assert samples[0]["time_sec"] < 1
 
 
 def test_it_agrees_with_the_network_in_pytorch(kinetics400, weights, shared):
@@ -68,7 +68,7 @@ def test_it_agrees_with_the_network_in_pytorch(kinetics400, weights, shared):
     load_weights(network, weights)
     in_torch = Recognizer(TorchBackend(network))
     frames = np.load(shared / "golden" / "cox3d_s_archery.npz")["frames"][:12]
-    streams = [recognizer.stream("every_frame") for recognizer in (kinetics400, in_torch)]
+    streams = [recognizer.stream("every_frame", min_frames=1) for recognizer in (kinetics400, in_torch)]
     for index, rgb in enumerate(frames):
         ours, theirs = (stream.push(Frame(rgb, index * kinetics400.spec.period_ns)).scores for stream in streams)
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
