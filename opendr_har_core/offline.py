@@ -50,7 +50,7 @@ def passes_needed(stream: Stream, source: Source, sampling: str = STAMPS) -> int
     silent_frames = max(spec.silent_frames, stream.status.silent_frames)  # a warm start still wants certain labels
     if spec.lookahead == NONE and (silent_frames + 1) * period_sec <= duration_sec:
         return 1
-    return 1 + math.ceil(silent_frames * period_sec / duration_sec)
+    return 1 + math.ceil(round(silent_frames * period_sec / duration_sec, 6))  # 3 * 0.4 / 0.1 is a little over 12
 
 
 def sampled_every_sec(spec: ModelSpec, fps: float, sampling: str) -> float:

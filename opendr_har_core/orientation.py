@@ -6,48 +6,61 @@ A phone stores what its sensor saw, and beside it, as a display matrix, how the 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Tuple
 
 import cv2
 import numpy as np
 
-# (a, b, c, d) of a frame that is shown as it is stored.
-IDENTITY = (1, 0, 0, 1)
+
+@dataclass(frozen=True)
+class Orientation:
+    """How the stored frames of a video become upright.
+
+    Attributes:
+        swapped: whether rows and columns are swapped, before anything is mirrored.
+        mirrored_x, mirrored_y: whether left and right, and top and bottom, are swapped.
+    """
+
+    swapped: bool
+    mirrored_x: bool
+    mirrored_y: bool
+
+    @classmethod
+    def of(cls, picture: Any) -> Orientation:
+        """That of a video, by one of PyAV's frames of it; to the nearest quarter turn."""
+        a, b, c, d = _display_matrix(picture)
+        if abs(b) > abs(a):
+            return cls(True, c < 0, b < 0)
+        return cls(False, a < 0, d < 0)
+
+    def upright(self, picture: Any) -> np.ndarray:
+        """One of PyAV's frames as uint8 (height, width, 3) RGB, C-contiguous, the way players show it."""
+        rgb = picture.to_ndarray(format="rgb24")
+        if self.swapped:
+            rgb = cv2.transpose(rgb)
+        if self.mirrored_x or self.mirrored_y:
+            rgb = cv2.flip(rgb, -1 if self.mirrored_x and self.mirrored_y else int(self.mirrored_x))
+        return np.ascontiguousarray(rgb)
+
+    def size(self, picture: Any) -> Tuple[int, int]:
+        """(height, width) of `upright(picture)`."""
+        return (picture.width, picture.height) if self.swapped else (picture.height, picture.width)
 
 
-def upright(picture: Any) -> np.ndarray:
-    """A frame of PyAV's as uint8 (height, width, 3) RGB, C-contiguous, the way players show it."""
-    rgb = picture.to_ndarray(format="rgb24")
-    a, b, c, d = _matrix(picture)
-    if _is_lying(a, b):
-        rgb, a, d = cv2.transpose(rgb), c, b
-    if a < 0 or d < 0:
-        rgb = cv2.flip(rgb, -1 if a < 0 and d < 0 else int(a < 0))
-    return np.ascontiguousarray(rgb)
-
-
-def upright_size(picture: Any) -> Tuple[int, int]:
-    """(height, width) of `upright(picture)`."""
-    a, b, _, _ = _matrix(picture)
-    return (picture.width, picture.height) if _is_lying(a, b) else (picture.height, picture.width)
-
-
-def _is_lying(a: float, b: float) -> bool:
-    """Whether rows become columns; of a tilt, the nearest quarter turn counts."""
-    return abs(b) > abs(a)
-
-
-def _matrix(picture: Any) -> Tuple[float, float, float, float]:
+def _display_matrix(picture: Any) -> Tuple[float, float, float, float]:
     """(a, b, c, d): column x and row y of a stored pixel are shown at (a x + c y, b x + d y), plus an offset."""
+    # A frame whose side data were asked for stays in memory until Python looks for cycles: let it be a small one.
+    small = picture.reformat(width=16, height=16, format="rgb24")
     try:
-        content = picture.side_data.get("DISPLAYMATRIX")
+        content = small.side_data.get("DISPLAYMATRIX")
     except ValueError:
         # PyAV 14 to 18 fail where a frame has side data that they have no name for, such as the Exif data of a JPEG or
         # the number of a stereo video's view. They know the angle, though not whether the picture is mirrored.
         angle = math.radians(getattr(picture, "rotation", 0))
         return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
     if content is None:
-        return IDENTITY
+        return 1, 0, 0, 1
     # 3 x 3 numbers of 32 bits in the machine's byte order; the third column is perspective, the third row the offset.
     a, b, _, c, d = np.frombuffer(content, np.int32, 5).tolist()
     return a, b, c, d

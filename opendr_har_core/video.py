@@ -17,7 +17,7 @@ from opendr_har_core.atomic import atomic_path
 from opendr_har_core.containers import AV_ERROR, FAILURES, first_picture, first_video, open_file
 from opendr_har_core.errors import ConfigError, VideoError
 from opendr_har_core.frame import Frame
-from opendr_har_core.orientation import upright, upright_size
+from opendr_har_core.orientation import Orientation
 from opendr_har_core.spec import NANOSECONDS
 
 Source = Union[str, Path]
@@ -49,7 +49,8 @@ def probe(source: Source) -> VideoInfo:
         fps = float(stream.average_rate or TYPICAL_FPS)
         frames = stream.frames or None
         duration = container.duration / av.time_base if container.duration else None
-        height, width = upright_size(first_picture(container, stream, source))
+        picture = first_picture(container, stream, source)
+        height, width = Orientation.of(picture).size(picture)
         return VideoInfo(width, height, fps, frames, duration)
 
 
@@ -168,6 +169,7 @@ def _stamped(pictures: Iterator[Any], stream: Any, clock: Any) -> Iterator[Frame
     """Frames with stamps that start at 0 and always rise, whatever the file says."""
     interval = round(NANOSECONDS / (stream.average_rate or TYPICAL_FPS))
     start: Optional[int] = None
+    orientation: Optional[Orientation] = None
     last = -interval
     for picture in pictures:
         if clock:
@@ -179,7 +181,8 @@ def _stamped(pictures: Iterator[Any], stream: Any, clock: Any) -> Iterator[Frame
             start = time_ns if start is None else start
             stamp = time_ns - start
         last = stamp if stamp > last else last + interval
-        yield Frame(upright(picture), last)
+        orientation = orientation or Orientation.of(picture)
+        yield Frame(orientation.upright(picture), last)
 
 
 def _missing(container: Any, stream: Any, count: int, last_ns: int) -> Optional[str]:

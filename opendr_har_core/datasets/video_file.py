@@ -14,7 +14,7 @@ import numpy as np
 from opendr_har_core.containers import FAILURES, first_picture, open_file
 from opendr_har_core.datasets.clips import file_fingerprint
 from opendr_har_core.errors import VideoError
-from opendr_har_core.orientation import upright
+from opendr_har_core.orientation import Orientation
 from opendr_har_core.video import TYPICAL_FPS
 
 Timed = Tuple[float, Any]
@@ -52,9 +52,11 @@ class VideoFile:
         with _opened(self.path) as (container, stream):
             pictures = self._from_keyframe(container, stream, float(times_sec[0]))
             last, rgb = -1.0, np.empty(0, np.uint8)
+            orientation: Optional[Orientation] = None
             for time, picture in _chosen(pictures, times_sec, self._check_end):
                 if time != last:
-                    rgb, last = upright(picture), time
+                    orientation = orientation or Orientation.of(picture)
+                    rgb, last = orientation.upright(picture), time
                 yield rgb
 
     def _from_keyframe(self, container: Any, stream: Any, start_sec: float) -> Iterator[Timed]:

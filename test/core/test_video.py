@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from itertools import islice
 
@@ -161,6 +162,20 @@ def test_real_videos_are_read_upright(shared, degrees, turns):
     with av.open(str(path)) as container:
         stored = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
     check_is_upright(path, [np.rot90(rgb, turns) for rgb in stored])
+
+
+def test_frames_that_were_read_are_freed_at_once(tmp_path, set_display_matrix):
+    """Reference cycles would keep gigabytes of a long video until Python looks for them."""
+    path = set_display_matrix(write_video(tmp_path / "phone.mp4", drawn(60), 30), (0, 1, -1, 0))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in read_video(path):
+            pass
+        kept = [item.width for item in gc.get_objects() if type(item) is av.VideoFrame and item.width > 16]
+    finally:
+        gc.enable()
+    assert len(kept) < 3
 
 
 def test_a_jpeg_stream_is_turned_as_its_exif_data_says(tmp_path):
