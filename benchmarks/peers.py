@@ -1,6 +1,6 @@
 """Ours beside its peers: the original OpenDR learners and PyTorchVideo, by turns in one run, as ratios of medians.
 
-python benchmarks/peers.py [FIGURE ...] [--rounds 10] [--calls 3] [--patience 5] [--threads N] [--json FILE]
+python benchmarks/peers.py [FIGURE ...] [--rounds 10] [--calls 3] [--patience 5] [--threads N] [--ours] [--json FILE]
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List
 
-from peers_compare import OURS, TUNED, Comparison, compare
+from peers_compare import Comparison, compare
 from peers_footprint import Footprint, StartUp, footprints, start_ups
-from peers_material import Workshop
+from peers_material import OURS, Workshop
 from peers_process import PeerError, Worker
 from peers_venv import PEERS, ready_python
 
@@ -37,7 +37,7 @@ def main() -> int:
     """Measure and print; returns the exit code."""
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # leaves the `with` blocks, which end the workers
-    peers_python = ready_python(options.venv)
+    peers_python = Path(sys.executable) if options.ours else ready_python(options.venv)
     report: Dict[str, Any] = {"machine": machine(), "peers": PEERS, "options": vars(options), "load_before": load()}
     failed: List[str] = []
     with tempfile.TemporaryDirectory(prefix="peers") as folder:
@@ -65,6 +65,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=3, help="timed calls in a turn, at least")
     parser.add_argument("--patience", type=float, default=5, help="seconds to wait before a turn for a quiet machine")
     parser.add_argument("--threads", type=int, help="threads of everyone (default: all cores)")
+    parser.add_argument("--ours", action="store_true", help="CoX3D in our forms only: lookahead against none, memory")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv-peers", help="where the peers are installed")
     shared = Path(os.environ.get("HAR_SHARED", ROOT.parent / "shared"))
@@ -73,6 +74,8 @@ def parse() -> argparse.Namespace:
     unknown = sorted(set(options.figures) - set(FIGURES))
     if unknown:
         parser.error(f"no such figure: {unknown}; expected some of {FIGURES}")
+    if options.ours and {START, *SPEEDS[3:]} & set(options.figures or FIGURES):
+        parser.error(f"--ours is for {(*SPEEDS[:3], MEMORY)}")
     if options.rounds < 1 or options.calls < 1 or (options.threads is not None and options.threads < 1):
         parser.error("--rounds, --calls and --threads must be one or more")
     return options
@@ -81,7 +84,7 @@ def parse() -> argparse.Namespace:
 def start_worker(peers_python: Path, folder: Path, name: str) -> Worker:
     """A worker in the environment where its participant lives."""
     log = folder / f"{name}.log"
-    if name in (OURS, TUNED):
+    if name.startswith(OURS):
         return Worker(name, Path(sys.executable), log, foreign=False)
     return Worker(name, peers_python, log, foreign=True)
 
@@ -89,11 +92,12 @@ def start_worker(peers_python: Path, folder: Path, name: str) -> Worker:
 def run_figure(figure: str, shop: Workshop, start: Any, options: argparse.Namespace) -> List[Dict[str, Any]]:
     """Measure one figure and print its rows."""
     if figure == MEMORY:
-        return [show_footprint(row) for row in footprints(shop.material("cox3d", "s"), start)]
+        return [show_footprint(row) for row in footprints(shop.material("cox3d", "s"), start, not options.ours)]
     if figure == START:
         return [show_start_up(row) for row in start_ups(shop.material("cox3d", "s"), start, START_ROUNDS)]
     network, size = figure.split("-")
-    rows = compare(figure, shop.material(network, size), start, options.rounds, options.calls, options.patience)
+    material = shop.material(network, size)
+    rows = compare(figure, material, start, options.rounds, options.calls, options.patience, not options.ours)
     return [show_comparison(row) for row in rows]
 
 
@@ -103,11 +107,11 @@ def show_comparison(row: Comparison) -> Dict[str, Any]:
     if row.difference is not None:
         agree = f"max difference of probabilities {row.difference:.0e}, of their logarithms {row.log_difference:.0e}"
     say(
-        f"{row.figure:<8} {row.ours:<11} {row.ours_ms:8.2f} ms   {row.peer:<24} {row.peer_ms:8.2f} ms   "
+        f"{row.figure:<8} {row.ours:<25} {row.ours_ms:8.2f} ms   {row.peer:<24} {row.peer_ms:8.2f} ms   "
         f"ratio {row.ratio:6.2f} ({row.low:.2f} .. {row.high:.2f})   quiet {row.quiet}/{row.rounds}"
     )
     say(
-        f"{'CPU':>20} {row.ours_cpu_ms:8.2f} ms   {'':<24} {row.peer_cpu_ms:8.2f} ms   ratio {row.cpu_ratio:6.2f}"
+        f"{'CPU':>34} {row.ours_cpu_ms:8.2f} ms   {'':<24} {row.peer_cpu_ms:8.2f} ms   ratio {row.cpu_ratio:6.2f}"
         f"   {row.weights} weights, {agree}"
     )
     return asdict(row)
@@ -116,7 +120,7 @@ def show_comparison(row: Comparison) -> Dict[str, Any]:
 def show_footprint(row: Footprint) -> Dict[str, Any]:
     """Print the memory of a process."""
     say(
-        f"memory   {row.participant:<24} peak {row.peak_mb:6.0f} MB after {row.steps} steps of CoX3D-S, "
+        f"memory   {row.participant:<25} peak {row.peak_mb:6.0f} MB after {row.steps} steps of CoX3D-S, "
         f"{row.growth_mb:+.2f} MB a step"
     )
     return asdict(row)
@@ -125,7 +129,7 @@ def show_footprint(row: Footprint) -> Dict[str, Any]:
 def show_start_up(row: StartUp) -> Dict[str, Any]:
     """Print how long a process takes."""
     say(
-        f"start    {row.participant:<24} imports done after {row.imported_sec:5.2f} s, "
+        f"start    {row.participant:<25} imports done after {row.imported_sec:5.2f} s, "
         f"first step of CoX3D-S after {row.first_result_sec:5.2f} s"
     )
     return asdict(row)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import statistics
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-from peers_material import Material
+from peers_material import CAUSAL, CAUSAL_TUNED, OURS, TUNED, Material
 from peers_process import Worker
 from peers_quiet import QUIET, wait_until_quiet
 
-OURS, TUNED = "ours", "ours, tuned"
 ORIGINAL, NO_GRADIENTS, PYTORCHVIDEO = "original", "original, gradients off", "pytorchvideo"
 TURN_SEC = 0.3
 PERCENTILES = (10, 90)
@@ -39,7 +38,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One peer beside ours.
+    """One peer, or ours with lookahead, next to ours.
 
     Attributes:
         ours_ms, peer_ms: median of all timed calls of the rounds that count.
@@ -48,7 +47,7 @@ class Comparison:
         low, high: 10th and 90th percentile over these rounds of the ratio of the two medians of that round.
         quiet, rounds: how many rounds others left the machine alone, of how many; only these count where there are
             at least ENOUGH, else all do.
-        difference: largest difference of any class's probability, or None where the weights differ.
+        difference: largest difference of any class's probability, or None where it is not the same network.
         log_difference: the same of their logarithms, over classes above LIKELY; nearly as strict as comparing logits,
             which a confident softmax hides.
     """
@@ -78,13 +77,18 @@ def peers_of(network: str) -> Tuple[str, ...]:
     return (ORIGINAL, NO_GRADIENTS) if network == "cox3d" else (NO_GRADIENTS, PYTORCHVIDEO)
 
 
+def pairs_of(ours: Sequence[str], peers: Sequence[str]) -> List[Tuple[str, str]]:
+    """Each of ours with each peer, and ours without lookahead with ours with it."""
+    own = [pair for pair in ((CAUSAL, OURS), (CAUSAL_TUNED, TUNED)) if set(pair) <= set(ours)]
+    return [*own, *((our, peer) for our in ours for peer in peers)]
+
+
 def compare(
-    figure: str, material: Material, start: Start, rounds: int, calls: int, patience_sec: float
+    figure: str, material: Material, start: Start, rounds: int, calls: int, patience_sec: float, with_peers: bool
 ) -> List[Comparison]:
     """Run one figure: everyone warm, then `rounds` times a turn of each."""
-    ours = (OURS, TUNED) if material.tuned else (OURS,)
-    peers = peers_of(material.task["network"])
-    names = (*ours, *peers)
+    peers = peers_of(material.task["network"]) if with_peers else ()
+    names = (*material.ours, *peers)
     with ExitStack() as stack:
         workers = {name: stack.enter_context(start(name)) for name in names}
         results = {name: set_up(worker, material, name) for name, worker in workers.items()}
@@ -95,13 +99,14 @@ def compare(
                 reply = worker.ask(do="run", calls=calls, seconds=TURN_SEC)
                 milliseconds = [1000 * seconds for seconds in reply["seconds"]]
                 turns[name].append(Turn(milliseconds, 1000 * reply["cpu"], reply["others"]))
-    return [_comparison(figure, our, peer, material, turns, results) for our in ours for peer in peers]
+    pairs = pairs_of(list(material.ours), peers)
+    return [_comparison(figure, our, peer, material, turns, results) for our, peer in pairs]
 
 
 def set_up(worker: Worker, material: Material, name: str) -> np.ndarray:
     """Load, build, warm up; the (classes,) probabilities of the last warm-up call."""
     worker.ask(do="load")
-    task = material.tuned if name == TUNED else material.task
+    task = material.ours.get(name, material.task)
     return np.array(worker.ask(do="setup", task=task, warm=material.warm_up)["probabilities"])
 
 
@@ -126,8 +131,8 @@ def _comparison(
     ours_ms, peer_ms = (statistics.median(ms for pair in counted for ms in pair[side].ms) for side in (0, 1))
     ours_cpu_ms, peer_cpu_ms = (statistics.median(pair[side].cpu_ms for pair in counted) for side in (0, 1))
     low, high = np.percentile([theirs.median / our.median for our, theirs in counted], PERCENTILES)
-    comparable = peer != PYTORCHVIDEO or material.pytorchvideo_agrees
-    difference, log_difference = differences(results[ours], results[peer]) if comparable else (None, None)
+    is_same = ours in (OURS, TUNED) and (peer != PYTORCHVIDEO or material.pytorchvideo_agrees)
+    difference, log_difference = differences(results[ours], results[peer]) if is_same else (None, None)
     return Comparison(
         figure=figure,
         ours=ours,

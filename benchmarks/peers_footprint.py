@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Dict, List
 
-from peers_compare import NO_GRADIENTS, ORIGINAL, OURS, Start
-from peers_material import Material
+from peers_compare import NO_GRADIENTS, ORIGINAL, Start
+from peers_material import OURS, Material
 
 STEPS = 80
 FIRST_STEPS = 41  # the growth is measured after the warm-up and what it allocates
@@ -45,13 +45,13 @@ class StartUp:
     all_first_result_sec: List[float]
 
 
-def footprints(material: Material, start: Start) -> List[Footprint]:
-    """Memory of ours and of the original in both ways."""
+def footprints(material: Material, start: Start, with_peers: bool) -> List[Footprint]:
+    """Memory of ours in all forms and of the original in both ways."""
     found = []
-    for name in (OURS, ORIGINAL, NO_GRADIENTS):
+    for name in (*material.ours, *((ORIGINAL, NO_GRADIENTS) if with_peers else ())):
         with start(name) as worker:
             worker.ask(do="load")
-            worker.ask(do="setup", task=material.task, warm=0)
+            worker.ask(do="setup", task=material.ours.get(name, material.task), warm=0)
             # A run makes one call that it does not time.
             early = worker.ask(do="run", calls=FIRST_STEPS - 1, seconds=0)
             late = worker.ask(do="run", calls=STEPS - FIRST_STEPS - 1, seconds=0)

@@ -16,8 +16,12 @@ from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import NONE
 from opendr_har_core.tuning import tune_bundle
 
+# Ours: a portable bundle and one that is tuned for this machine; of CoX3D, also without lookahead.
+OURS, TUNED = "ours", "ours, tuned"
+CAUSAL, CAUSAL_TUNED = "ours, no lookahead", "ours, no lookahead, tuned"
 REAL = "x3d_xs_k400_slowfast.pyth"  # fits XS, S and M
 REAL_PYTORCHVIDEO = "x3d_xs_k400_pytorchvideo.pyth"
 FRAMES = 16
@@ -30,14 +34,14 @@ class Material:
 
     Attributes:
         task: what a worker's setup takes: paths, sizes, threads.
-        tuned: the task with a bundle that is tuned for this machine, or None where there is nothing to tune.
+        ours: the same with each of our bundles, by the name of the participant; none tuned where nothing can be tuned.
         warm_up: calls until results mean something and times are steady.
         weights: "real" or "random".
         pytorchvideo_agrees: whether PyTorchVideo has the same weights, so that its results can be compared.
     """
 
     task: Dict[str, Any]
-    tuned: Optional[Dict[str, Any]]
+    ours: Dict[str, Dict[str, Any]]
     warm_up: int
     weights: str
     pytorchvideo_agrees: bool
@@ -68,19 +72,27 @@ class Workshop:
         is_real = size != "l" and real.is_file()
         weights = real if is_real else self._random_weights(ours, size)
         load_weights(ours, weights)
-        bundle = export_bundle(ours, self._folder / f"{network}_{size}.onnx", source=weights.name)
         task = {
             "network": network,
             "size": size,
             "window": ours.spec.window,
-            "bundle": str(bundle),
+            "bundle": str(export_bundle(ours, self._folder / f"{network}_{size}.onnx", source=weights.name)),
             "weights": str(weights),
             "pytorchvideo_weights": str(self._shared / "weights" / REAL_PYTORCHVIDEO) if is_real else None,
             "frames": str(self._frames(size, config.image_size)),
             "threads": self._threads or self._cores,
         }
+        tasks = {OURS: task}
+        if network == "cox3d":
+            tasks[CAUSAL] = {**task, "bundle": str(self._without_lookahead(size, weights))}
+            tasks.update(tuned_tasks(tasks))
         warm_up = ours.spec.warm_up + MORE_STEPS if network == "cox3d" else 1
-        return Material(task, tuned_task(task), warm_up, "real" if is_real else "random", is_real)
+        return Material(task, tasks, warm_up, "real" if is_real else "random", is_real)
+
+    def _without_lookahead(self, size: str, weights: Path) -> Path:
+        network = CoX3D(x3d_config(size, NONE))
+        load_weights(network, weights)
+        return export_bundle(network, self._folder / f"cox3d_{size}_none.onnx", source=weights.name)
 
     def _random_weights(self, network: X3D, size: str) -> Path:
         path = self._folder / f"random_{size}.pyth"
@@ -100,16 +112,18 @@ class Workshop:
         return path
 
 
-def tuned_task(task: Dict[str, Any]) -> Optional[Dict[str, Any]]:
-    """The same task with its bundle tuned."""
-    if task["network"] != "cox3d":
-        return None
-    bundle = Path(task["bundle"])
-    try:
-        return {**task, "bundle": str(tune_bundle(bundle, bundle.with_suffix(".tuned.onnx")).path)}
-    except ModelError as error:  # a machine whose runtime has no layout of its own
-        sys.stderr.write(f"{error}\n")
-        return None
+def tuned_tasks(tasks: Dict[str, Dict[str, Any]]) -> Dict[str, Dict[str, Any]]:
+    """The same tasks with their bundles tuned."""
+    tuned = {}
+    for name, task in tasks.items():
+        bundle = Path(task["bundle"])
+        try:
+            path = tune_bundle(bundle, bundle.with_suffix(".tuned.onnx")).path
+        except ModelError as error:  # a machine whose runtime has no layout of its own
+            sys.stderr.write(f"{error}\n")
+            return {}
+        tuned[f"{name}, tuned"] = {**task, "bundle": str(path)}
+    return tuned
 
 
 def random_weights(network: X3D) -> Dict[str, torch.Tensor]:

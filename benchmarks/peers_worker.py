@@ -19,9 +19,8 @@ from typing import Any, Dict, List
 
 from peers_quiet import OthersWatch
 
+OURS = ("peers_ours", "Ours")  # in all its forms
 PARTICIPANTS = {
-    "ours": ("peers_ours", "Ours"),
-    "ours, tuned": ("peers_ours", "Ours"),
     "original": ("peers_original", "Original"),
     "original, gradients off": ("peers_original", "OriginalWithoutGradients"),
     "pytorchvideo": ("peers_pytorchvideo", "PyTorchVideo"),
@@ -39,7 +38,7 @@ def serve(name: str) -> None:
         for line in sys.stdin:
             request = json.loads(line)
             if request["do"] == "load":
-                module, cls = PARTICIPANTS[name]
+                module, cls = PARTICIPANTS.get(name, OURS)
                 participant = getattr(importlib.import_module(module), cls)()
                 reply: Dict[str, Any] = memory_mb()
             elif request["do"] == "setup":
