@@ -1,6 +1,7 @@
 """Ours beside its peers: the original OpenDR learners and PyTorchVideo, by turns in one run, as ratios of medians.
 
-python benchmarks/peers.py [FIGURE ...] [--rounds 10] [--calls 3] [--patience 5] [--threads N] [--ours] [--json FILE]
+python benchmarks/peers.py [FIGURE ...] [--rounds 10] [--calls 3] [--patience 5] [--threads N] [--peers [NAME ...]]
+    [--json FILE]
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List
 
-from peers_compare import Comparison, compare
+from peers_compare import ALL_PEERS, Comparison, compare
 from peers_footprint import Footprint, StartUp, footprints, start_ups
 from peers_material import OURS, Workshop
 from peers_process import PeerError, Worker
@@ -37,7 +38,7 @@ def main() -> int:
     """Measure and print; returns the exit code."""
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # leaves the `with` blocks, which end the workers
-    peers_python = Path(sys.executable) if options.ours else ready_python(options.venv)
+    peers_python = ready_python(options.venv) if options.peers else Path(sys.executable)
     report: Dict[str, Any] = {"machine": machine(), "peers": PEERS, "options": vars(options), "load_before": load()}
     failed: List[str] = []
     with tempfile.TemporaryDirectory(prefix="peers") as folder:
@@ -65,7 +66,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=3, help="timed calls in a turn, at least")
     parser.add_argument("--patience", type=float, default=5, help="seconds to wait before a turn for a quiet machine")
     parser.add_argument("--threads", type=int, help="threads of everyone (default: all cores)")
-    parser.add_argument("--ours", action="store_true", help="CoX3D in our forms only: lookahead against none, memory")
+    parser.add_argument(
+        "--peers", nargs="*", choices=ALL_PEERS, default=ALL_PEERS, metavar="NAME", help=f"some of {ALL_PEERS}, or none"
+    )
     parser.add_argument("--json", type=Path, help="file for all numbers")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv-peers", help="where the peers are installed")
     shared = Path(os.environ.get("HAR_SHARED", ROOT.parent / "shared"))
@@ -74,8 +77,6 @@ def parse() -> argparse.Namespace:
     unknown = sorted(set(options.figures) - set(FIGURES))
     if unknown:
         parser.error(f"no such figure: {unknown}; expected some of {FIGURES}")
-    if options.ours and {START, *SPEEDS[3:]} & set(options.figures or FIGURES):
-        parser.error(f"--ours is for {(*SPEEDS[:3], MEMORY)}")
     if options.rounds < 1 or options.calls < 1 or (options.threads is not None and options.threads < 1):
         parser.error("--rounds, --calls and --threads must be one or more")
     return options
@@ -92,12 +93,14 @@ def start_worker(peers_python: Path, folder: Path, name: str) -> Worker:
 def run_figure(figure: str, shop: Workshop, start: Any, options: argparse.Namespace) -> List[Dict[str, Any]]:
     """Measure one figure and print its rows."""
     if figure == MEMORY:
-        return [show_footprint(row) for row in footprints(shop.material("cox3d", "s"), start, not options.ours)]
+        return [show_footprint(row) for row in footprints(shop.material("cox3d", "s"), start, options.peers)]
     if figure == START:
-        return [show_start_up(row) for row in start_ups(shop.material("cox3d", "s"), start, START_ROUNDS)]
+        return [
+            show_start_up(row) for row in start_ups(shop.material("cox3d", "s"), start, START_ROUNDS, options.peers)
+        ]
     network, size = figure.split("-")
     material = shop.material(network, size)
-    rows = compare(figure, material, start, options.rounds, options.calls, options.patience, not options.ours)
+    rows = compare(figure, material, start, options.rounds, options.calls, options.patience, options.peers)
     return [show_comparison(row) for row in rows]
 
 

@@ -13,6 +13,7 @@ from peers_process import Worker
 from peers_quiet import QUIET, wait_until_quiet
 
 ORIGINAL, NO_GRADIENTS, PYTORCHVIDEO = "original", "original, gradients off", "pytorchvideo"
+ALL_PEERS = (ORIGINAL, NO_GRADIENTS, PYTORCHVIDEO)
 TURN_SEC = 0.3
 PERCENTILES = (10, 90)
 ENOUGH = 3
@@ -84,10 +85,16 @@ def pairs_of(ours: Sequence[str], peers: Sequence[str]) -> List[Tuple[str, str]]
 
 
 def compare(
-    figure: str, material: Material, start: Start, rounds: int, calls: int, patience_sec: float, with_peers: bool
+    figure: str,
+    material: Material,
+    start: Start,
+    rounds: int,
+    calls: int,
+    patience_sec: float,
+    wanted: Sequence[str],
 ) -> List[Comparison]:
-    """Run one figure: everyone warm, then `rounds` times a turn of each."""
-    peers = peers_of(material.task["network"]) if with_peers else ()
+    """Run one figure with ours and the `wanted` peers: everyone warm, then `rounds` times a turn of each."""
+    peers = [name for name in peers_of(material.task["network"]) if name in wanted]
     names = (*material.ours, *peers)
     with ExitStack() as stack:
         workers = {name: stack.enter_context(start(name)) for name in names}

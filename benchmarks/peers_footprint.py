@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 from peers_compare import NO_GRADIENTS, ORIGINAL, Start
 from peers_material import OURS, Material
@@ -45,10 +45,10 @@ class StartUp:
     all_first_result_sec: List[float]
 
 
-def footprints(material: Material, start: Start, with_peers: bool) -> List[Footprint]:
-    """Memory of ours in all forms and of the original in both ways."""
+def footprints(material: Material, start: Start, wanted: Sequence[str]) -> List[Footprint]:
+    """Memory of ours in all forms, and of the original in the `wanted` ways."""
     found = []
-    for name in (*material.ours, *((ORIGINAL, NO_GRADIENTS) if with_peers else ())):
+    for name in (*material.ours, *(name for name in (ORIGINAL, NO_GRADIENTS) if name in wanted)):
         with start(name) as worker:
             worker.ask(do="load")
             worker.ask(do="setup", task=material.ours.get(name, material.task), warm=0)
@@ -60,9 +60,9 @@ def footprints(material: Material, start: Start, with_peers: bool) -> List[Footp
     return found
 
 
-def start_ups(material: Material, start: Start, rounds: int) -> List[StartUp]:
+def start_ups(material: Material, start: Start, rounds: int, wanted: Sequence[str]) -> List[StartUp]:
     """Time to the first step of ours and of the original, by turns; files are in the system's cache from a first go."""
-    names = (OURS, NO_GRADIENTS)
+    names = (OURS, *(name for name in (NO_GRADIENTS,) if name in wanted))
     imported: Dict[str, List[float]] = {name: [] for name in names}
     first: Dict[str, List[float]] = {name: [] for name in names}
     for index in range(rounds + 1):
