@@ -68,7 +68,7 @@ BAD_BUNDLES = {
     "missing": "there is no model '",
     "text": "can't be opened as an ONNX model",
     "cut": "can't be opened as an ONNX model",
-    "other format": "has bundle format 9, this version reads format 2",
+    "other format": "has bundle format 9, this version reads 2 and 3",
     "two labels": "2 class names for a model of 9 classes",
 }
 
