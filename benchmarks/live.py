@@ -47,11 +47,12 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=30.0)
     options = parser.parse_args()
     recognizer = Recognizer.open(options.model)
-    board = Board("a camera", model_facts(recognizer))
+    stream = recognizer.stream("every_frame")
+    board = Board("a camera", model_facts(stream))
     server = LiveServer(LiveSettings(port=0), board)
     port = server.start()
     images = [frame.rgb for frame in render_at("walking", list(np.arange(30) / 10), (480, 640), seed=25)]
-    labelling = Labelling(recognizer.stream("every_frame"), FilterSettings())
+    labelling = Labelling(stream, FilterSettings())
     found: Dict[int, List[Tuple[float, float]]] = {viewers: [] for viewers in VIEWERS}
     for turn in range(options.rounds):
         for viewers in VIEWERS if turn % 2 else VIEWERS[::-1]:

@@ -41,11 +41,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     recognizer = Recognizer.open("default")
-    board = Board("drawn figures", model_facts(recognizer))
+    stream = recognizer.stream()
+    board = Board("drawn figures", model_facts(stream))
     server = LiveServer(LiveSettings(port=0), board)
     port = server.start()
     filtering = FilterSettings(smoothing_sec=0.5, threshold=0.4, min_duration_sec=0.4)
-    player = Player("drawn figures", drawn_figures, Labelling(recognizer.stream(), filtering), board, is_paced=True)
+    player = Player("drawn figures", drawn_figures, Labelling(stream, filtering), board, is_paced=True)
     player.start()
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:

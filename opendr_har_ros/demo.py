@@ -70,8 +70,11 @@ def _rendered(folder: Path) -> Path:
 
 def _show(model: str, video: str, rendered: bool) -> int:
     recognizer = Recognizer.open(model)
-    passes = 1 if rendered or is_camera(video) else passes_needed(recognizer.stream(), video)
+    stream = recognizer.stream()
+    frames_needed = stream.status.silent_frames + 1
+    passes = 1 if rendered or is_camera(video) else passes_needed(stream, video)
     _say(f"model  {recognizer.spec.name}: {recognizer.source}")
+    _say(f"labels from sampled frame {frames_needed} on, label delay {recognizer.spec.delay_sec:.1f} s")
     if rendered:
         _say(f"video  a drawn figure, {SECONDS_PER_ACTION:.0f} s each: {', '.join(ACTIONS)}")
     else:
@@ -83,23 +86,24 @@ def _show(model: str, video: str, rendered: bool) -> int:
         recognizer_process = Child("recognizer", node)
         stack.callback(recognizer_process.end)
         source = video if is_camera(video) else str(Path(video).resolve())
-        # The recognizer alone subscribes to the images.
-        publisher = Child("video_publisher", {"video": f"'{source}'", "loop": passes, "wait_for_subscribers": 1})
+        # The recognizer and, for the first image, the viewer: labels that nobody waits for are not computed.
+        publisher = Child("video_publisher", {"video": f"'{source}'", "loop": passes, "wait_for_subscribers": 2})
         stack.callback(publisher.end)
-        viewer = _Viewer(recognizer.spec.warm_up + 1)
+        viewer = _Viewer(frames_needed)
         stack.callback(viewer.close)
         return viewer.watch(recognizer_process, publisher, stop)
 
 
 class _Viewer:
-    """A third ROS process: subscribes to what the recognizer publishes and prints it."""
+    """A third ROS process: subscribes to what the recognizer publishes and prints it, by time since the first image."""
 
     def __init__(self, frames_needed: int) -> None:
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
+        from sensor_msgs.msg import Image
 
         from opendr_har_ros.messages import MessageFactory
-        from opendr_har_ros.qos import LABELS
+        from opendr_har_ros.qos import LABELS, image_qos
         from opendr_har_ros.run import start_rclpy
 
         self._rclpy = rclpy
@@ -108,8 +112,10 @@ class _Viewer:
         kind = MessageFactory().classification_type
         self._node.create_subscription(kind, "/recognizer/classification", self._on_classification, LABELS)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._images = self._node.create_subscription(Image, "/image_raw", self._on_image, image_qos(reliable=False))
         self._labels: Counter = Counter()
         self._latencies: List[float] = []
+        self._first_image: Optional[float] = None
         self._first: Optional[float] = None
         self._last = 0.0
         self._frames_needed = frames_needed
@@ -119,6 +125,9 @@ class _Viewer:
         ends_at: Optional[float] = None
         while ends_at is None or time.monotonic() < ends_at:
             self._rclpy.spin_once(self._node, timeout_sec=0.05)
+            if self._first_image is not None and self._images is not None:
+                self._node.destroy_subscription(self._images)
+                self._images = None
             if stop.raised:
                 return INTERRUPTED
             if recognizer.exit_code is not None:
@@ -137,22 +146,27 @@ class _Viewer:
         self._node.destroy_node()
         stop_rclpy()
 
+    def _on_image(self, message: Any) -> None:
+        if self._first_image is None:
+            self._first_image = _stamp_sec(message)
+
     def _on_classification(self, message: Any) -> None:
         from opendr_har_ros.messages import class_name
 
         now = time.time()
-        latency = now - message.header.stamp.sec - message.header.stamp.nanosec / NANOSECONDS
+        latency = now - _stamp_sec(message)
         best = message.results[0]
         label = class_name(best)
         if self._first is None:
             self._first = now
+            self._first_image = self._first_image or _stamp_sec(message)
             _say(f"{'time':>9}  {'label':<28} score {'':<{BAR + 2}} {'rate':>13}  latency")
         self._labels[label] += 1
         self._latencies.append(latency)
         self._last = now
         bar = "#" * round(BAR * best.score)
         _say(
-            f"{now - self._first:7.2f} s  {label:<28} {best.score:5.2f} |{bar:<{BAR}}|"
+            f"{now - (self._first_image or now):7.2f} s  {label:<28} {best.score:5.2f} |{bar:<{BAR}}|"
             f" {self._rate():>13}  {1000 * latency:4.1f} ms"
         )
 
@@ -178,6 +192,10 @@ class _Viewer:
         _say(f"\n{count} labels, {self._rate()}: {seen}" if count > 1 else f"\n1 label: {seen}")
         _say(f"image published -> label received: median {1000 * middle:.1f} ms, 95 % within {1000 * high:.1f} ms")
         return 0
+
+
+def _stamp_sec(message: Any) -> float:
+    return float(message.header.stamp.sec + message.header.stamp.nanosec / NANOSECONDS)
 
 
 def _say(line: str) -> None:

@@ -103,7 +103,7 @@ class ModelOutput:
                 self._node.destroy_lifecycle_publisher(publisher)
 
     def publish(self, method: str, labels: LabelMap, threshold: float) -> None:
-        """The model's name, its class names, and the threshold in use."""
+        """What the model is, its class names, and the threshold in use."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._vision_info.publish(self._factory.vision_info(header, method, labels))
         if self._label_info is not None:

@@ -63,12 +63,19 @@ class Pipeline:
     def description(self) -> str:
         """The model in a line for people."""
         recognizer = self.recognizer
-        spec = recognizer.spec
-        seconds = spec.warm_up * spec.period_ns / NANOSECONDS
+        stream = next(iter(self._cameras.values())).stream
         return (
-            f"{spec.name} with {len(recognizer.labels)} classes on {recognizer.provider}; "
-            f"first label after {spec.warm_up + 1} sampled frames, about {seconds:.1f} s; weights: {recognizer.source}"
+            f"{recognizer.spec.name} with {len(recognizer.labels)} classes on {recognizer.provider}; first label with "
+            f"sampled frame {stream.status.silent_frames + 1}, after about {stream.silent_sec:.1f} s; "
+            f"label delay {recognizer.spec.delay_sec:.1f} s; weights: {recognizer.source}"
         )
+
+    @property
+    def method(self) -> str:
+        """The model for `vision_info`: its name, whether it waits for later frames, and how old its labels are."""
+        spec = self.recognizer.spec
+        lookahead = f", lookahead {spec.lookahead}" if spec.is_continual else ""
+        return f"{spec.name}{lookahead}, label delay {spec.delay_sec:.1f} s"
 
     def status(self, camera: str) -> StreamStatus:
         """Where a camera's stream stands after its latest message."""

@@ -276,9 +276,10 @@ class RecognizerNode(ManagedNode):
             self._cameras[name].forget(events)
 
     def _publish_labels(self) -> None:
-        recognizer = self._configured().recognizer
+        pipeline = self._configured()
         if self._model_output is not None:
-            self._model_output.publish(recognizer.spec.name, recognizer.labels, self._settings.filter.threshold)
+            labels, threshold = pipeline.recognizer.labels, self._settings.filter.threshold
+            self._model_output.publish(pipeline.method, labels, threshold)
 
     def _publish_diagnostics(self) -> None:
         name = node_name(self).lstrip("/")
@@ -302,4 +303,5 @@ class RecognizerNode(ManagedNode):
             "weights": recognizer.source,
             "provider": recognizer.provider,
             "stream": str(pipeline.status(camera)),
+            "label delay (s)": f"{recognizer.spec.delay_sec:.1f}",
         }

@@ -10,6 +10,7 @@ from typing import Any, Dict, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
+from std_msgs.msg import Bool
 
 from opendr_har_core.errors import ConfigError, ImageError
 from opendr_har_core.live.board import Board
@@ -41,6 +42,7 @@ class WebNode(Node):
         self._board = Board(f"recognizer {self._settings.recognizer}")
         self._heard = 0.0
         self._model = ModelFacts("")
+        self._provisional = False
         self._images: Optional[ImageInput] = None
         self._server = self._serve()
         self._subscribe()
@@ -71,6 +73,8 @@ class WebNode(Node):
         factory = MessageFactory()
         name, camera = self._settings.recognizer, self._settings.camera
         of_camera = f"{name}/{camera}" if camera else name
+        # First: of messages that came together it has to be taken before the label that it is about.
+        self.create_subscription(Bool, f"{of_camera}/provisional", self._on_provisional, LATCHED)
         self.create_subscription(
             factory.classification_type, f"{of_camera}/classification", self._on_classification, LABELS
         )
@@ -83,7 +87,10 @@ class WebNode(Node):
     def _on_classification(self, message: Any) -> None:
         self._heard = time.monotonic()
         top = [Hypothesis(index, class_name(item), item.score) for index, item in enumerate(message.results)]
-        self._board.labels(top)
+        self._board.labels(top, self._provisional)
+
+    def _on_provisional(self, message: Bool) -> None:
+        self._provisional = message.data
 
     def _on_events(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -92,7 +99,8 @@ class WebNode(Node):
             self._board.event(status.message, status.name, score, duration)
 
     def _on_vision_info(self, message: Any) -> None:
-        self._tell_model(replace(self._model, name=message.method))
+        name, _, _ = message.method.partition(",")  # the rest is in the diagnostics
+        self._tell_model(replace(self._model, name=name))
 
     def _tell_model(self, model: ModelFacts) -> None:
         if model != self._model:
@@ -108,7 +116,9 @@ class WebNode(Node):
         self._heard = time.monotonic()
         values = _values(status)
         weights, provider = values.get("weights", ""), values.get("provider", "")
-        self._tell_model(ModelFacts(self._model.name or values.get("model", ""), weights, provider))
+        delay = values.get("label delay (s)")
+        name = self._model.name or values.get("model", "")
+        self._tell_model(ModelFacts(name, weights, provider, label_delay_sec=None if delay is None else _number(delay)))
         latency = tuple(_number(values.get(f"latency {name} (ms)")) for name in ("p50", "p95", "p99"))
         numbers = Numbers(
             rate_in=_number(values.get("rate in (Hz)")),

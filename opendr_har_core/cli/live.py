@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> Result:
     recognizer = Recognizer.open(options.model, providers(options), options.threads)
     stream = recognizer.stream(top_k=options.top_k, **stream_settings(options))
     name, source, is_paced = _source(options)
-    board = Board(name, model_facts(recognizer))
+    board = Board(name, model_facts(stream))
     server = LiveServer(settings, board)
     url = replace(settings, port=server.start()).url
     player = Player(name, source, Labelling(stream, filter_settings(options)), board, is_paced)

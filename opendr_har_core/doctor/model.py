@@ -37,7 +37,8 @@ def model(
         return Section(TITLE, (("model", name),), (Finding(str(error), do),)), None
     spec = recognizer.spec
     needed_hz = NANOSECONDS / spec.period_ns
-    wait_sec = spec.warm_up * spec.period_ns / NANOSECONDS
+    stream = recognizer.stream()
+    first = f"the first with sampled frame {stream.status.silent_frames + 1}, after {stream.silent_sec:.1f} s"
     facts = (
         ("model", f"{spec.name}, {name}, {bundle_path(name).stat().st_size / MEGABYTE:.1f} MB"),
         ("input", f"{spec.image_size}x{spec.image_size} pixels, window of {spec.window}"),
@@ -45,7 +46,8 @@ def model(
         ("weights", recognizer.source),
         ("runs on", recognizer.provider),
         ("needs", f"a camera of {needed_hz:.2f} Hz or more"),
-        ("labels", f"{needed_hz:.2f} a second, the first after {spec.warm_up + 1} sampled frames, {wait_sec:.1f} s"),
+        ("labels", f"{needed_hz:.2f} a second, {first}"),
+        ("label delay", f"{spec.delay_sec:.1f} s"),
         ("step here", f"{1000 * step_sec:.1f} ms: {1 / step_sec:.0f} labels a second would be possible"),
     )
     return Section(TITLE, facts, tuple(_too_slow(needed_hz, step_sec))), needed_hz

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import Optional, Tuple
 
-from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.stream import IDLE
-
-if TYPE_CHECKING:
-    from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.stream import IDLE, Stream
 
 WAITING, PLAYING, LOST = "waiting", "playing", "lost"
 
@@ -21,7 +17,8 @@ class ModelFacts:
     Attributes:
         name, weights, provider: for people.
         classes: how many it knows; 0 where that is not known.
-        first_label_sec: how long it needs before its first label; None where that is not known.
+        first_label_sec: time until its first label; None if unknown.
+        label_delay_sec: how old a label is when it comes, because the model waits for later frames; None if unknown.
     """
 
     name: str
@@ -29,6 +26,7 @@ class ModelFacts:
     provider: str = ""
     classes: int = 0
     first_label_sec: Optional[float] = None
+    label_delay_sec: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,14 @@ class Numbers:
     dropped: int = 0
 
 
-def model_facts(recognizer: Recognizer) -> ModelFacts:
-    """Of a recognizer that is open."""
-    spec = recognizer.spec
+def model_facts(stream: Stream) -> ModelFacts:
+    """The model that a stream runs on."""
+    recognizer = stream.recognizer
     return ModelFacts(
-        name=spec.name,
+        name=recognizer.spec.name,
         weights=recognizer.source,
         provider=recognizer.provider,
         classes=len(recognizer.labels),
-        first_label_sec=spec.warm_up * spec.period_ns / NANOSECONDS,
+        first_label_sec=stream.silent_sec,
+        label_delay_sec=recognizer.spec.delay_sec,
     )

@@ -17,7 +17,7 @@ from opendr_har_core import Frame, Recognizer
 from opendr_har_core.errors import VideoError
 from opendr_har_core.labelling import Labelling
 from opendr_har_core.live.board import Board
-from opendr_har_core.live.facts import ModelFacts, SourceFacts, model_facts
+from opendr_har_core.live.facts import ModelFacts, SourceFacts, StreamFacts, model_facts
 from opendr_har_core.live.player import Player
 from opendr_har_core.live.server import LiveServer
 from opendr_har_core.live.settings import LiveSettings
@@ -64,8 +64,9 @@ def recognizer():
 @pytest.fixture
 def live(camera, recognizer):
     """A page that shows the camera: its server, whose port is `live.port`."""
-    board = Board("a test camera", model_facts(recognizer))
-    player = Player("a test camera", camera, Labelling(recognizer.stream(), FilterSettings()), board, is_paced=False)
+    stream = recognizer.stream()
+    board = Board("a test camera", model_facts(stream))
+    player = Player("a test camera", camera, Labelling(stream, FilterSettings()), board, is_paced=False)
     server = LiveServer(LiveSettings(port=0), board)
     server.port, server.board = server.start(), board
     player.start()
@@ -98,11 +99,30 @@ def test_labels_come_and_change_with_what_is_seen(tab, live, camera):
     camera.action = "jumping jacks"
     expect(page.locator("#label")).to_have_text("jumping jacks", timeout=LONG_MS)
     expect(page.locator("#events")).to_contain_text("walking ended")
-    expect(page.locator("#model")).to_contain_text("x3d_xs, 9 classes, first label after 1.2 s")
+    spec = Recognizer.open("default").spec
+    expect(page.locator("#model")).to_contain_text(f"{spec.name}, 9 classes, first label ")
     expect(page.locator("#latency")).to_contain_text("ms")
     expect(page.locator("#source")).to_have_text("a test camera")
     assert "%" in page.locator("#bars .score").first.inner_text()
     until(lambda: painted(page) > 50)
+
+
+def test_it_says_how_old_labels_are_and_that_they_are_provisional(tab, board):
+    page = tab(url(board.port))
+    expect(page.locator("#delay")).to_have_text("\u2013", timeout=LONG_MS)
+    board.model(ModelFacts("cox3d_s", classes=400, first_label_sec=8.0, label_delay_sec=5.6))
+    expect(page.locator("#delay")).to_have_text("5.6 s: the model waits for later frames", timeout=LONG_MS)
+    expect(page.locator("#now-title")).to_have_text("About 5.6 s ago")
+    board.model(ModelFacts("cox3d_s", classes=400, first_label_sec=0.0, label_delay_sec=0.0))
+    expect(page.locator("#delay")).to_have_text("none: labels are about the newest frame", timeout=LONG_MS)
+    expect(page.locator("#now-title")).to_have_text("Now")
+    expect(page.locator("#model")).to_have_text("cox3d_s, 400 classes, first label with the first frame")
+    board.state(stream=StreamFacts("provisional", 3, 12))
+    board.labels([Hypothesis(0, "walking", 0.9)], provisional=True)
+    expect(page.locator("#warm-text")).to_have_text("Labels are provisional: 3 of 13 frames", timeout=LONG_MS)
+    expect(page.locator("#label")).to_have_text("walking (provisional)")
+    board.state(stream=StreamFacts("warming", 3, 12))
+    expect(page.locator("#warm-text")).to_have_text("Warming up: 3 of 13 frames", timeout=LONG_MS)
 
 
 def painted(page):

@@ -18,6 +18,7 @@ from opendr_har_core.doctor.machine import machine
 from opendr_har_core.doctor.model import measured_step, model
 from opendr_har_core.doctor.report import Finding, Section, to_dict, to_text
 from opendr_har_core.doctor.software import software
+from opendr_har_core.recognizer import MIN_FRAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 # As on a machine without a package: importing it fails.
@@ -49,10 +50,27 @@ def test_without_ros_it_tells_all_the_rest_and_all_is_well():
     assert all(facts["Software"][name] != "missing" for name in ("numpy", "onnxruntime", "av", "opencv"))
     assert "CPUExecutionProvider" in facts["Software"]["providers found"]
     assert "rclpy" in facts["ROS 2"]["rclpy"]
-    spec = Recognizer.open("default").spec
+    recognizer = Recognizer.open("default")
+    spec = recognizer.spec
     assert facts["Model"]["needs"] == f"a camera of {1e9 / spec.period_ns:.2f} Hz or more"
-    assert f"{spec.warm_up * spec.period_ns / 1e9:.1f} s" in facts["Model"]["labels"]
+    assert f"after {recognizer.stream().silent_sec:.1f} s" in facts["Model"]["labels"]
+    assert facts["Model"]["label delay"] == f"{spec.delay_sec:.1f} s"
     assert float(facts["Model"]["step here"].split(" ms")[0]) > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "delay"),
+    [
+        (("x3d",), "sampled frame 4, after 1.2 s", "0.0 s"),
+        (("cox3d", "full"), "sampled frame 32, after 12.4 s", "11.2 s"),
+        (("cox3d", "none"), f"sampled frame {MIN_FRAMES}, after {0.4 * (MIN_FRAMES - 1):.1f} s", "0.0 s"),
+    ],
+)
+def test_it_says_when_the_first_label_comes_and_how_old_labels_are(tiny_bundle, kind, first, delay):
+    section, _ = model(str(tiny_bundle(*kind)))
+    facts = dict(section.facts)
+    assert facts["labels"] == f"2.50 a second, the first with {first}"
+    assert facts["label delay"] == delay
 
 
 def test_the_text_form_says_the_same_for_people():

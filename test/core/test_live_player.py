@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from types import SimpleNamespace
@@ -13,11 +14,13 @@ aiohttp = pytest.importorskip("aiohttp")
 
 from live_support import status, until
 
-from opendr_har_core import Frame
+from opendr_har_core import Frame, Recognizer
 from opendr_har_core.errors import VideoError
+from opendr_har_core.labelling import Labelling
 from opendr_har_core.live.board import Board
-from opendr_har_core.live.facts import LOST, PLAYING
+from opendr_har_core.live.facts import LOST, PLAYING, model_facts
 from opendr_har_core.live.player import Player
+from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Hypothesis
 
 
@@ -66,6 +69,38 @@ def test_a_source_that_fails_is_lost_and_tried_again():
         until(lambda: status(board)["source"]["state"] == PLAYING)
     finally:
         player.stop()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "first_label_sec", "label_delay_sec"),
+    [
+        (("x3d",), {}, 1.2, 0.0),
+        (("cox3d", "full"), {}, 12.4, 11.2),
+        (("cox3d", "full"), {"warm_start": "repeat"}, 0.0, 11.2),
+        (("cox3d", "none"), {"min_frames": 1}, 0.0, 0.0),
+        (("cox3d", "none"), {"min_frames": 3}, 0.8, 0.0),
+    ],
+)
+def test_viewers_are_told_when_the_first_label_comes_and_how_old_labels_are(
+    tiny_bundle, kind, settings, first_label_sec, label_delay_sec
+):
+    facts = model_facts(Recognizer.open(tiny_bundle(*kind)).stream(**settings))
+    assert facts.first_label_sec == pytest.approx(first_label_sec)
+    assert facts.label_delay_sec == pytest.approx(label_delay_sec)
+
+
+def test_the_labels_of_a_model_without_lookahead_are_provisional_until_its_window_is_full(tiny_bundle):
+    stream = Recognizer.open(tiny_bundle("cox3d", "none")).stream("every_frame", min_frames=1)
+    frames = [Frame(np.zeros((8, 8, 3), np.uint8), index * 100_000_000) for index in range(5)]
+    board = Board("a film")
+    player = Player("a film", lambda _: frames, Labelling(stream, FilterSettings()), board, is_paced=False)
+    player.start()
+    try:
+        until(lambda: len(json.loads(board.hello())["labels"]) >= 5)
+    finally:
+        player.stop()
+    told = [label["provisional"] for label in json.loads(board.hello())["labels"]]
+    assert told[:5] == [True, True, True, False, False]
 
 
 def test_a_file_is_played_at_its_own_pace():

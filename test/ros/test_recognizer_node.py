@@ -27,10 +27,11 @@ from recognizer_support import (
     wait_for_labels_to_connect,
 )
 from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionInfo
 
+from opendr_har_core import Recognizer
 from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_clip
 from opendr_har_ros.qos import LATCHED
@@ -73,9 +74,57 @@ def test_what_the_labels_mean_reaches_those_who_join_late(client, running):
     late_info = client.collect(VisionInfo, f"{NODE}/vision_info", LATCHED)
     late_labels = client.collect(LabelInfo, f"{NODE}/label_info", LATCHED)
     client.until(lambda: late_info and late_labels)
-    assert late_info[0].method == "x3d_xs"
+    assert late_info[0].method.split(", ")[0] == Recognizer.open("default").spec.name
     assert json.loads(late_info[0].database_location) == list(ACTIONS)
     assert [entry.class_name for entry in late_labels[0].class_map] == list(ACTIONS)
+
+
+@pytest.mark.parametrize(("min_frames", "index"), [(1, 0), (3, 8)])
+def test_without_lookahead_the_first_label_is_that_of_the_first_image_or_of_min_frames(
+    client, start, tiny_bundle, min_frames, index
+):
+    model = tiny_bundle("cox3d", "none")  # samples every 0.4 s
+    node = start("recognizer", {**RELIABLE, "model": model, "min_frames": min_frames})
+    camera = Camera(client)
+    camera.wait_for_recognizer()
+    received = client.collect(Classification, f"{NODE}/classification")
+    provisional = client.collect(Bool, f"{NODE}/provisional", LATCHED)
+    events = client.collect(DiagnosticArray, f"{NODE}/events")
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    wait_for_labels_to_connect(client)
+    frames = clip()
+    for frame in frames[:index]:
+        camera.send(frame)
+        client.spin(0.05)
+    assert received == []
+    camera.send(frames[index])
+    client.until(lambda: received and provisional and events, what="a provisional label and its beginning")
+    assert stamp_ns(received[0].header) == START_NS + frames[index].stamp_ns
+    assert [message.data for message in provisional] == [True]
+    began = {item.key: item.value for item in events[0].status[0].values}
+    assert (events[0].status[0].message, began["provisional"]) == ("began", "true")
+    assert client.until(lambda: latest(diagnostics, "stream", f"provisional {min_frames}/3"))
+    assert latest(diagnostics, "label delay (s)", "0.0")
+    seconds = 0.4 * (min_frames - 1)
+    log = f"first label with sampled frame {min_frames}, after about {seconds:.1f} s; label delay 0.0 s"
+    assert log in node.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "delay"),
+    [
+        (("x3d",), "x3d_xs, label delay 0.0 s", "0.0"),
+        (("cox3d", "full"), "cox3d_xs, lookahead full, label delay 11.2 s", "11.2"),
+        (("cox3d", "none"), "cox3d_xs, lookahead none, label delay 0.0 s", "0.0"),
+    ],
+)
+def test_the_node_says_how_old_its_labels_are(client, start, tiny_bundle, kind, method, delay):
+    node = start("recognizer", {"model": tiny_bundle(*kind)})
+    infos = client.collect(VisionInfo, f"{NODE}/vision_info", LATCHED)
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    client.until(lambda: infos and latest(diagnostics, "label delay (s)", delay), what="the delay")
+    assert infos[0].method == method
+    assert f"label delay {delay} s" in node.output
 
 
 BAD = {

@@ -12,8 +12,9 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 aiohttp = pytest.importorskip("aiohttp")
-from recognizer_support import Flood
+from recognizer_support import RELIABLE, Camera, Flood, clip
 
+from opendr_har_core import Recognizer
 from opendr_har_ros.web_parameters import WEB
 
 
@@ -84,11 +85,27 @@ def test_a_page_shows_labels_pictures_and_numbers_of_a_recognizer(client, start)
         assert status["source"]["state"] == "playing"
         assert "/image_raw" in status["source"]["name"]
         told = page.of("hello") + page.of("model")
-        assert any((text["model"] or {}).get("name") == "x3d_xs" for text in told)
+        spec = Recognizer.open("default").spec
+        models = [text["model"] for text in told if text["model"]]
+        assert any((m["name"], m["label_delay_sec"]) == (spec.name, round(spec.delay_sec, 1)) for m in models)
         page.close()
         client.until(lambda: images_wanted(client) == 1, what="the end of the page's subscription")
     assert web.interrupt() == 0
     assert "Traceback" not in web.output
+
+
+def test_a_page_marks_provisional_labels(client, start, tiny_bundle):
+    start("recognizer", {**RELIABLE, "model": tiny_bundle("cox3d", "none"), "min_frames": 1, "sampling": "every_frame"})
+    page = Page(port_of(start("web", {"port": 0})))
+    camera = Camera(client)
+    camera.wait_for_recognizer()
+    client.until(lambda: source(page)["state"], what="the recognizer's diagnostics")
+    client.spin(0.5)  # the recognizer may not yet have seen the page's subscriptions
+    for index, frame in enumerate(clip()[:4]):
+        camera.send(frame)
+        client.until(lambda index=index: len(page.of("labels")) > index, what="a label")
+    assert [text["provisional"] for text in page.of("labels")] == [True] * 3 + [False]
+    page.close()
 
 
 def test_a_recognizer_that_is_gone_is_said_and_one_that_comes_back_is_shown(client, start):

@@ -152,7 +152,8 @@ function takeStatus({ source, stream, numbers, viewers, now }) {
     const needed = stream.warm_up + 1;
     at("warm-bar").max = needed;
     at("warm-bar").value = Math.min(stream.step, needed);
-    say("warm-text", `Warming up: ${Math.min(stream.step, needed)} of ${needed} frames`);
+    const what = stream.phase === "warming" ? "Warming up" : "Labels are provisional";
+    say("warm-text", `${what}: ${Math.min(stream.step, needed)} of ${needed} frames`);
   }
   say("hint", stream.text || source.text || "");
   say("rate-in", `${numbers.rate_in.toFixed(1)} a second`);
@@ -164,10 +165,16 @@ function takeStatus({ source, stream, numbers, viewers, now }) {
 
 function takeModel(model) {
   if (!model) return;
-  const first = model.first_label_sec === null ? "" : `, first label after ${model.first_label_sec.toFixed(1)} s`;
+  const first = model.first_label_sec === null ? "" : `, first label ${firstText(model.first_label_sec)}`;
   say("model", `${model.name}${model.classes ? `, ${model.classes} classes` : ""}${first}`);
   say("weights", model.weights || "–");
+  say("delay", model.label_delay_sec === null ? "–" : delayText(model.label_delay_sec));
+  say("now-title", model.label_delay_sec > 0 ? `About ${model.label_delay_sec.toFixed(1)} s ago` : "Now");
 }
+
+const firstText = (seconds) => seconds > 0 ? `after ${seconds.toFixed(1)} s` : "with the first frame";
+const delayText = (seconds) =>
+  seconds > 0 ? `${seconds.toFixed(1)} s: the model waits for later frames` : "none: labels are about the newest frame";
 
 // --- what is shown --------------------------------------------------------------------------------------------------
 const percent = (score) => `${Math.round(score * 100)} %`;
