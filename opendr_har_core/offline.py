@@ -13,8 +13,8 @@ from opendr_har_core.postprocess import top_k as best
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import MIN_FRAMES, Recognizer
 from opendr_har_core.sampling import EVERY_FRAME, STAMPS
-from opendr_har_core.spec import NANOSECONDS, NONE, ModelSpec
-from opendr_har_core.stream import NO_WARM_START, Stream
+from opendr_har_core.spec import NANOSECONDS, ModelSpec
+from opendr_har_core.stream import NO_WARM_START
 from opendr_har_core.video import Source, VideoInfo, is_camera, loop_frames, probe, read_video
 
 
@@ -29,28 +29,34 @@ def recognize_video(
 ) -> Iterator[Prediction]:
     """Predictions over a file, which is played as often as `passes_needed` says; over a webcam, without end.
 
-    The arguments after `source` are those of `Recognizer.stream`.
+    The arguments after `source` are those of `Recognizer.stream`; a file with fewer than `min_frames` sampled frames is
+    labelled from those it has.
     """
+    spec = recognizer.spec
+    if is_camera(source):
+        frames = read_video(source)
+    else:
+        frames = loop_frames(source, passes_needed(spec, source, sampling))
+        min_frames = min(min_frames, sampled_frames(spec, source, sampling))
     stream = recognizer.stream(sampling, max_gap_sec, top_k, warm_start, min_frames=min_frames)
-    frames = read_video(source) if is_camera(source) else loop_frames(source, passes_needed(stream, source, sampling))
     for frame in frames:
         prediction = stream.push(frame)
         if prediction:
             yield prediction
 
 
-def passes_needed(stream: Stream, source: Source, sampling: str = STAMPS) -> int:
-    """How often to play a file so that the last pass is labelled as a whole.
+def passes_needed(spec: ModelSpec, source: Source, sampling: str = STAMPS) -> int:
+    """How often to play a file so that the last pass is labelled as a whole: once for a network without lookahead."""
+    info = probe(source)
+    silent_sec = spec.silent_frames * sampled_every_sec(spec, info.fps, sampling)
+    return 1 + math.ceil(round(silent_sec / _duration_sec(source, info), 6))  # 3 * 0.4 / 0.1 is a little over 12
 
-    Without lookahead once is enough: every frame that the network has seen counts in the first label. Only a file with
-    fewer than `min_frames` sampled frames is played again. `sampling` is that of the stream.
-    """
-    spec, info = stream.recognizer.spec, probe(source)
-    duration_sec, period_sec = _duration_sec(source, info), sampled_every_sec(spec, info.fps, sampling)
-    silent_frames = max(spec.silent_frames, stream.status.silent_frames)  # a warm start still wants certain labels
-    if spec.lookahead == NONE and (silent_frames + 1) * period_sec <= duration_sec:
-        return 1
-    return 1 + math.ceil(round(silent_frames * period_sec / duration_sec, 6))  # 3 * 0.4 / 0.1 is a little over 12
+
+def sampled_frames(spec: ModelSpec, source: Source, sampling: str = STAMPS) -> int:
+    """How many frames of a file a model samples at least, one or more."""
+    info = probe(source)
+    last_sec = _duration_sec(source, info) - 1 / info.fps
+    return 1 + max(0, math.floor(round(last_sec / sampled_every_sec(spec, info.fps, sampling), 6)))
 
 
 def sampled_every_sec(spec: ModelSpec, fps: float, sampling: str) -> float:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, List, Optional
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.offline import passes_needed
-from opendr_har_core.recognizer import Recognizer, bundle_path
+from opendr_har_core.offline import passes_needed, sampled_frames
+from opendr_har_core.recognizer import MIN_FRAMES, Recognizer, bundle_path
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.synth.motions import ACTIONS
 from opendr_har_core.synth.scene import render_clip
@@ -70,9 +70,11 @@ def _rendered(folder: Path) -> Path:
 
 def _show(model: str, video: str, rendered: bool) -> int:
     recognizer = Recognizer.open(model)
-    stream = recognizer.stream()
-    frames_needed = stream.status.silent_frames + 1
-    passes = 1 if rendered or is_camera(video) else passes_needed(stream, video)
+    passes, min_frames = 1, MIN_FRAMES
+    if not rendered and not is_camera(video):
+        passes = passes_needed(recognizer.spec, video)
+        min_frames = min(MIN_FRAMES, sampled_frames(recognizer.spec, video))
+    frames_needed = recognizer.stream(min_frames=min_frames).status.silent_frames + 1
     _say(f"model  {recognizer.spec.name}: {recognizer.source}")
     _say(f"labels from sampled frame {frames_needed} on, label delay {recognizer.spec.delay_sec:.1f} s")
     if rendered:
@@ -82,7 +84,7 @@ def _show(model: str, video: str, rendered: bool) -> int:
     # From here on a flag: rclpy would lose a KeyboardInterrupt that is raised within its own callbacks.
     stop = StopFlag()
     with ExitStack() as stack:
-        node = {"model": str(bundle_path(model).resolve())}
+        node = {"model": str(bundle_path(model).resolve()), "min_frames": min_frames}
         recognizer_process = Child("recognizer", node)
         stack.callback(recognizer_process.end)
         source = video if is_camera(video) else str(Path(video).resolve())

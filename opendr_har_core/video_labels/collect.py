@@ -13,7 +13,7 @@ from opendr_har_core.errors import DataError
 from opendr_har_core.events import ENDED, LabelEvent
 from opendr_har_core.frame import Frame
 from opendr_har_core.labelling import Labelling
-from opendr_har_core.offline import mean_prediction, passes_needed, sampled_every_sec
+from opendr_har_core.offline import mean_prediction, passes_needed, sampled_every_sec, sampled_frames
 from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recognizer import MIN_FRAMES, Recognizer
@@ -64,9 +64,9 @@ def label_video(
         settings.max_gap_sec,
         top_k=settings.filter.top_k,
         warm_start=settings.warm_start,
-        min_frames=settings.min_frames,
+        min_frames=min(settings.min_frames, sampled_frames(recognizer.spec, path, settings.sampling)),
     )
-    passes = 1 if settings.once else passes_needed(stream, path, settings.sampling)
+    passes = 1 if settings.once else passes_needed(recognizer.spec, path, settings.sampling)
     period_sec = sampled_every_sec(recognizer.spec, info.fps, settings.sampling)
     silent_sec = stream.status.silent_frames * period_sec
     is_short = 2 * silent_sec > (info.duration_sec or math.inf)

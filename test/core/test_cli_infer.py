@@ -191,7 +191,7 @@ def summary(capsys, *arguments):
 def test_a_file_too_short_for_a_label_is_played_again_and_says_so(short, tiny_bundle, capsys):
     model = tiny_bundle("x3d")
     samples, video, notes = summary(capsys, short, "--model", model)
-    passes = passes_needed(Recognizer.open(model).stream(), short)
+    passes = passes_needed(Recognizer.open(model).spec, short)
     assert video["passes"] == passes == 3
     assert f"a file of 1.00 s was played {passes} times; the labels are those of the last time" in notes
     assert all(0 <= sample["time_sec"] < 1 for sample in samples)
@@ -236,13 +236,15 @@ def test_without_lookahead_a_longer_file_is_played_once_and_its_whole_is_certain
     assert video["remark"] == "labels are provisional for the first 1.2 s, until cox3d_xs has seen enough"
 
 
-def test_min_frames_holds_labels_back_and_a_file_with_fewer_frames_is_played_again(short, tiny_bundle, capsys):
+def test_min_frames_holds_labels_back_but_not_all_of_a_short_file(short, tiny_bundle, capsys):
     model = tiny_bundle("cox3d", "none")
     samples, video, _ = summary(capsys, short, "--model", model, "--min-frames", 2)
     assert [sample["time_sec"] for sample in samples] == pytest.approx([0.4, 0.8], abs=0.02)
     assert video["passes"] == 1
-    _, video, _ = summary(capsys, short, "--model", model, "--min-frames", 4)
-    assert (video["passes"], video["whole"]["provisional"]) == (3, False)
+    samples, video, _ = summary(capsys, short, "--model", model, "--min-frames", 4)
+    assert [sample["time_sec"] for sample in samples] == pytest.approx([0.8], abs=0.02)
+    assert (video["passes"], video["whole"]["provisional"]) == (1, True)
+    assert len(list(recognize_video(Recognizer.open(model), short, min_frames=4))) == 1
     assert main(["infer", str(short), "--model", str(model), "--min-frames", "0"]) == 1
     assert "min_frames is 0, expected one or more" in capsys.readouterr().err
 

@@ -52,7 +52,7 @@ def whole_label(recognizer, frames):
 @pytest.mark.parametrize("fps", [10, 15, 30, 60])
 @pytest.mark.parametrize("jitter_ms", [0, 8])
 def test_the_label_is_the_same_at_any_rate_and_under_jitter(recognizer, archery, fps, jitter_ms):
-    frames = loop_frames(archery, passes_needed(recognizer.stream(), archery))
+    frames = loop_frames(archery, passes_needed(recognizer.spec, archery))
     assert whole_label(recognizer, retimed(frames, fps, jitter_ms * 1_000_000)) == "archery"
 
 
@@ -64,10 +64,10 @@ def test_the_original_stepping_of_every_frame_needs_no_stamps_of_the_training_ra
 
 def test_a_clip_that_starts_again_with_old_stamps_does_not_mix_with_its_past(recognizer, shared, archery):
     other = shared / "videos" / "labelled" / "crawling_baby.avi"
-    frames = list(loop_frames(archery, passes_needed(recognizer.stream(), archery)))
+    frames = list(loop_frames(archery, passes_needed(recognizer.spec, archery)))
     expected = scores(recognizer.stream(), frames)
     stream = recognizer.stream()
-    for frame in loop_frames(other, passes_needed(recognizer.stream(), other)):
+    for frame in loop_frames(other, passes_needed(recognizer.spec, other)):
         stream.push(frame)
     first = stream.push(frames[0])
     assert first is None

@@ -69,7 +69,7 @@ def test_the_node_gives_real_footage_the_label_that_the_library_gives(
     recognizer = Recognizer.open(model)
     expected = list(recognize_video(recognizer, video))
     for speed in SPEEDS:
-        passes = passes_needed(recognizer.stream(), video)
+        passes = passes_needed(recognizer.spec, video)
         received, process = play(start, client, model, video, passes, rate=speed)
         peak_rss_mb = process.peak_rss_mb
         process.end()
