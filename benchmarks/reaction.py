@@ -1,6 +1,6 @@
 """How soon X3D and CoX3D name a new action, how right they are, and what they cost.
 
-python benchmarks/reaction.py [--parts steady reaction first cost] [--sizes xs s m] [--networks clip full none]
+python benchmarks/reaction.py [--parts steady reaction first packaged cost] [--sizes xs s m] [--networks clip full none]
                               [--windows 4 8 13] [--splices 10] [--output results.json] [--picture reaction.svg]
 
 Real Kinetics-400 weights on the labelled clips of ../shared (or $HAR_SHARED). The weights were trained as an XS; S and
@@ -18,11 +18,12 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
+from default_material import real_videos
 
-from opendr_har_core import Recognizer
+from opendr_har_core import Frame, Recognizer
 from opendr_har_core.atomic import atomic_path
 from opendr_har_core.benchmarking.cost import costs_of
 from opendr_har_core.benchmarking.footage import Track, Viewer, follow, lead_seconds, played
@@ -41,7 +42,7 @@ from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import FULL, NANOSECONDS, NONE
-from opendr_har_core.video import probe
+from opendr_har_core.video import read_video
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 WEIGHTS = "x3d_xs_k400_slowfast.pyth"
@@ -49,12 +50,14 @@ SIZES = ("xs", "s", "m")
 CLIP = "clip"
 NETWORKS = (CLIP, FULL, NONE)
 WINDOWS = (4, 8, 13)
-STEADY, REACTION, FIRST, COST = PARTS = ("steady", "reaction", "first", "cost")
+STEADY, REACTION, FIRST, PACKAGED, COST = PARTS = ("steady", "reaction", "first", "packaged", "cost")
+PACKAGED_VIDEOS = ("gestures", "silhouettes")
 STEADY_PREDICTIONS = 20
 STARTS = 10
 CAMERA = (480, 640)
 
 Results = Dict[str, Any]
+Video = Tuple[List[Frame], int]  # all its frames, and the class that it shows
 
 
 @dataclass(frozen=True)
@@ -95,17 +98,19 @@ def main() -> None:
     results: Results = {}
     if options.output and options.output.exists():
         results = json.loads(options.output.read_text(encoding="utf-8"))
-    if options.parts:
-        with TemporaryDirectory() as folder:
-            for size in options.sizes:
-                measure(results.setdefault(size, {}), size, options, Path(folder))
-                if options.output:
-                    with atomic_path(options.output) as temporary:
-                        temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    with TemporaryDirectory() as folder:
+        for size in options.sizes if set(options.parts) - {PACKAGED} else ():
+            for _ in measured(results.setdefault(size, {}), size, options, Path(folder)):
+                write(results, options.output)
+    if PACKAGED in options.parts:
+        results[PACKAGED] = packaged_part()
+        write(results, options.output)
     for size in filter(results.get, SIZES):
         say(f"\n{size.upper()}\n\n{variants_table(results[size])}")
         if FIRST in results[size]:
             say(f"\n{first_table(results[size][FIRST])}")
+    for group, rows in results.get(PACKAGED, {}).items():
+        say(f"\npackaged continual model, {group}\n\n{first_table(rows)}")
     if options.picture:
         draw(results, options.picture)
 
@@ -123,11 +128,18 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(results: Results, size: str, options: argparse.Namespace, folder: Path) -> None:
-    """All parts that were asked for, of one size."""
+def measured(results: Results, size: str, options: argparse.Namespace, folder: Path) -> Iterator[str]:
+    """Put all parts that were asked for, of one size, into the results; yields each that is done."""
+    if FIRST in options.parts:
+        recognizer = Variant(NONE, size, x3d_config(size).frames).open(folder)
+        clips = labelled_clips(recognizer.labels)
+        results[FIRST] = first_frames(recognizer, ((list(read_video(clip.path)), clip.class_id) for clip in clips))
+        yield FIRST
     variants = [Variant(CLIP, size)] if CLIP in options.networks else []
     variants += [Variant(FULL, size, x3d_config(size).frames)] if FULL in options.networks else []
     variants += [Variant(NONE, size, window) for window in options.windows if NONE in options.networks]
+    if not set(options.parts) - {FIRST, PACKAGED}:
+        return
     recognizers = [variant.open(folder) for variant in variants]
     clips = labelled_clips(recognizers[0].labels)
     parts: Dict[str, Callable[[], List[Results]]] = {
@@ -139,9 +151,14 @@ def measure(results: Results, size: str, options: argparse.Namespace, folder: Pa
         if part in options.parts:
             for variant, values in zip(variants, run()):
                 results.setdefault("variants", {}).setdefault(variant.name, {})[part] = values
-    if FIRST in options.parts:
-        recognizer = Variant(NONE, size, x3d_config(size).frames).open(folder)
-        results[FIRST] = first_frames(recognizer, clips)
+            yield part
+
+
+def write(results: Results, path: Optional[Path]) -> None:
+    """The file is replaced as a whole, where one is wanted."""
+    if path is not None:
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 def labelled_clips(labels: LabelMap) -> List[Clip]:
@@ -195,18 +212,26 @@ def reaction_part(recognizers: Sequence[Recognizer], clips: Sequence[Clip], coun
     return results
 
 
-def first_frames(recognizer: Recognizer, clips: Sequence[Clip]) -> List[Results]:
-    """Accuracy of the prediction after 1, 2, 3, ... sampled frames, up to a full window."""
+def packaged_part() -> Dict[str, List[Results]]:
+    """The first frames of the packaged continual model, on real gestures and silhouettes."""
+    recognizer = Recognizer.open("continual")
+    videos: Dict[str, List[Video]] = {}
+    for video in real_videos(SHARED):
+        if video.action is not None and video.group in PACKAGED_VIDEOS:
+            videos.setdefault(video.group, []).append((video.frames, recognizer.labels.id(video.action)))
+    return {group: first_frames(recognizer, found) for group, found in videos.items()}
+
+
+def first_frames(recognizer: Recognizer, videos: Iterable[Video]) -> List[Results]:
+    """Accuracy of the prediction after 1, 2, 3, ... sampled frames, up to a full window; each video is looped."""
     spec = recognizer.spec
-    seconds = (spec.window + 1) * spec.period_ns / NANOSECONDS
     scores, truth = [], []
-    for clip in clips:
-        info = probe(clip.path)
+    for frames, class_id in videos:
         for start in range(STARTS):
-            enter_sec = start / STARTS * (info.frames or 1) / info.fps
-            (track,) = follow([Viewer(recognizer, min_frames=1)], played(clip.path, seconds, enter_sec))
+            entered = looped(frames, start * len(frames) // STARTS, (spec.window + 1) * spec.period_ns)
+            (track,) = follow([Viewer(recognizer, min_frames=1)], entered)
             scores.append(track.scores[: spec.window])
-            truth.append(clip.class_id)
+            truth.append(class_id)
     by_frame = np.stack(scores, axis=1)  # (window, clips * starts, classes)
     right = by_frame.argmax(axis=2) == np.array(truth)
     probability = by_frame[:, range(len(truth)), truth]
@@ -222,10 +247,30 @@ def first_frames(recognizer: Recognizer, clips: Sequence[Clip]) -> List[Results]
     ]
 
 
+def looped(frames: Sequence[Frame], start: int, span_ns: int) -> Iterator[Frame]:
+    """Frames of a whole video from index `start` on, over and over for a time, at its mean rate."""
+    interval = frames[-1].stamp_ns // (len(frames) - 1)
+    for index in range(span_ns // interval):
+        yield Frame(frames[(start + index) % len(frames)].rgb, index * interval)
+
+
 def variants_table(results: Results) -> str:
     """One row for each network."""
     lines = [
-        ["network", "right", "p(true)", "top-1", "first label", "new label", "slowest", "stable", "named", "ms", "CPU"]
+        [
+            "network",
+            "right",
+            "p(true)",
+            "top-1",
+            "first label",
+            "new label",
+            "slowest",
+            "stable",
+            "named",
+            "ms",
+            "CPU",
+            "MB",
+        ]
     ]
     for name, parts in results.get("variants", {}).items():
         steady, reaction, cost = (parts.get(part, {}) for part in (STEADY, REACTION, COST))
@@ -242,6 +287,7 @@ def variants_table(results: Results) -> str:
                 f"{reaction['named']} of {reaction['splices']}" if reaction else UNKNOWN,
                 number(cost.get("step_sec"), 1, "", 1000),
                 number(cost.get("cpu_sec"), 3, " s"),
+                number(cost.get("stream_bytes"), 1, "", 1e-6),
             ]
         )
     return aligned(lines)

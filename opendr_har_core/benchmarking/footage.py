@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, dropwhile, takewhile
+from itertools import chain, takewhile
 from typing import Iterable, Iterator, List, Sequence
 
 import numpy as np
@@ -17,12 +17,10 @@ from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.video import Source, loop_frames
 
 
-def played(video: Source, seconds: float, enter_sec: float = 0.0) -> Iterator[Frame]:
-    """The frames of a file, looped, for `seconds` from `enter_sec` on; stamps begin at 0. Raises VideoError."""
-    enter, end = round(enter_sec * NANOSECONDS), round((enter_sec + seconds) * NANOSECONDS)
-    wanted = takewhile(lambda frame: frame.stamp_ns < end, loop_frames(video))
-    for frame in dropwhile(lambda frame: frame.stamp_ns < enter, wanted):
-        yield Frame(frame.rgb, frame.stamp_ns - enter)
+def played(video: Source, seconds: float) -> Iterator[Frame]:
+    """The frames of a file, looped, for `seconds`; stamps begin at 0. Raises VideoError."""
+    end = round(seconds * NANOSECONDS)
+    return takewhile(lambda frame: frame.stamp_ns < end, loop_frames(video))
 
 
 def spliced(first: Source, second: Source, splice_sec: float, seconds: float) -> Iterator[Frame]:
