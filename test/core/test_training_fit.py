@@ -214,7 +214,9 @@ def test_precisions_and_memory_layouts(precision, computed):
             module.register_forward_hook(look)
     report = fit(network, Ramps(), None, quick(epochs=2, precision=precision, channels_last=True))
     assert dtypes == {computed}
-    assert layouts == {True}
+    # Without its own bfloat16 convolutions, a CPU computes them in the plain layout.
+    if computed == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        assert layouts == {True}
     assert np.isfinite(report.last_loss)
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
