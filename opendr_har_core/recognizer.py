@@ -19,8 +19,8 @@ from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.stream import NO_WARM_START, REPEAT, WARM_STARTS, AnyFrame, Stream
 
 DEFAULT = "default"
-# Without lookahead, one frame of real clips is named rightly in 54 to 64 % of the cases, three in 75 to 81 %, and a
-# full window in 82 to 93 % (docs/benchmarks.md, reaction time).
+# Without lookahead, one frame of real clips is named rightly in 54 to 64 % of the cases, three in 75 to 82 %, and a
+# full window in 81 to 93 % (docs/benchmarks.md, reaction time).
 MIN_FRAMES = 3
 MODELS = Path(__file__).parent / "models"
 DEFAULT_BUNDLE = MODELS / f"{DEFAULT}.onnx"
