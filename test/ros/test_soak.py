@@ -45,6 +45,6 @@ def test_a_node_labels_through_one_fault_after_the_other():
 def test_training_that_is_killed_leaves_whole_files_and_goes_on(victim):
     pytest.importorskip("lightning")
     found = run("training_kills.py", "--times", "3", "--steps", "6", "--victim", victim)
-    assert sum(found["moments"].values()) == 3
+    assert found["killed"] == 3
     assert found["wrong"] == found["half_written"]["in_the_end"] == []
     assert found["tracebacks"] == 0

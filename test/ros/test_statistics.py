@@ -146,7 +146,7 @@ def test_the_ros_guide_explains_every_diagnostic_value():
 
     statistics = fed([index * 33 * MS for index in range(100)])
     statistics.published(0.01, SECOND)
-    facts = dict.fromkeys(("model", "weights", "provider", "stream"), "")
+    facts = dict.fromkeys(("model", "weights", "provider", "stream", "label delay (s)"), "")
     status = diagnostic_status("har", "", statistics.report(10 * SECOND), facts, RUNNING)
     guide = (Path(__file__).resolve().parents[2] / "docs" / "ros.md").read_text()
     rows = guide.split("| key | meaning |")[1].split("\n\n")[0].splitlines()[2:]

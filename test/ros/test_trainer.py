@@ -179,7 +179,7 @@ def test_values_that_are_not_allowed_are_refused_when_they_are_set(start, traine
     [
         ({"extra": ["--no-such-option"]}, "unrecognized arguments: --no-such-option"),
         ({"data": "EMPTY"}, "has no folders in it; expected one for each class"),
-        ({"network": "x3d", "window": 9}, "--window is 9, but only cox3d has a window"),
+        ({"network": "x3d", "window": 9}, "window is 9, but only cox3d has a window"),
     ],
 )
 def test_what_only_training_finds_wrong_is_reported(start, trainer, clips, tmp_path, changes, reason):

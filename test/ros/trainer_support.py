@@ -59,7 +59,7 @@ class Trainer:
     def set(self, **values):
         """The reasons of those that were refused."""
         request = SetParameters.Request(parameters=[parameter(*item) for item in values.items()])
-        results = self.client.call(SetParameters, f"{self._name}/set_parameters", request).results
+        results = self.client.call(SetParameters, f"{self._name}/set_parameters", request, attempts=3).results
         return [result.reason for result in results if not result.successful]
 
     def until(self, seconds=JOB_SEC, **wanted):
