@@ -10,8 +10,8 @@ import numpy as np
 from finetune_data import GESTURE_FILE, MASK_WIDTH, action_of
 
 from opendr_har_core import Frame
+from opendr_har_core.media.video import read_video
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.video import read_video
 
 # The gestures are one-off movements, the model's classes are wider: both of those that end overhead are raised arms.
 GESTURES = {1: "raising both arms", 2: "waving one hand", 3: "raising both arms"}

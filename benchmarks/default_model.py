@@ -21,10 +21,10 @@ from default_material import RealVideo, real_videos
 from side_by_side import PersonDetector, cut_out, pairs
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.atomic import atomic_path
-from opendr_har_core.offline import mean_prediction
+from opendr_har_core.recordings.offline import mean_prediction
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.synth.scene import render_at
+from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.synthetic.scene import render_at
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 IMAGE_SIZE = (240, 320)

@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from opendr_har_core.datasets.clips import ClipSpec
-from opendr_har_core.datasets.drawn import DrawnDataset
+from opendr_har_core.datasets.synthetic import DrawnDataset
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.preprocess import to_network_input
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.synth.motions import ACTIONS
+from opendr_har_core.streaming.preprocess import to_network_input
+from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_core.training.default_model import FIRST_TRAINING_SEED
 from opendr_har_core.training.loss import standardised
 

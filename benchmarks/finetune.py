@@ -28,13 +28,13 @@ from finetune_data import Material, gestures, silhouettes
 from finetune_live import live_agreement
 from torch.utils.data import Subset
 
-from opendr_har_core.atomic import atomic_path
 from opendr_har_core.datasets.arrays import ArrayDataset
 from opendr_har_core.datasets.clips import ClipSpec
 from opendr_har_core.datasets.transforms import EvalTransform, TrainTransform
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.storage.atomic import atomic_path
 from opendr_har_core.training.evaluate import EvalReport, score
 from opendr_har_core.training.features import FeatureDataset, Tail
 from opendr_har_core.training.fit import fit

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.preprocess import centre_square
-from opendr_har_core.video import read_video
+from opendr_har_core.media.video import read_video
+from opendr_har_core.streaming.preprocess import centre_square
 
 GESTURES = ("both arms circle overhead", "wave one hand", "raise both arms forward")
 GESTURE_FILE = re.compile(r"PS7A(?P<action>\d)P(?P<person>\d)T\d")

@@ -9,12 +9,12 @@ from typing import Iterator, List, Sequence
 
 import numpy as np
 
-from opendr_har_core.export import export_bundle
+from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.frame import Frame
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.streaming.recognizer import Recognizer
 
 # Answers of each network that are compared, from when the one that needs a longer history gives its first.
 STEPS = 12

@@ -18,14 +18,14 @@ from typing import Dict, List, Tuple
 import numpy as np
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.labelling import Labelling
-from opendr_har_core.live.board import Board
-from opendr_har_core.live.facts import model_facts
+from opendr_har_core.live.schema import model_facts
 from opendr_har_core.live.server import LiveServer
 from opendr_har_core.live.settings import LiveSettings
-from opendr_har_core.postprocess import FilterSettings
+from opendr_har_core.live.state import Board
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.synth.scene import render_at
+from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.synthetic.scene import render_at
 
 VIEWERS = (0, 1, 3)
 SETTLE_SEC = 0.7

@@ -15,14 +15,14 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from opendr_har_core import Recognizer
-from opendr_har_core.labelling import Labelling
-from opendr_har_core.live.board import Board
-from opendr_har_core.live.facts import model_facts
 from opendr_har_core.live.player import Player
+from opendr_har_core.live.schema import model_facts
 from opendr_har_core.live.server import LiveServer
 from opendr_har_core.live.settings import LiveSettings
 from opendr_har_core.live.sources import drawn_figures
-from opendr_har_core.postprocess import FilterSettings
+from opendr_har_core.live.state import Board
+from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.postprocess import FilterSettings
 
 VIEWS = {
     "live_desktop": {"viewport": {"width": 1280, "height": 960}, "color_scheme": "light"},

@@ -20,7 +20,6 @@ from typing import Any, Dict, List
 import torch
 from torch.utils.data import DataLoader
 
-from opendr_har_core.atomic import atomic_path
 from opendr_har_core.datasets.annotations import AnnotationDataset
 from opendr_har_core.datasets.base import ClipDataset
 from opendr_har_core.datasets.clips import ClipSpec
@@ -28,6 +27,7 @@ from opendr_har_core.datasets.folder import FolderDataset
 from opendr_har_core.datasets.video_file import SUFFIXES
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.storage.atomic import atomic_path
 
 
 def main() -> None:

@@ -28,22 +28,22 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.atomic import atomic_path
+from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.datasets.clips import ClipSpec
-from opendr_har_core.datasets.drawn import DrawnDataset
-from opendr_har_core.export import export_bundle
+from opendr_har_core.datasets.synthetic import DrawnDataset
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.layers import TemporalConv
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import NONE
-from opendr_har_core.synth.motions import ACTIONS
-from opendr_har_core.synth.scene import render_at
+from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.scene import render_at
 from opendr_har_core.training.features import FeatureDataset, Tail
 from opendr_har_core.training.fit import fit
 from opendr_har_core.training.loss import standardised
-from opendr_har_core.training.memory import keep_freed_memory
+from opendr_har_core.training.out_of_memory import keep_freed_memory
 from opendr_har_core.training.settings import TrainingSettings
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))

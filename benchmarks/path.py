@@ -18,8 +18,8 @@ from typing import Any, Callable, Dict, List, Optional
 import numpy as np
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.atomic import atomic_path
-from opendr_har_core.preprocess import to_network_input
+from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_ros.images import frame_from_image
 
 SIZES = ((480, 640), (720, 1280))

@@ -24,7 +24,7 @@ from peers_material import OURS, Workshop
 from peers_process import PeerError, Worker
 from peers_venv import PEERS, ready_python
 
-from opendr_har_core.atomic import atomic_path
+from opendr_har_core.storage.atomic import atomic_path
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEEDS = ("cox3d-s", "cox3d-m", "cox3d-l", "x3d-xs", "x3d-s", "x3d-m", "x3d-l")

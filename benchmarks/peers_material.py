@@ -10,14 +10,14 @@ from typing import Any, Dict, Optional
 import numpy as np
 import torch
 
+from opendr_har_core.backends.tuning import tune_bundle
+from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.errors import ModelError
-from opendr_har_core.export import export_bundle
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import NONE
-from opendr_har_core.tuning import tune_bundle
 
 # Ours: a portable bundle and one that is tuned for this machine; of CoX3D, also without lookahead.
 OURS, TUNED = "ours", "ours, tuned"

@@ -24,7 +24,6 @@ import numpy as np
 from default_material import real_videos
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.atomic import atomic_path
 from opendr_har_core.benchmarking.cost import costs_of
 from opendr_har_core.benchmarking.footage import Track, Viewer, follow, lead_seconds, played
 from opendr_har_core.benchmarking.reaction import (
@@ -35,14 +34,15 @@ from opendr_har_core.benchmarking.reaction import (
     summarise,
 )
 from opendr_har_core.benchmarking.tables import UNKNOWN, aligned
-from opendr_har_core.export import export_bundle
+from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.labels import LabelMap
+from opendr_har_core.media.video import read_video
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import FULL, NANOSECONDS, NONE
-from opendr_har_core.video import read_video
+from opendr_har_core.storage.atomic import atomic_path
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 WEIGHTS = "x3d_xs_k400_slowfast.pyth"

@@ -15,7 +15,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.process import keep_image_buffers
 from opendr_har_ros.stop import StopFlag
 

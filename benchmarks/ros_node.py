@@ -23,8 +23,8 @@ from ros_observer import Observer
 from ros_processes import cameras, isolate, recognizer
 
 from opendr_har_core import Recognizer
-from opendr_har_core.atomic import atomic_path
 from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.storage.atomic import atomic_path
 
 DOMAIN = 101
 OVERLOAD = 4

@@ -19,7 +19,7 @@ from typing import Any, Dict, List
 import numpy as np
 
 from opendr_har_core import Frame, LazyFrame, Recognizer
-from opendr_har_core.atomic import atomic_path
+from opendr_har_core.storage.atomic import atomic_path
 
 CAMERAS = (1, 2, 4, 8, 12, 16)
 RATES_HZ = (5, 10, 15, 30, 60)

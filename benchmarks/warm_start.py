@@ -25,14 +25,14 @@ from typing import Any, Dict, Iterator, List, Sequence
 import numpy as np
 
 from opendr_har_core import Frame, Prediction, Recognizer, Stream
-from opendr_har_core.atomic import atomic_path
-from opendr_har_core.export import export_bundle
+from opendr_har_core.bundles.export import export_bundle
+from opendr_har_core.media.video import loop_frames, probe
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.preprocess import to_network_input
-from opendr_har_core.video import loop_frames, probe
+from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.streaming.preprocess import to_network_input
 
 SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 WEIGHTS = "x3d_xs_k400_slowfast.pyth"  # fits XS, S and M

@@ -13,34 +13,34 @@ if TYPE_CHECKING:
     from opendr_har_core.frame import Frame, LazyFrame
     from opendr_har_core.labels import LabelMap
     from opendr_har_core.learners.cox3d import CoX3DLearner
+    from opendr_har_core.learners.types import Category, Image, Video
     from opendr_har_core.learners.x3d import X3DLearner
     from opendr_har_core.prediction import Hypothesis, Prediction
-    from opendr_har_core.recognizer import Recognizer
     from opendr_har_core.spec import ModelSpec
-    from opendr_har_core.stream import Stream, StreamStatus
-    from opendr_har_core.types import Category, Image, Video
+    from opendr_har_core.streaming.recognizer import Recognizer
+    from opendr_har_core.streaming.stream import Stream, StreamStatus
 
 __version__ = "0.1.0"
 
 # Loaded when first used, so that importing the package costs nothing.
 _HOMES = {
-    "Category": "types",
+    "Category": "learners.types",
     "ClipSpec": "datasets.clips",
     "CoX3DLearner": "learners.cox3d",
     "FolderDataset": "datasets.folder",
     "Frame": "frame",
     "HarError": "errors",
     "Hypothesis": "prediction",
-    "Image": "types",
+    "Image": "learners.types",
     "KineticsDataset": "datasets.kinetics",
     "LabelMap": "labels",
     "LazyFrame": "frame",
     "ModelSpec": "spec",
     "Prediction": "prediction",
-    "Recognizer": "recognizer",
-    "Stream": "stream",
-    "StreamStatus": "stream",
-    "Video": "types",
+    "Recognizer": "streaming.recognizer",
+    "Stream": "streaming.stream",
+    "StreamStatus": "streaming.stream",
+    "Video": "learners.types",
     "X3DLearner": "learners.x3d",
 }
 

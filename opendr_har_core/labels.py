@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Iterable, Iterator, Optional, Tuple, Union
 
 from opendr_har_core.errors import LabelError
-from opendr_har_core.files import read_text
+from opendr_har_core.storage.reading import read_text
 
 KINETICS400 = Path(__file__).parent / "data" / "kinetics400.csv"
 LARGEST_LIST = 16 << 20

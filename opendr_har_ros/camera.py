@@ -7,11 +7,11 @@ from typing import Any, Callable, Dict, Optional, Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from opendr_har_core.annotate import annotate
 from opendr_har_core.errors import ImageError
-from opendr_har_core.events import LabelEvent
+from opendr_har_core.media.annotate import annotate
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_ros.diagnostics import IDLE, INACTIVE, RUNNING, diagnostic_status
 from opendr_har_ros.image_input import ImageInput
 from opendr_har_ros.label_output import CameraOutput

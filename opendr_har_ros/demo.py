@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, List, Optional
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.offline import passes_needed, sampled_frames
-from opendr_har_core.recognizer import MIN_FRAMES, Recognizer, bundle_path
+from opendr_har_core.media.video import is_camera, write_video
+from opendr_har_core.recordings.offline import passes_needed, sampled_frames
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.synth.motions import ACTIONS
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import is_camera, write_video
+from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer, bundle_path
+from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.children import Child, child_environment
 from opendr_har_ros.process import prepare_process
 from opendr_har_ros.stop import StopFlag

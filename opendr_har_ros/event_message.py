@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from opendr_har_core.events import LabelEvent
 from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.events import LabelEvent
 
 
 def event_message(event: LabelEvent, frame_id: str, camera: str) -> DiagnosticArray:

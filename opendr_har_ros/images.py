@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from opendr_har_core.encodings import ENCODINGS, read_compressed, read_raw
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
-from opendr_har_core.image_size import checked_size
+from opendr_har_core.media.encodings import ENCODINGS, read_compressed, read_raw
+from opendr_har_core.media.image_size import checked_size
 
 
 def frame_from_image(message: Any, stamp_ns: int) -> LazyFrame:

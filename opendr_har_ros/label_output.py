@@ -9,9 +9,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, Header, String
 
-from opendr_har_core.events import LabelEvent
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
+from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_ros.event_message import event_message
 from opendr_har_ros.messages import MessageFactory
 from opendr_har_ros.qos import LABELS, LATCHED, PICTURES

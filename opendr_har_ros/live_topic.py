@@ -9,7 +9,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.stream import AnyFrame
+from opendr_har_core.streaming.stream import AnyFrame
 from opendr_har_ros.image_input import ImageInput
 from opendr_har_ros.images import frame_from_compressed, frame_from_image
 from opendr_har_ros.recognizer_parameters import AUTO, COMPRESSED, RAW

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from opendr_har_core.errors import HarError, ImageError
-from opendr_har_core.events import LabelEvent
 from opendr_har_core.frame import LazyFrame
-from opendr_har_core.labelling import Labelling
-from opendr_har_core.postprocess import FilterSettings
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.recognizer import Recognizer
-from opendr_har_core.sampling import LATE_WITHIN_NS
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.stream import StreamStatus
+from opendr_har_core.streaming.events import LabelEvent
+from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.sampling import LATE_WITHIN_NS
+from opendr_har_core.streaming.stream import StreamStatus
 from opendr_har_ros.images import frame_from_compressed, frame_from_image
 from opendr_har_ros.recognizer_parameters import COMPRESSED, RecognizerSettings
 

@@ -10,9 +10,9 @@ import cv2
 
 from opendr_har_core.errors import ImageError, VideoError
 from opendr_har_core.frame import Frame
-from opendr_har_core.pictures import read_picture
+from opendr_har_core.media.pictures import read_picture
+from opendr_har_core.media.video import is_camera, loop_frames, read_video
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.video import is_camera, loop_frames, read_video
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 FOLDER_FPS = 30

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Dict, Mapping
 
-from opendr_har_core.allocator import M_ARENA_MAX, keep_freed, set_option
+from opendr_har_core.backends.allocator import M_ARENA_MAX, keep_freed, set_option
 
 PROFILE = Path(__file__).parent / "data" / "fastdds_large_images.xml"
 # Fast DDS 3, which came with Kilted, renamed the variable and warns about the old name.

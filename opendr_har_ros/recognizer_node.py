@@ -13,7 +13,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from opendr_har_core.allocator import give_memory_back
+from opendr_har_core.backends.allocator import give_memory_back
 from opendr_har_core.errors import HarError
 from opendr_har_ros.camera import Camera
 from opendr_har_ros.diagnostics import INACTIVE, diagnostic_status

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.postprocess import FilterSettings
-from opendr_har_core.recognizer import MIN_FRAMES
-from opendr_har_core.sampling import MODES
 from opendr_har_core.spec import LARGEST
-from opendr_har_core.stream import WARM_STARTS
+from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.streaming.recognizer import MIN_FRAMES
+from opendr_har_core.streaming.sampling import MODES
+from opendr_har_core.streaming.stream import WARM_STARTS
 from opendr_har_ros.executors import EXECUTORS, SINGLE
 from opendr_har_ros.messages import CLASS_ID_FORMATS
 from opendr_har_ros.parameters import Parameter, check_values

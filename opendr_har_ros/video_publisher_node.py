@@ -11,8 +11,8 @@ from rclpy.time import Time
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
+from opendr_har_core.media.video import is_camera
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.video import is_camera
 from opendr_har_ros.parameters import declare, read
 from opendr_har_ros.picture_output import PictureOutput
 from opendr_har_ros.playback import frames_of, resample

@@ -13,9 +13,9 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from opendr_har_core.errors import ConfigError, ImageError
-from opendr_har_core.live.board import Board
-from opendr_har_core.live.facts import LOST, PLAYING, WAITING, ModelFacts, Numbers, SourceFacts, StreamFacts
+from opendr_har_core.live.schema import LOST, PLAYING, WAITING, ModelFacts, Numbers, SourceFacts, StreamFacts
 from opendr_har_core.live.settings import LOOPBACK
+from opendr_har_core.live.state import Board
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_ros.image_input import ImageInput
 from opendr_har_ros.images import frame_from_compressed, frame_from_image

@@ -26,7 +26,7 @@ def real_bundle(shared, tmp_path_factory):
     real_bundle("x3d" or "cox3d", size, window=None, lookahead="full") -> path.
     """
     pytest.importorskip("torch")
-    from opendr_har_core.export import export_bundle
+    from opendr_har_core.bundles.export import export_bundle
     from opendr_har_core.networks.checkpoints import load_weights
     from opendr_har_core.networks.config import x3d_config
     from opendr_har_core.networks.cox3d import CoX3D
@@ -57,7 +57,7 @@ def tiny_bundle(tmp_path_factory):
     torch = pytest.importorskip("torch")
     from dataclasses import replace
 
-    from opendr_har_core.export import export_bundle
+    from opendr_har_core.bundles.export import export_bundle
     from opendr_har_core.networks.config import x3d_config
     from opendr_har_core.networks.cox3d import CoX3D
     from opendr_har_core.networks.x3d import X3D

@@ -22,7 +22,7 @@ import atheris  # noqa: E402
 with atheris.instrument_imports(include=["opendr_har_core", "image_contract"]):
     import image_contract
 
-    from opendr_har_core import encodings
+    from opendr_har_core.media import encodings
 
 import image_seeds  # noqa: E402
 

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator, List, Tuple
 
 from player import LARGE, NODE, Player
 
-from opendr_har_core.recognizer import DEFAULT_BUNDLE
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 
 Tick = List[Any]
 SEED = 7

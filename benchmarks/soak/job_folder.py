@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.recognizer import Recognizer
-from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.media.video import write_video
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_core.training.checkpoint import last_step, read_checkpoint
-from opendr_har_core.video import write_video
 
 ACTIONS = ("jumping", "no activity")
 VIDEOS = 3

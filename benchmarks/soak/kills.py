@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from ros_processes import Process, isolate, recognizer, video_publisher
 from vitals import vitals
 
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
+from opendr_har_core.synthetic.scene import render_clip
 
 RECOGNIZER, PUBLISHER = "recognizer", "publisher"
 LONGEST_LIFE_SEC, LONGEST_START_SEC = 5.0, 1.5

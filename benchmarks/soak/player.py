@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
-from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.qos import image_qos
 
 NODE, TOPIC = "/recognizer", "image_raw"

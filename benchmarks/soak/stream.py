@@ -15,7 +15,7 @@ from typing import Any, Dict, List
 from vitals import Vitals, drift, latency_drift, vitals
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.synthetic.scene import render_clip
 
 FPS = 30
 CAMERA = (120, 160)

@@ -8,13 +8,13 @@ from typing import Any, Dict, Optional, Sequence, Union
 
 import numpy as np
 
-from opendr_har_core.backends.base import Array, Row, finite
-from opendr_har_core.backends.machine import check_tuned_for
-from opendr_har_core.backends.onnx_file import check_onnx_file
-from opendr_har_core.backends.queues import QueueSpec, QueueState, queue_specs
+from opendr_har_core.backends.file_check import check_onnx_file
+from opendr_har_core.backends.fingerprint import check_tuned_for
+from opendr_har_core.backends.protocol import Array, Row, finite
+from opendr_har_core.backends.provider_fallback import Sessions
 from opendr_har_core.backends.session import session_settings
-from opendr_har_core.backends.sessions import Sessions
-from opendr_har_core.bundle import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
+from opendr_har_core.backends.state_buffers import QueueSpec, QueueState, queue_specs
+from opendr_har_core.bundles.metadata import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
 from opendr_har_core.errors import ModelError
 
 

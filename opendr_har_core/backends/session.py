@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence
 
-from opendr_har_core.allocator import give_memory_back
+from opendr_har_core.backends.allocator import give_memory_back
 from opendr_har_core.backends.runtime import ort
-from opendr_har_core.bundle import BATCH
+from opendr_har_core.bundles.metadata import BATCH
 from opendr_har_core.errors import BackendError, ConfigError, ModelError
 
 DEFAULT_PROVIDERS = ("CPUExecutionProvider",)

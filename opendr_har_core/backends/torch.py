@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendr_har_core.backends.base import Array, Row, finite
+from opendr_har_core.backends.protocol import Array, Row, finite
 from opendr_har_core.backends.session import default_threads, usable_cores
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap

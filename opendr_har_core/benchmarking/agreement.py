@@ -24,9 +24,9 @@ from opendr_har_core.benchmarking.reaction import (
     summarise,
 )
 from opendr_har_core.errors import ConfigError, DataError
-from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.media.video import probe
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
-from opendr_har_core.video import probe
+from opendr_har_core.streaming.recognizer import Recognizer
 
 SECONDS, SPLICES = 10.0, 10
 # The clip network settles on a label where more of its predictions for a video than this have it.

@@ -12,8 +12,8 @@ import numpy as np
 
 from opendr_har_core.benchmarking.footage import square
 from opendr_har_core.frame import Frame
-from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.recognizer import Recognizer
 
 FPS = 30
 ROUNDS, ROUND_SEC = 5, 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Optional, Tuple
 
+from opendr_har_core.benchmarking.energy import LOOKED_FOR, EnergyMeter, SensorError, Survey
 from opendr_har_core.benchmarking.report import EnergyUse
 from opendr_har_core.benchmarking.timing import Job
-from opendr_har_core.energy import LOOKED_FOR, EnergyMeter, SensorError, Survey
 
 NO_SENSOR = f"no energy sensor that can be read here (looked for {LOOKED_FOR})"
 

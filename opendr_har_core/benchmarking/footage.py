@@ -10,11 +10,11 @@ from typing import Iterable, Iterator, List, Sequence
 import numpy as np
 
 from opendr_har_core.frame import Frame, LazyFrame
+from opendr_har_core.media.video import Source, loop_frames
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.preprocess import to_network_input
-from opendr_har_core.recognizer import MIN_FRAMES, Recognizer
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.video import Source, loop_frames
+from opendr_har_core.streaming.preprocess import to_network_input
+from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer
 
 
 def played(video: Source, seconds: float) -> Iterator[Frame]:

@@ -13,7 +13,7 @@ from typing import Dict, Optional, Sequence, Union
 from opendr_har_core.benchmarking.matmul import matmul_gflops
 from opendr_har_core.benchmarking.report import Machine
 from opendr_har_core.benchmarking.runners import open_bundle
-from opendr_har_core.recognizer import DEFAULT
+from opendr_har_core.streaming.recognizer import DEFAULT
 
 # Builds of ONNX Runtime for other devices have other names and the same version numbers.
 PACKAGES = {

@@ -10,8 +10,8 @@ from opendr_har_core.benchmarking.graph_cost import graph_cost
 from opendr_har_core.benchmarking.report import Model
 from opendr_har_core.benchmarking.runners import input_shape, open_bundle
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.recognizer import bundle_path
 from opendr_har_core.spec import CLIP, CONTINUAL, ModelSpec
+from opendr_har_core.streaming.recognizer import bundle_path
 
 if TYPE_CHECKING:
     from opendr_har_core.networks.x3d import X3D
@@ -110,7 +110,7 @@ def _model_of(network: X3D, source: str) -> Model:
 
 def _exported(network: X3D, path: Path) -> Path:
     try:
-        from opendr_har_core.export import export_bundle
+        from opendr_har_core.bundles.export import export_bundle
     except ImportError as error:
         raise ConfigError(
             f"a bundle with random weights needs onnx ({error}); pip install 'opendr_har_ros[train]', "

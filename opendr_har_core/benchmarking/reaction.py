@@ -9,9 +9,9 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 
 from opendr_har_core.benchmarking.footage import Track, Viewer, lead_seconds, show, spliced
-from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.media.video import Source
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.video import Source
+from opendr_har_core.streaming.recognizer import Recognizer
 
 STABLE_NS = NANOSECONDS
 # Seconds of the second video beyond those that the slowest model needs for its first label.

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
-from opendr_har_core.atomic import atomic_path
 from opendr_har_core.benchmarking.throughput import Throughput
 from opendr_har_core.benchmarking.timing import Comparison, Timing
 from opendr_har_core.errors import DataError
+from opendr_har_core.storage.atomic import atomic_path
 
 FORMAT_VERSION = 1
 

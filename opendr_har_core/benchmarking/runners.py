@@ -11,9 +11,9 @@ from typing import List, Optional, Protocol, Sequence, Union
 import numpy as np
 
 from opendr_har_core.frame import Frame
-from opendr_har_core.recognizer import Recognizer
-from opendr_har_core.sampling import EVERY_FRAME
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.sampling import EVERY_FRAME
 
 # Enough different frames that nothing can be kept from one to the next, few enough to stay small.
 FRAMES_KEPT = 8

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
+from opendr_har_core.benchmarking.energy import survey
 from opendr_har_core.benchmarking.energy_use import energy_use
 from opendr_har_core.benchmarking.memory import peak_rss_bytes
 from opendr_har_core.benchmarking.models import TORCH, random_network
@@ -19,7 +20,6 @@ from opendr_har_core.benchmarking.report import Figures
 from opendr_har_core.benchmarking.runners import OpenBundle
 from opendr_har_core.benchmarking.throughput import LARGEST_BATCH, Opened, best_throughput
 from opendr_har_core.benchmarking.timing import time_calls
-from opendr_har_core.energy import survey
 from opendr_har_core.errors import HarError
 
 CPU = ("cpu", "cpuexecutionprovider")

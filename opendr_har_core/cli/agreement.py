@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> Result:
     """Measure, print."""
     from opendr_har_core.benchmarking.agreement import measure_agreement
     from opendr_har_core.benchmarking.agreement_text import agreement_text
-    from opendr_har_core.recognizer import Recognizer
+    from opendr_har_core.streaming.recognizer import Recognizer
 
     videos, missing = videos_of(options.videos)
     if missing:

@@ -21,7 +21,7 @@ from opendr_har_core.cli.options import (
 from opendr_har_core.cli.output import Output, Result
 
 if TYPE_CHECKING:
-    from opendr_har_core.bags.label_bag import LabelBagSettings, LabelledBag
+    from opendr_har_core.recordings.bag_labels import LabelBagSettings, LabelledBag
 
 DISTRIBUTIONS = ("foxy", "humble", "jazzy", "kilted")
 CLASS_ID_FORMATS = ("name", "index")
@@ -56,9 +56,9 @@ def add_parser(jobs: Any) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Label one bag and say what came of it."""
-    from opendr_har_core.bags.label_bag import label_bag, labels_path
-    from opendr_har_core.bags.writing import check_is_new
-    from opendr_har_core.recognizer import Recognizer
+    from opendr_har_core.recordings.bag_labels import label_bag, labels_path
+    from opendr_har_core.recordings.bag_writer import check_is_new
+    from opendr_har_core.streaming.recognizer import Recognizer
 
     output = options.output or labels_path(options.bag)
     check_is_new(output)
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def _settings(options: argparse.Namespace) -> LabelBagSettings:
-    from opendr_har_core.bags.label_bag import LabelBagSettings
+    from opendr_har_core.recordings.bag_labels import LabelBagSettings
 
     return LabelBagSettings(
         topic=options.topic,

@@ -49,14 +49,14 @@ def folders(prefix: str, **_: Any) -> List[str]:
 
 def bundles(prefix: str, **_: Any) -> List[str]:
     """Completes models: packaged ones by their names, bundles by their files."""
-    from opendr_har_core.recognizer import packaged_models
+    from opendr_har_core.streaming.recognizer import packaged_models
 
     return [*(name for name in packaged_models() if name.startswith(prefix)), *files("onnx")(prefix)]
 
 
 def actions(prefix: str, **_: Any) -> List[str]:
     """Completes the actions that can be drawn."""
-    from opendr_har_core.synth.motions import ACTIONS
+    from opendr_har_core.synthetic.actions import ACTIONS
 
     found: List[str] = [action for action in ACTIONS if action.startswith(prefix)]
     return found

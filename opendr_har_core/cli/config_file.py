@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Sequence
 
 from opendr_har_core.cli.options import add_file
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.files import read_text
+from opendr_har_core.storage.reading import read_text
 
 LARGEST_CONFIG, DEEPEST = 32 << 10, 20
 # What the top parser and `add_job` put beside a job's own options.

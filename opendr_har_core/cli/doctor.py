@@ -58,7 +58,7 @@ def examine(
     if of_software.findings:
         return of_software, ros(seconds, None)
     # They need what was just found to be there.
-    from opendr_har_core.doctor.machine import machine
+    from opendr_har_core.doctor.hardware import machine
     from opendr_har_core.doctor.model import model
 
     of_model, needed_hz = model(name, providers, threads)

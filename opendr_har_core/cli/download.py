@@ -32,7 +32,7 @@ def add_parser(jobs: Any) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Fetch one file and say where it is."""
-    from opendr_har_core.download import WEIGHTS_URL, download_weights
+    from opendr_har_core.storage.download import WEIGHTS_URL, download_weights
 
     url = options.url or WEIGHTS_URL
     if not url.startswith(("http://", "https://")):

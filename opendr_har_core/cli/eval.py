@@ -110,7 +110,7 @@ def _result(report: Any, dataset: Any, options: argparse.Namespace) -> Result:
         f"{report.count} clips: accuracy {report.accuracy:.3f}, top-5 {report.top5:.3f}, loss {report.loss:.3f}"
     )
     if options.report:
-        from opendr_har_core.atomic import atomic_path
+        from opendr_har_core.storage.atomic import atomic_path
 
         with atomic_path(options.report) as temporary:
             temporary.write_text(json.dumps(report.to_dict(), indent=1), encoding="utf-8")

@@ -54,8 +54,8 @@ def run(options: argparse.Namespace) -> Result:
     require(options, "checkpoint", example=f"example: opendr-har export {EXAMPLE}")
     target = bundle_output(options, "bundle", example=f"opendr-har export {EXAMPLE}")
     try:
+        from opendr_har_core.bundles.export import export_bundle
         from opendr_har_core.cli.network import chosen_network, described
-        from opendr_har_core.export import export_bundle
         from opendr_har_core.networks.checkpoints import load_weights
     except ImportError as error:
         raise ConfigError(f"exporting needs torch and onnx ({error}); pip install 'opendr_har_ros[train]'") from None

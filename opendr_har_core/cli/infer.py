@@ -25,9 +25,9 @@ from opendr_har_core.errors import ConfigError, HarError
 
 if TYPE_CHECKING:
     from opendr_har_core.prediction import Prediction
-    from opendr_har_core.recognizer import Recognizer
-    from opendr_har_core.video_labels.collect import LabelSettings
-    from opendr_har_core.video_labels.records import VideoLabels
+    from opendr_har_core.recordings.collect import LabelSettings
+    from opendr_har_core.recordings.records import VideoLabels
+    from opendr_har_core.streaming.recognizer import Recognizer
 
 
 def add_parser(jobs: Any) -> None:
@@ -76,7 +76,7 @@ def kinds(text: str) -> List[str]:
 
 def run(options: argparse.Namespace) -> Result:
     """Stream each file through the model, as a camera would; a file that fails does not keep the others from it."""
-    from opendr_har_core.recognizer import Recognizer
+    from opendr_har_core.streaming.recognizer import Recognizer
 
     if len(options.videos) == 1 and options.videos[0].isdigit():
         return _watch(options, Recognizer.open(options.model, providers(options), options.threads))
@@ -129,7 +129,7 @@ class _Job:
         return Result(values=values, exit_code=FAILED, error=error)
 
     def _labelled(self, path: Path) -> Dict[str, Any]:
-        from opendr_har_core.video_labels.collect import label_video
+        from opendr_har_core.recordings.collect import label_video
 
         on_sample = None
         if self._files is None:
@@ -171,7 +171,7 @@ class _Rows:
 
     def __call__(self, sample: Prediction) -> None:
         if self._out.json:
-            from opendr_har_core.video_labels.records import sample_values
+            from opendr_har_core.recordings.records import sample_values
 
             self._out.row({"video": str(self._path), **sample_values(sample)})
         else:
@@ -180,7 +180,7 @@ class _Rows:
 
 def _watch(options: argparse.Namespace, recognizer: Recognizer) -> Result:
     """A webcam, until Ctrl-C; its rows are stamped by the clock."""
-    from opendr_har_core.offline import recognize_video
+    from opendr_har_core.recordings.offline import recognize_video
 
     if options.output:
         raise ConfigError("--output is for files; a webcam has no end to write at")
@@ -192,7 +192,7 @@ def _watch(options: argparse.Namespace, recognizer: Recognizer) -> Result:
 
 
 def _settings(options: argparse.Namespace) -> LabelSettings:
-    from opendr_har_core.video_labels.collect import LabelSettings
+    from opendr_har_core.recordings.collect import LabelSettings
 
     return LabelSettings(filter=filter_settings(options), once=options.once, **stream_settings(options))
 

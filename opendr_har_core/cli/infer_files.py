@@ -12,7 +12,7 @@ from opendr_har_core.cli.output import Output
 from opendr_har_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from opendr_har_core.video_labels.records import VideoLabels
+    from opendr_har_core.recordings.records import VideoLabels
 
 VIDEO, TIMELINE, CSV, JSON = "video", "timeline", "csv", "json"
 KINDS = (VIDEO, TIMELINE, CSV, JSON)
@@ -64,8 +64,8 @@ class OutputFiles:
 
     def write(self, labels: VideoLabels) -> Dict[str, str]:
         """Write them, each whole or not at all, and say where: names for --json, and paths."""
-        from opendr_har_core.video_labels import tables
-        from opendr_har_core.video_labels.timeline import write_timeline
+        from opendr_har_core.recordings import tables
+        from opendr_har_core.recordings.timeline import write_timeline
 
         written: Dict[str, str] = {}
         for kind in self.kinds:
@@ -84,7 +84,7 @@ class OutputFiles:
         return written
 
     def _write_video(self, labels: VideoLabels, path: Path) -> None:
-        from opendr_har_core.video_labels.annotated import write_annotated
+        from opendr_har_core.recordings.annotated_video import write_annotated
 
         with self.out.progress(f"drawing {path.name}", "frames") as report:
             write_annotated(labels, path, report)

@@ -70,12 +70,12 @@ def run(options: argparse.Namespace) -> Result:
         raise ConfigError(f"the page needs aiohttp ({error}); pip install 'opendr_har_ros[live]'") from None
     from dataclasses import replace
 
-    from opendr_har_core.labelling import Labelling
-    from opendr_har_core.live.board import Board
-    from opendr_har_core.live.facts import model_facts
     from opendr_har_core.live.player import Player
+    from opendr_har_core.live.schema import model_facts
     from opendr_har_core.live.settings import live_settings
-    from opendr_har_core.recognizer import Recognizer
+    from opendr_har_core.live.state import Board
+    from opendr_har_core.streaming.label_pipeline import Labelling
+    from opendr_har_core.streaming.recognizer import Recognizer
 
     settings, _ = live_settings(
         options.host, options.token, port=options.port, names=tuple(options.name), max_viewers=options.max_viewers
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> Result:
 
 def _source(options: argparse.Namespace) -> Tuple[str, Source, bool]:
     """Its name, what opens it, and whether its stamps say when a frame is due."""
-    from opendr_har_core.video import loop_frames, probe, read_video
+    from opendr_har_core.media.video import loop_frames, probe, read_video
 
     if options.topic:
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Optional, Tuple
 
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
 from opendr_har_core.networks.choice import Blueprint, NetworkChoice
-from opendr_har_core.networks.facts import NetworkFacts
 from opendr_har_core.spec import CONTINUAL, DEFAULT_LOOKAHEAD, ModelSpec
 
 DEFAULT = NetworkChoice(CONTINUAL, "s")

@@ -16,7 +16,7 @@ from opendr_har_core.errors import ConfigError
 from opendr_har_core.spec import CLIP, CONTINUAL, DEFAULT_LOOKAHEAD, LOOKAHEADS
 
 if TYPE_CHECKING:
-    from opendr_har_core.postprocess import FilterSettings
+    from opendr_har_core.streaming.postprocess import FilterSettings
 
 SIZES = ("xs", "s", "m", "l")
 SAMPLINGS = ("stamps", "every_frame", "dense")
@@ -142,7 +142,7 @@ def stream_settings(options: argparse.Namespace) -> Dict[str, Any]:
 
 def filter_settings(options: argparse.Namespace) -> FilterSettings:
     """What `add_recognizer`'s options say of the labels; raises ConfigError."""
-    from opendr_har_core.postprocess import FilterSettings
+    from opendr_har_core.streaming.postprocess import FilterSettings
 
     return FilterSettings(
         top_k=options.top_k,

@@ -11,7 +11,7 @@ from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from opendr_har_core.quantization import QuantizationReport
+    from opendr_har_core.bundles.quantization import QuantizationReport
 
 PRECISIONS = ("float16", "int8")
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> Result:
     """Quantise, say what was written and what it costs."""
     target = bundle_output(options, "quantized", example="opendr-har quantize a.onnx b.onnx --weights int8")
     try:
-        from opendr_har_core.quantization import quantize_bundle
+        from opendr_har_core.bundles.quantization import quantize_bundle
     except ImportError as error:
         raise ConfigError(f"quantising needs onnx ({error}); pip install onnx") from None
     options.out.note(f"quantising {options.bundle} ...")

@@ -42,7 +42,7 @@ def add_parser(jobs: Any) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Draw and write, clip by clip; each file appears whole or not at all."""
-    from opendr_har_core.synth.motions import ACTIONS
+    from opendr_har_core.synthetic.actions import ACTIONS
 
     if options.list:
         return Result("".join(f"{action}\n" for action in ACTIONS), {"actions": ACTIONS})
@@ -74,8 +74,8 @@ def _clips(options: argparse.Namespace, known: Tuple[str, ...]) -> List[Tuple[st
 
 
 def _write(clips: List[Tuple[str, int, Path]], options: argparse.Namespace) -> int:
-    from opendr_har_core.synth.scene import render_clip
-    from opendr_har_core.video import write_video
+    from opendr_har_core.media.video import write_video
+    from opendr_har_core.synthetic.scene import render_clip
 
     with options.out.progress("drawing", "clips") as report:
         for index, (action, seed, path) in enumerate(clips, start=1):

@@ -237,9 +237,9 @@ def _finish(
     progress: Union[TextProgress, JsonProgress],
     run: Dict[str, Any],
 ) -> Result:
-    from opendr_har_core.atomic import atomic_path
+    from opendr_har_core.bundles.export import export_bundle
     from opendr_har_core.cli.network import described
-    from opendr_har_core.export import export_bundle
+    from opendr_har_core.storage.atomic import atomic_path
     from opendr_har_core.training.fit import is_first_process
 
     if not is_first_process():

@@ -29,7 +29,7 @@ def add_parser(jobs: Any) -> None:
 def run(options: argparse.Namespace) -> Result:
     """Tune, say what was written."""
     try:
-        from opendr_har_core.tuning import tune_bundle
+        from opendr_har_core.backends.tuning import tune_bundle
     except ImportError as error:
         raise ConfigError(f"tuning needs onnx ({error}); pip install onnx") from None
     source = Path(options.bundle)

@@ -8,9 +8,9 @@ from typing import Iterator, Sequence
 
 import numpy as np
 
-from opendr_har_core.bags.reading import RecordedImage, open_images
 from opendr_har_core.datasets.clips import nearest
 from opendr_har_core.errors import HarError, VideoError
+from opendr_har_core.recordings.bag_reader import RecordedImage, open_images
 from opendr_har_core.spec import NANOSECONDS
 
 

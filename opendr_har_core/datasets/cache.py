@@ -11,8 +11,8 @@ from typing import Callable, Optional, Union
 import cv2
 import numpy as np
 
-from opendr_har_core.atomic import atomic_path, remove_abandoned
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.storage.atomic import atomic_path, remove_abandoned
 
 # What must stay free on the disk, in bytes.
 RESERVE = 1 << 30

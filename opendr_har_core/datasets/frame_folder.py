@@ -12,7 +12,7 @@ import numpy as np
 
 from opendr_har_core.datasets.clips import nearest
 from opendr_har_core.errors import ImageError
-from opendr_har_core.pictures import read_picture
+from opendr_har_core.media.pictures import read_picture
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 

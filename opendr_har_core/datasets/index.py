@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
-from opendr_har_core.atomic import atomic_path
 from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.datasets.clips import file_fingerprint
 from opendr_har_core.datasets.video_file import VideoFile, open_video
 from opendr_har_core.errors import DataError, VideoError
-from opendr_har_core.files import read_text
+from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.storage.reading import read_text
 
 # Opening a file waits for the disk or the network more than for the processor.
 THREADS = 8

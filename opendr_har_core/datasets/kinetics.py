@@ -12,9 +12,9 @@ from opendr_har_core.datasets.clips import ClipSpec, Segment, whole
 from opendr_har_core.datasets.index import open_videos
 from opendr_har_core.datasets.kinetics_files import listed, split_name
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
-from opendr_har_core.download import Progress, fetch
 from opendr_har_core.errors import ConfigError, DownloadError, VideoError
 from opendr_har_core.labels import LabelMap
+from opendr_har_core.storage.download import Progress, fetch
 
 SERVER = "ftp://opendrdata.csd.auth.gr/perception/activity_recognition/datasets"
 MINI_URL = f"{SERVER}/kinetics400mini.zip"

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from opendr_har_core.datasets.names import ClassIds
 from opendr_har_core.errors import ConfigError, DataError
-from opendr_har_core.files import read_text
+from opendr_har_core.storage.reading import read_text
 
 # Kinetics-700 has 100 MB.
 LARGEST_SPLIT = 256 << 20

@@ -10,7 +10,7 @@ from typing import Dict, List, Optional, Sequence, Union
 
 from opendr_har_core.datasets.clips import Segment, Source
 from opendr_har_core.errors import DataError
-from opendr_har_core.files import read_text
+from opendr_har_core.storage.reading import read_text
 
 LARGEST_TABLE = 64 << 20
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.preprocess import to_network_input
+from opendr_har_core.streaming.preprocess import to_network_input
 
 # Zero after standardisation with the mean of 0.45.
 BLANK = 115

@@ -11,11 +11,11 @@ from typing import Any, Callable, Iterator, Optional, Sequence, Tuple, Union
 import av
 import numpy as np
 
-from opendr_har_core.containers import FAILURES, first_picture, open_file
 from opendr_har_core.datasets.clips import file_fingerprint
 from opendr_har_core.errors import VideoError
-from opendr_har_core.orientation import Orientation
-from opendr_har_core.video import TYPICAL_FPS
+from opendr_har_core.media.containers import FAILURES, first_picture, open_file
+from opendr_har_core.media.orientation import Orientation
+from opendr_har_core.media.video import TYPICAL_FPS
 
 Timed = Tuple[float, Any]
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")

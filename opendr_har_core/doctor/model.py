@@ -11,9 +11,9 @@ import numpy as np
 from opendr_har_core.doctor.report import Finding, Section
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
-from opendr_har_core.recognizer import DEFAULT, Recognizer, bundle_path
-from opendr_har_core.sampling import EVERY_FRAME
 from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.recognizer import DEFAULT, Recognizer, bundle_path
+from opendr_har_core.streaming.sampling import EVERY_FRAME
 
 TITLE = "Model"
 MEGABYTE = 1e6

@@ -14,15 +14,15 @@ from opendr_har_core.errors import ConfigError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.learners.arguments import LearnerArguments, changeable, whole_number
 from opendr_har_core.learners.given import checked_path, dataset_labels
-from opendr_har_core.learners.official import download_official
+from opendr_har_core.learners.model_folder import METADATA, ModelRecord, newest_model, read_record, save_model
 from opendr_har_core.learners.optimised import OptimisedModel
-from opendr_har_core.model_folder import METADATA, ModelRecord, newest_model, read_record, save_model
+from opendr_har_core.learners.pretrained import download_official
+from opendr_har_core.learners.types import Category
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import X3D_CONFIGS, X3DConfig, x3d_config
-from opendr_har_core.networks.facts import NetworkFacts
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import ModelSpec
-from opendr_har_core.types import Category
 
 if TYPE_CHECKING:
     from opendr_har_core.training.fit import FitReport

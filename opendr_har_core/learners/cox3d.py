@@ -17,11 +17,11 @@ from opendr_har_core.learners.base import Learner
 from opendr_har_core.learners.history import History, Memory
 from opendr_har_core.learners.inputs import Batch, read_batch
 from opendr_har_core.learners.stepping import SteppingCoX3D, begun, step
+from opendr_har_core.learners.types import Category, Image
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import CONTINUAL, ModelSpec
-from opendr_har_core.types import Category, Image
 
 
 class CoX3DLearner(Learner):

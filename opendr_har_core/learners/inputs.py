@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from opendr_har_core.errors import DataError
-from opendr_har_core.preprocess import to_network_input
+from opendr_har_core.learners.types import Image, Video
 from opendr_har_core.spec import ModelSpec
-from opendr_har_core.types import Image, Video
+from opendr_har_core.streaming.preprocess import to_network_input
 
 Array = np.ndarray
 # Floats this close to whole pixels, in grey levels, were pixels before they were standardised.

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.backends.runtime import ort
+from opendr_har_core.bundles.export import export_bundle, weights_digest
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.export import export_bundle, weights_digest
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.x3d import X3D
 

@@ -7,7 +7,7 @@ from typing import Optional, Tuple
 import torch
 from torch import Tensor
 
-from opendr_har_core.backends.base import finite
+from opendr_har_core.backends.protocol import finite
 from opendr_har_core.backends.torch import few_threads
 from opendr_har_core.learners.history import History, Memory
 from opendr_har_core.networks.config import X3DConfig

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendr_har_core.backends.base import finite
+from opendr_har_core.backends.protocol import finite
 from opendr_har_core.errors import DataError
 from opendr_har_core.learners.arguments import DEFAULT_BACKBONE, LearnerArguments
 from opendr_har_core.learners.base import Learner
 from opendr_har_core.learners.inputs import Batch, read_batch
+from opendr_har_core.learners.types import Category, Video
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import CLIP
-from opendr_har_core.types import Category, Video
 
 
 class X3DLearner(Learner):

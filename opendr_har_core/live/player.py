@@ -10,11 +10,11 @@ from typing import Callable, Deque, Iterable, Iterator, List
 import numpy as np
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.labelling import Labelling
-from opendr_har_core.live.board import Board
-from opendr_har_core.live.facts import LOST, PLAYING, WAITING, Numbers, SourceFacts, StreamFacts
+from opendr_har_core.live.schema import LOST, PLAYING, WAITING, Numbers, SourceFacts, StreamFacts
+from opendr_har_core.live.state import Board
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.stream import AnyFrame
+from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.stream import AnyFrame
 
 # Opened with a function that says whether nobody wants it any more; only a source that waits by itself has to ask.
 Source = Callable[[Callable[[], bool]], Iterable[AnyFrame]]

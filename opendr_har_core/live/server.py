@@ -14,12 +14,12 @@ from aiohttp import WSCloseCode, web
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.live.access import Access
-from opendr_har_core.live.board import Board
 from opendr_har_core.live.connections import LimitedRunner, most_connections
-from opendr_har_core.live.pictures import Pictures
+from opendr_har_core.live.jpeg import Pictures
 from opendr_har_core.live.settings import LiveSettings
-from opendr_har_core.live.viewers import LONGEST_MESSAGE, Viewer, Viewers
-from opendr_har_core.stream import AnyFrame
+from opendr_har_core.live.state import Board
+from opendr_har_core.live.subscribers import LONGEST_MESSAGE, Viewer, Viewers
+from opendr_har_core.streaming.stream import AnyFrame
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/timeline.js": "timeline.js"}

@@ -9,8 +9,8 @@ import numpy as np
 
 from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.synth.motions import ACTIONS
-from opendr_har_core.synth.scene import render_at
+from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.scene import render_at
 
 # One figure throughout, whose actions are well in view; drawing costs a few milliseconds a frame.
 DRAWN_SEED, DRAWN_FPS, DRAWN_SEC = 25, 15.0, 5.0

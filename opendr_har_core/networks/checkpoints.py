@@ -16,7 +16,7 @@ from torch import Tensor
 
 from opendr_har_core.errors import CheckpointError
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.networks.facts import NetworkFacts
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
 from opendr_har_core.networks.tensor_file import read_tensor_file
 from opendr_har_core.networks.x3d import X3D
 

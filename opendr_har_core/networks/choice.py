@@ -6,9 +6,9 @@ from dataclasses import astuple, dataclass
 from typing import Any, Dict, Optional
 
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
 from opendr_har_core.networks.config import X3DConfig, x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
-from opendr_har_core.networks.facts import NetworkFacts
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import CLIP, CONTINUAL, FULL, NONE, TRAINED_ON_SHORT_CLIPS
 

@@ -11,9 +11,9 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from torch.optim import Optimizer
 
-from opendr_har_core.atomic import remove_abandoned
 from opendr_har_core.errors import CheckpointError
-from opendr_har_core.networks.facts import facts_entry
+from opendr_har_core.networks.checkpoint_metadata import facts_entry
+from opendr_har_core.storage.atomic import remove_abandoned
 from opendr_har_core.training.checkpoint import BEST, LAST, save_checkpoint, step_name
 from opendr_har_core.training.data import ClipData
 from opendr_har_core.training.module import TrainingModule

@@ -17,17 +17,17 @@ from typing import Optional, cast
 
 import torch
 
-from opendr_har_core.bundle import PRECISIONS
+from opendr_har_core.bundles.export import export_bundle
+from opendr_har_core.bundles.metadata import PRECISIONS
+from opendr_har_core.bundles.quantization import quantize_bundle
 from opendr_har_core.datasets.clips import ClipSpec
-from opendr_har_core.datasets.drawn import DrawnDataset
-from opendr_har_core.export import export_bundle
+from opendr_har_core.datasets.synthetic import DrawnDataset
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.quantization import quantize_bundle
-from opendr_har_core.recognizer import DEFAULT_BUNDLE
 from opendr_har_core.spec import NONE
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 from opendr_har_core.training.features import FeatureDataset, Tail
 from opendr_har_core.training.fit import fit
 from opendr_har_core.training.settings import TrainingSettings

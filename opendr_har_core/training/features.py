@@ -13,7 +13,7 @@ from opendr_har_core.networks.layers import ResidualBlock
 from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout
 from opendr_har_core.spec import ModelSpec
 from opendr_har_core.training.loss import standardised
-from opendr_har_core.training.memory import keep_freed_memory
+from opendr_har_core.training.out_of_memory import keep_freed_memory
 
 Listener = Callable[[int, int], None]
 

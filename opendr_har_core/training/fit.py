@@ -25,8 +25,8 @@ from opendr_har_core.training.checkpoint import check_network, checkpoint_of_ste
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_classes
 from opendr_har_core.training.listener import Listener, Reporter
 from opendr_har_core.training.loss import make_loss
-from opendr_har_core.training.memory import keep_freed_memory, memory_explained
 from opendr_har_core.training.module import TrainingModule
+from opendr_har_core.training.out_of_memory import keep_freed_memory, memory_explained
 from opendr_har_core.training.precision import sound_gradients
 from opendr_har_core.training.progress import Progress, Row
 from opendr_har_core.training.settings import TrainingSettings

@@ -8,8 +8,8 @@ from typing import Any, Mapping, Sequence, Union
 
 import numpy as np
 
-from opendr_har_core.atomic import atomic_path
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.storage.atomic import atomic_path
 
 DOTS_PER_INCH = 110
 MOST_NUMBERS = 30  # with more classes than this, the numbers in the cells can't be read

@@ -15,16 +15,16 @@ from playwright.sync_api import expect
 
 from opendr_har_core import Frame, Recognizer
 from opendr_har_core.errors import VideoError
-from opendr_har_core.labelling import Labelling
-from opendr_har_core.live.board import Board
-from opendr_har_core.live.facts import ModelFacts, SourceFacts, StreamFacts, model_facts
 from opendr_har_core.live.player import Player
+from opendr_har_core.live.schema import ModelFacts, SourceFacts, StreamFacts, model_facts
 from opendr_har_core.live.server import LiveServer
 from opendr_har_core.live.settings import LiveSettings
-from opendr_har_core.postprocess import FilterSettings
+from opendr_har_core.live.state import Board
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.synth.scene import render_at
+from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.synthetic.scene import render_at
 
 SEED, FPS = 25, 10.0
 LONG_MS = 30_000

@@ -12,9 +12,9 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from opendr_har_core import Recognizer
 from opendr_har_core.frame import Frame
-from opendr_har_core.labelling import Labelling
-from opendr_har_core.postprocess import FilterSettings
-from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.synthetic.scene import render_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPIC = "/camera/image_raw"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.recognizer import Recognizer
 from opendr_har_core.spec import ModelSpec
+from opendr_har_core.streaming.recognizer import Recognizer
 
 SIDE = 8
 
@@ -85,10 +85,10 @@ def set_display_matrix():
 def serve_page():
     """Start servers of the live page: serve_page(**settings) -> (board, port)."""
     pytest.importorskip("aiohttp")
-    from opendr_har_core.live.board import Board
-    from opendr_har_core.live.facts import ModelFacts
+    from opendr_har_core.live.schema import ModelFacts
     from opendr_har_core.live.server import LiveServer
     from opendr_har_core.live.settings import LiveSettings
+    from opendr_har_core.live.state import Board
 
     started = []
 

@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("torch")
 
 from opendr_har_core.datasets.clips import ClipSpec
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
+from opendr_har_core.synthetic.scene import render_clip
 
 CLIP = ClipSpec(frames=4, stride=6, train_fps=30.0, image_size=48)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import opendr_har_core
-from opendr_har_core.recognizer import packaged_models
-from opendr_har_core.synth.motions import ACTIONS
+from opendr_har_core.streaming.recognizer import packaged_models
+from opendr_har_core.synthetic.actions import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "opendr_har_ros"

@@ -40,7 +40,7 @@ def bundles(folder: Path) -> List[bytes]:
 
 
 def _bundle(continual: bool) -> bytes:
-    from opendr_har_core.bundle import BundleMetadata
+    from opendr_har_core.bundles.metadata import BundleMetadata
     from opendr_har_core.labels import LabelMap
 
     metadata = BundleMetadata(spec(continual), LabelMap(LABELS), "a test", "0" * 64, {"a": 1} if continual else {})
@@ -56,7 +56,7 @@ def spec(continual: bool):
 
 def model(continual: bool, properties: Dict[str, str]):
     """The tiny network as an ONNX model: means over the picture, one layer, and a state of two steps."""
-    from opendr_har_core.graphs.writer import GraphWriter
+    from opendr_har_core.bundles.graphs.writer import GraphWriter
 
     writer = GraphWriter()
     rng = np.random.default_rng(0)

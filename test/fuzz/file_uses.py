@@ -54,7 +54,7 @@ def resume(path: Path) -> None:
 def model_json(path: Path) -> None:
     """A learner's folder, and its metadata alone."""
     from opendr_har_core.errors import ModelError
-    from opendr_har_core.model_folder import newest_model, read_record
+    from opendr_har_core.learners.model_folder import newest_model, read_record
 
     try:
         newest_model(path.parent, "x3d", "s")
@@ -114,8 +114,8 @@ def ros_parameters(path: Path) -> None:
 
 def bag(path: Path) -> None:
     """The times of all images, then some of the images."""
-    from opendr_har_core.bags.reading import open_images
     from opendr_har_core.datasets.bag_topic import open_topic
+    from opendr_har_core.recordings.bag_reader import open_images
 
     with open_images(path) as images:
         topic = images.topic
@@ -141,8 +141,8 @@ def bag_message(path: Path) -> None:
     """Serialised messages of both kinds, as a bag hands them over."""
     from rosbags.typesys import Stores, get_typestore
 
-    from opendr_har_core.bags.reading import COMPRESSED, RAW, RecordedImage
     from opendr_har_core.errors import DataError
+    from opendr_har_core.recordings.bag_reader import COMPRESSED, RAW, RecordedImage
 
     reader = SimpleNamespace(deserialize=get_typestore(Stores.ROS2_HUMBLE).deserialize_cdr)
     data = path.read_bytes()
@@ -159,7 +159,7 @@ def video(path: Path) -> None:
     """In order, as `infer` reads it, and at chosen times, as training does."""
     from opendr_har_core.datasets.video_file import open_video
     from opendr_har_core.errors import VideoError
-    from opendr_har_core.video import probe, read_video
+    from opendr_har_core.media.video import probe, read_video
 
     try:
         probe(path)
@@ -173,7 +173,7 @@ def video(path: Path) -> None:
 
 
 def picture(path: Path) -> None:
-    from opendr_har_core.pictures import read_picture
+    from opendr_har_core.media.pictures import read_picture
 
     read_picture(path)
 

@@ -10,9 +10,9 @@ from typing import Optional, Union
 
 import numpy as np
 
-from opendr_har_core.encodings import ENCODINGS, read_compressed, read_raw
 from opendr_har_core.errors import ImageError
-from opendr_har_core.image_size import MAX_PIXELS
+from opendr_har_core.media.encodings import ENCODINGS, read_compressed, read_raw
+from opendr_har_core.media.image_size import MAX_PIXELS
 
 COMPARED_PIXELS = 600
 # Chroma and Bayer patterns are computed with rounding, which OpenCV's vector code does in an order of its own.

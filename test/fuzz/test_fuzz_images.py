@@ -16,8 +16,8 @@ from image_contract import CompressedCase, RawCase, check, is_valid
 from image_seeds import others, seeds, with_right_checksums
 from mutations import mutated
 
-from opendr_har_core.encodings import ENCODINGS
 from opendr_har_core.errors import ImageError
+from opendr_har_core.media.encodings import ENCODINGS
 
 NAMES = sorted(ENCODINGS)
 SIZES = some.one_of(some.integers(0, 9), some.integers(0, 40), some.sampled_from([65535, 2**31 - 1, 2**32 - 1, 8000]))

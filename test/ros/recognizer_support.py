@@ -13,7 +13,7 @@ from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import Image
 
 from opendr_har_core import Recognizer
-from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.qos import image_qos
 
 NODE = "/recognizer"

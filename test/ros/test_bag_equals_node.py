@@ -22,12 +22,12 @@ from std_msgs.msg import Bool, String
 from vision_msgs.msg import Classification, ObjectHypothesis
 
 from opendr_har_core import Recognizer
-from opendr_har_core.bags.label_bag import LabelBagSettings, label_bag
-from opendr_har_core.bags.label_messages import LabelMessages
 from opendr_har_core.frame import Frame
-from opendr_har_core.postprocess import FilterSettings
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import read_video, write_video
+from opendr_har_core.media.video import read_video, write_video
+from opendr_har_core.recordings.bag_labels import LabelBagSettings, label_bag
+from opendr_har_core.recordings.bag_messages import LabelMessages
+from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.synthetic.scene import render_clip
 
 START_NS = 1_700_000_000_000_000_000
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}

@@ -14,9 +14,9 @@ pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 psutil = pytest.importorskip("psutil")
 
-from opendr_har_core.synth.motions import ACTIONS
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
+from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.scene import render_clip
 
 LONG_SEC = 120
 

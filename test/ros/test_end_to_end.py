@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile
 from vision_msgs.msg import Classification, VisionInfo
 
 from opendr_har_core import Recognizer
-from opendr_har_core.offline import mean_prediction, passes_needed, recognize_video
+from opendr_har_core.recordings.offline import mean_prediction, passes_needed, recognize_video
 from opendr_har_ros.qos import LATCHED
 
 CLIPS = (

@@ -8,7 +8,7 @@ pytest.importorskip("diagnostic_msgs")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from opendr_har_core.events import LabelEvent
+from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_ros.event_message import event_message
 
 EVENT = LabelEvent("ended", "archery", 5, 0.625, 1_700_000_012_500_000_001, 1_700_000_010_000_000_009, 2.5, False)

@@ -26,8 +26,8 @@ from launch.launch_description_sources import AnyLaunchDescriptionSource
 from launch_ros.actions import PushRosNamespace
 from std_msgs.msg import String
 
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.process import PROFILE
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,8 +19,8 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from opendr_har_core import Recognizer
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.managed_node import ManagedNode
 from opendr_har_ros.qos import image_qos
 from opendr_har_ros.state_machine import TransitionCallbackReturn

@@ -23,8 +23,8 @@ from std_msgs.msg import Bool
 from vision_msgs.msg import Classification
 
 from opendr_har_core import Recognizer
-from opendr_har_core.labelling import Labelling
-from opendr_har_core.postprocess import FilterSettings
+from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.postprocess import FilterSettings
 from opendr_har_ros.qos import LATCHED
 
 

@@ -29,7 +29,7 @@ from recognizer_support import (
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Classification
 
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
 from opendr_har_ros.qos import image_qos
 
 SEED = 20

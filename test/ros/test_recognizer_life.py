@@ -25,8 +25,8 @@ from recognizer_support import (
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification, LabelInfo
 
-from opendr_har_core.recognizer import DEFAULT_BUNDLE
-from opendr_har_core.synth.motions import ACTIONS
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
+from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_ros.qos import LATCHED
 
 

@@ -32,8 +32,8 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionInfo
 
 from opendr_har_core import Recognizer
-from opendr_har_core.synth.motions import ACTIONS
-from opendr_har_core.synth.scene import render_clip
+from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.qos import LATCHED
 
 

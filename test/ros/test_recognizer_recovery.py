@@ -25,7 +25,7 @@ from rosgraph_msgs.msg import Clock
 from vision_msgs.msg import Classification
 
 from opendr_har_core.frame import Frame
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
 
 
 @pytest.fixture

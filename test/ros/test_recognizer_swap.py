@@ -21,8 +21,8 @@ from recognizer_support import (
 )
 from vision_msgs.msg import Classification, VisionInfo
 
-from opendr_har_core.recognizer import DEFAULT_BUNDLE
-from opendr_har_core.synth.motions import ACTIONS
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
+from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_ros.qos import LATCHED
 
 EVERY = {"image_qos": "reliable", "sampling": "every_frame"}

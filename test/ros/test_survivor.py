@@ -87,7 +87,7 @@ def test_a_warm_up_that_is_none_is_no_error(text):
 def broken_spec(tmp_path):
     """A bundle whose spec can't be printed."""
     onnx = pytest.importorskip("onnx")
-    from opendr_har_core.recognizer import DEFAULT_BUNDLE
+    from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 
     model = onnx.load(DEFAULT_BUNDLE)
     for entry in model.metadata_props:
@@ -118,7 +118,7 @@ def test_a_model_that_yields_no_numbers_gives_no_labels_and_says_so(client, star
     onnx = pytest.importorskip("onnx")
     import numpy as np
 
-    from opendr_har_core.recognizer import DEFAULT_BUNDLE
+    from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 
     model = onnx.load(DEFAULT_BUNDLE)
     weights = next(item for item in model.graph.initializer if item.data_type == 1 and len(item.dims) > 1)

@@ -17,7 +17,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from trainer_processes import alive, processes_of_group
 from trainer_support import ACTIONS, JOB_SEC, Trainer, draw_clips, quick_job
 
-from opendr_har_core.recognizer import Recognizer
+from opendr_har_core.streaming.recognizer import Recognizer
 
 ENDLESS = {"epochs": 100_000}
 

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from trainer_processes import alive, processes_of_group
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
+from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros import training_child
 from opendr_har_ros.trainer_job import TrainerJob
 from opendr_har_ros.training_child import Ending, TrainingChild

@@ -21,8 +21,8 @@ from vision_msgs.msg import Classification
 
 from opendr_har_core.backends.runtime import ort
 from opendr_har_core.errors import BackendError
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import write_video
+from opendr_har_core.media.video import write_video
+from opendr_har_core.synthetic.scene import render_clip
 
 LONG_SEC = 10.0
 EVERY = {"image_qos": "reliable", "sampling": "every_frame"}

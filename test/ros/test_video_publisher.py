@@ -12,9 +12,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Classification
 
 from opendr_har_core import Recognizer
-from opendr_har_core.encodings import read_compressed
-from opendr_har_core.synth.scene import render_clip
-from opendr_har_core.video import read_video, write_video
+from opendr_har_core.media.encodings import read_compressed
+from opendr_har_core.media.video import read_video, write_video
+from opendr_har_core.synthetic.scene import render_clip
 
 FRAMES = 30
 

@@ -1,0 +1,1 @@
+"""The `.onnx` bundle format: metadata, graphs, export and weight quantization."""

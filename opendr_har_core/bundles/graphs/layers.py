@@ -1,0 +1,169 @@
+"""What the graphs over clips and over streams share: the layers, applied to one frame.
+
+Every 3-D depthwise convolution is a sum of 2-D ones, one for each tap in time, because 3-D ones are slow in runtimes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Optional
+
+import numpy as np
+
+from opendr_har_core.bundles.graphs.weights import LARGE_BLOCK, Array, aligned, filled, folded, pointwise, to_numpy
+from opendr_har_core.bundles.graphs.writer import ConvWeights, Feature, GraphWriter
+from opendr_har_core.bundles.metadata import PROBABILITIES
+from opendr_har_core.networks.layers import Head, ResidualBlock, SqueezeExcitation, Stem
+from opendr_har_core.spec import ModelSpec
+
+
+class TemporalTaps:
+    """A depthwise convolution over k frames: y = bias + sum over j of w[j] x[j], the oldest first."""
+
+    def __init__(self, graph: GraphWriter, name: str, weight: Array, bias: Array, stride: int = 1) -> None:
+        """`weight` is (C, 1, k, h, w), `stride` the one in space."""
+        self.graph = graph
+        self._name = name
+        self._stride = stride
+        width, kernel = weight.shape[0], weight.shape[2]
+        self.kernel = kernel
+        self._taps = [graph.conv_weights(f"{name}.tap{j}", weight[:, :, j], groups=width) for j in range(kernel)]
+        self._bias = graph.weight(f"{name}.bias", bias)
+
+    def apply(self, tap: int, x: Feature, tag: str, plus: Optional[Feature] = None, bias: bool = False) -> Feature:
+        """Tap `tap` of `x`, with or without the bias, on top of `plus`; ONNX Runtime adds within the convolution."""
+        name = f"{self._name}.{tag}{tap}"
+        weights = replace(self._taps[tap], bias=self._bias) if bias else self._taps[tap]
+        y = self.graph.conv(x, weights, name, self._stride)
+        return y if plus is None else self.graph.combine("Add", y, plus, f"{name}.sum")
+
+
+class StemLayers:
+    """Pixels to the first features."""
+
+    def __init__(self, graph: GraphWriter, stem: Stem, spec: ModelSpec) -> None:
+        self._graph = graph
+        self._mean = graph.weight("mean", np.array(spec.mean, np.float32).reshape(3, 1, 1) * 255)
+        scale = (255 * np.array(spec.std, np.float32)).reshape(1, 3, 1, 1)
+        self._spatial = graph.conv_weights("s1.conv_xy", to_numpy(stem.conv_xy.weight)[:, :, 0] / scale)
+        weight, bias = folded(stem.conv, stem.bn)
+        self.temporal = TemporalTaps(graph, "s1.conv", weight[:, :, : stem.conv.taps], bias)
+
+    def spatial(self, images: str, side: int, tag: str = "") -> Feature:
+        """uint8 (N, S, S, 3) -> (N, C, S/2, S/2), before the convolution over time.
+
+        Taking the mean off the pixels first keeps zero padding what it was in training: the mean colour.
+        """
+        graph = self._graph
+        planes = graph.apply("Transpose", images, name=f"frames{tag}.planes", perm=[0, 3, 1, 2])
+        pixels = graph.apply("Cast", planes, name=f"frames{tag}.float", to=1)
+        centred = Feature(graph.apply("Sub", pixels, self._mean, name=f"frames{tag}.centred"), 3, side)
+        return graph.conv(centred, self._spatial, f"s1.conv_xy{tag}", stride=2)
+
+
+class BlockLayers:
+    """A residual block, in the pieces between which clips and streams differ."""
+
+    def __init__(self, graph: GraphWriter, name: str, block: ResidualBlock, pooled_frames: int) -> None:
+        """`pooled_frames` is the number of frames whose pooled features are summed before the attention sees them."""
+        self._graph = graph
+        self._name = name
+        self.stride = block.stride
+        layers = block.branch2
+        self.inner_width = aligned(layers.b.in_channels)
+        self.width = layers.c.out_channels
+        weight, bias = folded(layers.a, layers.a_bn)
+        expand = filled(weight[:, :, 0], self.inner_width), filled(bias, self.inner_width)
+        self._expand = graph.conv_weights(f"{name}.branch2.a", *expand)
+        weight, bias = folded(layers.b, layers.b_bn)
+        taps = filled(weight[:, :, : layers.b.taps], self.inner_width), filled(bias, self.inner_width)
+        self.temporal = TemporalTaps(graph, f"{name}.branch2.b", *taps, block.stride)
+        weight, bias = folded(layers.c, layers.c_bn)
+        project = filled(weight[:, :, 0], inputs=self.inner_width)
+        self._project = graph.conv_weights(f"{name}.branch2.c", project, bias)
+        self._attention = (
+            Attention(graph, f"{name}.branch2.se", layers.se, self.inner_width, pooled_frames)
+            if layers.has_attention
+            else None
+        )
+        self._shortcut: Optional[ConvWeights] = None
+        if block.has_projection:
+            weight, bias = folded(block.branch1, block.branch1_bn)
+            self._shortcut = graph.conv_weights(f"{name}.branch1", weight[:, :, 0], bias)
+
+    def expand(self, x: Feature, tag: str = "") -> Feature:
+        """The features that the convolution over time works on."""
+        y = self._graph.conv(x, self._expand, f"{self._name}.branch2.a{tag}")
+        return self._graph.map("Relu", y, f"{y.name}.relu")
+
+    def attend(self, frames: List[Feature]) -> List[Feature]:
+        """Squeeze-and-excitation over one or all frames of a clip, where the block has it."""
+        return self._attention.apply(frames) if self._attention else frames
+
+    def merge(self, y: Feature, skipped: Feature, tag: str = "") -> Feature:
+        """The block's output from that of the convolution over time and the shortcut."""
+        graph = self._graph
+        projected = graph.conv(graph.swish(y), self._project, f"{self._name}.branch2.c{tag}")
+        total = graph.combine("Add", projected, skipped, f"{self._name}.sum{tag}")
+        return graph.map("Relu", total, f"{self._name}.out{tag}")
+
+    def shortcut(self, x: Feature, tag: str = "") -> Feature:
+        """The input beside the bottleneck, projected where the shape changes."""
+        if self._shortcut is None:
+            return x
+        return self._graph.conv(x, self._shortcut, f"{self._name}.branch1{tag}", self.stride)
+
+
+class Attention:
+    """Squeeze-and-excitation: one gate for each channel, from the mean over space (and, for clips, time)."""
+
+    def __init__(self, graph: GraphWriter, name: str, layer: SqueezeExcitation, width: int, pooled_frames: int) -> None:
+        self._graph = graph
+        self._name = name
+        weight, bias = pointwise(layer.fc1)
+        squeezed = aligned(weight.shape[0], LARGE_BLOCK)
+        # The first layer gets a sum over frames; the division to a mean is part of its weights.
+        squeeze = filled(weight / np.float32(pooled_frames), squeezed, width), filled(bias, squeezed)
+        self._squeeze = graph.conv_weights(f"{name}.fc1", *squeeze)
+        weight, bias = pointwise(layer.fc2)
+        self._excite = graph.conv_weights(f"{name}.fc2", filled(weight, width, squeezed), filled(bias, width))
+
+    def apply(self, frames: List[Feature]) -> List[Feature]:
+        """The frames, gated by what they have in common."""
+        graph, name = self._graph, self._name
+        pooled = [graph.pool(frame) for frame in frames]
+        total = pooled[0]
+        if len(pooled) > 1:
+            names = [item.name for item in pooled]
+            total = Feature(graph.apply("Sum", *names, name=f"{name}.pooled"), pooled[0].width, 1)
+        hidden = graph.map("Relu", graph.conv(total, self._squeeze, f"{name}.fc1"), f"{name}.fc1.relu")
+        gate = graph.map("Sigmoid", graph.conv(hidden, self._excite, f"{name}.fc2"), f"{name}.gate")
+        # Spread out, the gate multiplies in the convolutions' own memory layout; broadcasting would leave it.
+        spread = graph.spread(gate, frames[0].side)
+        return [graph.combine("Mul", frame, spread, f"{frame.name}.gated") for frame in frames]
+
+
+class HeadLayers:
+    """From the last block to probabilities."""
+
+    def __init__(self, graph: GraphWriter, head: Head) -> None:
+        self._graph = graph
+        self._head = head
+        weight, bias = folded(head.conv_5, head.conv_5_bn)
+        self._widen = graph.conv_weights("head.conv_5", weight[:, :, 0], bias)
+        self.width = self._widen.width
+
+    def pooled(self, x: Feature, tag: str = "") -> Feature:
+        """One frame's features, (N, width, 1, 1)."""
+        wide = self._graph.conv(x, self._widen, f"head.conv_5{tag}")
+        return self._graph.pool(self._graph.map("Relu", wide, f"{wide.name}.relu"))
+
+    def classify(self, mean: str) -> None:
+        """(N, width) features, averaged over time -> the graph's output."""
+        graph, head = self._graph, self._head
+        hidden = graph.linear(mean, "head.lin_5", to_numpy(head.lin_5.weight).reshape(head.lin_5.out_channels, -1))
+        hidden = graph.apply("Relu", hidden, name="head.lin_5.relu")
+        projection = to_numpy(head.projection.weight), to_numpy(head.projection.bias)
+        logits = graph.linear(hidden, "head.projection", *projection)
+        probabilities = graph.apply("Softmax", logits, name="head.softmax", axis=1)
+        graph.output(PROBABILITIES, probabilities, (head.projection.out_features,))

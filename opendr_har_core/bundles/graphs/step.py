@@ -1,0 +1,140 @@
+"""CoX3D over streams as a graph: one uint8 frame and the states in, probabilities and the next states out."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Sequence
+
+import numpy as np
+
+from opendr_har_core.bundles.graphs.layers import BlockLayers, HeadLayers, StemLayers, TemporalTaps
+from opendr_har_core.bundles.graphs.writer import Feature, GraphWriter
+from opendr_har_core.bundles.metadata import ENTERING, FRAMES, NEXT, STATE
+from opendr_har_core.networks.config import BLOCK_KERNEL, STEM_KERNEL
+from opendr_har_core.networks.cox3d import CoX3D
+
+
+def write_step_graph(graph: GraphWriter, network: CoX3D) -> Dict[str, int]:
+    """CoX3D: uint8 (B, S, S, 3) frames and states -> float32 (B, num_classes) and the next states.
+
+    Returns the delays: for each queue of the state that must stay zero at first, the number of steps that it does.
+    With lookahead, a layer further up gets its first real input only after those below have made one; what it sees
+    before counts as temporal padding, that is as zeros, as at the edge of a clip. Without, there are no delays.
+    """
+    spec = network.spec
+    queues = _Queues(graph)
+    images = graph.input(FRAMES, "uint8", (spec.image_size, spec.image_size, 3))
+    stem = StemLayers(graph, network.stem, spec)
+    x = _buffered(stem.temporal, stem.spatial(images, spec.image_size), queues, "s1.conv", 0)
+    x = graph.map("Relu", x, "s1.out")
+    looks_ahead = network.config.delay > 0
+    for index, (name, block) in enumerate(network.blocks()):
+        delay = STEM_KERNEL // 2 + index * (BLOCK_KERNEL // 2) if looks_ahead else 0
+        layers = BlockLayers(graph, name, block, pooled_frames=1)
+        over_time = _buffered if layers.stride == 1 else _partial_sums
+        y = over_time(layers.temporal, layers.expand(x), queues, f"{name}.branch2.b", delay)
+        shortcut = layers.shortcut(x)
+        if looks_ahead:
+            shortcut = _delayed(graph, shortcut, queues, f"{name}.skipped")
+        (gated,) = layers.attend([y])
+        x = layers.merge(gated, shortcut)
+    head = HeadLayers(graph, network.head)
+    newest = graph.reshape(head.pooled(x).name, (-1, 1, head.width), "head.newest")
+    average = _window_mean if looks_ahead else _mean_so_far
+    head.classify(average(graph, network.window, head.width, newest))
+    return queues.delays
+
+
+class _Queues:
+    """The states: first-in-first-out queues of tensors.
+
+    A queue of depth d is read as the inputs `state.<name>.0` (the newest) to `state.<name>.<d-1>`; what a step puts in
+    is the output `next.<name>`. Nothing is moved within a queue by the graph: whoever runs it rotates the tensors.
+    """
+
+    def __init__(self, graph: GraphWriter) -> None:
+        self._graph = graph
+        self.delays: Dict[str, int] = {}
+
+    def read(self, name: str, shape: Sequence[int], depth: int, delay: int) -> List[Feature]:
+        """Declare a queue of (width, side, side) tensors that stays zero for `delay` steps; newest first."""
+        width, side, _ = shape
+        if delay:
+            self.delays[name] = delay
+        inputs = [self._graph.input(f"{STATE}{name}.{age}", "float32", shape) for age in range(depth)]
+        return [Feature(tensor, width, side) for tensor in inputs]
+
+    def put(self, name: str, value: Feature) -> None:
+        """What enters the queue in this step."""
+        self._graph.output(f"{NEXT}{name}", value.name, value.shape)
+
+
+def _delayed(graph: GraphWriter, shortcut: Feature, queues: _Queues, name: str) -> Feature:
+    """The shortcut of the frame before: the convolution next to it has its centre there."""
+    (skipped,) = queues.read(name, shortcut.shape, depth=1, delay=0)
+    queues.put(name, shortcut)
+    return _entering(graph, skipped)
+
+
+def _buffered(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
+    """A convolution over time whose state is its past inputs: the least to move where input and output are one size."""
+    past = queues.read(name, x.shape, taps.kernel - 1, delay)
+    queues.put(name, x)
+    total = taps.apply(0, past[-1], "tap", bias=True)
+    for tap in range(1, taps.kernel - 1):
+        total = taps.apply(tap, past[taps.kernel - 2 - tap], "tap", total)
+    return taps.apply(taps.kernel - 1, x, "tap", total)
+
+
+def _partial_sums(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
+    """A convolution over time whose state is what its next outputs have so far: less where the output is smaller."""
+    last = taps.kernel - 1
+    side = (x.side + 1) // 2
+    shape = (x.width, side, side)
+    names = [f"{name}.partial{index}" for index in range(last)]
+    sums = [_entering(taps.graph, queues.read(partial, shape, 1, delay)[0]) for partial in names]
+    for index, partial in enumerate(names):
+        plus = sums[index + 1] if index + 1 < last else None
+        queues.put(partial, taps.apply(last - 1 - index, x, "tap", plus))
+    return taps.apply(last, x, "tap", sums[0], bias=True)
+
+
+def _entering(graph: GraphWriter, state: Feature) -> Feature:
+    """A state that is added to a convolution, times one.
+
+    A convolution with a single weight of one for each channel changes no value. But ONNX Runtime has its result in the
+    memory layout of its convolutions, where it can add it within the next one; a bare input would instead take the
+    next convolution's result out of that layout.
+    """
+    ones = graph.conv_weights(f"ones.{state.width}", np.ones((state.width, 1, 1, 1), np.float32), groups=state.width)
+    return graph.conv(state, ones, f"{state.name}{ENTERING}")
+
+
+def _window_mean(graph: GraphWriter, window: int, width: int, newest: str) -> str:
+    """The mean of the features of the last `window` steps, (B, C)."""
+    features = _sliding_window(graph, window, width, newest)
+    return graph.apply("ReduceMean", features, name="head.mean", axes=[1], keepdims=0)
+
+
+def _mean_so_far(graph: GraphWriter, window: int, width: int, newest: str) -> str:
+    """The same over the steps that there were, up to `window`.
+
+    A one that goes along with each step's features counts them: the state is zero at first, so it has no ones yet.
+    """
+    one = graph.weight("one", np.float32(1))
+    counted = graph.apply("Pad", newest, graph.integers([0, 0, 0, 0, 0, 1]), one, name="head.counted")
+    features = _sliding_window(graph, window, width + 1, counted)
+    total = graph.apply("ReduceSum", features, graph.integers([1]), name="head.total", keepdims=0)
+    summed, steps = graph.split(total, (width, 1), axis=1, name="head.total.part")
+    return graph.apply("Div", summed, steps, name="head.mean")
+
+
+def _sliding_window(graph: GraphWriter, window: int, width: int, newest: str) -> str:
+    """The features of the last `window` steps, (B, window, C). They are summed up again each step: no drift."""
+    if window == 1:
+        return newest
+    kept = (window - 1, width)
+    past = graph.input(f"{STATE}head.features.0", "float32", kept)
+    features = graph.apply("Concat", past, newest, name="head.window", axis=1)
+    bounds = [graph.integers([value]) for value in (1, window, 1)]
+    graph.output(f"{NEXT}head.features", graph.apply("Slice", features, *bounds, name="head.features.kept"), kept)
+    return features

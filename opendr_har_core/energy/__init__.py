@@ -1,9 +1,0 @@
-"""How much energy a computation takes, from whatever sensor the machine has.
-
-RAPL counts on Intel and AMD processors, an INA3221 measures the supply of a Jetson, NVML speaks for NVIDIA GPUs.
-"""
-
-from opendr_har_core.energy.meter import EnergyMeter, SensorError
-from opendr_har_core.energy.survey import LOOKED_FOR, Survey, find_meter, survey
-
-__all__ = ["LOOKED_FOR", "EnergyMeter", "SensorError", "Survey", "find_meter", "survey"]

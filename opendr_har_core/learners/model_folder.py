@@ -1,0 +1,217 @@
+"""A learner's model as a folder: weights, metadata in OpenDR's format and, once optimised, a bundle.
+
+Saving never overwrites: every save is a version of its own, in files that belong together, and the metadata, written
+last, is what makes them a model.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+
+import torch
+
+from opendr_har_core.errors import HarError, ModelError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.spec import CLIP, ModelSpec
+from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.storage.reading import read_text
+
+WEIGHTS, BUNDLE, METADATA = ".pth", ".onnx", ".json"
+LARGEST_METADATA = 16 << 20
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a metadata file says.
+
+    Attributes:
+        path: the metadata file.
+        version: number of the save in its folder; -1 where the file does not say, as OpenDR's own.
+        architecture, size: of the network.
+        spec, labels: None where the file does not say.
+        weights: file of weights; None for a model that exists only as a bundle.
+        bundle: `.onnx` file; None for a model that was not optimised.
+        training: arguments of the training, as saved; not checked.
+    """
+
+    path: Path
+    version: int
+    architecture: str
+    size: str
+    spec: Optional[ModelSpec]
+    labels: Optional[LabelMap]
+    weights: Optional[Path]
+    bundle: Optional[Path]
+    training: Mapping[str, Any]
+
+
+def save_model(
+    path: Union[str, Path],
+    spec: ModelSpec,
+    labels: LabelMap,
+    network: Optional[X3D],
+    bundle: Optional[Path],
+    training: Mapping[str, Any],
+) -> Path:
+    """Write the folder `path` (last part: name) with model_name.pth, model_name.onnx and name.json; return the last.
+
+    `training` is recorded as it is. Where files of these names exist, the new ones end in _1, _2, ... Raises
+    ModelError when the folder can't be written; what was there stays, and nothing of the new version is left.
+    """
+    folder = Path(path).expanduser().absolute()
+    written: List[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stem, version = _free_name(folder)
+        for suffix, write in ((WEIGHTS, _weights_writer(network)), (BUNDLE, _bundle_writer(bundle))):
+            if write is not None:
+                target = folder / f"model_{stem}{suffix}"
+                with atomic_path(target) as temporary:
+                    write(temporary)
+                written.append(target)
+        names = {file.suffix: file.name for file in written}
+        content = json.dumps(_metadata(spec, labels, names, version, training), sort_keys=True, indent=4)
+        metadata = folder / f"{stem}{METADATA}"
+        with atomic_path(metadata) as temporary:
+            temporary.write_text(content + "\n", encoding="utf-8")
+    except (OSError, RuntimeError) as error:  # torch.save has RuntimeError for a full disk
+        for file in written:
+            file.unlink()
+        raise ModelError(f"the model can't be saved in {folder}: {error}; what was there before is as it was") from None
+    return metadata
+
+
+def newest_model(path: Union[str, Path], architecture: str, size: str) -> Path:
+    """The file to load from a folder: its newest metadata, or the official weights x3d_`size`.pyth.
+
+    Metadata of the wanted architecture go before others, whose weights fit as well. Raises ModelError when there is
+    nothing to load.
+    """
+    folder = Path(path)
+    records = _records(folder)
+    if records:
+        return max(records, key=lambda record: (record.architecture == architecture, *_age(record))).path
+    official = folder / f"x3d_{size}.pyth"
+    if official.is_file():
+        return official
+    found = sorted(file.name for file in folder.iterdir())
+    raise ModelError(f"{folder} holds no saved model and no {official.name}, only {found[:8]}; name a file to load")
+
+
+def read_record(path: Union[str, Path]) -> ModelRecord:
+    """Read a metadata file, ours or OpenDR's own; raises ModelError where it can't be used."""
+    path = Path(path)
+    content = _read_json(path)
+    try:
+        return _record(path, content)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        reason = f"no entry {error}" if isinstance(error, KeyError) else str(error)
+        raise ModelError(f"{path} is no metadata of a model: {reason}; expected what save() writes") from None
+    except HarError as error:
+        raise ModelError(f"{path} is not usable: {error}") from None
+
+
+def _record(path: Path, content: Dict[str, Any]) -> ModelRecord:
+    parameters = content["inference_params"]
+    spec = ModelSpec.from_dict(content["spec"]) if "spec" in content else None
+    labels = LabelMap(content["labels"]) if "labels" in content else None
+    if spec and labels and len(labels) != spec.num_classes:
+        raise ModelError(f"{len(labels)} class names for {spec.num_classes} classes")
+    training = content.get("optimizer_info", {})
+    if not isinstance(training, dict):
+        raise ValueError(f"optimizer_info is a {type(training).__name__}")
+    given = content["model_paths"]
+    names = [given] if isinstance(given, str) else list(given)
+    files = {Path(name).suffix: _beside(path, name) for name in names}
+    return ModelRecord(
+        path=path,
+        version=int(content.get("version", -1)),
+        architecture=spec.architecture if spec else _architecture(path),
+        size=spec.size if spec else str(parameters["backbone"]),
+        spec=spec,
+        labels=labels,
+        weights=files.get(WEIGHTS),
+        bundle=files.get(BUNDLE),
+        training=training,
+    )
+
+
+def _metadata(
+    spec: ModelSpec, labels: LabelMap, names: Mapping[str, str], version: int, training: Mapping[str, Any]
+) -> Dict[str, Any]:
+    return {
+        "model_paths": names[WEIGHTS] if list(names) == [WEIGHTS] else list(names.values()),
+        "framework": "pytorch" if WEIGHTS in names else "onnx",
+        "format": "pth" if WEIGHTS in names else "onnx",
+        "has_data": False,
+        "optimized": BUNDLE in names,
+        "inference_params": {"backbone": spec.size, "network_head": "classification", "threshold": 0.0},
+        "optimizer_info": dict(training),
+        "version": version,
+        "spec": spec.to_dict(),
+        "labels": list(labels),
+    }
+
+
+def _free_name(folder: Path) -> Tuple[str, int]:
+    """The first unused stem of file names, and its number, which is above that of every save in the folder."""
+    version = max((record.version for record in _records(folder)), default=-1) + 1
+    while True:
+        stem = f"{folder.name}_{version}" if version else folder.name
+        files = (f"model_{stem}{WEIGHTS}", f"model_{stem}{BUNDLE}", f"{stem}{METADATA}")
+        if not any((folder / name).exists() for name in files):
+            return stem, version
+        version += 1
+
+
+def _records(folder: Path) -> List[ModelRecord]:
+    """All metadata files of models in a folder; other JSON files are none of ours."""
+    found = []
+    for path in sorted(folder.glob(f"[!.]*{METADATA}")):
+        content = _read_json(path)
+        if "inference_params" in content and "model_paths" in content:
+            found.append(read_record(path))
+    return found
+
+
+def _age(record: ModelRecord) -> Tuple[int, int]:
+    return record.version, record.path.stat().st_mtime_ns
+
+
+def _read_json(path: Path) -> Dict[str, Any]:
+    try:
+        content = json.loads(read_text(path, LARGEST_METADATA))
+    except FileNotFoundError:
+        raise ModelError(f"there is no metadata file {path}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} can't be read as JSON: {error}; name the file to load, or save again") from None
+    return content if isinstance(content, dict) else {}
+
+
+def _architecture(path: Path) -> str:
+    """OpenDR gave the metadata of both networks the name of the clip network."""
+    return "cox3d" if path.stem.startswith("cox3d") else CLIP
+
+
+def _beside(path: Path, name: str) -> Path:
+    """A file in the folder of `path`; a name that leads out of it is refused."""
+    if Path(name).name != name or name == ".." or "\0" in name:
+        raise ValueError(f"{name!r} is not the name of a file beside it")
+    return path.parent / name
+
+
+def _weights_writer(network: Optional[X3D]) -> Any:
+    return None if network is None else lambda file: torch.save(_on_cpu(network), file)
+
+
+def _bundle_writer(bundle: Optional[Path]) -> Any:
+    return None if bundle is None else lambda file: shutil.copyfile(bundle, file)
+
+
+def _on_cpu(network: X3D) -> Dict[str, torch.Tensor]:
+    return {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()}

@@ -1,0 +1,1 @@
+"""Video files, pictures, image encodings and drawing."""

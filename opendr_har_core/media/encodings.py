@@ -1,0 +1,147 @@
+"""Images as messages and bags carry them, raw or compressed: checked at once, converted when first looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from opendr_har_core.errors import ImageError
+from opendr_har_core.frame import LazyFrame
+from opendr_har_core.media.image_size import HEAD_BYTES, Size, check_cost, checked_size, jpeg_or_png_size
+
+# The size that was announced is the size that comes: an orientation in the metadata would turn the picture.
+AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How an encoding lies in memory and becomes RGB.
+
+    Attributes:
+        channels: values per pixel and row.
+        conversion: OpenCV's colour conversion to RGB, or None where it is RGB already.
+        wide: whether values have 16 bits, of which the upper 8 are used.
+        planar: whether half an image's height of colour follows the brightness (NV12, NV21).
+    """
+
+    channels: int
+    conversion: Optional[int]
+    wide: bool = False
+    planar: bool = False
+
+
+def _encodings() -> Dict[str, Encoding]:
+    # ROS names a Bayer pattern by its first two pixels, OpenCV by the second row's second and third.
+    table = {
+        "rgb8": Encoding(3, None),
+        "bgr8": Encoding(3, cv2.COLOR_BGR2RGB),
+        "rgba8": Encoding(4, cv2.COLOR_RGBA2RGB),
+        "bgra8": Encoding(4, cv2.COLOR_BGRA2RGB),
+        "mono8": Encoding(1, cv2.COLOR_GRAY2RGB),
+        "8UC1": Encoding(1, cv2.COLOR_GRAY2RGB),
+        "8UC3": Encoding(3, cv2.COLOR_BGR2RGB),
+        "8UC4": Encoding(4, cv2.COLOR_BGRA2RGB),
+        "bayer_rggb8": Encoding(1, cv2.COLOR_BayerBG2RGB),
+        "bayer_bggr8": Encoding(1, cv2.COLOR_BayerRG2RGB),
+        "bayer_gbrg8": Encoding(1, cv2.COLOR_BayerGR2RGB),
+        "bayer_grbg8": Encoding(1, cv2.COLOR_BayerGB2RGB),
+    }
+    for name in ("rgb", "bgr", "rgba", "bgra", "mono", "bayer_rggb", "bayer_bggr", "bayer_gbrg", "bayer_grbg"):
+        narrow = table[f"{name}8"]
+        table[f"{name}16"] = Encoding(narrow.channels, narrow.conversion, wide=True)
+    table["16UC1"] = table["mono16"]
+    table["16UC3"] = table["bgr16"]
+    for name in ("yuv422", "uyvy"):
+        table[name] = Encoding(2, cv2.COLOR_YUV2RGB_UYVY)
+    for name in ("yuv422_yuy2", "yuyv"):
+        table[name] = Encoding(2, cv2.COLOR_YUV2RGB_YUYV)
+    table["nv12"] = Encoding(1, cv2.COLOR_YUV2RGB_NV12, planar=True)
+    table["nv21"] = Encoding(1, cv2.COLOR_YUV2RGB_NV21, planar=True)
+    return table
+
+
+ENCODINGS = _encodings()
+
+
+def read_raw(message: Any, stamp_ns: int) -> LazyFrame:
+    """An image as pixels: anything with the fields of a sensor_msgs/Image (height, width, encoding, is_bigendian,
+    step, data).
+
+    Its layout is checked here, its pixels are converted when first looked at. Raises ImageError for a size, row
+    length, data length or encoding that can't be right.
+    """
+    size = checked_size(message.height, message.width)
+    encoding = ENCODINGS.get(message.encoding)
+    if encoding is None:
+        raise ImageError(f"unknown image encoding {message.encoding!r}; these work: {', '.join(sorted(ENCODINGS))}")
+    pixels = _pixels(message, encoding)
+    return LazyFrame(stamp_ns, size, lambda: _to_rgb(pixels, encoding))
+
+
+def read_compressed(message: Any, stamp_ns: int) -> LazyFrame:
+    """An image as JPEG or PNG in `message.data`, as in a sensor_msgs/CompressedImage; raises ImageError for others."""
+    data = np.frombuffer(_buffer(message.data), np.uint8)
+    size = checked_size(*_compressed_size(data[:HEAD_BYTES].tobytes()))
+    return LazyFrame(stamp_ns, size, lambda: _decompress(data, size))
+
+
+def _pixels(message: Any, encoding: Encoding) -> np.ndarray:
+    """A view of the pixels, (rows, width[, channels]), whatever the row length and byte order; no copy."""
+    dtype = np.dtype((">u2" if message.is_bigendian else "<u2") if encoding.wide else np.uint8)
+    rows = message.height * 3 // 2 if encoding.planar else message.height
+    row_bytes = message.width * encoding.channels * dtype.itemsize
+    step = message.step or row_bytes
+    data = np.frombuffer(_buffer(message.data), np.uint8)
+    what = f"{message.width}x{message.height} {message.encoding} image"
+    if step < row_bytes:
+        raise ImageError(f"a {what} has rows of {row_bytes} bytes, but its step is {step}; check the camera driver")
+    needed = step * (rows - 1) + row_bytes
+    if data.size < needed:
+        raise ImageError(
+            f"a {what} with step {step} needs {needed} bytes, but has {data.size}; check the camera driver"
+        )
+    shape: Tuple[int, ...] = (rows, message.width, encoding.channels)
+    strides: Tuple[int, ...] = (step, encoding.channels * dtype.itemsize, dtype.itemsize)
+    if encoding.channels == 1:
+        shape, strides = shape[:2], strides[:2]
+    view: np.ndarray = np.ndarray(shape, dtype, data.data, 0, strides)
+    return view
+
+
+def _to_rgb(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
+    if encoding.wide:
+        pixels = (pixels >> 8).astype(np.uint8)
+    if encoding.conversion is None:
+        return pixels
+    try:
+        rgb: np.ndarray = cv2.cvtColor(np.ascontiguousarray(pixels), encoding.conversion)
+    except cv2.error as error:
+        raise ImageError(f"an image of shape {pixels.shape} can't be converted to RGB: {error}") from None
+    return rgb
+
+
+def _decompress(data: np.ndarray, size: Size) -> np.ndarray:
+    check_cost(data.tobytes())
+    try:
+        image = cv2.imdecode(data, AS_STORED)
+    except cv2.error as error:
+        raise ImageError(f"a compressed image of {data.size} bytes can't be decoded: {error}") from None
+    if image is None or image.shape[:2] != size:
+        raise ImageError(f"a compressed image of {data.size} bytes is damaged; check the publisher")
+    rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def _compressed_size(head: bytes) -> Size:
+    """(height, width) that a JPEG or PNG announces, so that its cost is known before it is decoded."""
+    size = jpeg_or_png_size(head)
+    if size is None:
+        raise ImageError(f"a compressed image begins with {head[:8]!r}: it is neither JPEG nor PNG, or damaged")
+    return size
+
+
+def _buffer(data: Any) -> Any:
+    return bytes(data) if isinstance(data, (list, tuple)) else data

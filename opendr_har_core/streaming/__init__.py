@@ -1,0 +1,1 @@
+"""From frames to labels: sampling, preprocessing, state, recognition, filtering and events."""

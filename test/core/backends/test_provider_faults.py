@@ -1,0 +1,170 @@
+"""A provider that fails while it computes: the next one takes over, and nothing of the history is lost."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from opendr_har_core import Frame, Recognizer
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.backends.runtime import ort
+from opendr_har_core.errors import BackendError
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
+
+# Of all builds of ONNX Runtime that registries offer for CPUs; it leaves our operators to the CPU.
+OTHER = "AzureExecutionProvider"
+pytestmark = pytest.mark.skipif(
+    OTHER not in ort.get_available_providers(), reason=f"this ONNX Runtime has no {OTHER} to fail"
+)
+THREADS = 8
+
+
+class Failing:
+    """A session that computes so many times and is broken then, as after a GPU fell off its bus."""
+
+    def __init__(self, session, good):
+        self._session, self._left = session, good
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def run(self, *arguments):
+        self._count()
+        return self._session.run(*arguments)
+
+    def run_with_iobinding(self, binding):
+        self._count()
+        self._session.run_with_iobinding(binding)
+
+    def _count(self):
+        with self._lock:
+            self._left -= 1
+            if self._left < 0:
+                raise RuntimeError("CUDA failure 700: an illegal memory access was encountered")
+
+
+@pytest.fixture(scope="module")
+def stepping(tmp_path_factory):
+    """A small CoX3D."""
+    pytest.importorskip("torch")
+    from opendr_har_core.bundles.export import export_bundle
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.cox3d import CoX3D
+
+    network = CoX3D(x3d_config("xs"))
+    return export_bundle(network, tmp_path_factory.mktemp("bundle") / "cox3d_xs.onnx", source="random")
+
+
+def opened(path, good):
+    """A backend whose first provider is broken after so many runs; the second one is the CPU."""
+    backend = OnnxBackend(path, providers=["azure", "cpu"], threads=1)
+    sessions = backend._sessions._current
+    sessions.single = Failing(sessions.single, good)
+    sessions._several = Failing(sessions.several(), good)
+    return backend
+
+
+def frames(side, count, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    return [Frame(rgb, index * 10**9 // 30) for index, rgb in enumerate(pixels)]
+
+
+def scores(backend, count, seed=0):
+    """Of a stream that sees so many frames."""
+    stream = Recognizer(backend).stream(sampling="every_frame")
+    found = (stream.push(frame) for frame in frames(backend.spec.image_size, count, seed))
+    return np.array([prediction.scores for prediction in found if prediction])
+
+
+@pytest.mark.parametrize("good", [0, 1, 7, 33])
+def test_a_stream_goes_on_where_it_was(stepping, good):
+    expected = scores(OnnxBackend(stepping, threads=1), 40)
+    backend = opened(stepping, good)
+    assert (backend.provider, backend.setback) == (OTHER, "")
+    with pytest.warns(RuntimeWarning, match="CPUExecutionProvider goes on"):
+        found = scores(backend, 40)
+    np.testing.assert_array_equal(found, expected)
+    assert backend.provider == "CPUExecutionProvider"
+    assert backend.setback.startswith(f"{OTHER} failed on {stepping}: CUDA failure 700")
+    assert Recognizer(backend).setback == backend.setback
+
+
+def test_clips_are_classified_all_the_same():
+    expected = scores(OnnxBackend(DEFAULT_BUNDLE, threads=1), 8)
+    with pytest.warns(RuntimeWarning, match="CPUExecutionProvider goes on"):
+        found = scores(opened(DEFAULT_BUNDLE, 2), 8)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.filterwarnings("ignore:AzureExecutionProvider failed")
+def test_threads_that_fail_together_change_over_once(stepping):
+    expected = [scores(OnnxBackend(stepping, threads=1), 36, seed) for seed in range(THREADS)]
+    backend = opened(stepping, 100)
+    found = [None] * THREADS
+
+    def run(seed):
+        found[seed] = scores(backend, 36, seed)
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in range(THREADS):
+        np.testing.assert_array_equal(found[seed], expected[seed])
+    assert backend.setback
+
+
+@pytest.mark.filterwarnings("ignore:AzureExecutionProvider failed")
+def test_streams_that_step_together_go_on_together(stepping):
+    found = []
+    for backend in (OnnxBackend(stepping, threads=1), opened(stepping, 5)):
+        recognizer = Recognizer(backend)
+        streams = [recognizer.stream(sampling="every_frame") for _ in range(3)]
+        clips = [frames(backend.spec.image_size, 36, seed) for seed in range(3)]
+        answers = [recognizer.push_many(list(zip(streams, row))) for row in zip(*clips)]
+        found.append([[prediction.scores for prediction in row] for row in answers if row[0]])
+    np.testing.assert_array_equal(*found)
+
+
+def test_the_last_provider_s_failure_is_the_caller_s_and_keeps_the_history(stepping):
+    expected = scores(OnnxBackend(stepping, threads=1), 40)
+    backend = OnnxBackend(stepping, threads=1)
+    sessions = backend._sessions._current
+    sound = sessions.single
+    stream = Recognizer(backend).stream(sampling="every_frame")
+    found = []
+    for index, frame in enumerate(frames(backend.spec.image_size, 40)):
+        if index in (3, 20, 35):
+            sessions.single = Failing(sound, 0)
+            with pytest.raises(BackendError, match=f"CPUExecutionProvider failed on {stepping}: CUDA failure 700"):
+                stream.push(frame)
+            sessions.single = sound
+        prediction = stream.push(frame)
+        found += [prediction.scores] if prediction else []
+    np.testing.assert_array_equal(np.array(found), expected)
+    assert backend.setback == ""
+
+
+def test_a_next_provider_that_cannot_be_started_is_passed_over(stepping, monkeypatch):
+    from opendr_har_core.backends import provider_fallback as sessions
+
+    backend = opened(stepping, 0)
+    current = backend._sessions._current
+    current.settings = type(current.settings)([OTHER, "CUDAExecutionProvider", "CPUExecutionProvider"], 1, False)
+    tried = []
+
+    def open_session(path, settings, rows=None):
+        tried.append(settings.providers[0])
+        if settings.providers[0].startswith("CUDA"):
+            raise BackendError("CUDAExecutionProvider could not be started")
+        return original(path, settings, rows)
+
+    original = sessions.open_session
+    monkeypatch.setattr(sessions, "open_session", open_session)
+    with pytest.warns(RuntimeWarning, match="CPUExecutionProvider goes on"):
+        scores(backend, 3)
+    assert tried == ["CUDAExecutionProvider", "CPUExecutionProvider"]

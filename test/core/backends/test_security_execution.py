@@ -1,0 +1,173 @@
+"""Files that want to run something: refused, and nothing of it happens."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from security_cases import read_config
+
+from opendr_har_core import Recognizer
+from opendr_har_core.errors import (
+    CheckpointError,
+    ConfigError,
+    HarError,
+)
+
+
+class Exploit:
+    """What a hostile pickle does when it is loaded: leave a mark."""
+
+    def __init__(self, marker: Path, how: str) -> None:
+        self._marker = str(marker)
+        self._how = how
+
+    def __reduce__(self):
+        if self._how == "os.system":
+            return os.system, (f"touch '{self._marker}'",)
+        if self._how == "eval":
+            return eval, (f"open({self._marker!r}, 'w')",)
+        return Path.touch, (Path(self._marker),)
+
+
+HOW = ("os.system", "eval", "Path.touch")
+
+
+@pytest.fixture
+def marker(tmp_path):
+    """A file that must not come to be; that the exploits work at all is shown first."""
+    marker = tmp_path / "executed"
+    yield marker
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_the_exploits_are_real(tmp_path, how):
+    pickle.loads(pickle.dumps(Exploit(tmp_path / "executed", how)))
+    assert (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("form", ["zip", "legacy", "bare pickle", "among tensors", "lightning"])
+def test_a_checkpoint_that_executes_is_refused(tmp_path, marker, how, form):
+    torch = pytest.importorskip("torch")
+    from opendr_har_core.networks.checkpoints import read_weights
+    from opendr_har_core.training.checkpoint import checkpoint_of_step, last_step, read_checkpoint
+
+    exploit = Exploit(marker, how)
+    path = tmp_path / "last.ckpt"
+    content = {
+        "among tensors": {"a": torch.ones(2), "b": exploit},
+        "lightning": {"state_dict": {"a": torch.ones(2)}, "callbacks": {"x": exploit}, "format": 1},
+    }.get(form, exploit)
+    if form == "bare pickle":
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=form != "legacy")
+    for read in (
+        lambda: read_weights(path),
+        lambda: read_checkpoint(path),
+        lambda: last_step(tmp_path),
+        lambda: checkpoint_of_step(tmp_path, 3),
+    ):
+        with pytest.raises(CheckpointError):
+            read()
+
+
+def test_a_learner_refuses_to_load_what_executes(tmp_path, marker):
+    torch = pytest.importorskip("torch")
+    from opendr_har_core import X3DLearner
+
+    for name in ("x3d_xs.pyth", "model.pth"):
+        torch.save(Exploit(marker, "os.system"), tmp_path / name)
+        learner = X3DLearner(backbone="xs", device="cpu")
+        with pytest.raises(HarError):
+            learner.load(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_cache_of_objects_is_made_anew(tmp_path, marker, how):
+    pytest.importorskip("torch")
+    from opendr_har_core.datasets.cache import ClipCache
+
+    cache = ClipCache(tmp_path / "cache")
+    good = np.ones((1, 2, 2, 3), np.uint8)
+    cache.get("clip", lambda: good)
+    objects = np.empty(1, object)
+    objects[0] = Exploit(marker, how)
+    for write in (lambda path: np.save(path, objects, allow_pickle=True), lambda path: _npz(path, objects)):
+        kept = next(iter((tmp_path / "cache").glob("*.npy")))
+        write(kept)
+        assert np.array_equal(cache.get("clip", lambda: good), good)
+
+
+def _npz(path, objects):
+    buffer = io.BytesIO()
+    np.savez(buffer, objects, allow_pickle=True)
+    path.write_bytes(buffer.getvalue())
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_pickle_of_any_name_is_no_input(tmp_path, marker, how):
+    pytest.importorskip("torch")
+    from opendr_har_core.datasets.annotations import AnnotationDataset
+    from opendr_har_core.datasets.clips import ClipSpec
+    from opendr_har_core.labels import LabelMap
+    from opendr_har_core.learners.model_folder import read_record
+
+    path = tmp_path / "file.joblib"
+    path.write_bytes(pickle.dumps(Exploit(marker, how)))
+    for read in (
+        lambda: Recognizer.open(path),
+        lambda: LabelMap.read_csv(path),
+        lambda: read_record(path),
+        lambda: AnnotationDataset(path, ["a"], ClipSpec(4, 1, 30.0, 32)),
+    ):
+        with pytest.raises(HarError):
+            read()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: !!python/object/apply:os.system ['touch {marker}']",
+        "data: !!python/object/new:os.system ['touch {marker}']",
+        "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ['{marker}']]",
+        "data: !!python/name:os.system",
+        "data: !!python/module:os",
+    ],
+)
+def test_yaml_that_executes_is_refused(tmp_path, marker, text):
+    path = tmp_path / "train.yaml"
+    path.write_text(text.format(marker=marker))
+    with pytest.raises(ConfigError):
+        read_config(path)
+
+
+def test_yaml_that_grows_or_nests_without_end_is_refused(tmp_path):
+    path = tmp_path / "train.yaml"
+    laughs = "a0: &a0 [lol,lol,lol,lol,lol,lol,lol,lol,lol]\n" + "".join(
+        f"a{index}: &a{index} [{','.join([f'*a{index - 1}'] * 9)}]\n" for index in range(1, 12)
+    )
+    merges = "a0: &a0 {x: 1}\n" + "".join(
+        f"a{index}: &a{index} {{<<: [{','.join([f'*a{index - 1}'] * 9)}]}}\n" for index in range(1, 12)
+    )
+    for text in (
+        laughs,
+        merges,
+        f"{laughs}lr: *a11\n",
+        laughs.replace("a11:", "classes:"),
+        "lr: " + "[" * 5000,
+        "? " * 3000,
+    ):
+        path.write_text(text)
+        start = time.perf_counter()
+        with pytest.raises(ConfigError) as refused:
+            read_config(path)
+        assert time.perf_counter() - start < 10
+        assert len(str(refused.value)) < 5000

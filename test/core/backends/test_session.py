@@ -1,0 +1,43 @@
+"""How many threads, which providers, and whether they rest."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.backends.session import default_threads, provider_names, session_settings
+from opendr_har_core.errors import BackendError, ConfigError
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
+
+
+def test_one_core_is_left_to_others_and_more_than_four_are_not_taken():
+    assert [default_threads(cores) for cores in (1, 2, 4, 6, 8, 64)] == [1, 1, 3, 4, 4, 4]
+
+
+def test_providers_have_short_names():
+    assert provider_names(["cpu"]) == provider_names(["CPUExecutionProvider"]) == provider_names(None)
+    with pytest.raises(BackendError, match="no execution provider 'warp'"):
+        provider_names(["warp"])
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_number_of_threads_under_one_is_refused(threads):
+    with pytest.raises(ConfigError, match=f"threads is {threads}"):
+        session_settings(threads=threads)
+
+
+def test_threads_sleep_between_frames():
+    """Processor time while nothing is asked of the model, against the time that passes."""
+    backend = OnnxBackend(DEFAULT_BUNDLE, threads=2)
+    side = backend.spec.image_size
+    clip = np.zeros((1, backend.spec.window, side, side, 3), np.uint8)
+    used = []
+    for _ in range(5):
+        backend.classify(clip)
+        before = time.process_time()
+        time.sleep(0.2)
+        used.append(time.process_time() - before)
+    assert min(used) < 0.02

@@ -1,0 +1,158 @@
+"""`opendr-har agreement`: models compared with a clip network, on videos without labels."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from opendr_har_core.benchmarking.agreement import measure_agreement
+from opendr_har_core.benchmarking.agreement_text import agreement_text
+from opendr_har_core.cli.main import main
+from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.frame import Frame
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.media.video import write_video
+from opendr_har_core.spec import ModelSpec
+from opendr_har_core.streaming.recognizer import Recognizer
+
+FPS, SEC = 10, 1_000_000_000
+WINDOW, PERIOD_SEC = 3, 0.2
+DARK, GREY, BRIGHT = 10, 100, 200
+
+
+class BrightnessBackend:
+    """Says how bright the frame of `delay` steps ago was."""
+
+    provider, setback, source = "arithmetic", "", "a test"
+
+    def __init__(self, architecture, delay=0, names=("dark", "grey", "bright")):
+        self.spec = ModelSpec(architecture, "tiny", 8, WINDOW, 6, WINDOW - 1 + delay, num_classes=len(names))
+        self.labels = LabelMap(names)
+
+    def classify(self, clips):
+        return np.stack([self._scores(clip[-1].mean()) for clip in clips])
+
+    def state(self, rows):
+        return SimpleNamespace(rows=len(rows), levels=[list(row[0].levels[row[1]]) if row else [] for row in rows])
+
+    def step(self, frames, state):
+        for levels, frame in zip(state.levels, frames):
+            levels.append(frame.mean())
+        return np.stack([self._scores(levels[max(-1 - self.spec.delay, -len(levels))]) for levels in state.levels])
+
+    def _scores(self, level):
+        scores = np.full(self.spec.num_classes, 0.1, np.float32)
+        scores[int(level // 80)] = 0.9
+        return scores
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Make a video of grey levels, half a second each: video(*levels, fps=10) -> path."""
+
+    def make(*levels, fps=FPS):
+        pictures = [np.full((24, 32, 3), level, np.uint8) for level in levels for _ in range(FPS // 2)]
+        frames = [Frame(picture, index * SEC // FPS) for index, picture in enumerate(pictures)]
+        return write_video(tmp_path / f"{'_'.join(map(str, levels))}_{fps}.mp4", frames, fps)
+
+    return make
+
+
+def measured(videos, *backends, **settings):
+    names = [f"{index}.onnx" for index in range(len(backends))]
+    return measure_agreement(names, [Recognizer(backend) for backend in backends], videos, **settings)
+
+
+def test_a_late_model_agrees_about_the_same_moment_and_reacts_late(video):
+    videos = [video(DARK, BRIGHT), video(DARK), video(BRIGHT)]
+    report = measured(videos, BrightnessBackend("cox3d"), BrightnessBackend("x3d"), BrightnessBackend("cox3d", delay=3))
+    assert report.reference == "1.onnx"
+    prompt, reference, late = report.models
+    assert prompt.same_stamp == prompt.same_moment == reference.same_stamp == 1.0
+    assert late.same_stamp < 0.9
+    assert late.same_moment == 1.0
+    assert prompt.first_label_sec == pytest.approx((WINDOW - 1) * PERIOD_SEC, abs=0.1)
+    assert late.first_label_sec - prompt.first_label_sec == pytest.approx(3 * PERIOD_SEC, abs=0.1)
+    assert prompt.reactions.named == prompt.reactions.splices == report.splices
+    assert late.reactions.median_sec - prompt.reactions.median_sec == pytest.approx(3 * PERIOD_SEC, abs=0.1)
+    assert late.cost.step_sec > 0
+    assert late.cost.cpu_sec > 0
+
+
+def test_labels_that_the_clip_network_settles_on_are_the_truth_of_splices(video):
+    videos = [video(DARK, GREY, BRIGHT), video(DARK), video(BRIGHT), video(BRIGHT, BRIGHT)]
+    report = measured(videos, BrightnessBackend("x3d"))
+    assert [label.label for label in report.videos] == [None, "dark", "bright", "bright"]
+    assert report.splices == 4  # two dark to bright, and back
+    assert report.models[0].probability == pytest.approx(0.9)
+    assert measured(videos, BrightnessBackend("x3d"), splices=1).splices == 1
+
+
+def test_one_video_gives_agreement_and_no_reaction(video):
+    report = measured([video(DARK)], BrightnessBackend("x3d"), BrightnessBackend("cox3d"))
+    assert report.models[1].same_stamp == 1.0
+    assert report.models[1].reactions.median_sec is None
+    assert "No splices: give two or more videos" in agreement_text(report)
+
+
+def test_progress_counts_videos_and_splices(video):
+    done = []
+    measured([video(DARK), video(BRIGHT)], BrightnessBackend("x3d"), on_done=lambda *counts: done.append(counts))
+    assert [count for count, _ in done] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("backends", "settings", "message"),
+    [
+        ([("cox3d",)], {}, r"none of 0\.onnx is a clip network \(X3D\).* opendr-har export .*--network x3d"),
+        ([("x3d",), ("cox3d", 0, ("a", "b", "c", "d"))], {}, r"0\.onnx and 1\.onnx have different classes \(3 and 4\)"),
+        ([("x3d",)], {"seconds": 0.0}, "seconds is 0.0"),
+        ([("x3d",)], {"splices": -1}, "splices is -1"),
+    ],
+)
+def test_what_can_not_be_compared_is_an_error_that_says_what_to_do(video, backends, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        measured([video(DARK)], *(BrightnessBackend(*arguments) for arguments in backends), **settings)
+
+
+def test_a_video_whose_gaps_leave_no_label_is_an_error(video):
+    with pytest.raises(DataError, match=r"0\.onnx has no label in .*leave the video out"):
+        measured([video(DARK, BRIGHT, fps=0.25)], BrightnessBackend("x3d"))
+
+
+def test_the_command_prints_tables_and_json(video, tiny_bundle, capsys):
+    models = [str(tiny_bundle("x3d")), str(tiny_bundle("cox3d", "full")), str(tiny_bundle("cox3d", "none"))]
+    command = ["agreement", *models, "--videos", str(video(DARK, BRIGHT)), "--seconds", "1", "--threads", "1"]
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Clip network: {models[0]}. 1 video, 1 s of each, 0 splices.\n")
+    row = next(line for line in text.splitlines() if line.startswith(models[1]))
+    assert row.split()[1:5] == ["cox3d_xs", "full", "4", "11.2"]
+    assert main([*command, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["reference"] == models[0]
+    assert [model["spec"]["lookahead"] for model in values["models"]] == ["full", "full", "none"]
+    assert values["models"][0]["same_stamp"] == 1.0
+    assert values["models"][2]["first_label_sec"] == 0.8  # MIN_FRAMES
+    assert values["models"][2]["cost"]["stream_bytes"] < values["models"][1]["cost"]["stream_bytes"]
+
+
+def test_a_folder_without_videos_is_one_line(tmp_path, tiny_bundle, capsys):
+    assert main(["agreement", str(tiny_bundle("x3d")), "--videos", str(tmp_path)]) == 1
+    assert f"there is no video in the folder {tmp_path}" in capsys.readouterr().err
+
+
+def test_on_real_videos_a_network_without_lookahead_agrees_and_reacts_soon(shared, real_bundle, record_property):
+    videos = [shared / "videos" / "labelled" / name for name in ("archery.mp4", "arm_wrestling.mp4")]
+    bundles = [real_bundle("x3d", "xs"), real_bundle("cox3d", "xs", lookahead="none")]
+    report = measure_agreement(["clip", "none"], [Recognizer.open(path) for path in bundles], videos, seconds=4.0)
+    assert [label.label for label in report.videos] == ["archery", "arm wrestling"]
+    found = report.models[1]
+    record_property("same_stamp", found.same_stamp)
+    record_property("new_label_sec", found.reactions.median_sec)
+    assert found.same_stamp > 0.8
+    assert (found.reactions.splices, found.reactions.named) == (2, 2)
+    assert found.reactions.median_sec < 2.0

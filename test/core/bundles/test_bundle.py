@@ -1,0 +1,183 @@
+"""A bundle says what it is, and anything else is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.bundles.export import export_bundle
+from opendr_har_core.errors import BackendError, ConfigError, LabelError, ModelError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.config import X3DConfig
+from opendr_har_core.networks.cox3d import CoX3D
+from opendr_har_core.networks.x3d import X3D
+
+TINY = X3DConfig("tiny", image_size=32, frames=3, stride=1, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
+LABELS = LabelMap(["sitting", "standing", "walking"])
+
+
+@pytest.fixture(scope="module", params=[X3D, CoX3D])
+def bundle(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundle") / "tiny.onnx"
+    return export_bundle(request.param(TINY, 3), path, LABELS, source="random weights of a test")
+
+
+def edited(bundle, tmp_path, edit):
+    """A copy of the bundle whose ONNX model went through `edit`."""
+    model = onnx.load(bundle)
+    edit(model)
+    path = tmp_path / "edited.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def set_property(model, key, value):
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    properties[f"opendr_har.{key}"] = value
+    onnx.helper.set_model_props(model, properties)
+
+
+def test_a_bundle_carries_spec_labels_and_origin(bundle):
+    backend = OnnxBackend(bundle)
+    assert backend.labels == LABELS
+    assert backend.spec.num_classes == 3
+    assert backend.spec.image_size == 32
+    assert backend.metadata.source == "random weights of a test"
+    assert len(backend.metadata.weights_sha256) == 64
+
+
+def test_scores_that_are_no_numbers_are_an_error_and_leave_the_state(bundle, monkeypatch):
+    """A later step goes on as if the failed one had not been."""
+    backend = OnnxBackend(bundle)
+    run = backend._sessions.run
+    if not backend.spec.is_continual:
+        monkeypatch.setattr(backend._sessions, "run", lambda rows, work: np.full_like(run(rows, work), np.nan))
+        with pytest.raises(BackendError, match="scores are not finite"):
+            backend.classify(np.zeros((1, backend.spec.window, 32, 32, 3), np.uint8))
+        return
+    frames = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    state, undisturbed = backend.state([None]), backend.state([None])
+
+    def spoilt(rows, work):
+        run(rows, work)
+        state.probabilities[:] = np.nan
+
+    for frame in frames:
+        with monkeypatch.context() as patched:
+            patched.setattr(backend._sessions, "run", spoilt)
+            with pytest.raises(BackendError, match="scores are not finite"):
+                backend.step([255 - frame], state)
+        np.testing.assert_array_equal(backend.step([frame], state), backend.step([frame], undisturbed))
+
+
+def test_batching_changes_nothing(bundle):
+    backend = OnnxBackend(bundle)
+    rng = np.random.default_rng(0)
+    if backend.spec.is_continual:
+        frames = rng.integers(0, 256, (6, 2, 32, 32, 3), dtype=np.uint8)
+        together, apart = backend.state([None, None]), [backend.state([None]), backend.state([None])]
+        for pair in frames:
+            both = backend.step(pair, together)
+            for index in range(2):
+                one = backend.step(pair[index : index + 1], apart[index])
+                np.testing.assert_allclose(one[0], both[index], atol=1e-6)
+    else:
+        clips = rng.integers(0, 256, (2, 3, 32, 32, 3), dtype=np.uint8)
+        both = backend.classify(clips)
+        for index in range(2):
+            np.testing.assert_allclose(backend.classify(clips[index : index + 1])[0], both[index], atol=1e-6)
+
+
+def test_a_bundle_of_format_2_is_read_as_one_with_lookahead(bundle, tmp_path):
+    def older(model):
+        spec = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "opendr_har.spec"))
+        del spec["lookahead"]
+        set_property(model, "spec", json.dumps(spec))
+        set_property(model, "format_version", "2")
+
+    assert OnnxBackend(edited(bundle, tmp_path, older)).spec == OnnxBackend(bundle).spec
+
+
+def test_another_format_version_is_refused(bundle, tmp_path):
+    path = edited(bundle, tmp_path, lambda model: set_property(model, "format_version", "99"))
+    with pytest.raises(ModelError, match="bundle format 99, this version reads 2 and 3"):
+        OnnxBackend(path)
+
+
+def test_an_onnx_model_without_our_metadata_is_refused(bundle, tmp_path):
+    path = edited(bundle, tmp_path, lambda model: model.ClearField("metadata_props"))
+    with pytest.raises(ModelError, match="without our metadata"):
+        OnnxBackend(path)
+
+
+@pytest.mark.parametrize("key", ["spec", "labels"])
+def test_malformed_metadata_is_refused(bundle, tmp_path, key):
+    path = edited(bundle, tmp_path, lambda model: set_property(model, key, "{not json"))
+    with pytest.raises(ModelError, match="unusable metadata"):
+        OnnxBackend(path)
+
+
+def test_labels_that_do_not_fit_the_class_count_are_refused(bundle, tmp_path):
+    path = edited(bundle, tmp_path, lambda model: set_property(model, "labels", '["one", "two"]'))
+    with pytest.raises(ModelError, match="2 class names for a model of 3 classes"):
+        OnnxBackend(path)
+
+
+def test_a_class_count_that_is_not_the_graphs_is_refused(bundle, tmp_path):
+    def claim_two_classes(model):
+        spec = next(entry for entry in model.metadata_props if entry.key == "opendr_har.spec")
+        spec.value = spec.value.replace('"num_classes": 3', '"num_classes": 2')
+        set_property(model, "labels", '["one", "two"]')
+
+    with pytest.raises(ModelError, match="the graph gives 3 scores, its metadata says 2 classes"):
+        OnnxBackend(edited(bundle, tmp_path, claim_two_classes))
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5])
+def test_a_truncated_bundle_is_refused(bundle, tmp_path, keep):
+    content = bundle.read_bytes()
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
+    with pytest.raises(ModelError, match=r"cut\.onnx"):
+        OnnxBackend(path)
+
+
+def test_a_missing_bundle_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"no model file .*gone\.onnx"):
+        OnnxBackend(tmp_path / "gone.onnx")
+
+
+def test_an_unknown_provider_is_refused_with_those_that_exist(bundle):
+    with pytest.raises(BackendError, match=r"no execution provider 'warp'; it has \[.*CPUExecutionProvider"):
+        OnnxBackend(bundle, providers=["warp"])
+
+
+def test_no_threads_is_refused(bundle):
+    with pytest.raises(ConfigError, match="threads is 0"):
+        OnnxBackend(bundle, threads=0)
+
+
+def test_labels_must_fit_the_network_that_is_exported(tmp_path):
+    with pytest.raises(LabelError, match="3 class names for a model of 2 classes"):
+        export_bundle(X3D(TINY, 2), tmp_path / "tiny.onnx", LABELS, source="test")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_bundle_that_was_there(bundle, tmp_path, monkeypatch):
+    target = tmp_path / "model.onnx"
+    target.write_bytes(bundle.read_bytes())
+
+    def disk_full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", disk_full)
+    with pytest.raises(ModelError, match="No space left"):
+        export_bundle(X3D(TINY, 3), target, LABELS, source="test")
+    assert target.read_bytes() == bundle.read_bytes()
+    assert list(tmp_path.iterdir()) == [target]

@@ -1,0 +1,211 @@
+"""Bundles that lead to other files, bring code or ask for everything: refused before ONNX Runtime reads them."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+import file_seeds
+from onnx import TensorProto, helper
+
+from opendr_har_core import Frame, Recognizer
+from opendr_har_core.backends import provider_fallback as sessions
+from opendr_har_core.backends.file_check import check_onnx_file
+from opendr_har_core.errors import ModelError
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
+
+
+@pytest.fixture
+def no_runtime(monkeypatch):
+    """ONNX Runtime must not get to see the file."""
+
+    def seen(*arguments, **options):
+        raise AssertionError("ONNX Runtime was given the file")
+
+    monkeypatch.setattr(sessions, "open_session", seen)
+
+
+def sound(continual=False):
+    return onnx.load_from_string(file_seeds.bundles(None)[continual])
+
+
+def opened(model, path):
+    path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    return Recognizer.open(path, threads=1)
+
+
+def external(tensor, location):
+    """Let a tensor's values be in another file."""
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    tensor.external_data.add(key="length", value="36")
+
+
+def places(folder):
+    """Names of a file outside of the bundle's folder, and beside it."""
+    secret = folder / "secret.bin"
+    secret.write_bytes(bytes(36))
+    inside = folder / "model"
+    inside.mkdir()
+    (inside / "link.bin").symlink_to(secret)
+    (inside / "beside.bin").write_bytes(bytes(36))
+    return [str(secret), "../secret.bin", "link.bin", "beside.bin", "/dev/zero", "absent.bin"]
+
+
+def test_weights_in_other_files_are_refused(tmp_path, no_runtime):
+    for location in places(tmp_path):
+        for place in ("initializer", "constant", "sparse", "marked only"):
+            model = sound()
+            weight = next(item for item in model.graph.initializer if item.name == "head.weight")
+            if place == "initializer":
+                external(weight, location)
+            elif place == "constant":
+                node = helper.make_node("Constant", [], ["other"], value=weight)
+                external(node.attribute[0].t, location)
+                model.graph.node.insert(0, node)
+            elif place == "sparse":
+                external(model.graph.sparse_initializer.add().values, location)
+            else:
+                weight.data_location = TensorProto.EXTERNAL
+            with pytest.raises(ModelError, match="in other files"):
+                opened(model, tmp_path / "model" / "model.onnx")
+
+
+def test_operators_of_somebodys_own_are_refused(tmp_path, no_runtime):
+    for domain in ("evil.custom", "ai.onnx.contrib", "org.pytorch.aten"):
+        model = sound()
+        model.graph.node[0].domain = domain
+        with pytest.raises(ModelError, match=f"domain b'{domain}'"):
+            opened(model, tmp_path / "model.onnx")
+
+
+def test_they_are_found_in_functions_too(tmp_path, no_runtime):
+    model = sound()
+    node = helper.make_node("Evil", ["x"], ["y"], domain="evil.custom")
+    model.functions.append(
+        helper.make_function("com.microsoft", "F", ["x"], ["y"], [node], [helper.make_opsetid("evil.custom", 1)])
+    )
+    with pytest.raises(ModelError, match="evil"):
+        opened(model, tmp_path / "model.onnx")
+
+
+def test_compiled_parts_are_refused(tmp_path, no_runtime):
+    model = sound()
+    node = helper.make_node("EPContext", ["x"], ["y"], domain="com.microsoft", ep_cache_context="../evil.engine")
+    model.graph.node.append(node)
+    with pytest.raises(ModelError, match="EPContext"):
+        opened(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("operator", ["Loop", "If", "Scan"])
+def test_loops_and_branches_are_refused(tmp_path, no_runtime, operator):
+    body = helper.make_graph([], "body", [], [])
+    model = sound()
+    model.graph.node.append(helper.make_node(operator, ["x"], ["y"], body=body))
+    with pytest.raises(ModelError, match="branches or loops"):
+        opened(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 100, b"\x3a\xff\xff\xff\xff\x0f", b"\x0b" * 9, b"\xff" * 20, b"hello"])
+def test_what_is_no_protocol_buffer_is_refused(tmp_path, no_runtime, data):
+    with pytest.raises(ModelError, match="damaged or none"):
+        opened(data, tmp_path / "model.onnx")
+
+
+def test_a_field_whose_number_a_reader_would_shorten_is_refused(tmp_path, no_runtime):
+    """2**32 * 8 + the graph's key: a reader that keeps 32 bits takes it for a graph."""
+    with pytest.raises(ModelError, match="damaged or none"):
+        opened(b"\xba\x80\x80\x80\x10\x00", tmp_path / "model.onnx")
+
+
+def test_a_file_of_millions_of_fields_is_refused_in_time(tmp_path, no_runtime):
+    with pytest.raises(ModelError, match="in all"), (tmp_path / "model.onnx").open("wb") as file:
+        file.write(b"\x08\x01" * 10_000_000)
+        file.flush()
+        Recognizer.open(tmp_path / "model.onnx")
+
+
+def test_sound_bundles_pass(tmp_path):
+    check_onnx_file(DEFAULT_BUNDLE)
+    for continual in (False, True):
+        stream = opened(sound(continual), tmp_path / "model.onnx").stream("every_frame")
+        scores = [stream.push(Frame(np.full((9, 9, 3), 30 * index, np.uint8), index)) for index in range(4)]
+        assert scores[-1].scores.sum() == pytest.approx(1.0)
+
+
+def changed_spec(name, value):
+    model = sound(True)
+    for entry in model.metadata_props:
+        if entry.key.endswith(".spec"):
+            entry.value = json.dumps({**json.loads(entry.value), name: value})
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, 10**400) for name in ("image_size", "window", "stride", "warm_up", "num_classes")],
+        *[(name, float("inf")) for name in ("image_size", "warm_up", "train_fps")],
+        *[("train_fps", value) for value in (0, -1, 1e-300, 1e300, float("nan"))],
+        *[("mean", [float("nan")] * 3), ("std", [float("inf")] * 3), ("mean", [0.1] * 100)],
+        ("warm_up", 10**6),
+    ],
+)
+def test_a_spec_that_asks_for_all_memory_or_for_ever_is_refused(tmp_path, name, value):
+    with pytest.raises(ModelError):
+        opened(changed_spec(name, value), tmp_path / "model.onnx")
+
+
+def test_a_list_that_nests_without_end_is_refused(tmp_path):
+    for key in ("spec", "labels", "delays"):
+        model = sound(True)
+        entry = next(item for item in model.metadata_props if item.key.endswith(f".{key}"))
+        entry.value = "[" * 100_000
+        with pytest.raises(ModelError, match="unusable metadata"):
+            opened(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(("text", "spoilt"), [(b"a test", b"a \xff\xfe\xfdt"), (b"frames", b"fr\xff\xfees")])
+def test_metadata_and_names_that_are_no_text_are_refused(tmp_path, text, spoilt):
+    data = sound().SerializeToString().replace(text, spoilt)
+    with pytest.raises(ModelError, match="no text"):
+        opened(data, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("shape", [["x"], [-1], [0], [1 << 40]])
+def test_a_state_of_no_or_vast_size_is_refused(tmp_path, shape):
+    model = sound(True)
+    for value in model.graph.input:
+        if value.name.startswith("state."):
+            value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, ["batch", *shape, 3]))
+    with pytest.raises(ModelError):
+        opened(model, tmp_path / "model.onnx").stream("every_frame").push(Frame(np.zeros((9, 9, 3), np.uint8), 0))
+
+
+def test_a_huge_declared_tensor_is_refused_without_its_memory(tmp_path):
+    for dims in ([1 << 40], [1 << 31, 1 << 31], [-1], [3, 3, 1 << 20]):
+        model = sound()
+        weight = next(item for item in model.graph.initializer if item.name == "head.weight")
+        del weight.dims[:]
+        weight.dims.extend(dims)
+        with pytest.raises(ModelError):
+            opened(model, tmp_path / "model.onnx")
+
+
+def test_a_bundle_behind_a_link_is_the_same_bundle(tmp_path):
+    (tmp_path / "real.onnx").write_bytes(sound().SerializeToString())
+    (tmp_path / "link.onnx").symlink_to(tmp_path / "real.onnx")
+    assert Recognizer.open(tmp_path / "link.onnx").labels.names == tuple(file_seeds.LABELS)
+
+
+def test_opening_writes_nothing(tmp_path):
+    path = tmp_path / "model.onnx"
+    opened(sound(), path)
+    with pytest.raises(ModelError):
+        opened(struct.pack(">q", 7), tmp_path / "broken.onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.onnx", "model.onnx"]

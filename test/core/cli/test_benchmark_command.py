@@ -1,0 +1,106 @@
+"""`opendr-har benchmark`: the whole command, for a fraction of a second."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opendr_har_core.cli.main import main
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_command_measures_the_packaged_model(tmp_path, capsys):
+    path = tmp_path / "report.json"
+    assert main(["benchmark", "--model", "default", "--seconds", "0.05", "--threads", "1", "--report", str(path)]) == 0
+    report = json.loads(path.read_text())
+    (row,) = report["rows"]
+    figures = row["figures"]
+    assert (row["model"]["name"], row["model"]["input_shape"], row["runtime"]) == ("x3d_xs", [4, 160, 160, 3], "onnx")
+    assert figures["weights_bytes"] == (ROOT / "opendr_har_core/models/default.onnx").stat().st_size
+    assert figures["timing"]["p10_sec"] <= figures["timing"]["median_sec"] <= figures["timing"]["p90_sec"]
+    assert figures["timing"]["cpu_sec"] > 0
+    assert [batch for batch, _ in figures["throughput"]["tried"]][:2] == [1, 2]
+    assert (figures["energy"] is None) == bool(figures["energy_remark"])
+    assert report["machine"]["threads"] == 1
+    assert report["machine"]["matmul_gflops"] > 0
+    written = capsys.readouterr().out
+    assert [f"Table {number}:" in written for number in (1, 2, 3, 4)] == [True] * 4
+
+
+def test_a_published_model_runs_on_both_runtimes(tmp_path, capsys):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    path = tmp_path / "report.json"
+    flags = ["--seconds", "0.01", "--largest-batch", "1", "--report", str(path)]
+    assert main(["benchmark", "--models", "x3d_xs", *flags]) == 0
+    rows = json.loads(path.read_text())["rows"]
+    assert [(row["runtime"], row["failure"]) for row in rows] == [("torch", ""), ("onnx", "")]
+    assert {row["model"]["parameters"] for row in rows} == {3_794_322}
+
+
+def test_two_bundles_are_timed_in_turn(tmp_path, capsys):
+    path = tmp_path / "report.json"
+    arguments = ["--model", "default", "--against", "default", "--seconds", "0.1", "--threads", "1"]
+    assert main(["benchmark", *arguments, "--report", str(path)]) == 0
+    comparison = json.loads(path.read_text())["comparison"]
+    assert comparison["rounds"] >= 5
+    assert comparison["ratio_p10"] <= comparison["ratio"] <= comparison["ratio_p90"]
+    assert "times as fast as default" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "absent.onnx"], "no model 'absent.onnx'"),
+        (["--against", "default"], "--against compares"),
+        (["--model", "default", "--runtimes", "torch"], "a bundle runs on ONNX Runtime"),
+        (["--model", "default", "--seconds", "0"], "seconds is 0.0"),
+        (["--model", "default", "--threads", "0"], "threads is 0"),
+        (["--model", "default", "--largest-batch", "0"], "the largest batch is 0"),
+        (["--model", "default", "--providers", "abacus"], "no execution provider 'abacus'"),
+        (["--model", "default", "--report", "absent/report.json"], "can't write the report absent/report.json"),
+    ],
+)
+def test_a_fault_is_one_line_and_code_1(arguments, message, capsys):
+    assert main(["benchmark", *arguments]) == 1
+    written = capsys.readouterr()
+    assert message in written.err
+    assert len(written.err.splitlines()) == 1
+    assert written.out == ""
+
+
+def test_a_bundle_is_measured_without_torch_and_onnx(tmp_path):
+    for package in ("torch", "onnx"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text(f"raise ImportError('no {package} on this robot')\n")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    command = [
+        sys.executable,
+        "-m",
+        "opendr_har_core.cli.main",
+        "benchmark",
+        "--seconds",
+        "0.02",
+        "--largest-batch",
+        "1",
+    ]
+
+    def run(*arguments):
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, env=env, check=False)
+
+    bundle = run("--model", "default", "--report", str(tmp_path / "report.json"))
+    assert (bundle.returncode, bundle.stderr) == (0, "")
+    (row,) = json.loads((tmp_path / "report.json").read_text())["rows"]
+    assert row["figures"] is not None
+    assert row["model"]["multiply_adds"] is None
+    assert "takes the onnx package" in bundle.stdout
+    published = run("--models", "cox3d_s")
+    assert published.returncode == 1
+    assert "cox3d_s needs torch" in published.stderr
+    assert len(published.stderr.splitlines()) == 1

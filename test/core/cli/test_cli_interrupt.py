@@ -1,0 +1,164 @@
+"""Ctrl-C, closed pipes and full disks: real processes, nothing half-written, one line and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from cli_cases import files_in, interrupted, run, started
+from download_server import Server
+
+from opendr_har_core.media.video import probe, write_video
+from opendr_har_core.synthetic.scene import render_clip
+
+INTERRUPTED = "opendr-har: interrupted\n"
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    return write_video(path, render_clip("walking", 25.0, 30.0, seed=1), 30.0)
+
+
+@pytest.fixture(scope="module")
+def random_bundle(tmp_path_factory):
+    """An X3D-XS of random weights."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    from opendr_har_core.bundles.export import export_bundle
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.x3d import X3D
+
+    path = tmp_path_factory.mktemp("bundle") / "random.onnx"
+    return export_bundle(X3D(x3d_config("xs")), path, source="random weights")
+
+
+def hidden(folder):
+    """Whether something is being written there."""
+    return any(path.name.startswith(".") for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_infer_that_is_stopped_while_it_writes_a_video_leaves_nothing(tmp_path, long_clip, number):
+    process = started("infer", long_clip, "--output", tmp_path, "--once")
+    code, out, errors = interrupted(process, lambda: hidden(tmp_path), number)
+    assert (code, out, errors) == (130, "", INTERRUPTED)
+    assert files_in(tmp_path) == []
+
+
+def test_infer_of_several_keeps_what_is_whole(tmp_path, long_clip):
+    short = write_video(tmp_path / "short.mp4", render_clip("walking", 2.0, seed=1), 30.0)
+    done = tmp_path / "out" / "short.labels.json"
+    process = started("infer", short, long_clip, "--output", tmp_path / "out")
+    code, _, errors = interrupted(process, done.exists)
+    assert code == 130
+    assert errors.endswith(INTERRUPTED)
+    assert len(files_in(tmp_path / "out")) == 5
+    assert probe(tmp_path / "out" / "short.annotated.mp4").frames == 60
+
+
+def test_synth_that_is_stopped_leaves_whole_clips_only(tmp_path):
+    process = started("synth", tmp_path, "--clips", "200", "--seconds", "2")
+    code, _, errors = interrupted(process, lambda: len(files_in(tmp_path)) > 3 and hidden(tmp_path))
+    assert (code, errors) == (130, INTERRUPTED)
+    clips = files_in(tmp_path)
+    assert clips
+    assert {probe(tmp_path / clip).frames for clip in clips} == {60}
+
+
+@pytest.mark.parametrize("delay", [0.4, 1.5, 3.0])
+def test_export_that_is_stopped_leaves_a_whole_bundle_or_none(shared, tmp_path, delay):
+    pytest.importorskip("torch")
+    weights, bundle = shared / "weights" / "x3d_xs_k400_slowfast.pyth", tmp_path / "cox3d.onnx"
+    until = time.monotonic() + delay
+    process = started("export", weights, bundle)
+    code, _, errors = interrupted(process, lambda: time.monotonic() > until or hidden(tmp_path))
+    assert "Traceback" not in errors
+    assert (code, files_in(tmp_path)) in [(130, []), (0, ["cox3d.onnx"])]
+
+
+def test_quantize_that_is_stopped_leaves_nothing(tmp_path, long_clip, random_bundle):
+    process = started("quantize", random_bundle, tmp_path / "small.onnx", "--weights", "int8", "--clips", long_clip)
+    for line in process.stderr:
+        if line.startswith("quantising"):
+            break
+    until = time.monotonic() + 1.0
+    code, _, errors = interrupted(process, lambda: time.monotonic() > until)
+    assert (code, errors) == (130, INTERRUPTED)
+    assert files_in(tmp_path) == []
+
+
+def test_a_download_that_is_stopped_leaves_only_what_it_goes_on_from(tmp_path):
+    server = Server()
+    server.pause_sec = 0.3
+    try:
+        part = tmp_path / "x3d_s.pyth.part"
+        command = ("download", "s", "--output", tmp_path, "--url", server.url)
+        code, out, errors = interrupted(started(*command), lambda: part.exists() and part.stat().st_size > 0)
+        assert (code, out, errors) == (130, "", INTERRUPTED)
+        assert files_in(tmp_path) == ["x3d_s.pyth.part"]
+        server.pause_sec = 0.0
+        code, out, _ = run(*command)
+        assert (code, out) == (0, f"{tmp_path / 'x3d_s.pyth'}\n")
+        assert server.ranges[-1].startswith("bytes=")
+        assert (tmp_path / "x3d_s.pyth").read_bytes() == server.content
+        assert files_in(tmp_path) == ["x3d_s.pyth", "x3d_s.pyth.sha256"]
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("arguments", [("infer", "{clip}"), ("infer", "{clip}", "--json"), ("synth", "--help")])
+def test_a_reader_that_goes_is_one_line(arguments, long_clip):
+    process = started(*(argument.format(clip=long_clip) for argument in arguments))
+    if "--help" not in arguments:
+        assert process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.wait(60)
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
+    if "--help" not in arguments:
+        assert process.returncode == 1
+        assert errors == "opendr-har: nobody reads the output any more (a pipe was closed, as by `| head`): stopped\n"
+
+
+def test_a_full_disk_is_one_line(tmp_path, long_clip):
+    """/dev/full stands for one: what is written there can't be."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        process = started("infer", long_clip, "--once", stdout=full)
+        errors = process.stderr.read()
+    assert process.wait(60) == 1
+    assert errors.splitlines()[-1] == "opendr-har: the output can't be written: [Errno 28] No space left on device"
+    assert errors.count("\n") <= 2  # another line may say from when on there are labels
+
+
+def test_a_signal_that_a_shell_ignores_for_its_background_stays_ignored(tmp_path):
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from opendr_har_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    process = started("synth", tmp_path, "--clips", "2", "--seconds", "1", "--actions", "walking", code=code)
+    exit_code, out, _ = interrupted(process, lambda: hidden(tmp_path))
+    assert exit_code == 0
+    assert "2 clips" in out
+
+
+def test_stopping_and_failing_say_so_in_json(tmp_path, long_clip):
+    import json
+
+    process = started("infer", long_clip, "--json", stderr=subprocess.DEVNULL)
+    first = json.loads(process.stdout.readline())
+    assert first["video"] == str(long_clip)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    last = json.loads(out.splitlines()[-1])
+    assert (process.returncode, last) == (
+        130,
+        {"job": "infer", "ok": False, "exit_code": 130, "error": "interrupted"},
+    )

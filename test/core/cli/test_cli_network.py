@@ -1,0 +1,164 @@
+"""`export`, `eval` and `train --base` make of a checkpoint the network that it says it is of."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+pytest.importorskip("onnx")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from training_cases import TINY as SHAPE
+
+from opendr_har_core.cli.main import main
+from opendr_har_core.media.video import write_video
+from opendr_har_core.networks import config as configs
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts, facts_entry
+from opendr_har_core.networks.cox3d import CoX3D
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.synthetic.scene import render_clip
+from opendr_har_core.training.checkpoint import save_checkpoint
+
+TINY = replace(SHAPE, size="xs", stride=6)
+ACTIONS = ("walking", "jumping")  # not in the order of their folders' names
+
+
+@pytest.fixture
+def xs(monkeypatch):
+    """'xs' is a tiny network here."""
+    monkeypatch.setitem(configs.X3D_CONFIGS, "xs", TINY)
+
+
+@pytest.fixture
+def checkpoint(xs, tmp_path):
+    """As training leaves it, of a network and classes that are not the defaults."""
+    torch.manual_seed(0)
+    network = CoX3D(replace(TINY, lookahead="full"), 2, window=2)
+    path = tmp_path / "best.ckpt"
+    save_checkpoint({"model_state": network.state_dict(), **facts_entry(network.spec, ACTIONS)}, path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Two videos of each action."""
+    folder = tmp_path_factory.mktemp("clips")
+    for action in ACTIONS:
+        (folder / action).mkdir()
+        for seed in range(2):
+            write_video(folder / action / f"{seed}.mp4", render_clip(action, 1.5, 15.0, (72, 96), seed), 15.0)
+    return str(folder)
+
+
+@pytest.fixture
+def others(tmp_path):
+    """The same classes in another order."""
+    path = tmp_path / "others.csv"
+    path.write_text("id,name\n0,jumping\n1,walking\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], ("cox3d", "full", 2)),
+        (["--size", "xs"], ("cox3d", "full", 2)),
+        (["--lookahead", "none"], ("cox3d", "none", 2)),
+        (["--window", "5"], ("cox3d", "full", 5)),
+        (["--network", "x3d"], ("x3d", "full", 3)),
+    ],
+)
+def test_a_checkpoint_is_exported_as_what_it_is_unless_something_else_is_asked_for(
+    checkpoint, tmp_path, capsys, flags, expected
+):
+    assert main(["export", checkpoint, str(tmp_path / "mine.onnx"), "--json", *flags]) == 0
+    recognizer = Recognizer.open(tmp_path / "mine.onnx")
+    spec = recognizer.spec
+    assert (spec.architecture, spec.lookahead, spec.window) == expected
+    assert (spec.size, recognizer.labels.names) == ("xs", ACTIONS)
+    result = json.loads(capsys.readouterr().out)
+    assert (result["lookahead"], result["window"], result["classes"]) == (*expected[1:], 2)
+
+
+@pytest.mark.parametrize("job", ["export", "eval", "train"])
+def test_another_size_than_that_of_the_checkpoint_is_refused(checkpoint, clips, tmp_path, capsys, job):
+    output = str(tmp_path / "mine.onnx")
+    arguments = {
+        "export": [checkpoint, output],
+        "eval": [checkpoint, "--data", clips],
+        "train": ["--base", checkpoint, "--data", clips, "--output", output],
+    }
+    assert main([job, *arguments[job], "--size", "s"]) == 1
+    error = capsys.readouterr().err
+    assert f"size is s, but {checkpoint} was trained with size xs; leave size out" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("job", ["export", "eval"])
+def test_other_labels_than_those_of_the_checkpoint_are_refused(checkpoint, clips, others, tmp_path, capsys, job):
+    arguments = {"export": [str(tmp_path / "mine.onnx")], "eval": ["--data", clips]}
+    assert main([job, checkpoint, *arguments[job], "--labels", others]) == 1
+    assert "the 2 labels are not the 2 that" in capsys.readouterr().err
+
+
+def test_eval_takes_network_and_classes_from_the_checkpoint(checkpoint, clips, tmp_path, capsys):
+    assert main(["eval", checkpoint, "--data", clips, "--json"]) == 0
+    told = capsys.readouterr()
+    assert list(json.loads(told.out)["per_class"]) == list(ACTIONS)
+    assert f"evaluating {checkpoint} as cox3d_xs (lookahead full, window 2) on" in told.err
+
+
+def test_eval_steps_a_cox3d_without_lookahead_frame_by_frame(checkpoint, clips, capsys, monkeypatch):
+    from opendr_har_core.training import evaluate
+
+    steps = []
+    step_over_clips = evaluate.step_over_clips
+    monkeypatch.setattr(evaluate, "step_over_clips", lambda *items: steps.append(1) or step_over_clips(*items))
+    losses, stepped = {}, {}
+    for flags in ("--lookahead none", "--lookahead none --stepwise", "--lookahead full", "--lookahead full --stepwise"):
+        assert main(["eval", checkpoint, "--data", clips, "--json", *flags.split()]) == 0
+        losses[flags] = json.loads(capsys.readouterr().out)["loss"]
+        stepped[flags] = len(steps)
+        steps.clear()
+    assert losses["--lookahead none"] == losses["--lookahead none --stepwise"]
+    assert list(stepped.values()) == [1, 1, 0, 1]
+
+
+def test_training_starts_from_a_checkpoint_as_the_network_that_it_is(checkpoint, clips, tmp_path):
+    bundle = tmp_path / "mine.onnx"
+    flags = ["--steps", "1", "--batch-size", "2", "--report", str(tmp_path / "report.json")]
+    assert main(["train", "--base", checkpoint, "--data", clips, "--output", str(bundle), *flags]) == 0
+    recognizer = Recognizer.open(bundle)
+    assert (recognizer.spec.name, recognizer.spec.lookahead, recognizer.spec.window) == ("cox3d_xs", "full", 2)
+    assert recognizer.labels.names == tuple(sorted(ACTIONS))
+    run = json.loads((tmp_path / "report.json").read_text())["run"]
+    assert [run[name] for name in ("network", "size", "window", "lookahead")] == ["cox3d", "xs", 2, "full"]
+
+
+def test_training_without_lookahead_is_the_default_and_can_only_go_on_so(xs, clips, tmp_path, capsys):
+    job = ["train", "--data", clips, "--output", str(tmp_path / "mine.onnx"), "--batch-size", "2"]
+    assert main([*job, "--size", "xs", "--window", "2", "--steps", "1"]) == 0
+    assert "mine.onnx: cox3d_xs (lookahead none, window 2), 2 classes" in capsys.readouterr().out
+    assert Recognizer.open(tmp_path / "mine.onnx").spec.lookahead == "none"
+    checkpoint = tmp_path / "mine_checkpoints" / "last.ckpt"
+    told = NetworkFacts.read(checkpoint)
+    assert (told.spec.lookahead, told.spec.window, list(told.labels)) == ("none", 2, sorted(ACTIONS))
+
+    assert main([*job, "--resume", "--steps", "2", "--lookahead", "full"]) == 1
+    error = capsys.readouterr().err
+    assert f"{checkpoint} is of a run with {{'warm_up': 1, 'lookahead': 'none'}}, which can't go on with" in error
+    assert main([*job, "--resume", "--steps", "2"]) == 0
+    assert Recognizer.open(tmp_path / "mine.onnx").spec == told.spec
+
+
+def test_plain_weights_keep_the_defaults(xs, tmp_path, capsys):
+    torch.save({"model_state": CoX3D(TINY, 400).state_dict()}, tmp_path / "x3d_xs.pyth")
+    assert main(["export", str(tmp_path / "x3d_xs.pyth"), str(tmp_path / "mine.onnx"), "--size", "xs"]) == 0
+    recognizer = Recognizer.open(tmp_path / "mine.onnx")
+    assert (recognizer.spec.name, recognizer.spec.window, recognizer.spec.lookahead) == ("cox3d_xs", 3, "none")
+    assert recognizer.labels.names[0] == "abseiling"

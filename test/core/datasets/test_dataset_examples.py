@@ -1,0 +1,117 @@
+"""docs/datasets.md: its examples run and print what they say, its tables name what there is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+import dataset_cases as cases
+
+from opendr_har_core.datasets.folder import FolderDataset
+from opendr_har_core.datasets.kinetics import KineticsDataset
+from opendr_har_core.training.settings import TrainingSettings
+
+HERE = Path(__file__).parents[1]
+PAGE = (HERE.parents[1] / "docs" / "datasets.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+(TABLE,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
+FILES = dict(re.findall(r"`([A-Z])`(?: below)? is `(?:test/core/)?(test_\w+\.py)`", " ".join(PAGE.split())))
+PRINTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working directory with the small data that the examples speak of."""
+    kinetics = tmp_path / "kinetics"
+    for split in ("train", "validate"):
+        entries = {}
+        for number, label in enumerate(("archery", "zumba")):
+            key = f"{split}{number}"
+            cases.draw(kinetics / "data" / split / label / f"{key}_000000_000010.mp4", seed=number)
+            entries[key] = {"annotations": {"label": label, "segment": [0, 10]}, "subset": split}
+        (kinetics / "splits").mkdir(exist_ok=True)
+        (kinetics / "splits" / f"{split}.json").write_text(json.dumps(entries))
+    for name in ("train/bending/a.mp4", "train/walking/a.mp4", "val/walking/b.mp4"):
+        cases.draw(tmp_path / "gestures" / name, Path(name).parent.name)
+    cases.draw(tmp_path / "videos" / "long.avi", seconds=3.0)
+    (tmp_path / "table.csv").write_text(TABLE)
+    (tmp_path / "stretches.csv").write_text("start,end,label\n0,2,walking\n2,,bending\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: re.findall(r"\b\w+Dataset\b", block)[-1])
+def test_an_example_prints_what_it_says(place, block, capsys):
+    if "RosbagDataset" in block:
+        pytest.importorskip("rosbags")
+        from test_datasets_rosbag import write_bag
+
+        write_bag(place / "recording")
+    exec(compile(block, "docs/datasets.md", "exec"), {})
+    said = capsys.readouterr().out.splitlines()
+    expected = PRINTED.findall(block)
+    assert 0 < len(expected) <= len(said)
+    for line, text in zip(said, expected):
+        assert line == text.replace(" ...", "")
+
+
+def rows():
+    """The cells of every line of a table."""
+    lines = [line for line in PAGE.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def arguments_of(header):
+    """{name: default as it is written} of the table of a section."""
+    section = PAGE.split(header, 1)[1].split("\n#", 1)[0]
+    found = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ([^|]*) \|", section, re.MULTILINE)
+    pairs = [(re.findall(r"\w+", names), defaults.replace("`", "")) for names, defaults in found]
+    return {name: part for names, defaults in pairs for name, part in _each(names, defaults)}
+
+
+def _each(names, defaults):
+    parts = defaults.split(", ") if ", " in defaults else [defaults] * len(names)
+    return zip(names, (part.strip() for part in parts))
+
+
+def same(written, default):
+    if default is inspect.Parameter.empty:
+        return written == "needed"
+    return float(written) == default if isinstance(default, float) else written in (str(default), f'"{default}"')
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"), [("## KineticsDataset", KineticsDataset), ("FolderDataset\n", FolderDataset)]
+)
+def test_every_argument_of_a_data_set_is_there_in_order_with_its_default(header, kind):
+    documented, parameters = arguments_of(header), inspect.signature(kind).parameters
+    assert list(documented) == list(parameters)
+    assert [name for name, parameter in parameters.items() if not same(documented[name], parameter.default)] == []
+
+
+def test_every_setting_of_training_is_there_in_order_with_its_default():
+    documented = arguments_of("## Training: every setting")
+    assert list(documented) == [field.name for field in fields(TrainingSettings)]
+    assert [field.name for field in fields(TrainingSettings) if not same(documented[field.name], field.default)] == []
+
+
+def test_every_test_that_is_named_exists():
+    chains = re.findall(r"\b([A-Z]) (`\w+`(?:, `\w+`)*)", " ".join(PAGE.split()))
+    named = [(letter, name) for letter, chain in chains for name in re.findall(r"\w+", chain)]
+    assert {letter for letter, _ in named} == set(FILES)
+    missing = [
+        (letter, name) for letter, name in named if f"def test_{name}(" not in (HERE / FILES[letter]).read_text()
+    ]
+    assert missing == []
+
+
+def test_every_row_names_a_test():
+    headers = ("argument", "setting", "behaviour", "bad data", "transform", "---")
+    untested = [cells[0] for cells in rows() if cells[0] not in headers and not re.search(r"\b[A-Z] `\w+`", cells[-1])]
+    assert untested == []

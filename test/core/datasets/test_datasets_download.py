@@ -1,0 +1,133 @@
+"""The small Kinetics sets from a real HTTP server, and archives that want to do harm."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+
+import pytest
+
+pytest.importorskip("torch")
+from download_server import Server
+
+from opendr_har_core.datasets import kinetics
+from opendr_har_core.datasets.archives import unpack_zip
+from opendr_har_core.datasets.kinetics import KineticsDataset
+from opendr_har_core.errors import DownloadError
+
+GOOD = {"splits/train.json": b"{}", "data/train/zumba/a_000000_000010.mp4": bytes(range(256)) * 400}
+
+
+def zipped(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def files_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    server.content = zipped(GOOD)
+    server.url = server.url.replace("x3d_{size}.pyth", "kinetics3.zip")
+    yield server
+    server.close()
+
+
+def test_the_addresses_are_those_that_opendr_uses():
+    server = "ftp://opendrdata.csd.auth.gr/perception/activity_recognition/datasets/"
+    assert (server + "kinetics400mini.zip", server + "kinetics3.zip") == (kinetics.MINI_URL, kinetics.MICRO_URL)
+
+
+@pytest.mark.parametrize("download", [KineticsDataset.download_mini, KineticsDataset.download_micro])
+def test_a_set_is_fetched_over_a_broken_connection_and_unpacked(server, tmp_path, download):
+    server.cuts = [100, 300]
+    path = download(tmp_path / "set", url=server.url)
+    assert files_in(path) == sorted(GOOD)
+    assert (path / "data/train/zumba/a_000000_000010.mp4").read_bytes() == GOOD["data/train/zumba/a_000000_000010.mp4"]
+    assert server.ranges == [None, "bytes=100-", "bytes=400-"]
+    download(tmp_path / "set", url=server.url)
+    assert len(server.ranges) == 3
+
+
+@pytest.mark.parametrize("junk", [{}, {"__MACOSX/._kinetics3": b"", "readme.txt": b"hello"}])
+def test_a_set_in_one_top_folder_as_opendr_packs_it_is_found_there(server, tmp_path, junk):
+    packed = {f"kinetics3/{name}": content for name, content in GOOD.items()}
+    server.content = zipped({**packed, **junk})
+    path = KineticsDataset.download_micro(tmp_path, url=server.url)
+    assert path == tmp_path / "kinetics3"
+    assert files_in(path) == sorted(GOOD)
+    assert KineticsDataset.download_micro(tmp_path, url=server.url) == path
+    assert len(server.ranges) == 1
+
+
+def test_several_sets_can_share_a_folder(server, tmp_path):
+    for name, download in (("kinetics3", KineticsDataset.download_micro), ("mini", KineticsDataset.download_mini)):
+        server.content = zipped({f"{name}/{file}": content for file, content in GOOD.items()})
+        path = download(tmp_path, url=server.url.replace("kinetics3", name))
+        assert path == tmp_path / name
+
+
+def test_a_damaged_archive_leaves_nothing(server, tmp_path):
+    broken = bytearray(server.content)
+    broken[len(broken) // 2] ^= 255
+    server.content = bytes(broken)
+    with pytest.raises(DownloadError):
+        KineticsDataset.download_micro(tmp_path / "set", url=server.url)
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        ({"readme.txt": b"hello"}, 0),
+        ({"deep/kinetics3/splits/train.json": b"{}", "deep/kinetics3/data/a.mp4": b""}, 0),
+        ({f"{top}/{name}": content for top in "ab" for name, content in GOOD.items()}, 2),
+    ],
+)
+def test_an_archive_of_something_else_is_an_error(server, tmp_path, files, count):
+    server.content = zipped(files)
+    with pytest.raises(DownloadError, match=f"has {count} data sets in it, expected the folders"):
+        KineticsDataset.download_micro(tmp_path / "set", url=server.url)
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "data/../../evil", "..\\evil", "C:\\evil"])
+def test_a_name_outside_of_the_folder_is_refused(tmp_path, name):
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(zipped({"data/fine": b"1", name: b"evil"}))
+    with pytest.raises(DownloadError, match="outside of the folder"):
+        unpack_zip(archive, tmp_path / "to")
+    assert files_in(tmp_path) == ["a.zip"]
+
+
+def test_links_are_refused(tmp_path):
+    link = zipfile.ZipInfo("data")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc")
+    with pytest.raises(DownloadError, match="'data' is a link"):
+        unpack_zip(tmp_path / "a.zip", tmp_path / "to")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
+    (tmp_path / "a.zip").write_bytes(zipped({"zeros": bytes(1 << 20)}))
+    with pytest.raises(DownloadError, match="over the limits"):
+        unpack_zip(tmp_path / "a.zip", tmp_path / "to", max_bytes=1000)
+    with pytest.raises(DownloadError, match="over the limits"):
+        unpack_zip(tmp_path / "a.zip", tmp_path / "to", max_files=0)
+    assert files_in(tmp_path / "to") == []
+
+
+def test_what_is_in_the_folder_already_is_not_overwritten(tmp_path):
+    (tmp_path / "a.zip").write_bytes(zipped({"data": b"new"}))
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "data").write_bytes(b"old")
+    with pytest.raises(DownloadError, match=r"\['data'\] in it already"):
+        unpack_zip(tmp_path / "a.zip", tmp_path / "to")
+    assert (tmp_path / "to" / "data").read_bytes() == b"old"

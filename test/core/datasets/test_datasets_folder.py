@@ -1,0 +1,151 @@
+"""Folders, tables and arrays as datasets."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+import dataset_cases as cases
+
+from opendr_har_core.datasets.annotations import AnnotationDataset
+from opendr_har_core.datasets.arrays import ArrayDataset
+from opendr_har_core.datasets.clips import ClipSpec
+from opendr_har_core.datasets.folder import FolderDataset
+from opendr_har_core.errors import DataError, LabelError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.media.video import read_video
+
+
+@pytest.fixture
+def root(tmp_path):
+    cases.draw(tmp_path / "walking" / "one.avi")
+    cases.draw(tmp_path / "walking" / "two.mp4", seed=1)
+    cases.draw(tmp_path / "bending" / "one.avi", "bending")
+    folder = tmp_path / "bending" / "frames"
+    folder.mkdir()
+    for index, frame in enumerate(read_video(tmp_path / "bending" / "one.avi")):
+        cv2.imwrite(str(folder / f"frame_{index}.png"), frame.rgb[..., ::-1])
+    return tmp_path
+
+
+def test_a_folder_per_class_of_videos_and_of_frames(root):
+    found = FolderDataset(root, cases.CLIP)
+    assert list(found.labels) == ["bending", "walking"]
+    assert found.targets == [0, 0, 1, 1]
+    clips = [found[index][0] for index in range(4)]
+    assert all(clip.shape == (3, 4, 48, 48) and clip.dtype == torch.uint8 for clip in clips)
+    # frame_10 comes after frame_9, so that the pictures are the video.
+    assert torch.equal(clips[0], clips[1])
+    assert found.report.skipped == ()
+
+
+def test_a_given_list_of_classes_keeps_their_numbers(root):
+    labels = LabelMap(["jumping", "walking", "bending"])
+    found = FolderDataset(root, cases.CLIP, labels=labels)
+    assert sorted(found.targets) == [1, 1, 2, 2]
+    assert found.report.missing_classes == ("jumping",)
+    with pytest.raises(LabelError, match=r"'bending' is not one of the 2"):
+        FolderDataset(root, cases.CLIP, labels=["walking", "bendin"])
+
+
+def test_what_cannot_be_used_is_reported(root):
+    (root / "walking" / "notes.txt").write_text("x")
+    (root / "walking" / "empty").mkdir()
+    (root / "walking" / "broken.mp4").write_bytes(b"x")
+    (root / "nobody").mkdir()
+    report = FolderDataset(root, cases.CLIP).report
+    assert sorted(Path(path).name for path, _ in report.skipped) == ["broken.mp4", "empty", "notes.txt"]
+    assert report.missing_classes == ("nobody",)
+    assert report.items == 4
+
+
+def test_a_picture_that_breaks_later_is_left_out(root):
+    found = FolderDataset(root, cases.CLIP)
+    for picture in (root / "bending" / "frames").glob("*.png"):
+        cases.cut(picture, 0.1)
+    assert len(found.__getitems__([0, 1, 2])) == 2
+    assert "frame_" in found.report.skipped[0][1]
+
+
+@pytest.mark.parametrize("make", [lambda root: root / "none", lambda root: root / "walking"])
+def test_a_folder_without_classes_is_an_error(root, make):
+    with pytest.raises(DataError, match="folder"):
+        FolderDataset(make(root), cases.CLIP)
+
+
+def test_short_videos_are_counted(root):
+    assert FolderDataset(root, ClipSpec(16, 5, 30.0, 48)).report.short == 4
+    assert FolderDataset(root, cases.CLIP).report.short == 0
+
+
+def test_videos_of_a_frame_and_with_frames_out_of_order_are_held_to_their_last_frame(shared, tmp_path):
+    cases.draw(tmp_path / "still" / "one.mp4", seconds=1 / 30)
+    (tmp_path / "unordered").mkdir()
+    shutil.copy(shared / "videos" / "formats" / "unordered_stamps.mov", tmp_path / "unordered")
+    found = FolderDataset(tmp_path, ClipSpec(4, 1, 30.0, 48), transform=lambda clip: clip.permute(3, 0, 1, 2))
+    assert (found.report.skipped, found.report.short) == ((), 2)
+    still, unordered = (found[index][0].permute(1, 2, 3, 0).numpy() for index in range(2))
+    assert all(np.array_equal(picture, still[0]) for picture in still)
+    frames = [frame.rgb for frame in read_video(tmp_path / "unordered" / "unordered_stamps.mov")]
+    assert np.array_equal(unordered, np.stack([frames[index] for index in (0, 1, 2, 2)]))
+
+
+def test_a_table_names_stretches_of_videos(root):
+    table = root / "table.csv"
+    table.write_text(
+        "path,start,end,label\nwalking/one.avi,0,0.7,walking\nwalking/one.avi,0.7,,bending\nno.avi,,,walking\n"
+    )
+    found = AnnotationDataset(table, ["walking", "bending"], cases.CLIP)
+    assert found.targets == [0, 1]
+    assert [Path(path).name for path, _ in found.report.skipped] == ["no.avi"]
+    frames = [frame.rgb for frame in read_video(root / "walking" / "one.avi")]
+    plain = AnnotationDataset(table, found.labels, cases.CLIP, transform=lambda clip: clip.permute(3, 0, 1, 2))
+    expected = np.stack([frames[23 - 2 + t] for t in (0, 6, 12, 18)])
+    assert np.abs(plain[1][0].permute(1, 2, 3, 0).numpy().astype(int) - expected).mean() < 12
+
+
+def test_a_label_of_a_table_that_is_not_in_the_list_is_named_with_its_line(root):
+    table = root / "table.csv"
+    table.write_text("path,start,end,label\nwalking/one.avi,0,1,walkin\n")
+    with pytest.raises(LabelError, match=r"line 2: 'walkin'.*'walking'"):
+        AnnotationDataset(table, ["walking", "bending"], cases.CLIP)
+
+
+def test_arrays_are_sampled_by_their_rate():
+    video = np.repeat(np.arange(40, dtype=np.uint8), 60 * 60 * 3).reshape(40, 60, 60, 3)
+    found = ArrayDataset([video, video], [1, 0], ["a", "b"], ClipSpec(4, 6, 30.0, 48), fps=15.0)
+    clip, class_id = found[0]
+    assert class_id == 1
+    assert np.diff(clip[0, :, 0, 0].numpy()).tolist() == [3, 3, 3]
+    assert ArrayDataset([video], [0], ["a"], ClipSpec(4, 6, 30.0, 48))[0][0][0, :, 0, 0].tolist() == [10, 16, 22, 28]
+
+
+@pytest.mark.parametrize(
+    ("videos", "targets", "expected"),
+    [
+        ([np.zeros((4, 8, 8, 3))], [0], "uint8"),
+        ([np.zeros((8, 8, 3), np.uint8)], [0], r"\(T, H, W, 3\)"),
+        ([np.zeros((4, 8, 8, 3), np.uint8)], [2], "class id 2"),
+        ([], [0], "0 videos and 1 targets"),
+        ([], [], "no clip to use"),
+    ],
+)
+def test_arrays_of_other_kinds_are_refused(videos, targets, expected):
+    with pytest.raises(DataError, match=expected):
+        ArrayDataset(videos, targets, ["a", "b"], cases.CLIP)
+
+
+def test_real_gestures_are_read(shared, tmp_path):
+    table = tmp_path / "gestures.csv"
+    folder = shared / "videos" / "gestures_rgb"
+    rows = [f"PS7A{action}P1T1.avi,,,{label}" for action, label in ((1, "circle"), (2, "wave"), (3, "forward"))]
+    table.write_text("\n".join(["path,start,end,label", *rows]))
+    found = AnnotationDataset(table, ["circle", "wave", "forward"], ClipSpec(4, 12, 30.0, 160), root=folder)
+    assert found.targets == [0, 1, 2]
+    assert found.report.skipped == ()
+    assert all(found[index][0].float().std() > 20 for index in range(3))

@@ -1,0 +1,188 @@
+"""Code of the pages that runs as it stands, and the arithmetic of the delays against the networks themselves.
+
+docs/datasets.md, docs/learners.md and docs/cli.md have tests of their own: test_dataset_examples, test_learner_examples
+and test_cli_vocabulary. What every block must be, test_docs holds.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+
+from opendr_har_core.backends.runtime import ort
+from opendr_har_core.errors import BackendError
+from opendr_har_core.media.video import read_video, write_video
+from opendr_har_core.streaming.postprocess import FilterSettings, LabelFilter
+from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
+from opendr_har_core.synthetic.scene import render_clip
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+# What a block may take for given, because the page says what it is.
+GIVEN = {
+    "docs/launch.md": {
+        "FindPackageShare",
+        "GroupAction",
+        "IncludeLaunchDescription",
+        "PathJoinSubstitution",
+        "PushRosNamespace",
+    },
+    "docs/learners.md": {"pictures"},
+    "docs/migrate.md": {"pictures"},
+    "docs/streams.md": {"LabelEvents", "frame", "front", "label_filter", "other", "prediction", "rear", "recognizer"},
+}
+
+
+def blocks(page):
+    """The python blocks of a page, in order."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def block_with(page, text):
+    """The one block of a page that has a text in it."""
+    (found,) = [block for block in blocks(page) if text in block]
+    return found
+
+
+def run(code, page, names=None):
+    """Every name that a block leaves behind."""
+    names = dict(names or {})
+    exec(compile(code, page, "exec"), names)
+    return names
+
+
+@pytest.fixture
+def clip(tmp_path, monkeypatch):
+    """A working directory with a clip.mp4, and the packaged model under the name that the pages use."""
+    monkeypatch.chdir(tmp_path)
+    write_video("clip.mp4", render_clip("bending", 3.0, 30.0, (120, 160), 3), 30.0)
+    shutil.copy(bundle_path("default"), "cox3d_s.onnx")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_the_first_example_prints_each_label(clip, page, capsys):
+    names = run(block_with(page, "read_video"), page)
+    said = capsys.readouterr().out.splitlines()
+    stream = names["recognizer"].stream()
+    expected = [prediction for prediction in map(stream.push, read_video("clip.mp4")) if prediction]
+    assert len(said) == len(expected) > 1
+    assert [line for line, prediction in zip(said, expected) if prediction.label not in line] == []
+
+
+def test_the_examples_of_streams(clip, capsys):
+    recognizer = Recognizer.open("default")
+    frames = list(read_video("clip.mp4"))
+    names = {
+        "recognizer": recognizer,
+        "frame": frames[0],
+        "other": frames[1],
+        "front": recognizer.stream(),
+        "rear": recognizer.stream(),
+    }
+    after = run(block_with("docs/streams.md", "push_many"), "docs/streams.md", names)
+    assert after["prediction"] is None
+    assert {str(after[name].status) for name in ("stream", "front", "rear")} == {f"warming 1/{recognizer.spec.warm_up}"}
+
+    stream = recognizer.stream()
+    names["prediction"] = next(found for found in map(stream.push, frames) if found)
+    names["label_filter"] = LabelFilter(FilterSettings(no_activity_label="nothing"), recognizer.labels)
+    names.update(run(block_with("docs/api.md", "LabelEvents"), "docs/api.md"))
+    run(block_with("docs/streams.md", "LabelEvents()"), "docs/streams.md", names)
+    assert capsys.readouterr().out == f"began {names['prediction'].label} 0.0\n"
+
+
+def test_a_provider_that_is_not_here_is_named(clip):
+    if "TensorrtExecutionProvider" in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has TensorRT")
+    with pytest.raises(BackendError, match=r"no execution provider 'tensorrt'; it has \['"):
+        run(block_with("docs/jetson.md", "Recognizer.open"), "docs/jetson.md")
+
+
+def test_the_examples_for_those_who_come_from_opendr(tmp_path, monkeypatch, capsys):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("lightning")
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.x3d import X3D
+
+    monkeypatch.chdir(tmp_path)
+    Path("weights").mkdir()
+    torch.save({"model_state": X3D(x3d_config("s")).state_dict()}, "weights/x3d_s.pyth")
+    (frame,) = render_clip("bending", 1 / 30, 30.0, (72, 96))
+    cv2.imwrite("picture.png", frame.rgb)
+    names = run(blocks("docs/migrate.md")[0], "docs/migrate.md")
+    code = block_with("docs/migrate.md", "temporal_window_size")
+    names = run(code, "docs/migrate.md", {**names, "pictures": ["picture.png"] * 2})
+    assert names["learner"].spec.warm_up == int(re.findall(r"the first (\d+) frames", code)[0])
+    assert capsys.readouterr().out == ""  # warming up
+
+
+def free_names(code):
+    """Names that a block uses and does not make."""
+    nodes = list(ast.walk(ast.parse(code)))
+    used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    made |= {alias.asname or alias.name for node in nodes if hasattr(node, "names") for alias in node.names}
+    made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    made |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    return used - made - set(dir(builtins))
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
+def test_blocks_make_or_import_what_they_use(page):
+    unknown = set().union(*(free_names(block) for block in blocks(page))) - GIVEN.get(page, set())
+    assert unknown == set()
+
+
+def delay_of(network):
+    """k-1-p of every convolution over time, one after the other: what a stream waits for."""
+    from torch import nn
+
+    over_time = [layer for layer in network.modules() if isinstance(layer, nn.Conv3d) and layer.kernel_size[0] > 1]
+    return sum(layer.kernel_size[0] - 1 - layer.padding[0] for layer in over_time)
+
+
+def first_label_rows(page):
+    """{name: cells} of the table of first labels; "X3D-M, L" and the like give a row for each size."""
+    lines = (ROOT / page).read_text().splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("| model |") and "first label" in line)
+    found = {}
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            return found
+        name, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        model, is_full, _ = name.replace(" with ", ", ").partition(", full")
+        for size in model.split("-", 1)[-1].replace("X3D-", "").split(", "):
+            found[f"{model.split('-')[0]}-{size}{' full' if is_full else ''}"] = cells
+    return found
+
+
+@pytest.mark.parametrize("size", ["xs", "s", "m", "l"])
+@pytest.mark.parametrize("family", ["X3D", "CoX3D"])
+def test_the_seconds_before_a_label_are_those_of_the_networks(family, size):
+    pytest.importorskip("torch")
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.cox3d import CoX3D
+
+    config = x3d_config(size)
+    spec = config.clip_spec(400) if family == "X3D" else config.continual_spec(400)
+    delay = 0 if family == "X3D" else delay_of(CoX3D(config, num_classes=2))
+    assert spec.warm_up == delay + spec.window - 1
+    seconds = spec.warm_up * spec.stride / spec.train_fps
+    name = f"{family}-{size.upper()}" + (" full" if delay else "")
+    first_label = f"after {spec.warm_up + 1} frames, {seconds:.1f} s"
+    period = f"{spec.stride / spec.train_fps:.2f} s"
+    age = f"{delay * spec.stride / spec.train_fps:.1f} s" if delay else "0"
+
+    assert first_label_rows("docs/concepts.md")[name] == [period, first_label, window_of(spec), age]
+    assert first_label_rows("README.md")[name] == [period, first_label, f"{age} ago" if delay else "now"]
+
+
+def window_of(spec):
+    """The cell of a window's length; only the first row has the unit."""
+    return f"{spec.window} frames" if spec.name == "x3d_xs" else str(spec.window)

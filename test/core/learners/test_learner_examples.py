@@ -1,0 +1,193 @@
+"""The examples of OpenDR's documentation of both learners, with only their import line changed, and our own page's.
+
+Fit, evaluate, download and initialise, and step frame by frame: the calls and arguments are those of the documentation;
+the data set is a small one in the documented layout and place, and the weights come from a server on this machine.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from opendr_har_core.media.video import write_video
+from opendr_har_core.storage import download
+from opendr_har_core.synthetic.scene import render_clip
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "learners.md"
+GESTURES = ("walking", "waving one hand", "jumping")
+LABELS = {"walking": "archery", "waving one hand": "zumba"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Beside other work on the machine, several threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working directory with datasets/kinetics400 in it: two videos in each split."""
+    root = tmp_path / "datasets" / "kinetics400"
+    for split, file in (("train", "train"), ("val", "validate"), ("test", "test")):
+        entries = {}
+        for number, (motion, label) in enumerate(LABELS.items()):
+            name = f"{split}_{number}"
+            folder = root / "data" / file / label
+            folder.mkdir(parents=True)
+            frames = render_clip(motion, 0.5, size=(72, 96), seed=number)
+            write_video(folder / f"{name}_000000_000010.mp4", frames, 30.0)
+            entries[name] = {"annotations": {"label": label, "segment": [0, 10]}, "subset": file}
+        (root / "splits").mkdir(exist_ok=True)
+        (root / "splits" / f"{file}.json").write_text(json.dumps(entries))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def official():
+    """The address of a server that has random weights for every size."""
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.x3d import X3D
+
+    buffer = io.BytesIO()
+    torch.save({"model_state": X3D(x3d_config("s")).state_dict()}, buffer)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(buffer.getvalue())))
+            self.end_headers()
+            self.wfile.write(buffer.getvalue())
+
+        def log_message(self, *_):
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}/x3d_{{size}}.pyth"
+    http.shutdown()
+    http.server_close()
+
+
+def test_fit_x3d(place):
+    from opendr_har_core import KineticsDataset, X3DLearner
+
+    learner = X3DLearner(backbone="xs", device="cpu", iters=1)  # one epoch instead of ten
+    train_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="train")
+    val_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="val")
+    learner.fit(dataset=train_ds, val_dataset=val_ds, logging_path="./logs")
+    learner.save("./saved_models/trained_model")
+    saved = place / "saved_models" / "trained_model"
+    assert sorted(path.name for path in saved.iterdir()) == ["model_trained_model.pth", "trained_model.json"]
+    assert (place / "logs").is_dir()
+
+
+def test_fit_cox3d(place):
+    from opendr_har_core import CoX3DLearner, KineticsDataset
+
+    learner = CoX3DLearner(backbone="s", device="cpu", iters=1)  # one epoch instead of ten
+    train_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="train")
+    val_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="val")
+    learner.fit(dataset=train_ds, val_dataset=val_ds, logging_path="./logs")
+    learner.save("./saved_models/trained_model")
+    assert (place / "saved_models" / "trained_model" / "trained_model.json").is_file()
+
+
+def test_evaluate_x3d(place):
+    from opendr_har_core import KineticsDataset, X3DLearner
+
+    learner = X3DLearner(backbone="xs", device="cpu")
+    test_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="test")
+    results = learner.eval(test_ds)
+    assert 0 <= results["accuracy"] <= 1
+    assert results["loss"] > 0
+
+
+def test_evaluate_cox3d(place):
+    from opendr_har_core import CoX3DLearner, KineticsDataset
+
+    learner = CoX3DLearner(backbone="s", device="cpu")
+    test_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="test")
+    results = learner.eval(test_ds)
+    assert 0 <= results["accuracy"] <= 1
+    assert results["loss"] > 0
+
+
+def test_download_and_initialise_x3d(place, official, monkeypatch):
+    monkeypatch.setattr(download, "WEIGHTS_URL", official)
+    from opendr_har_core import X3DLearner
+
+    weights_path = Path("./weights/")
+    X3DLearner.download(path=weights_path, model_names={"xs"})
+    assert (weights_path / "x3d_xs.pyth").exists()
+    learner = X3DLearner(backbone="xs", device="cpu").load(weights_path)
+    assert learner.labels[5] == "archery"
+
+
+def test_download_initialise_and_step_cox3d_with_an_extended_window(place, official, monkeypatch):
+    """The documented loop has two slips: it takes one frame for the video, and calls the batch by another name."""
+    monkeypatch.setattr(download, "WEIGHTS_URL", official)
+    from opendr_har_core import CoX3DLearner, KineticsDataset
+
+    weights_path = Path("./weights/")
+    CoX3DLearner.download(path=weights_path, model_names={"s"})
+    assert (weights_path / "x3d_s.pyth").exists()
+    learner = CoX3DLearner(backbone="s", temporal_window_size=64).load(weights_path)
+    dl = torch.utils.data.DataLoader(
+        KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="train"), batch_size=2, num_workers=0
+    )
+    video_batch = next(iter(dl))[0]
+    for i in range(video_batch.shape[2]):
+        image_batch = video_batch[:, :, i]
+        result = learner.infer(image_batch)
+        assert result == []  # 4 frames of a window of 64
+    assert not learner.warm
+    assert learner.temporal_window_size == 64
+
+
+@pytest.fixture
+def gestures(tmp_path, monkeypatch):
+    """A working directory with the videos and weights that the page's example names; the paths of its pictures."""
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.x3d import X3D
+
+    for seed, motion in enumerate(GESTURES):
+        (tmp_path / "gestures" / motion).mkdir(parents=True)
+        write_video(tmp_path / "gestures" / motion / "a.mp4", render_clip(motion, 2.0, 30.0, (72, 96), seed), 30.0)
+    torch.save({"model_state": X3D(x3d_config("xs")).state_dict()}, tmp_path / "x3d_xs.pyth")
+    pictures = []
+    for number, frame in enumerate(render_clip("walking", 4.0, 12.0, (72, 96))):
+        pictures.append(tmp_path / f"{number:02}.png")
+        cv2.imwrite(str(pictures[-1]), frame.rgb[..., ::-1])
+    monkeypatch.chdir(tmp_path)
+    return pictures
+
+
+def test_the_example_of_our_own_page(gestures, capsys):
+    (block, *_) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    names = {"pictures": gestures}
+    exec(compile(block, str(PAGE), "exec"), names)
+    learner, stepper = names["learner"], names["stepper"]
+    assert sorted(path.name for path in Path("models/gestures").iterdir()) == ["gestures.json", "model_gestures.pth"]
+    assert list(stepper.labels) == list(learner.labels) == sorted(GESTURES)
+    weights = stepper.model.state_dict()
+    assert all(torch.equal(tensor, weights[key]) for key, tensor in learner.model.state_dict().items())
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == len(gestures) - stepper.spec.warm_up > 0
+    for line in said:
+        description, _, confidence = line.rpartition(" ")
+        assert description in GESTURES
+        assert 1 / 3 <= float(confidence) <= 1

@@ -1,0 +1,411 @@
+"""Models go to folders in OpenDR's format, never over each other, and come back as they were."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from opendr_har_core import CoX3DLearner, X3DLearner
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.errors import CheckpointError, ConfigError, ModelError
+from opendr_har_core.learners import model_folder as model_folder_module
+from opendr_har_core.networks.checkpoint_metadata import facts_entry
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
+
+SCHEMES = ("slowfast.pyth", "pytorchvideo.pyth", "mmaction2.pth")
+CLIP = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 4, 160, 160), np.uint8))
+
+
+def x3d(num_classes=3, **arguments):
+    return X3DLearner(backbone="xs", device="cpu", num_classes=num_classes, **arguments)
+
+
+def cox3d(num_classes=3, **arguments):
+    return CoX3DLearner(backbone="xs", device="cpu", num_classes=num_classes, **arguments)
+
+
+def same_weights(one, other):
+    theirs = other.model.state_dict()
+    return all(torch.equal(tensor, theirs[key]) for key, tensor in one.model.state_dict().items())
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_has_weights_and_metadata_in_opendrs_format(tmp_path):
+    folder = tmp_path / "deep" / "waving"
+    learner = x3d(lr=0.5)
+    assert learner.save(folder) is learner
+    assert names(folder) == ["model_waving.pth", "waving.json"]
+    content = json.loads((folder / "waving.json").read_text())
+    assert content["model_paths"] == "model_waving.pth"
+    assert (content["framework"], content["format"], content["has_data"]) == ("pytorch", "pth", False)
+    assert content["optimized"] is False
+    assert content["inference_params"] == {"backbone": "xs", "network_head": "classification", "threshold": 0.0}
+    assert content["optimizer_info"]["lr"] == 0.5
+    weights = torch.load(folder / "model_waving.pth", weights_only=True)
+    assert set(weights) == set(learner.model.state_dict())
+
+
+def test_all_that_matters_survives_the_round_trip(tmp_path):
+    saved = cox3d(num_classes=2, temporal_window_size=9, seed=7)
+    saved.labels = ["wave", "jump"]
+    saved.save(tmp_path / "m")
+    loaded = CoX3DLearner(device="cpu").load(tmp_path / "m")
+    assert (loaded.num_classes, loaded.backbone, loaded.temporal_window_size) == (2, "xs", 9)
+    assert list(loaded.labels) == ["wave", "jump"]
+    assert loaded.spec == saved.spec
+    assert same_weights(saved, loaded)
+
+
+def test_a_window_that_the_constructor_is_given_goes_before_the_saved_one(tmp_path):
+    cox3d(temporal_window_size=9).save(tmp_path / "m")
+    assert cox3d(temporal_window_size=5).load(tmp_path / "m").temporal_window_size == 5
+
+
+def test_the_lookahead_survives_the_round_trip(tmp_path):
+    saved = cox3d(lookahead="none", temporal_window_size=6)
+    saved.save(tmp_path / "m")
+    loaded = CoX3DLearner(device="cpu").load(tmp_path / "m")
+    assert loaded.spec == saved.spec
+    assert len(loaded.infer(CLIP[:, 0])) == 1
+
+
+@pytest.mark.parametrize(("saved", "chosen"), [("none", "full"), ("full", "none")])
+def test_a_lookahead_that_the_constructor_is_given_goes_before_the_saved_one(tmp_path, saved, chosen):
+    learner = cox3d(lookahead=saved)
+    learner.save(tmp_path / "m")
+    loaded = cox3d(lookahead=chosen).load(tmp_path / "m")
+    assert loaded.lookahead == loaded.spec.lookahead == chosen
+    assert same_weights(learner, loaded)
+
+
+def test_a_saved_graph_of_another_lookahead_is_not_used(tmp_path):
+    saved = cox3d(lookahead="full")
+    saved.optimize()
+    saved.save(tmp_path / "m")
+    assert len(cox3d(lookahead="none").load(tmp_path / "m").infer(CLIP[:, 0])) == 1
+
+
+@pytest.mark.parametrize("argument", [{"lookahead": "none"}, {"temporal_window_size": 9}])
+def test_a_bundle_that_is_not_what_the_constructor_was_given_is_refused(tmp_path, argument):
+    saved = cox3d()
+    saved.optimize()
+    saved.save(tmp_path / "m")
+    bundle = tmp_path / "m" / "model_m.onnx"
+    with pytest.raises(ModelError, match=f"{next(iter(argument))} .*the learner was given"):
+        cox3d(**argument).load(bundle)
+    assert cox3d(lookahead="full", temporal_window_size=4).load(bundle).spec == saved.spec
+
+
+def test_saving_again_makes_a_new_version_and_loading_takes_the_newest(tmp_path):
+    folder = tmp_path / "m"
+    for seed in (1, 2, 3):
+        x3d(seed=seed).save(folder)
+    assert names(folder) == ["m.json", "m_1.json", "m_2.json", "model_m.pth", "model_m_1.pth", "model_m_2.pth"]
+    assert same_weights(x3d().load(folder), x3d(seed=3))
+    assert same_weights(x3d().load(folder / "m.json"), x3d(seed=1))
+    shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)  # other names, other times
+    assert same_weights(x3d().load(tmp_path / "copy"), x3d(seed=3))
+
+
+def test_metadata_that_a_killed_save_left_half_written_are_none(tmp_path):
+    x3d(seed=1).save(tmp_path / "m")
+    (tmp_path / "m" / ".m_1.abcdefgh.part.json").touch()
+    x3d(seed=2).save(tmp_path / "m")
+    assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=2))
+
+
+def test_the_tenth_version_is_newer_than_the_ninth(tmp_path):
+    for seed in range(11):
+        x3d(seed=seed).save(tmp_path / "m")
+    assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=10))
+
+
+def test_both_networks_live_in_one_folder(tmp_path):
+    x3d(seed=1).save(tmp_path / "m")
+    cox3d(seed=2).save(tmp_path / "m")
+    assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=1))
+    assert same_weights(cox3d().load(tmp_path / "m"), cox3d(seed=2))
+
+
+def test_a_cox3d_takes_the_weights_of_a_saved_x3d(tmp_path):
+    saved = x3d(num_classes=2)
+    saved.labels = ["wave", "jump"]
+    saved.save(tmp_path / "m")
+    loaded = cox3d(num_classes=5, temporal_window_size=6).load(tmp_path / "m")
+    assert same_weights(saved, loaded)
+    assert (list(loaded.labels), loaded.temporal_window_size) == (["wave", "jump"], 6)
+
+
+def test_once_optimised_the_graph_is_saved_as_well_and_used_after_loading(tmp_path):
+    saved = x3d(num_classes=2)
+    saved.labels = ["wave", "jump"]
+    saved.optimize()
+    expected = saved.infer(CLIP)[0].scores
+    saved.save(tmp_path / "m")
+    assert names(tmp_path / "m") == ["m.json", "model_m.onnx", "model_m.pth"]
+    assert json.loads((tmp_path / "m" / "m.json").read_text())["optimized"] is True
+    loaded = x3d().load(tmp_path / "m")
+    loaded.model.forward = None  # torch can't be asked
+    assert np.array_equal(loaded.infer(CLIP)[0].scores, expected)
+    assert list(OnnxBackend(tmp_path / "m" / "model_m.onnx").labels) == ["wave", "jump"]
+
+
+def test_a_saved_graph_of_other_weights_is_not_used(tmp_path):
+    stale, fresh = x3d(seed=1), x3d(seed=2)
+    stale.optimize()
+    fresh.optimize()
+    stale.save(tmp_path / "stale")
+    fresh.save(tmp_path / "m")
+    shutil.copyfile(tmp_path / "stale" / "model_stale.onnx", tmp_path / "m" / "model_m.onnx")
+    assert np.array_equal(x3d().load(tmp_path / "m").infer(CLIP)[0].scores, fresh.infer(CLIP)[0].scores)
+
+
+def test_a_saved_graph_that_is_broken_is_an_error_and_changes_nothing(tmp_path):
+    saved = x3d(seed=1, lr=0.5)
+    saved.optimize()
+    saved.save(tmp_path / "m")
+    (tmp_path / "m" / "model_m.onnx").write_bytes(b"no graph")
+    learner = x3d(seed=2, lr=0.25)
+    with pytest.raises(ModelError, match=r"model_m\.onnx"):
+        learner.load(tmp_path / "m")
+    assert same_weights(learner, x3d(seed=2))
+    assert (learner.lr, learner.infer(CLIP)[0].data) == (0.25, x3d(seed=2).infer(CLIP)[0].data)
+
+
+def test_weights_changed_after_optimize_are_what_is_saved(tmp_path):
+    learner = x3d()
+    learner.optimize()
+    with torch.no_grad():
+        learner.model.head.projection.bias.add_(torch.tensor([0.0, 9.0, 0.0]))
+    learner.save(tmp_path / "m")
+    assert x3d().load(tmp_path / "m" / "model_m.onnx").infer(CLIP)[0].data == 1
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("kind", [X3DLearner, CoX3DLearner])
+def test_weight_files_of_all_schemes_load(shared, kind, scheme):
+    learner = kind(backbone="xs", device="cpu")
+    assert learner.load(shared / "weights" / f"x3d_xs_k400_{scheme}") is learner
+    reference = kind(backbone="xs", device="cpu").load(shared / "weights" / "x3d_xs_k400_slowfast.pyth")
+    key = "s4.pathway0_res3.branch2.b.weight"
+    assert torch.equal(learner.model.state_dict()[key], reference.model.state_dict()[key])
+    assert len(learner.labels) == 400
+
+
+def test_a_bundle_alone_infers_but_can_not_be_trained(tmp_path):
+    saved = cox3d(temporal_window_size=2)
+    saved.optimize()
+    saved.save(tmp_path / "m")
+    loaded = CoX3DLearner(device="cpu").load(tmp_path / "m" / "model_m.onnx")
+    assert (loaded.backbone, loaded.num_classes, loaded.temporal_window_size) == ("xs", 3, 2)
+    frame = CLIP[:, 0]
+    results = [(saved.infer(frame), loaded.infer(frame)) for _ in range(31)]
+    assert np.array_equal(results[-1][0][0].scores, results[-1][1][0].scores)
+    for method in (loaded.fit, loaded.eval):
+        with pytest.raises(ConfigError, match=r"load its weights"):
+            method(None)
+    loaded.save(tmp_path / "again")
+    assert names(tmp_path / "again") == ["again.json", "model_again.onnx"]
+    assert cox3d().load(tmp_path / "again").spec == saved.spec
+
+
+def test_the_packaged_bundle_loads_too():
+    learner = X3DLearner(device="cpu").load(DEFAULT_BUNDLE)
+    assert learner.num_classes == len(learner.labels) == learner.infer(CLIP)[0].scores.size
+
+
+def test_another_number_of_classes_is_an_error_unless_a_new_head_is_asked_for(tmp_path):
+    saved = x3d(num_classes=5)
+    saved.save(tmp_path / "m")
+    weights = tmp_path / "m" / "model_m.pth"
+    learner = x3d(num_classes=3)
+    before = {key: tensor.clone() for key, tensor in learner.model.state_dict().items()}
+    with pytest.raises(CheckpointError, match="another number of classes"):
+        learner.load(weights)
+    assert all(torch.equal(before[key], tensor) for key, tensor in learner.model.state_dict().items())
+    for path in (weights, tmp_path / "m"):
+        learner = x3d(num_classes=3).load(path, new_head=True)
+        assert learner.num_classes == len(learner.labels) == 3
+        assert torch.equal(learner.model.head.lin_5.weight, saved.model.head.lin_5.weight)
+
+
+def checkpoint(path, learner):
+    """As training writes it, without the parts that only training reads."""
+    content = {"model_state": learner.model.state_dict(), **facts_entry(learner.spec, learner.labels)}
+    torch.save(content, path)
+    return path
+
+
+def test_a_checkpoint_of_training_says_what_it_is(tmp_path):
+    trained = cox3d(num_classes=2, temporal_window_size=9, lookahead="none")
+    trained.labels = ["wave", "jump"]
+    path = checkpoint(tmp_path / "best.ckpt", trained)
+    loaded = CoX3DLearner(device="cpu", lr=0.5).load(path)
+    assert (loaded.spec, loaded.labels, loaded.lr) == (trained.spec, trained.labels, 0.5)
+    assert same_weights(trained, loaded)
+    chosen = CoX3DLearner(device="cpu", temporal_window_size=5, lookahead="full").load(path)
+    assert (chosen.backbone, chosen.temporal_window_size, chosen.lookahead) == ("xs", 5, "full")
+    clips = X3DLearner(device="cpu").load(path)
+    assert (clips.spec.window, list(clips.labels)) == (4, ["wave", "jump"])
+    anew = CoX3DLearner(device="cpu", num_classes=7).load(path, new_head=True)
+    assert (anew.num_classes, len(anew.labels), anew.lookahead) == (7, 7, "none")
+
+
+def test_a_checkpoint_of_another_backbone_than_was_asked_for_is_refused(tmp_path):
+    path = checkpoint(tmp_path / "best.ckpt", x3d())
+    learner = X3DLearner(backbone="s", device="cpu", num_classes=3)
+    with pytest.raises(ConfigError, match=r"backbone is 's', but .*best\.ckpt was trained with 'xs'"):
+        learner.load(path)
+    assert learner.backbone == "s"
+
+
+def test_opendrs_own_metadata_load(tmp_path):
+    """As OpenDR 3 writes it: without spec, labels and number of classes."""
+    saved = x3d(num_classes=3)
+    torch.save(saved.model.state_dict(), tmp_path / "model_x3d_xs.pth")
+    content = {
+        "model_paths": "model_x3d_xs.pth",
+        "framework": "pytorch",
+        "format": "pth",
+        "has_data": False,
+        "inference_params": {"backbone": "xs", "network_head": "classification", "threshold": 0.0},
+        "optimized": False,
+        "optimizer_info": {"lr": 0.001},
+    }
+    (tmp_path / "x3d_xs.json").write_text(json.dumps(content))
+    for path in (tmp_path, tmp_path / "x3d_xs.json"):
+        assert same_weights(X3DLearner(device="cpu", num_classes=3).load(path), saved)
+
+
+def test_a_folder_of_downloaded_weights_loads_the_own_size(tmp_path):
+    torch.save({"model_state": x3d(seed=4).model.state_dict()}, tmp_path / "x3d_xs.pyth")
+    assert same_weights(x3d().load(tmp_path), x3d(seed=4))
+    with pytest.raises(ModelError, match=r"no x3d_m\.pyth, only \['x3d_xs\.pyth'\]"):
+        X3DLearner(backbone="m", device="cpu", num_classes=3).load(tmp_path)
+
+
+def test_metadata_that_lead_out_of_the_folder_are_refused(tmp_path):
+    x3d().save(tmp_path / "m")
+    path = tmp_path / "m" / "m.json"
+    content = {**json.loads(path.read_text()), "model_paths": "../../secret.pth"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="not the name of a file beside it"):
+        x3d().load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_paths": None}, "no metadata of a model"),
+        ({"labels": ["wave", "wave", "run"]}, "unique"),
+        ({"labels": ["wave"]}, "1 class names for 3"),
+        ({"spec": {"size": "xs"}}, "exactly the fields"),
+        ({"version": "new"}, "no metadata of a model"),
+    ],
+)
+def test_broken_metadata_are_an_error_and_change_nothing(tmp_path, change, message):
+    x3d(seed=1).save(tmp_path / "m")
+    path = tmp_path / "m" / "m.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    learner = x3d(seed=2)
+    with pytest.raises(ModelError, match=message):
+        learner.load(path)
+    assert same_weights(learner, x3d(seed=2))
+
+
+def test_other_preprocessing_than_ours_is_refused(tmp_path):
+    cox3d(temporal_window_size=9).save(tmp_path / "m")
+    path = tmp_path / "m" / "m.json"
+    content = json.loads(path.read_text())
+    content["spec"]["mean"] = [0.5, 0.5, 0.5]
+    path.write_text(json.dumps(content))
+    learner = cox3d()
+    with pytest.raises(ModelError, match=r"another \['mean'\]"):
+        learner.load(path)
+    assert learner.temporal_window_size == 4
+
+
+@pytest.mark.parametrize("content", ["", "{", "\xff\xfe", "[" * 5000])
+def test_a_file_that_is_no_json_is_named(tmp_path, content):
+    (tmp_path / "m.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ModelError, match=r"m\.json can't be read as JSON"):
+        x3d().load(tmp_path)
+
+
+def test_what_does_not_exist_or_has_another_suffix_is_named(tmp_path):
+    for name, message in (("gone.json", "gone.json"), ("gone.pth", "gone.pth"), ("gone.onnx", "gone.onnx")):
+        with pytest.raises(ModelError, match=message):
+            x3d().load(tmp_path / name)
+    with pytest.raises(ConfigError, match=r"expected a folder or one of \*\.json"):
+        x3d().load(tmp_path / "model.zip")
+    with pytest.raises(ModelError, match="holds no saved model"):
+        x3d().load(tmp_path)
+
+
+@pytest.mark.parametrize("path", [None, 5, ["m"], "a\0b"])
+def test_what_is_no_path_is_refused(path):
+    learner = x3d()
+    for call in (learner.load, learner.save, learner.download):
+        with pytest.raises(ConfigError, match=r"expected a string or a pathlib\.Path"):
+            call(path)
+
+
+def test_a_bundle_of_the_other_network_is_refused(tmp_path):
+    saved = x3d()
+    saved.optimize()
+    saved.save(tmp_path / "m")
+    with pytest.raises(ModelError, match="is a x3d_xs, a CoX3DLearner needs a cox3d"):
+        cox3d().load(tmp_path / "m" / "model_m.onnx")
+
+
+def test_a_save_that_fails_leaves_nothing_and_what_was_there_intact(tmp_path, monkeypatch):
+    x3d(seed=1).save(tmp_path / "m")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir()}
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(model_folder_module.json, "dumps", full)
+    with pytest.raises(ModelError, match="No space left on device; what was there before is as it was"):
+        x3d(seed=2).save(tmp_path / "m")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir()} == before
+    monkeypatch.undo()
+    assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=1))
+
+
+def test_weights_that_can_not_be_written_whole_leave_nothing(tmp_path):
+    """The operating system ends writing at 1 MB, in the midst of the weights."""
+    resource = pytest.importorskip("resource")
+    x3d(seed=1).save(tmp_path / "m")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heeded = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(ModelError, match="can't be saved"):
+            x3d(seed=2).save(tmp_path / "m")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, heeded)
+    assert names(tmp_path / "m") == ["m.json", "model_m.pth"]
+    assert same_weights(x3d().load(tmp_path / "m"), x3d(seed=1))
+
+
+@pytest.mark.parametrize("names", [None, 5, "s, m", []])
+def test_what_names_no_sizes_to_download_is_refused(tmp_path, names):
+    with pytest.raises(ConfigError, match=r"model_names are .*\('xs', 's', 'm', 'l'\)"):
+        X3DLearner.download(tmp_path, names)
+
+
+def test_a_path_that_can_not_be_a_folder_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="can't be saved"):
+        x3d().save(tmp_path / "file")

@@ -1,0 +1,126 @@
+"""Who may look at the live page, and that nobody else does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+aiohttp = pytest.importorskip("aiohttp")
+
+from live_support import first, get, talk
+
+from opendr_har_core.errors import ConfigError, HarError
+from opendr_har_core.live.access import TRIES, Access
+from opendr_har_core.live.server import LiveServer
+from opendr_har_core.live.settings import LiveSettings, live_settings
+from opendr_har_core.live.state import Board
+
+TOKEN = "correct-horse-battery"
+
+
+def test_the_page_comes_with_headers_that_leave_no_room_for_foreign_scripts(serve_page):
+    _, port = serve_page()
+    for path in ("/", "/page.js", "/page.css", "/timeline.js"):
+        status, text, headers = get(port, path)
+        assert (status, bool(text)) == (200, True)
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    page = get(port)[1]
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert get(port, "/../server.py")[0] == 404
+    assert get(port, "/%2e%2e/server.py")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8642", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8642", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("192.168.0.7", 403),
+        ("a b", 403),
+    ],
+)
+def test_only_names_of_this_machine_are_answered(serve_page, host, status):
+    _, port = serve_page()
+    assert get(port, Host=host)[0] == status
+
+
+def test_another_sites_page_gets_no_socket(serve_page):
+    _, port = serve_page()
+    for origin in ("http://evil.example", "null", f"http://localhost:{port}", "file://"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            talk(port, first, headers={"Origin": origin})
+        assert refused.value.status == 403
+    hello = talk(port, first, headers={"Origin": f"http://127.0.0.1:{port}"})
+    assert json.loads(hello.data)["kind"] == "hello"
+
+
+def test_who_has_no_token_is_told_nothing(serve_page):
+    _, port = serve_page(token=TOKEN)
+    message = talk(port, first)
+    assert (message.type, message.data, message.extra) == (aiohttp.WSMsgType.CLOSE, 1008, "token")
+    assert get(port, "/token", b"wrong-horse-battery")[0] == 403
+    assert get(port, "/token", TOKEN.encode(), Origin="http://evil.example")[0] == 403
+    status, _, headers = get(port, "/token", TOKEN.encode())
+    assert status == 204
+    cookie = headers["Set-Cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    assert TOKEN not in cookie
+    hello = talk(port, first, headers={"Cookie": cookie.split(";")[0]})
+    assert json.loads(hello.data)["kind"] == "hello"
+    assert talk(port, first, headers={"Cookie": "opendr_har_live=" + "0" * 64}).data == 1008
+
+
+def test_guessing_is_slow(serve_page):
+    _, port = serve_page(token=TOKEN)
+    answers = [get(port, "/token", b"guess")[0] for _ in range(TRIES + 2)]
+    assert answers == [403] * TRIES + [429] * 2
+    assert get(port, "/token", TOKEN.encode())[0] == 429  # even the right one, for a while
+    assert get(port, "/token", b"x" * 5000)[0] == 413
+
+
+def test_tokens_are_compared_without_telling_how_much_was_right(monkeypatch):
+    compared = []
+    monkeypatch.setattr("hmac.compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+    access = Access(LiveSettings(token=TOKEN))
+    assert access.has_token(TOKEN, "here") is True
+    assert access.has_token("ünfug", "here") is False
+    assert len(compared) == 2
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "::", "robot.local"])
+def test_an_address_that_others_can_reach_needs_a_token(host):
+    with pytest.raises(ConfigError, match="needs a token"):
+        LiveSettings(host=host)
+    settings, made_up = live_settings(host, "")
+    assert made_up
+    assert len(settings.token) >= 16
+    assert f"#token={settings.token}" in settings.url
+    assert live_settings("127.0.0.1", "") == (LiveSettings(), False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"port": 70000}, "port is 70000"),
+        ({"max_viewers": 0}, "max_viewers is 0"),
+        ({"token": "short"}, "16 or more"),
+        ({"host": ""}, "host is empty"),
+        ({"picture_hz": 0}, "picture_hz is 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong, named):
+    with pytest.raises(ConfigError, match=named):
+        LiveSettings(**wrong)
+
+
+def test_a_port_that_is_taken_is_said(serve_page):
+    _, port = serve_page()
+    with pytest.raises(HarError, match=f"can't be served on 127.0.0.1:{port}.*another port"):
+        LiveServer(LiveSettings(port=port), Board("another")).start()

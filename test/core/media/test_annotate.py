@@ -1,0 +1,88 @@
+"""Labels drawn into a picture: legible on anything, whatever its size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from opendr_har_core.errors import ImageError
+from opendr_har_core.media.annotate import annotate
+from opendr_har_core.prediction import Hypothesis, Prediction
+
+SIZES = [(240, 320), (480, 640), (1080, 1920), (640, 480), (60, 100), (8, 8), (1, 1), (2000, 30)]
+
+
+def prediction(*scores, provisional=False, label="passing American football (not in game)"):
+    top = tuple(Hypothesis(index, label, score) for index, score in enumerate(scores))
+    return Prediction(0, top, np.zeros(5, np.float32), provisional)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_any_size_gets_a_new_picture_of_the_same_size(size, value):
+    rgb = np.full((*size, 3), value, np.uint8)
+    picture = annotate(rgb, prediction(0.6, 0.3, 0.1, provisional=True), ["latency 12 ms"] * 3)
+    assert (picture.shape, picture.dtype) == (rgb.shape, np.uint8)
+    assert not np.shares_memory(picture, rgb)
+    assert (rgb == value).all()
+    assert (picture != rgb).any() or value == 0
+
+
+def test_letters_stand_out_on_the_lightest_and_the_darkest_background():
+    for value in (0, 255):
+        picture = annotate(np.full((240, 320, 3), value, np.uint8), prediction(0.0, label="archery"), [])
+        panel = picture[:16, :100].astype(float).mean(axis=2)
+        assert panel.max() - np.median(panel) > 150
+
+
+def test_nothing_to_say_changes_nothing():
+    rgb = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    picture = annotate(rgb, None)
+    assert (picture == rgb).all()
+    assert not np.shares_memory(picture, rgb)
+
+
+def test_the_rest_of_the_picture_stays_as_it_is():
+    rgb = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    picture = annotate(rgb, prediction(0.6, 0.4), ["latency 12 ms"])
+    changed = np.argwhere((picture != rgb).any(axis=2))
+    assert (changed.max(axis=0) < [100, 450]).all()
+
+
+def bar(picture, row):
+    """Length in pixels of a row's bar: the colour at its lower edge, where no letter reaches."""
+    line = picture[(row + 1) * 24 - 2].astype(int)
+    return int((np.abs(line - line[5]).sum(axis=1) < 20).sum())
+
+
+def test_bars_are_as_long_as_scores_are_high():
+    picture = annotate(np.zeros((480, 640, 3), np.uint8), prediction(0.8, 0.4, 0.2, label="sit"))
+    lengths = [bar(picture, row) for row in range(3)]
+    assert lengths[0] / lengths[1] == pytest.approx(2, abs=0.05)
+    assert lengths[0] / lengths[2] == pytest.approx(4, abs=0.1)
+
+
+def test_what_is_provisional_looks_so():
+    rgb = np.zeros((480, 640, 3), np.uint8)
+    certain, provisional = annotate(rgb, prediction(0.8)), annotate(rgb, prediction(0.8, provisional=True))
+    assert (certain[:24] != provisional[:24]).any()
+    assert certain[30:48].sum() == 0
+    assert provisional[30:48].sum() > 0
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.5])
+def test_scores_that_are_none_do_not_spill_over(score):
+    assert annotate(np.zeros((480, 640, 3), np.uint8), prediction(score))[:, 420:].sum() == 0
+
+
+def test_letters_that_the_font_lacks_do_no_harm():
+    rgb = np.zeros((480, 640, 3), np.uint8)
+    plain = annotate(rgb, prediction(0.5, label="Ubergang"))
+    assert (annotate(rgb, prediction(0.5, label="Übergang")) == plain).all()
+    assert (annotate(rgb, prediction(0.5, label="跑步\n\x00")) != rgb).any()
+
+
+@pytest.mark.parametrize("rgb", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), [[1]]])
+def test_only_rgb_images_are_taken(rgb):
+    with pytest.raises(ImageError):
+        annotate(rgb, None)

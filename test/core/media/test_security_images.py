@@ -1,0 +1,164 @@
+"""Pictures that are made to cost memory or time: refused by their header, before anything is decoded.
+
+What they cost is measured in a process of their own, whose memory is limited.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from image_contract import CompressedCase
+from image_seeds import (
+    HEIGHT,
+    WIDTH,
+    jpeg_announcing,
+    jpeg_of_many_scans,
+    jpeg_with_hidden_size,
+    jpeg_with_orientation,
+    pixels,
+    png_announcing,
+    png_chunk,
+    seeds,
+)
+
+from opendr_har_core.errors import ImageError
+from opendr_har_core.media.encodings import read_compressed
+from opendr_har_core.media.image_size import MAX_PIXELS, MAX_SCANS, picture_size
+from opendr_har_core.media.pictures import read_picture
+
+FUZZ = Path(__file__).resolve().parents[2] / "fuzz"
+SMALL_HEADER = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
+BOMBS = {
+    "jpeg": jpeg_announcing(65535, 65535),
+    "jpeg, a fill byte before its size": jpeg_with_hidden_size(30000, 30000),
+    "jpeg of no height": jpeg_announcing(0, 100),
+    "png": png_announcing(65535, 65535),
+    "png, negative": png_announcing(2**32 - 1, 2**32 - 1),
+    "png, another chunk before its header": png_announcing(30000, 30000, png_chunk(b"abCd", SMALL_HEADER)),
+    "png, a chunk of four gigabytes": seeds()[4][:33] + b"\xf7\0\0\0IDAT" + seeds()[4][41:],
+    "two jpegs in one": seeds()[0][:-2] + jpeg_announcing(30000, 30000)[2:],
+}
+# The largest picture that is let in: three bytes for each pixel as BGR, again as RGB, and its coefficients in a JPEG.
+MOST_MEGABYTES = 12 * MAX_PIXELS / 1e6
+
+
+@pytest.mark.parametrize("name", sorted(BOMBS))
+def test_a_bomb_is_refused_at_once_and_costs_nothing(name):
+    outcome, megabytes = in_a_small_process(BOMBS[name], 6000)
+    assert outcome.startswith("ImageError")
+    assert megabytes < 40
+
+
+def test_the_largest_picture_stays_within_the_limit(record_property):
+    side = int(MAX_PIXELS**0.5)
+    jpeg = cv2.imencode(".jpg", np.zeros((side, side, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    outcome, megabytes = in_a_small_process(jpeg, 1200)
+    record_property("peak_mb_of_the_largest_picture", megabytes)
+    assert outcome == f"({side}, {side}, 3)"
+    assert megabytes < MOST_MEGABYTES
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused():
+    jpeg = jpeg_of_many_scans(5000, 2000)
+    start = time.perf_counter()
+    with pytest.raises(ImageError, match=f"scans, over the limit of {MAX_SCANS}"):
+        read_compressed(CompressedCase(jpeg), 0).rgb
+    assert time.perf_counter() - start < 1.0
+
+
+def test_an_ordinary_progressive_jpeg_is_not():
+    assert read_compressed(CompressedCase(jpeg_of_many_scans(0, 40)), 0).rgb.shape == (40, 40, 3)
+
+
+def test_a_camera_that_notes_its_orientation_is_read_as_it_sees():
+    plain = seeds()[0]
+    for orientation in range(1, 9):
+        frame = read_compressed(CompressedCase(jpeg_with_orientation(plain, orientation)), 0)
+        assert frame.size == (HEIGHT, WIDTH)
+        assert np.array_equal(frame.rgb, read_compressed(CompressedCase(plain), 0).rgb)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".ppm", ".pgm", ".webp"])
+def test_the_size_of_a_picture_file_is_read_from_its_head(tmp_path, suffix):
+    picture = pixels() if suffix != ".pgm" else pixels()[..., 0]
+    coded = cv2.imencode(suffix, picture)[1].tobytes()
+    assert picture_size(coded) == (HEIGHT, WIDTH)
+    path = tmp_path / f"picture{suffix}"
+    path.write_bytes(coded)
+    assert read_picture(path).shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize("quality", [50, 101])
+def test_the_size_of_both_kinds_of_webp_is_read(quality):
+    coded = cv2.imencode(".webp", pixels(333, 517), [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
+    assert picture_size(coded) == (333, 517)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"BM" + bytes(12) + b"\x28\0\0\0" + b"\x30\x75\0\0\x30\x75\0\0",
+        b"P6\n# wide\n30000 30000\n255\n",
+        b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\xff\xff" * 2,
+        png_announcing(30000, 30000),
+        jpeg_announcing(30000, 30000),
+    ],
+    ids=["bmp", "ppm", "webp", "png", "jpeg"],
+)
+def test_a_picture_file_that_announces_too_much_is_refused(tmp_path, head):
+    path = tmp_path / "picture.png"
+    path.write_bytes(head + bytes(100))
+    with pytest.raises(ImageError, match=r"picture\.png.*over the limit"):
+        read_picture(path)
+
+
+def test_a_pipe_a_folder_and_a_vast_file_are_no_pictures(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    with (tmp_path / "vast.png").open("wb") as file:
+        file.truncate(1 << 40)
+    for name in ("pipe.png", "folder.png", "vast.png", "absent.png", "zero\0byte.png"):
+        with pytest.raises(ImageError):
+            read_picture(tmp_path / name)
+
+
+def in_a_small_process(data, megabytes):
+    """(picture's shape or error, growth of memory in MB) of decoding in a process that may grow by `megabytes`."""
+    code = """
+import resource, sys
+from image_contract import CompressedCase
+from image_seeds import seeds
+from opendr_har_core.media.encodings import read_compressed
+from opendr_har_core.errors import ImageError
+def size(name):
+    return int(next(l for l in open('/proc/self/status') if l.startswith(name)).split()[1]) << 10
+read_compressed(CompressedCase(seeds()[0]), 0).rgb
+data = sys.stdin.buffer.read()
+before = size('VmRSS')
+resource.setrlimit(resource.RLIMIT_AS, (size('VmSize') + (int(sys.argv[1]) << 20),) * 2)
+try:
+    print(read_compressed(CompressedCase(data), 0).rgb.shape)
+except ImageError as error:
+    print('ImageError', error)
+print((size('VmHWM') - before) / 1e6)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(FUZZ), str(FUZZ.parents[1])])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(megabytes)],
+        check=False,
+        input=data,
+        capture_output=True,
+        env=environment,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    outcome, grown = done.stdout.decode().splitlines()
+    return outcome, float(grown)

@@ -1,0 +1,125 @@
+"""The packaged models of drawn actions: what they are, what they can, and that their training still makes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from opendr_har_core import Frame, Recognizer
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, bundle_path
+from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.scene import render_at, render_clip
+
+CLIPS = 12
+CONTINUAL_BUNDLE = DEFAULT_BUNDLE.with_name("continual.onnx")
+
+
+@pytest.fixture(scope="module", params=["default", "continual"])
+def default(request):
+    return Recognizer.open(bundle_path(request.param) if request.param == "default" else CONTINUAL_BUNDLE)
+
+
+def label(recognizer, frames):
+    stream = recognizer.stream()
+    return [prediction.label for prediction in map(stream.push, frames) if prediction][-1]
+
+
+def test_it_says_what_it_is_and_stays_small(default):
+    assert "drawn figures" in default.source
+    assert "docs/default-model.md" in default.source
+    assert "Apache-2.0" in default.source
+    assert list(default.labels) == list(ACTIONS)
+    assert DEFAULT_BUNDLE.stat().st_size + CONTINUAL_BUNDLE.stat().st_size < 13_000_000
+
+
+def test_it_names_drawn_clips_that_it_was_not_trained_on(default, record_property):
+    times = [index * default.spec.period_ns / NANOSECONDS for index in range(default.spec.window)]
+    right = Counter(
+        action
+        for action in ACTIONS
+        for seed in range(CLIPS)
+        if label(default, render_at(action, times, (240, 320), seed)) == action
+    )
+    record_property("right", f"{sum(right.values())}/{CLIPS * len(ACTIONS)}")
+    assert sum(right.values()) / (CLIPS * len(ACTIONS)) >= 0.85, right
+    assert min(right[action] for action in ACTIONS) >= 0.6 * CLIPS, right
+
+
+def test_it_names_whole_clips_of_any_size_and_rate(default):
+    for index, action in enumerate(ACTIONS):
+        frames = render_clip(action, 2.0, fps=(12, 25, 60)[index % 3], size=(300, 300 + 60 * index), seed=SEEN_WELL)
+        assert label(default, frames) == action
+
+
+# A figure whose actions are all well in view.
+SEEN_WELL = 25
+
+
+def test_real_gestures_of_people_it_has_never_seen(default, shared, record_property):
+    from opendr_har_core.recordings.offline import mean_prediction, recognize_video
+
+    wanted = {"1": "raising both arms", "2": "waving one hand", "3": "raising both arms"}
+    right = 0
+    for path in sorted((shared / "videos" / "gestures_rgb").glob("*.avi")):
+        mean = mean_prediction(list(recognize_video(default, path)), default.labels)
+        right += mean.label == wanted[path.stem[4]]
+    record_property("right", right)
+    assert right >= 24  # of 27
+
+
+def test_the_continual_model_has_a_label_within_the_first_second_which_is_about_now():
+    continual = Recognizer.open(CONTINUAL_BUNDLE)
+    stream = continual.stream()
+    found = [prediction for prediction in map(stream.push, render_clip("bending", 1.0, size=(240, 320))) if prediction]
+    assert found[0].provisional
+    assert found[0].stamp_ns < NANOSECONDS
+    assert continual.spec.delay_sec == 0
+
+
+def test_black_frames_give_scores_that_are_probabilities(default):
+    black = next(render_clip("walking", 0.1)).rgb * 0
+    stream = default.stream(sampling="every_frame")
+    *_, last = (stream.push(Frame(black, index * 33_000_000)) for index in range(default.spec.window))
+    assert last.scores.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_an_empty_room_is_no_activity(default):
+    grey = next(render_clip("walking", 0.1)).rgb * 0 + 90
+    assert label(default, (Frame(grey, index * 40_000_000) for index in range(50))) == "no activity"
+
+
+def training(bundle, *more):
+    command = [sys.executable, "-m", "opendr_har_core.training.default_model", "--clips", "2", "--epochs", "1"]
+    outputs = ["--output", str(bundle), "--continual-output", str(bundle.with_name("continual.onnx"))]
+    return subprocess.run([*command, *outputs, *more], capture_output=True, text=True, check=False)
+
+
+def test_its_training_command_writes_a_bundle_that_opens(tmp_path, shared):
+    pytest.importorskip("lightning")
+    bundle = tmp_path / "trained.onnx"
+    done = training(bundle, "--weights", str(shared / "weights" / "x3d_xs_k400_slowfast.pyth"))
+    assert done.returncode == 0, done.stderr
+    assert "MB after" in done.stdout
+    assert list(Recognizer.open(bundle).labels) == list(ACTIONS)
+    continual = Recognizer.open(bundle.with_name("continual.onnx"))
+    assert list(continual.labels) == list(ACTIONS)
+    assert (continual.spec.name, continual.spec.lookahead) == ("cox3d_xs", "none")
+
+
+def test_its_training_command_works_without_weights(tmp_path):
+    pytest.importorskip("lightning")
+    bundle = tmp_path / "trained.onnx"
+    done = training(bundle, "--random-weights")
+    assert done.returncode == 0, done.stderr
+    assert "random weights" in Recognizer.open(bundle).source
+
+
+def test_its_training_command_wants_to_be_told_where_to_start(tmp_path):
+    pytest.importorskip("lightning")
+    done = training(tmp_path / "trained.onnx")
+    assert done.returncode == 2
+    assert "either --weights FILE or --random-weights" in done.stderr

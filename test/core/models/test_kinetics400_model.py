@@ -1,0 +1,89 @@
+"""The packaged model of Kinetics-400's classes: official weights, stored without loss, that name real activities."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from opendr_har_core import LabelMap, Recognizer
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.cli.main import main
+from opendr_har_core.frame import Frame
+from opendr_har_core.spec import NONE
+from opendr_har_core.streaming.recognizer import bundle_path
+
+NAME = "kinetics400"
+# Those of shared/videos/labelled that docs/kinetics400-model.md says are named right.
+NAMED_RIGHT = ("archery.mp4", "archery_ucf.avi", "arm_wrestling.mp4", "cleaning_pool.mp4", "crawling_baby.avi")
+NAMED_RIGHT += ("deadlifting.mp4", "high_jump.mp4")
+
+
+@pytest.fixture(scope="module")
+def kinetics400():
+    return Recognizer.open(NAME)
+
+
+@pytest.fixture
+def weights(shared):
+    return shared / "weights" / "x3d_xs_k400_slowfast.pyth"
+
+
+def activity(file):
+    return file.split(".")[0].replace("_ucf", "").replace("_", " ")
+
+
+def best(values):
+    return values["top"][0]["label"]
+
+
+def test_it_says_what_it_is_and_stays_small(kinetics400):
+    spec = kinetics400.spec
+    assert (spec.name, spec.lookahead, spec.window, spec.silent_frames) == ("cox3d_xs", NONE, 4, 0)
+    assert list(kinetics400.labels) == list(LabelMap.kinetics400())
+    for word in ("PyTorchVideo", "Apache-2.0", "docs/kinetics400-model.md"):
+        assert word in kinetics400.source
+    assert bundle_path(NAME).stat().st_size < 4_000_000
+
+
+@pytest.mark.parametrize("file", NAMED_RIGHT)
+def test_real_activities_are_named_within_a_second(file, shared, capsys):
+    assert main(["infer", str(shared / "videos" / "labelled" / file), "--model", NAME, "--json", "--quiet"]) == 0
+    *samples, result = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (video,) = result["videos"]
+    assert best(video["whole"]) == activity(file)
+    assert best(samples[0]) == activity(file)
+    assert samples[0]["time_sec"] < 1
+
+
+def test_it_agrees_with_the_network_in_pytorch(kinetics400, weights, shared):
+    pytest.importorskip("torch")
+    from opendr_har_core.backends.torch import TorchBackend
+    from opendr_har_core.networks.checkpoints import load_weights
+    from opendr_har_core.networks.config import x3d_config
+    from opendr_har_core.networks.cox3d import CoX3D
+
+    network = CoX3D(x3d_config("xs", NONE))
+    load_weights(network, weights)
+    in_torch = Recognizer(TorchBackend(network))
+    frames = np.load(shared / "golden" / "cox3d_s_archery.npz")["frames"][:12]
+    streams = [recognizer.stream("every_frame", min_frames=1) for recognizer in (kinetics400, in_torch)]
+    for index, rgb in enumerate(frames):
+        ours, theirs = (stream.push(Frame(rgb, index * kinetics400.spec.period_ns)).scores for stream in streams)
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_its_commands_write_it_again(kinetics400, weights, tmp_path):
+    """Those of `make kinetics400-model`."""
+    pytest.importorskip("torch")
+    whole, again = str(tmp_path / "whole.onnx"), tmp_path / "again.onnx"
+    network = ["--network", "cox3d", "--size", "xs", "--lookahead", NONE, "--source", kinetics400.source]
+    assert main(["export", str(weights), whole, *network]) == 0
+    assert main(["quantize", whole, str(again), "--weights", "int8"]) == 0
+    backends = OnnxBackend(bundle_path(NAME)), OnnxBackend(again)
+    assert backends[0].metadata == backends[1].metadata
+    states = [backend.state([None]) for backend in backends]
+    for frame in np.random.default_rng(0).integers(0, 256, (4, 1, 160, 160, 3), np.uint8):
+        ours, theirs = (backend.step(frame, state) for backend, state in zip(backends, states))
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -1,0 +1,140 @@
+"""A checkpoint says what network it is of: choices default to it, and what contradicts it is refused."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from training_cases import LABELS, TINY, Ramps, quick, tiny
+
+from opendr_har_core.errors import CheckpointError, ConfigError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts, facts_entry
+from opendr_har_core.networks.checkpoints import load_weights
+from opendr_har_core.networks.choice import NetworkChoice
+from opendr_har_core.networks.config import x3d_config
+from opendr_har_core.networks.cox3d import CoX3D
+from opendr_har_core.networks.x3d import X3D
+
+DEFAULT = NetworkChoice("cox3d", "s", None, "none")
+CLIP = x3d_config("xs").clip_spec(2)
+STREAM = x3d_config("m", "full").continual_spec(2, 7)
+
+
+def facts(spec):
+    return NetworkFacts("best.ckpt", spec, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("given", "spec", "expected"),
+    [
+        ({}, None, ("cox3d", "s", 13, "none")),
+        ({"architecture": "x3d"}, None, ("x3d", "s", None, None)),
+        ({"size": "xs", "window": 9, "lookahead": "full"}, None, ("cox3d", "xs", 9, "full")),
+        ({}, CLIP, ("x3d", "xs", None, None)),
+        ({}, STREAM, ("cox3d", "m", 7, "full")),
+        ({"size": "m"}, STREAM, ("cox3d", "m", 7, "full")),
+        ({"lookahead": "none", "window": 1}, STREAM, ("cox3d", "m", 1, "none")),
+        ({"architecture": "x3d"}, STREAM, ("x3d", "m", None, None)),
+        ({"architecture": "cox3d"}, CLIP, ("cox3d", "xs", 4, "none")),
+    ],
+)
+def test_what_is_left_open_is_as_the_file_says_and_else_by_default(given, spec, expected):
+    blueprint = NetworkChoice(**given).settled(facts(spec) if spec else None, DEFAULT)
+    assert tuple(blueprint.to_dict().values()) == expected
+    network = blueprint.build(3)
+    assert type(network) is (X3D if expected[0] == "x3d" else CoX3D)
+    assert (network.spec.size, network.spec.num_classes) == (expected[1], 3)
+    if expected[0] == "cox3d":
+        assert (network.spec.window, network.spec.lookahead) == expected[2:]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"size": "s"}, "size is s, but best.ckpt was trained with size xs; leave size out"),
+        ({"window": 3}, "window is 3, but only cox3d has a window"),
+        ({"lookahead": "none"}, "lookahead is none, but only cox3d has a lookahead"),
+    ],
+)
+def test_what_contradicts_the_file_is_refused(given, message):
+    with pytest.raises(ConfigError, match=message):
+        NetworkChoice(**given).settled(facts(CLIP), DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["falls", "rises"], "the 2 labels are not the 2 that best.ckpt was trained with, they differ from id 0 on"),
+        (["rises", "falls", "stays"], "the 3 labels are not the 2 .* differ from id 2 on; leave labels out"),
+    ],
+)
+def test_other_classes_than_the_file_has_are_refused(names, message):
+    with pytest.raises(ConfigError, match=message):
+        facts(CLIP).check(labels=LabelMap(names))
+    facts(CLIP).check(size="xs", labels=LabelMap(LABELS))
+
+
+@pytest.mark.parametrize("lookahead", ["full", "none"])
+def test_every_checkpoint_of_training_says_what_its_network_is(tmp_path, lookahead):
+    pytest.importorskip("lightning")
+    from opendr_har_core.training.fit import fit
+
+    torch.manual_seed(0)
+    network = CoX3D(replace(TINY, lookahead=lookahead), 2, window=2)
+    settings = quick(epochs=1, checkpoint_folder=str(tmp_path), checkpoint_every_steps=2)
+    for path in fit(network, Ramps(), Ramps(4), settings).checkpoints:
+        told = NetworkFacts.of(torch.load(path, weights_only=True), path)
+        assert (told.spec, told.labels) == (network.spec, LABELS)
+
+
+def saved(path, network, labels, entry=None):
+    content = {"model_state": network.state_dict(), **(entry or facts_entry(network.spec, labels))}
+    torch.save(content, path)
+    return path
+
+
+def test_a_file_says_what_was_trained(tmp_path):
+    network = CoX3D(x3d_config("xs", "none"), 2, window=6)
+    told = NetworkFacts.read(saved(tmp_path / "best.ckpt", network, ["a", "b"]))
+    assert (told.spec, list(told.labels)) == (network.spec, ["a", "b"])
+
+
+def test_published_weights_and_older_checkpoints_say_nothing(tmp_path):
+    torch.save({"model_state": tiny().state_dict(), "format": 1}, tmp_path / "old.ckpt")
+    assert NetworkFacts.read(tmp_path / "old.ckpt") is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"network": {"spec": {"size": "xs"}, "labels": ["a", "b"]}}, "does not say properly what its network is"),
+        ({"network": 5}, "does not say properly"),
+        ({"network": torch.zeros(2)}, "does not say properly"),
+        ({"network": {"spec": {**CLIP.to_dict(), "window": torch.zeros(2)}, "labels": LABELS.names}}, "does not say"),
+        (facts_entry(CLIP, ["a", "a"]), "does not say properly"),
+        (facts_entry(CLIP, ["a"]), "names 1 classes of a network of 2"),
+        (facts_entry(TINY.clip_spec(2), ["a", "b"]), "is of a network that this version does not have"),
+        (facts_entry(replace(CLIP, image_size=64), ["a", "b"]), "is of a network that this version does not have"),
+    ],
+)
+def test_a_file_that_says_what_cannot_be_is_refused(tmp_path, entry, message):
+    with pytest.raises(CheckpointError, match=message):
+        NetworkFacts.read(saved(tmp_path / "odd.ckpt", tiny(), LABELS, entry))
+
+
+def test_a_new_classifier_takes_over_the_classes_that_the_file_has_by_name(tmp_path):
+    path = saved(tmp_path / "best.ckpt", tiny(seed=5, num_classes=3), ["run", "jump", "sit"])
+    trained, network = tiny(seed=5, num_classes=3).head.projection, tiny(seed=6, num_classes=4)
+    fresh = network.head.projection.weight.clone()
+    load_weights(network, path, new_head=True, labels=LabelMap(["jump", "lie", "run", "wave"]))
+    found = network.head.projection
+    assert torch.equal(found.weight[[0, 2]], trained.weight[[1, 0]])
+    assert torch.equal(found.bias[[0, 2]], trained.bias[[1, 0]])
+    assert torch.equal(found.weight[[1, 3]], fresh[[1, 3]])
+    assert torch.equal(network.head.lin_5.weight, tiny(seed=5).head.lin_5.weight)

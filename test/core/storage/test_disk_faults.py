@@ -1,0 +1,180 @@
+"""A disk that fills up at any moment, or may not be written: what was there stays, and nothing half done is left."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import subprocess
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+import onnx
+import torch
+
+from opendr_har_core.benchmarking.report import Machine, Report, write_report
+from opendr_har_core.bundles.graphs.writer import write_model
+from opendr_har_core.datasets.cache import ClipCache
+from opendr_har_core.errors import HarError
+from opendr_har_core.learners.model_folder import save_model
+from opendr_har_core.media.video import write_video
+from opendr_har_core.networks.config import x3d_config
+from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.recordings.annotated_video import write_annotated
+from opendr_har_core.recordings.bag_writer import LATEST_VERSION, MCAP, SQLITE3, new_bag
+from opendr_har_core.recordings.collect import LabelSettings, label_video
+from opendr_har_core.recordings.tables import write_json, write_scores, write_segments
+from opendr_har_core.recordings.timeline import write_timeline
+from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, Recognizer
+from opendr_har_core.synthetic.scene import render_clip
+from opendr_har_core.training.checkpoint import save_checkpoint
+from opendr_har_core.training.plots import confusion_picture
+
+MOMENTS = 12
+PAGE = 4096
+
+
+class Material:
+    """What there is to write, made once."""
+
+    def __init__(self, folder):
+        self.frames = list(render_clip("walking", 2.0, 15.0, (96, 128), seed=3))
+        self.video = write_video(folder / "film.mp4", self.frames, 15.0)
+        recognizer = Recognizer.open("default")
+        self.labels = label_video(recognizer, self.video, LabelSettings())
+        self.spec, self.names = recognizer.spec, recognizer.labels
+        self.bundle = onnx.load(str(DEFAULT_BUNDLE))
+        self.network = X3D(x3d_config("xs"), num_classes=2)
+        self.tensors = {"model_state": {"weight": torch.zeros(200_000)}}
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    return Material(tmp_path_factory.mktemp("material"))
+
+
+def a_model(material, folder):
+    save_model(folder / "m", material.spec, material.names, material.network, DEFAULT_BUNDLE, {})
+
+
+def a_bag(storage):
+    def write(material, folder):
+        from rosbags.typesys import Stores, get_typestore
+
+        store = get_typestore(Stores.ROS2_HUMBLE)
+        message = store.types["std_msgs/msg/String"]("x" * 5000)
+        with new_bag(folder / f"bag_{len(list(folder.glob('bag_*')))}", storage, LATEST_VERSION) as writer:
+            connection = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
+            for index in range(40):
+                writer.write(connection, index, store.serialize_cdr(message, "std_msgs/msg/String"))
+
+    return write
+
+
+WRITERS = {
+    "a bundle": lambda material, folder: write_model(material.bundle, folder / "b.onnx"),
+    "a folder of a learner": a_model,
+    "a checkpoint": lambda material, folder: save_checkpoint(material.tensors, folder / "last.ckpt"),
+    "a video": lambda material, folder: write_video(folder / "v.mp4", material.frames, 15.0),
+    "an annotated video": lambda material, folder: write_annotated(material.labels, folder / "a.mp4"),
+    "a timeline": lambda material, folder: write_timeline(material.labels, folder / "t.png"),
+    "segments": lambda material, folder: write_segments(material.labels, folder / "s.csv"),
+    "scores": lambda material, folder: write_scores(material.labels, folder / "c.csv"),
+    "labels": lambda material, folder: write_json(material.labels, folder / "l.json"),
+    "a confusion matrix": lambda material, folder: confusion_picture(np.eye(3), ["a", "b", "c"], folder / "p.png"),
+    "a report": lambda material, folder: write_report(
+        Report(Machine("here", "x", "y", 2, 2, None, {"python": "3"}, None, 0.0), 1.0, ()), folder / "r.json"
+    ),
+    "a bag, MCAP": a_bag(MCAP),
+    "a bag, SQLite": a_bag(SQLITE3),
+}
+
+
+def content(folder):
+    """Of all files below, the hidden ones as well."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@contextmanager
+def room_for(size):
+    """No file may become longer than so many bytes: the system refuses to write on, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_write_that_is_refused_at_any_byte_leaves_what_was_there(kind, material, tmp_path, record_property):
+    WRITERS[kind](material, tmp_path)
+    before = content(tmp_path)
+    largest = max(map(len, before.values()))
+    rng = np.random.default_rng(1)
+    for size in [0, 1, largest - 1, *rng.integers(2, largest - 1, MOMENTS)]:
+        with room_for(int(size)), pytest.raises(HarError) as refused:
+            WRITERS[kind](material, tmp_path)
+        assert str(tmp_path) in str(refused.value)
+        assert content(tmp_path) == before, f"after a limit of {size} of {largest} bytes"
+    record_property("moments", 3 + MOMENTS)
+    WRITERS[kind](material, tmp_path)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of its own of 64 MB; needs the right to mount."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("this user may not mount a small file system")
+    yield folder
+    gc.collect()
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_disk_that_is_full_or_read_only_leaves_what_was_there(kind, material, disk):
+    WRITERS[kind](material, disk)
+    before = content(disk)
+    size = sum(map(len, before.values()))
+    for share in (0.0, 0.3, 0.8):
+        ballast = disk / "ballast"
+        fill(ballast, room=int(share * size) // PAGE * PAGE)
+        with pytest.raises(HarError, match=str(disk)):
+            WRITERS[kind](material, disk)
+        ballast.unlink()
+        assert content(disk) == before, f"after a disk with room for {share:.0%}"
+    gc.collect()  # what the error's traceback kept open
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    with pytest.raises(HarError, match=str(disk)):
+        WRITERS[kind](material, disk)
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    assert content(disk) == before
+    WRITERS[kind](material, disk)
+
+
+def fill(path, room):
+    """Write until nothing more fits but so many bytes."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(PAGE))
+        except OSError:
+            file.truncate(max(0, file.tell() - room))
+
+
+def test_a_cache_without_room_keeps_nothing_and_says_nothing(tmp_path):
+    """It is there to save time, and training goes on without."""
+    cache = ClipCache(tmp_path)
+    clip = np.arange(30_000, dtype=np.uint8).reshape(100, 300)
+    for size in (0, 100, 20_000):
+        with room_for(size):
+            np.testing.assert_array_equal(cache.get("a clip", lambda: clip), clip)
+        assert content(tmp_path) == {}
+    np.testing.assert_array_equal(cache.get("a clip", lambda: clip), clip)
+    assert len(content(tmp_path)) == 1

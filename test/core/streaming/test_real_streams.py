@@ -1,0 +1,130 @@
+"""Streams of the real networks on real footage: rates, jitter, resets, memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("psutil")
+
+from opendr_har_core import Frame, Recognizer
+from opendr_har_core.media.video import loop_frames, read_video
+from opendr_har_core.recordings.offline import mean_prediction, passes_needed
+
+ROOT = Path(__file__).resolve().parents[3]
+FRAMES = 2000
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module", params=[("x3d", "xs"), ("cox3d", "s")], ids=["x3d_xs", "cox3d_s"])
+def recognizer(request, real_bundle):
+    return Recognizer.open(real_bundle(*request.param))
+
+
+@pytest.fixture(scope="module")
+def archery(shared):
+    return shared / "videos" / "labelled" / "archery_ucf.avi"
+
+
+def retimed(frames, fps, jitter_ns, seed=0):
+    """What a camera of another rate, with an unsteady clock, would have sent of the same scene."""
+    rng = np.random.default_rng(seed)
+    source = list(frames)
+    stamps = np.array([frame.stamp_ns for frame in source])
+    for index in range(int(stamps[-1] * fps / 1e9)):
+        time = index * 1e9 / fps
+        shown = source[int(np.searchsorted(stamps, time, side="right")) - 1]
+        yield Frame(shown.rgb, round(time + rng.uniform(-jitter_ns, jitter_ns)) + 1_000_000_000)
+
+
+def whole_label(recognizer, frames):
+    stream = recognizer.stream()
+    return mean_prediction([p for p in map(stream.push, frames) if p], recognizer.labels).label
+
+
+@pytest.mark.parametrize("fps", [10, 15, 30, 60])
+@pytest.mark.parametrize("jitter_ms", [0, 8])
+def test_the_label_is_the_same_at_any_rate_and_under_jitter(recognizer, archery, fps, jitter_ms):
+    frames = loop_frames(archery, passes_needed(recognizer.spec, archery))
+    assert whole_label(recognizer, retimed(frames, fps, jitter_ms * 1_000_000)) == "archery"
+
+
+def test_the_original_stepping_of_every_frame_needs_no_stamps_of_the_training_rate(recognizer, archery):
+    stream = recognizer.stream(sampling="every_frame")
+    found = [stream.push(frame) for frame in islice(read_video(archery), 60)]
+    assert sum(prediction is not None for prediction in found) == 60 - recognizer.spec.warm_up
+
+
+def test_a_clip_that_starts_again_with_old_stamps_does_not_mix_with_its_past(recognizer, shared, archery):
+    other = shared / "videos" / "labelled" / "crawling_baby.avi"
+    frames = list(loop_frames(archery, passes_needed(recognizer.spec, archery)))
+    expected = scores(recognizer.stream(), frames)
+    stream = recognizer.stream()
+    for frame in loop_frames(other, passes_needed(recognizer.spec, other)):
+        stream.push(frame)
+    first = stream.push(frames[0])
+    assert first is None
+    assert "went back" in stream.status.reset or "size" in stream.status.reset
+    assert scores(stream, frames[1:]) == expected
+
+
+TWO_THOUSAND_FRAMES = """
+import gc, json, sys
+from itertools import islice
+import numpy as np, psutil
+from opendr_har_core import Frame, Recognizer
+from opendr_har_core.media.video import loop_frames
+bundle, video, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+frames = list(islice(loop_frames(video), 100))
+recognizer = Recognizer.open(bundle)
+stream = recognizer.stream(sampling="every_frame")
+process, used = psutil.Process(), []
+for index in range(count):
+    stream.push(Frame(frames[index % 100].rgb, index * 33_000_000))
+    if index % 50 == 49:
+        gc.collect()
+        used.append((index, process.memory_info().rss))
+later = np.array(used[len(used) // 4:], float)
+slope_bytes = float(np.polyfit(later[:, 0], later[:, 1], 1)[0])
+stream.reset()
+short = [Frame(frame.rgb, index * 33_000_000) for index, frame in enumerate(frames[:recognizer.spec.warm_up + 8])]
+def scores(stream):
+    return [prediction.scores.tobytes().hex() for prediction in map(stream.push, short) if prediction]
+after, fresh = scores(stream), scores(recognizer.stream(sampling="every_frame"))
+print(json.dumps({"slope_bytes": slope_bytes, "compared": len(fresh), "identical": after == fresh}))
+"""
+
+
+def test_two_thousand_frames_leave_memory_flat_and_a_reset_makes_the_stream_as_new(
+    recognizer, request, real_bundle, archery, record_property
+):
+    """In a process of its own: in this one, the memory of other tests comes and goes."""
+    bundle = real_bundle(*request.node.callspec.params["recognizer"])
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_THOUSAND_FRAMES, str(bundle), str(archery), str(FRAMES)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    report = json.loads(done.stdout.splitlines()[-1])
+    record_property("slope_bytes_per_frame", report["slope_bytes"])
+    # What a system takes back from an idle process is no leak: only growth counts.
+    assert report["slope_bytes"] * FRAMES < 4 * MEGABYTE
+    assert report["compared"] == 8
+    assert report["identical"]
+
+
+def scores(stream, frames):
+    """Stamp and exact bytes of every prediction."""
+    found = [stream.push(frame) for frame in frames]
+    kept = [(prediction.stamp_ns, prediction.scores.tobytes()) for prediction in found if prediction]
+    assert kept
+    return kept

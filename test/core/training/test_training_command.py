@@ -1,0 +1,200 @@
+"""`opendr-har train` and `eval`: from a folder of videos to a bundle that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+onnx = pytest.importorskip("onnx")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from training_cases import assert_same_weights
+
+from opendr_har_core.cli.main import main
+from opendr_har_core.cli.train_progress import TextProgress
+from opendr_har_core.media.video import write_video
+from opendr_har_core.networks import config as configs
+from opendr_har_core.networks.config import X3DConfig
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.synthetic.scene import render_clip
+from opendr_har_core.training.checkpoint import last_step, read_checkpoint
+
+ACTIONS = ("jumping", "no activity")
+TINY = X3DConfig("xs", image_size=32, frames=3, stride=6, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
+
+
+@pytest.fixture
+def clips(tmp_path, monkeypatch):
+    """Two videos of each of two actions; 'xs' is a tiny network here."""
+    monkeypatch.setitem(configs.X3D_CONFIGS, "xs", TINY)
+    for action in ACTIONS:
+        folder = tmp_path / "clips" / action
+        folder.mkdir(parents=True)
+        for seed in range(2):
+            write_video(folder / f"{seed}.mp4", render_clip(action, 1.5, 15.0, (72, 96), seed), 15.0)
+    return tmp_path / "clips"
+
+
+def test_clips_become_a_bundle_that_runs(clips, tmp_path, capsys):
+    bundle, report = tmp_path / "mine.onnx", tmp_path / "report.json"
+    flags = ["--size", "xs", "--epochs", "2", "--batch-size", "2", "--report", str(report)]
+    folder = ["--checkpoint-folder", str(tmp_path / "checkpoints")]
+    assert main(["train", "--data", str(clips), "--val", str(clips), "--output", str(bundle), *flags, *folder]) == 0
+    output = capsys.readouterr().out
+    assert '"batch_size": 2' in output
+    assert "epoch 2, step 4: train_loss" in output
+    assert "val_accuracy" in output
+    recognizer = Recognizer.open(bundle)
+    assert recognizer.labels.names == ACTIONS
+    assert recognizer.spec.name == "cox3d_xs"
+    assert recognizer.source == "trained on clips for 4 steps from random weights"
+    assert json.loads(report.read_text())["run"]["settings"]["epochs"] == 2
+
+    picture, numbers = tmp_path / "confusion.png", tmp_path / "eval.json"
+    checkpoint = str(tmp_path / "checkpoints" / "best.ckpt")
+    extra = ["--stepwise", "--report", str(numbers), "--picture", str(picture)]
+    assert main(["eval", checkpoint, "--data", str(clips), "--size", "xs", *extra]) == 0
+    assert "4 clips: accuracy" in capsys.readouterr().out
+    assert json.loads(numbers.read_text())["count"] == 4
+    assert picture.stat().st_size > 5000
+
+
+def test_flags_go_before_the_file_of_options(clips, tmp_path, capsys):
+    config = tmp_path / "train.yaml"
+    lines = [f"data: {clips}", "size: xs", "epochs: 7", "batch-size: 2", "network: x3d", "optimizer: sgd"]
+    config.write_text("\n".join(lines))
+    bundle = tmp_path / "mine.onnx"
+    assert main(["train", "--config", str(config), "--epochs", "1", "--output", str(bundle)]) == 0
+    output = capsys.readouterr().out
+    for expected in ('"epochs": 1', '"optimizer": "sgd"', '"batch_size": 2', '"network": "x3d"'):
+        assert expected in output
+    assert Recognizer.open(bundle).spec.name == "x3d_xs"
+
+
+def test_training_starts_from_pretrained_weights_with_other_classes(clips, tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    from opendr_har_core.networks.x3d import X3D
+
+    base = tmp_path / "base.pyth"
+    torch.save({"model_state": X3D(TINY, 5).state_dict()}, base)
+    bundle = tmp_path / "mine.onnx"
+    flags = ["--size", "xs", "--steps", "1", "--freeze", "head", "--base", str(base), "--batch-size", "2"]
+    assert main(["train", "--data", str(clips), "--output", str(bundle), *flags]) == 0
+    assert Recognizer.open(bundle).source.startswith("trained on clips for 1 steps from base.pyth (sha256 ")
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl+C as soon as the first epoch is said: the run ends after the first update of the second."""
+    say = TextProgress._say
+
+    def say_and_interrupt(self, text):
+        say(self, text)
+        if text.startswith("epoch 1,"):
+            signal.raise_signal(signal.SIGINT)
+
+    def run(arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(TextProgress, "_say", say_and_interrupt)
+            return main(arguments)
+
+    return run
+
+
+@pytest.mark.parametrize("given", [[], ["--checkpoint-folder", "elsewhere"]])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(clips, tmp_path, monkeypatch, capsys, interrupted, given):
+    monkeypatch.chdir(tmp_path)
+    base = ["train", "--data", str(clips), "--val", str(clips), "--size", "xs", "--batch-size", "2", "--epochs", "3"]
+    assert main([*base, "--output", "whole.onnx", "--report", "whole.json"]) == 0
+    parts = [*base, "--output", "parts.onnx", "--report", "parts.json", *given]
+    folder = given[-1] if given else "parts_checkpoints"
+    capsys.readouterr()
+    assert interrupted(parts) == 130
+    captured = capsys.readouterr()
+    assert captured.err == f"opendr-har: stopped after 3 steps; go on with --checkpoint-folder {folder} --resume\n"
+    assert [line[:15] for line in captured.out.splitlines() if line.startswith("epoch")] == ["epoch 1, step 2"]
+    assert last_step(folder) == 3
+    assert not Path("parts.onnx").exists()
+
+    assert main([*parts, "--resume"]) == 0
+    said = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert said == ["epoch 2, step 4", "epoch 3, step 6"]
+    whole, resumed = (json.loads(Path(f"{name}.json").read_text()) for name in ("whole", "parts"))
+    assert resumed["run"]["settings"]["resume_step"] == 3
+    assert resumed["history"] == whole["history"]
+    ends = [read_checkpoint(Path(path) / "last.ckpt") for path in ("whole_checkpoints", folder)]
+    assert_same_weights(ends[0]["model_state"], ends[1]["model_state"])
+    assert ends[0]["progress"]["step"] == ends[1]["progress"]["step"] == 6
+    assert digest_of("whole.onnx") == digest_of("parts.onnx")
+
+
+def digest_of(bundle):
+    """Of the exported weights."""
+    digest = hashlib.sha256()
+    for tensor in sorted(onnx.load(bundle).graph.initializer, key=lambda tensor: tensor.name):
+        digest.update(tensor.SerializeToString())
+    return digest.hexdigest()
+
+
+def test_each_epoch_is_said_when_it_ends(clips, tmp_path, monkeypatch):
+    """At that moment its checkpoint is there, and that of the next one is not."""
+    seen = []
+    say = TextProgress._say
+
+    def look(self, text):
+        say(self, text)
+        if text.startswith("epoch"):
+            seen.append((text.partition(":")[0], last_step(tmp_path / "mine_checkpoints")))
+
+    monkeypatch.setattr(TextProgress, "_say", look)
+    flags = ["--output", str(tmp_path / "mine.onnx"), "--size", "xs", "--batch-size", "2", "--epochs", "2"]
+    assert main(["train", "--data", str(clips), *flags]) == 0
+    assert seen == [("epoch 1, step 2", 2), ("epoch 2, step 4", 4)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data", "CLIPS"], "--output is missing"),
+        (["--output", "mine.onnx"], "--data is missing"),
+        (["--data", "CLIPS", "--output", "o.onnx", "--lr", "-1"], "lr is -1.0, expected a number above zero"),
+        (["--data", "CLIPS", "--output", "o.onnx", "--strategy", "x"], "strategy is 'x', expected one of ['auto', "),
+        (["--data", "CLIPS", "--output", "o.onnx", "--strategy", "fsdp"], "can't train with {'strategy': 'fsdp', "),
+        (["--data", "CLIPS", "--output", "o.onnx", "--config", "gone.yaml"], "can't read the configuration gone.yaml"),
+        (["--data", "gone", "--output", "o.onnx"], "there is no folder gone"),
+        (["--data", "CLIPS", "--output", "o.onnx", "--network", "x3d", "--window", "3"], "only cox3d has a window"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(clips, capsys, flags, message):
+    flags = [str(clips) if flag == "CLIPS" else flag for flag in flags]
+    assert main(["train", "--size", "xs", "--epochs", "1", *flags]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epoch: 3", r"has the options ['epoch'], expected some of ["),
+        ("network: resnet", "network is 'resnet', expected one of ['x3d', 'cox3d']"),
+        ("optimizer: lion", "optimizer is 'lion', expected one of"),
+        ("pin_memory: 'no'", "pin_memory is 'no', expected True or False"),
+        ("checkpoint_folder: 5\nresume: true", "checkpoint_folder is 5, expected the path of a folder"),
+        ("strategy: 5", "strategy is 5, expected a name that Lightning knows"),
+        ("- 1", "holds a list, expected lines such as 'epochs: 10'"),
+        ("a: [", "can't read the configuration"),
+    ],
+)
+def test_mistakes_in_the_file_of_options(clips, tmp_path, capsys, content, message):
+    config = tmp_path / "train.yaml"
+    config.write_text(content)
+    flags = ["--data", str(clips), "--output", str(tmp_path / "o.onnx"), "--size", "xs"]
+    assert main(["train", "--config", str(config), *flags]) == 1
+    assert message in capsys.readouterr().err

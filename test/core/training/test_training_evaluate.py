@@ -1,0 +1,119 @@
+"""Evaluation counts what is right, over clips and frame by frame."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import numpy as np
+from training_cases import TINY, CoX3D, Ramps, quick, tiny
+
+from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.training.evaluate import evaluate, score, step_over_clips
+from opendr_har_core.training.fit import fit
+from opendr_har_core.training.loss import standardised
+from opendr_har_core.training.plots import confusion_picture, curves_picture
+
+LONG = 24
+
+
+def test_the_numbers_of_a_report():
+    logits = torch.eye(6)[[0, 1, 1, 5]] * 10
+    logits[3, 0] = -50.0  # class 0 is the last of the last clip
+    report = score(logits, torch.tensor([0, 1, 2, 0]), list("abcdef"))
+    assert report.accuracy == 0.5
+    assert report.top5 == 0.75
+    assert report.per_class == {"a": 0.5, "b": 1.0, "c": 0.0}
+    assert report.count == report.confusion.sum() == 4
+    assert report.confusion.dtype == np.int64
+    assert (report.confusion[2, 1], report.confusion[0, 5]) == (1, 1)
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0]))
+    assert report.loss == pytest.approx(float(expected))
+    assert report.to_dict()["accuracy"] == 0.5
+    assert report.to_dict()["loss"] == report.loss
+
+
+def test_evaluation_changes_nothing_and_does_not_depend_on_the_batch():
+    network = tiny().train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    reports = [evaluate(network, Ramps(7), batch_size=size) for size in (1, 4, 64)]
+    assert len({round(report.loss, 5) for report in reports}) == 1
+    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_only_the_first_batches_are_taken_on_request():
+    assert evaluate(tiny(), Ramps(10), batch_size=3, steps=2).count == 6
+    assert evaluate(tiny(), Ramps(4), batch_size=3, steps=9).count == 4
+
+
+def test_frame_by_frame_it_agrees_with_clips_on_an_easy_case():
+    torch.manual_seed(1)
+    network = CoX3D(replace(TINY, frames=LONG), 2)
+    fit(network, Still(), settings=quick(epochs=20, lr=2e-3))
+    clips, steps = evaluate(network, Still()), evaluate(network, Still(), stepwise=True)
+    assert clips.accuracy == steps.accuracy == 1
+    assert (clips.confusion == steps.confusion).all()
+
+
+class Still(Ramps):
+    """Clips of one dark or one bright picture, long enough for most frames to be far from temporal padding."""
+
+    def __getitem__(self, index):
+        clip, target = super().__getitem__(index)
+        return clip[:, target * 2].unsqueeze(1).expand(3, LONG, 32, 32).contiguous() // (1 + target), target
+
+
+def test_stepping_ends_in_steady_state():
+    """Past the warm-up and further repetitions of the clip change nothing: no temporal padding is left."""
+    network = tiny(CoX3D).eval()
+    x = standardised(Ramps(2)[1][0][None], network.spec)
+    with torch.inference_mode():
+        once = step_over_clips(network, x)
+        state = network.initial_state(1)
+        delay, frames = network.config.delay, x.shape[2]
+        for step in range(delay + 5 * frames + delay):
+            logits, state = network.step(x[:, :, (step - delay) % frames], state)
+    torch.testing.assert_close(once, logits)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"stepwise": True}, ConfigError, "only a CoX3D can be evaluated frame by frame"),
+        ({"steps": 0}, ConfigError, "steps is 0, expected one or more"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(tiny(), Ramps(4), **arguments)
+
+
+def test_data_that_does_not_fit_is_refused():
+    with pytest.raises(ConfigError, match="the evaluation dataset has 2 classes, the network 3"):
+        evaluate(tiny(num_classes=3), Ramps(4))
+    with pytest.raises(DataError, match="the evaluation dataset has no clips"):
+        evaluate(tiny(), Ramps(0))
+
+
+def test_pictures_are_written(tmp_path):
+    pytest.importorskip("matplotlib")
+    report = fit(tiny(), Ramps(), Ramps(4), quick())
+    curves_picture({"a run": report.history}, tmp_path / "curves.png", "training")
+    confusion_picture(evaluate(tiny(), Ramps(4)).confusion, ["rises", "falls"], tmp_path / "confusion.png")
+    for name in ("curves.png", "confusion.png"):
+        content = (tmp_path / name).read_bytes()
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+        assert len(content) > 5000
+
+
+def test_pictures_without_matplotlib_say_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ConfigError, match="pictures need matplotlib"):
+        confusion_picture(np.eye(2, dtype=np.int64), ["a", "b"], tmp_path / "confusion.png")

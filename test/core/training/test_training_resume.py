@@ -1,0 +1,242 @@
+"""Checkpoints: resuming equals never having stopped, and no accident takes a checkpoint that was there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+HERE = Path(__file__).parents[1]
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE))
+from training_cases import TINY, CoX3D, Ramps, assert_same_weights, quick, tiny, weights_of
+
+from opendr_har_core.bundles.export import export_bundle
+from opendr_har_core.errors import CheckpointError, ResourceError
+from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.checkpoints import load_weights
+from opendr_har_core.training.checkpoint import BEST, LAST, last_step, read_checkpoint, save_checkpoint, step_name
+from opendr_har_core.training.fit import fit
+
+CASES = [
+    {"optimizer": "adam"},
+    {"optimizer": "sgd", "lr_schedule": "cosine", "warmup_steps": 3, "backbone_lr_factor": 0.1},
+    {"optimizer": "adamw", "lr_schedule": "plateau", "accumulate": 2, "early_stopping_patience": 3},
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("stop", [2, 4])  # within an epoch of three batches (or two updates), and at its end
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, case, stop):
+    settings = quick(epochs=5, checkpoint_folder=str(tmp_path), checkpoint_every_steps=1, **case)
+    data, val = Ramps(13, noisy=True), Ramps(6)  # another clip each time, dropout in the head
+    whole = tiny()
+    expected = fit(whole, data, val, settings)
+    resumed = tiny(seed=99)
+    report = fit(resumed, data, val, quick(**{**settings.to_dict(), "resume_step": stop}))
+    assert_same_weights(weights_of(whole), weights_of(resumed))
+    assert report.history == expected.history
+    assert (report.steps, report.epochs, report.best_loss) == (expected.steps, expected.epochs, expected.best_loss)
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path):
+    settings = quick(checkpoint_folder=str(tmp_path))
+    long, short = tiny(), tiny()
+    fit(long, Ramps(), settings=quick(epochs=4, keep="last"))
+    half = fit(short, Ramps(), settings=quick(**{**settings.to_dict(), "epochs": 2}))
+    more = {**settings.to_dict(), "epochs": 4, "resume_step": half.steps, "keep": "last"}
+    fit(short, Ramps(), settings=quick(**more))
+    assert_same_weights(weights_of(long), weights_of(short))
+
+
+def test_checkpoints_hold_tensors_and_plain_values_and_load_as_weights(tmp_path):
+    network = tiny()
+    report = fit(network, Ramps(), Ramps(4), quick(checkpoint_folder=str(tmp_path), checkpoint_every_steps=4))
+    assert {Path(path).name for path in report.checkpoints} == {BEST, LAST, step_name(4), step_name(8)}
+    for path in report.checkpoints:
+        assert torch.load(path, weights_only=True)["progress"]["step"] <= 9
+    loaded = tiny(seed=50)
+    load_weights(loaded, tmp_path / BEST)
+    assert_same_weights(weights_of(loaded), weights_of(network))
+    export_bundle(loaded, tmp_path / "tiny.onnx", Ramps.labels, source="a test")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04 broken", "can't be read as a checkpoint"),
+        (None, r"there is no checkpoint .*step_00000003\.ckpt; .* holds \['last\.ckpt'\]"),
+    ],
+)
+def test_a_checkpoint_that_is_missing_or_broken_is_named(tmp_path, content, message):
+    fit(tiny(), Ramps(), settings=quick(epochs=2, checkpoint_folder=str(tmp_path)))
+    (tmp_path / BEST).unlink()
+    if content is not None:
+        (tmp_path / step_name(3)).write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        fit(tiny(), Ramps(), settings=quick(checkpoint_folder=str(tmp_path), resume_step=3))
+
+
+def test_a_checkpoint_of_another_network_or_optimizer_is_refused(tmp_path):
+    common = {"checkpoint_folder": str(tmp_path), "checkpoint_every_steps": 3}
+    fit(tiny(), Ramps(), settings=quick(freeze="head", **common))
+    with pytest.raises(CheckpointError, match="the checkpoint's optimizer is another one"):
+        fit(tiny(), Ramps(), settings=quick(resume_step=3, **common))
+    torch.save({"model_state": tiny().state_dict()}, tmp_path / step_name(3))
+    with pytest.raises(CheckpointError, match="is no checkpoint of training"):
+        fit(tiny(), Ramps(), settings=quick(resume_step=3, **common))
+
+
+def causal():
+    """Without lookahead."""
+    torch.manual_seed(1)
+    return CoX3D(replace(TINY, lookahead="none"), 2)
+
+
+def test_a_run_goes_on_with_the_network_and_classes_that_it_began_with(tmp_path):
+    settings = quick(epochs=1, checkpoint_folder=str(tmp_path))
+    fit(causal(), Ramps(), settings=settings)
+    more = replace(settings, epochs=2, resume_step=3)
+    with pytest.raises(
+        CheckpointError, match=r"last\.ckpt is of a run with {.*'lookahead': 'none'}, which can't go on"
+    ):
+        fit(tiny(CoX3D), Ramps(), settings=more)
+    other = Ramps()
+    other.labels = LabelMap(["falls", "rises"])
+    with pytest.raises(CheckpointError, match=r"run with {'labels': \['rises', 'falls'\]}, which .* with {'labels'"):
+        fit(causal(), other, settings=more)
+    assert fit(causal(), Ramps(), settings=more).epochs == 2
+
+
+def test_a_checkpoint_from_before_there_was_a_choice_goes_on_with_full_lookahead_only(tmp_path):
+    settings = quick(epochs=1, checkpoint_folder=str(tmp_path))
+    fit(tiny(CoX3D), Ramps(), settings=settings)
+    content = read_checkpoint(tmp_path / LAST)
+    del content["network"]
+    save_checkpoint(content, tmp_path / LAST)
+    more = replace(settings, epochs=2, resume_step=3)
+    with pytest.raises(
+        CheckpointError, match=r"run with {'lookahead': 'full'}, which can't go on with {'lookahead': 'n"
+    ):
+        fit(causal(), Ramps(), settings=more)
+    assert fit(tiny(CoX3D), Ramps(), settings=more).epochs == 2
+
+
+ENDLESS = """
+import sys
+from training_cases import Ramps, quick, tiny
+from opendr_har_core.training.fit import fit
+from opendr_har_core.training.settings import TrainingSettings
+report = fit(tiny(), Ramps(noisy=True), Ramps(4), quick(epochs=100000, keep="last", checkpoint_folder=sys.argv[1]))
+sys.stdout.write(f"cancelled {report.cancelled} after {report.steps}")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_process_leaves_a_checkpoint_to_go_on_from(tmp_path, number):
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(tmp_path)], stdout=subprocess.PIPE, env=environment, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / LAST).exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(0.3)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    step = last_step(tmp_path)
+    assert process.returncode == 0
+    assert output == f"cancelled True after {step}"
+    network = tiny()
+    settings = quick(epochs=None, steps=step + 2, keep="last", checkpoint_folder=str(tmp_path), resume_step=step)
+    assert fit(network, Ramps(noisy=True), Ramps(4), settings).steps == step + 2
+    # All that a signal leaves behind: the same weights as a run that ended there by itself.
+    uninterrupted = tiny()
+    fit(uninterrupted, Ramps(noisy=True), Ramps(4), quick(epochs=None, steps=step + 2, keep="last"))
+    assert_same_weights(weights_of(uninterrupted), weights_of(network))
+
+
+class Exhausted(Ramps):
+    """Clips for two of the three batches of an epoch; then memory is out."""
+
+    def __init__(self):
+        super().__init__()
+        self.left = 8
+
+    def __getitem__(self, index):
+        self.left -= 1
+        if self.left < 0:
+            raise MemoryError
+        return super().__getitem__(index)
+
+
+def test_a_run_that_fails_within_an_epoch_goes_on_from_the_last_checkpoint_of_a_step(tmp_path):
+    settings = quick(epochs=1, keep="last", checkpoint_folder=str(tmp_path), checkpoint_every_steps=1)
+    with pytest.raises(ResourceError):
+        fit(tiny(), Exhausted(), settings=settings)
+    assert last_step(tmp_path) == 2
+    abandoned = tmp_path / ".last.abcdefgh.part.ckpt"
+    abandoned.touch()
+    os.utime(abandoned, (0, 0))
+    network, uninterrupted = tiny(), tiny()
+    assert fit(network, Ramps(), settings=replace(settings, resume_step=2)).steps == 3
+    assert not abandoned.exists()
+    fit(uninterrupted, Ramps(), settings=quick(epochs=1, keep="last"))
+    assert_same_weights(weights_of(uninterrupted), weights_of(network))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own with room for one checkpoint; needs the right to mount."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
+    if os.name != "posix" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_keeps_the_checkpoint_that_was_there(small_disk):
+    first = {"model_state": tiny().state_dict()}
+    save_checkpoint(first, small_disk / LAST)
+    before = (small_disk / LAST).read_bytes()
+    with pytest.raises(CheckpointError, match=r"can't write the checkpoint .*last\.ckpt: .*No space left"):
+        save_checkpoint({"model_state": {"large": torch.zeros(200_000)}}, small_disk / LAST)
+    assert (small_disk / LAST).read_bytes() == before
+    assert [path.name for path in small_disk.iterdir()] == [LAST]
+
+
+def test_training_on_a_full_disk_ends_with_a_clear_error(small_disk):
+    (small_disk / "ballast").write_bytes(bytes(400_000))
+    with pytest.raises(CheckpointError, match="can't write the checkpoint"):
+        fit(tiny(), Ramps(), settings=quick(checkpoint_folder=str(small_disk)))
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]
+
+
+def test_a_failing_write_keeps_the_checkpoint_that_was_there(tmp_path, monkeypatch):
+    """The same, where no file system can be mounted: the operating system refuses to flush."""
+    fit(tiny(), Ramps(), settings=quick(epochs=1, checkpoint_folder=str(tmp_path)))
+    before = (tmp_path / LAST).read_bytes()
+
+    def disk_full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(CheckpointError, match="No space left on device; free space"):
+        fit(tiny(), Ramps(), settings=quick(epochs=1, checkpoint_folder=str(tmp_path)))
+    assert (tmp_path / LAST).read_bytes() == before
+    assert read_checkpoint(tmp_path / LAST)["progress"]["step"] == 3
+    assert {path.name for path in tmp_path.iterdir()} == {BEST, LAST}
