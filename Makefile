@@ -17,11 +17,17 @@ EXTRAS := ros
 endif
 comma := ,
 
-.PHONY: help demo test lint docs weights default-model kinetics400-model lock sbom clean
+# Tests wait for other processes half of their time, so more of them than cores run at once; those of a file stay together,
+# for what they share.
+JOBS ?= 4
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
+.PHONY: help demo test test-all lint docs weights default-model kinetics400-model lock sbom clean
 
 help:
 	@echo "make demo [MODEL=kinetics400] [VIDEO=file or 0]   play a video to the recognizer, print its labels"
-	@echo "make test [PYTEST_ARGS=...]                       run the tests"
+	@echo "make test [PYTEST_ARGS=...]                       run the tests but the slow ones (minutes)"
+	@echo "make test-all [PYTEST_ARGS=...]                   run all tests"
 	@echo "make lint                                         check style and types"
 	@echo "make docs                                         build these pages as a site: build/docs/index.html"
 	@echo "make weights [SIZE=xs|s|m|l]                      fetch official weights, make downloads/*.onnx of them"
@@ -35,7 +41,10 @@ demo: $(VENV)/.run-ready
 	$(BIN)/demo $(if $(MODEL),--model "$(MODEL)") $(if $(VIDEO),--video "$(VIDEO)")
 
 test: $(VENV)/.develop-ready
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(VENV)/.develop-ready
+	$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(VENV)/.develop-ready
 	$(BIN)/ruff check --quiet .
