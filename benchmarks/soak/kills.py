@@ -20,8 +20,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from ros_processes import Process, isolate, recognizer, video_publisher
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
+from processes import Process, isolate, recognizer, video_publisher
 from vitals import vitals
 
 from opendr_har_core.media.video import write_video

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from ros_processes import Process, isolate, recognizer
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
+from processes import Process, isolate, recognizer
 from vitals import Vitals, drift, latency_drift, vitals
 
 FPS = 30

@@ -21,9 +21,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Dict, List
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
 from job_folder import JobFolder
-from ros_processes import Process, isolate, trainer
+from processes import Process, isolate, trainer
 from vitals import Vitals, drift, vitals
 
 TRAINER, TRAINING = "trainer", "training"

@@ -45,7 +45,7 @@ SETTINGS = {
 }
 LABELS_SEEN = 20
 # After three short epochs of two persons these are told apart; the waving of this one is taken for circling in some
-# runs, which benchmarks/finetune.py, with five times the training, does not do. It is played and noted all the same.
+# runs. It is played and noted all the same.
 SURE = {"both arms circle overhead", "raise both arms forward"}
 
 

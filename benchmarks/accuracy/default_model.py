@@ -1,6 +1,6 @@
 """Accuracy of the packaged model: on drawn clips that training never saw, and on real videos of ../shared.
 
-python benchmarks/default_model.py [--model default] [--clips 40] [--output results.json]
+python benchmarks/accuracy/default_model.py [--model default] [--clips 40] [--output results.json]
 
 Each real video is streamed as a camera would deliver it (twice where it is shorter than the model's clip); its answer
 is the mean of all predictions. `right` counts videos whose answer is the action of the tables in default_material.py.
@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
-from default_material import RealVideo, real_videos
+from real_videos import RealVideo, real_videos
 from side_by_side import PersonDetector, cut_out, pairs
 
 from opendr_har_core import Frame, Recognizer
@@ -26,7 +26,7 @@ from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import atomic_path
 from opendr_har_core.synthetic.scene import render_at
 
-SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 IMAGE_SIZE = (240, 320)
 
 

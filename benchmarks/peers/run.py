@@ -1,6 +1,6 @@
 """Ours beside its peers: the original OpenDR learners and PyTorchVideo, by turns in one run, as ratios of medians.
 
-python benchmarks/peers.py [FIGURE ...] [--rounds 10] [--calls 3] [--patience 5] [--threads N] [--peers [NAME ...]]
+python benchmarks/peers/run.py [FIGURE ...] [--rounds 10] [--calls 3] [--patience 5] [--threads N] [--peers [NAME ...]]
     [--json FILE]
 """
 
@@ -17,16 +17,16 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List
+from venv import PEERS, ready_python
 
-from peers_compare import ALL_PEERS, Comparison, compare
-from peers_footprint import Footprint, StartUp, footprints, start_ups
-from peers_material import OURS, Workshop
-from peers_process import PeerError, Worker
-from peers_venv import PEERS, ready_python
+from compare import ALL_PEERS, Comparison, compare
+from footprint import Footprint, StartUp, footprints, start_ups
+from material import OURS, Workshop
+from process import PeerError, Worker
 
 from opendr_har_core.storage.atomic import atomic_path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SPEEDS = ("cox3d-s", "cox3d-m", "cox3d-l", "x3d-xs", "x3d-s", "x3d-m", "x3d-l")
 MEMORY, START = "memory", "start"
 FIGURES = (*SPEEDS, MEMORY, START)

@@ -22,8 +22,8 @@ class RoundTrip:
     def __init__(self, model: Path, process: Any) -> None:
         """`process` is a recognizer on image_raw that takes every frame."""
         import rclpy
+        from camera import pictures
         from rclpy.qos import QoSProfile
-        from ros_camera import pictures
         from sensor_msgs.msg import Image
         from vision_msgs.msg import Classification
 

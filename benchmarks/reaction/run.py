@@ -1,7 +1,7 @@
 """How soon X3D and CoX3D name a new action, how right they are, and what they cost.
 
-python benchmarks/reaction.py [--parts steady reaction first packaged cost] [--sizes xs s m] [--networks clip full none]
-                              [--windows 4 8 13] [--splices 10] [--output results.json] [--picture reaction.svg]
+python benchmarks/reaction/run.py [--parts steady reaction first packaged cost] [--sizes xs s m]
+    [--networks clip full none] [--windows 4 8 13] [--splices 10] [--output results.json] [--picture reaction.svg]
 
 Real Kinetics-400 weights on the labelled clips of ../shared (or $HAR_SHARED). The weights were trained as an XS; S and
 M have the same shapes. New results are merged into the file `--output`, so that parts and sizes can be measured one by
@@ -21,7 +21,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
-from default_material import real_videos
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "accuracy"))
+from real_videos import real_videos
 
 from opendr_har_core import Frame, Recognizer
 from opendr_har_core.benchmarking.cost import costs_of
@@ -44,7 +46,7 @@ from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import FULL, NANOSECONDS, NONE
 from opendr_har_core.storage.atomic import atomic_path
 
-SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 WEIGHTS = "x3d_xs_k400_slowfast.pyth"
 SIZES = ("xs", "s", "m")
 CLIP = "clip"

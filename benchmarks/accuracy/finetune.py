@@ -1,6 +1,6 @@
 """Fine-tune X3D-XS on real clips of few persons, and test on a person whom it has never seen: each in turn.
 
-python benchmarks/finetune.py [--tasks gestures silhouettes] [--output FOLDER] [--threads 2]
+python benchmarks/accuracy/finetune.py [--tasks gestures silhouettes] [--output FOLDER] [--threads 2]
 
 The last stage and the head are trained; what the layers before them give is computed once for a number of augmented
 views of each video and kept. A test video's answer is the mean over several of its clips. No choice is made by looking
@@ -24,8 +24,8 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import torch
-from finetune_data import Material, gestures, silhouettes
 from finetune_live import live_agreement
+from finetune_material import Material, gestures, silhouettes
 from torch.utils.data import Subset
 
 from opendr_har_core.datasets.arrays import ArrayDataset
@@ -41,7 +41,7 @@ from opendr_har_core.training.fit import fit
 from opendr_har_core.training.plots import confusion_picture, curves_picture
 from opendr_har_core.training.settings import TrainingSettings
 
-SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 WEIGHTS = "weights/x3d_xs_k400_slowfast.pyth"
 CONFIG = x3d_config("xs")
 CLIP = ClipSpec.of(CONFIG)

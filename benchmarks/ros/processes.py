@@ -13,7 +13,7 @@ from typing import Any, Dict, Optional, Sequence, Type
 
 from opendr_har_ros.process import prepare_process
 
-CAMERA = Path(__file__).with_name("ros_camera.py")
+CAMERA = Path(__file__).with_name("camera.py")
 TICKS_PER_SEC = os.sysconf("SC_CLK_TCK")
 END_SEC = 10.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Iterator, List, Optional
 
 import numpy as np
-from finetune_data import GESTURE_FILE, MASK_WIDTH, action_of
+from finetune_material import GESTURE_FILE, MASK_WIDTH, action_of
 
 from opendr_har_core import Frame
 from opendr_har_core.media.video import read_video

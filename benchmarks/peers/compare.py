@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-from peers_material import CAUSAL, CAUSAL_TUNED, OURS, TUNED, Material
-from peers_process import Worker
-from peers_quiet import QUIET, wait_until_quiet
+from material import CAUSAL, CAUSAL_TUNED, OURS, TUNED, Material
+from process import Worker
+from quiet import QUIET, wait_until_quiet
 
 ORIGINAL, NO_GRADIENTS, PYTORCHVIDEO = "original", "original, gradients off", "pytorchvideo"
 ALL_PEERS = (ORIGINAL, NO_GRADIENTS, PYTORCHVIDEO)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Dict, List, Sequence
 
-from peers_compare import NO_GRADIENTS, ORIGINAL, Start
-from peers_material import OURS, Material
+from compare import NO_GRADIENTS, ORIGINAL, Start
+from material import OURS, Material
 
 STEPS = 80
 FIRST_STEPS = 41  # the growth is measured after the warm-up and what it allocates

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Dict, Optional, Type, cast
 
-WORKER = Path(__file__).with_name("peers_worker.py")
+WORKER = Path(__file__).with_name("worker.py")
 PATIENCE_SEC = 10
 LOG_TAIL = 2000
 

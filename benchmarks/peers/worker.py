@@ -17,13 +17,13 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, Dict, List
 
-from peers_quiet import OthersWatch
+from quiet import OthersWatch
 
-OURS = ("peers_ours", "Ours")  # in all its forms
+OURS = ("ours", "Ours")  # in all its forms
 PARTICIPANTS = {
-    "original": ("peers_original", "Original"),
-    "original, gradients off": ("peers_original", "OriginalWithoutGradients"),
-    "pytorchvideo": ("peers_pytorchvideo", "PyTorchVideo"),
+    "original": ("original", "Original"),
+    "original, gradients off": ("original", "OriginalWithoutGradients"),
+    "pytorchvideo": ("pytorchvideo", "PyTorchVideo"),
 }
 RELEASE_ABOVE_MB = 9000
 MOST_CALLS = 200

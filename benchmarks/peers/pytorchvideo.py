@@ -6,8 +6,8 @@ from typing import Any, Dict
 
 import numpy as np
 import torch
-from peers_inputs import inputs
-from peers_shims import stand_in_for_torchvision
+from inputs import inputs
+from shims import stand_in_for_torchvision
 
 stand_in_for_torchvision()
 

@@ -8,8 +8,8 @@ from typing import Any, Dict, Optional
 import numpy as np
 import pytorch_lightning  # noqa: F401  (before the stand-in, see there)
 import torch
-from peers_inputs import inputs
-from peers_shims import stand_in_for_torchvision
+from inputs import inputs
+from shims import stand_in_for_torchvision
 
 stand_in_for_torchvision()
 

@@ -1,6 +1,6 @@
 """The recognizer node over DDS: latency, processor time, drops and memory, and what ROS adds to the bare library.
 
-python benchmarks/ros_node.py MODEL.onnx [FIGURE ...] [--slow-model MODEL.onnx] [--seconds 30] [--json FILE]
+python benchmarks/ros/run.py MODEL.onnx [FIGURE ...] [--slow-model MODEL.onnx] [--seconds 30] [--json FILE]
 
 Figures: `rate` (a 30 Hz camera of 640x480 rgb8, at the model's own rate and at every frame), `overload` (a camera four
 times as fast as the node can be, with --slow-model, so that not the camera is what is slow), `cameras` (four in one
@@ -19,8 +19,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
-from ros_observer import Observer
-from ros_processes import cameras, isolate, recognizer
+from observer import Observer
+from processes import cameras, isolate, recognizer
 
 from opendr_har_core import Recognizer
 from opendr_har_core.spec import NANOSECONDS
@@ -131,7 +131,7 @@ def measured(nodes: Sequence[Any], observer: Observer, seconds: float, facts: An
 
 def overhead(options: Any, folder: Path) -> Dict[str, Any]:
     """Frames one by one to a node and to the library, by turns: time from publishing to label, and in `push`."""
-    from ros_round_trip import RoundTrip
+    from round_trip import RoundTrip
 
     result = {}
     for executor in ("single", "events"):
@@ -143,7 +143,7 @@ def overhead(options: Any, folder: Path) -> Dict[str, Any]:
 
 def steady_step_sec(model: Path) -> float:
     """Time of a step of the library past its warm-up, as the node has it."""
-    from ros_camera import pictures
+    from camera import pictures
 
     from opendr_har_ros.images import frame_from_image
 
