@@ -7,15 +7,17 @@ from setuptools import find_packages, setup
 PACKAGE = "opendr_har_ros"
 # Why each bound: docs/packaging.md.
 INFERENCE = ["numpy>=1.21.6,<3", "onnxruntime>=1.13,<2", "opencv-python-headless>=4.5.1,<6", "av>=12,<19"]
+PLOTS = ["matplotlib>=3.5,<4"]
+PROGRESS = ["rich>=12,<16"]
 TRAIN = [
     "torch>=2.0,<3",
     "onnx>=1.14,<2",
     "lightning>=2.2,<3",
     "torchmetrics>=1.0,<2",
     "tensorboard>=2.10,<3",
-    "rich>=12,<16",
-    "matplotlib>=3.5,<4",
     "pyyaml>=5.4,<7",
+    *PLOTS,
+    *PROGRESS,
 ]
 BAGS = ["rosbags>=0.11,<0.12"]
 LIVE = ["aiohttp>=3.9,<4"]
@@ -72,6 +74,8 @@ setup(
     install_requires=INFERENCE,
     extras_require={
         "train": TRAIN,
+        "plots": PLOTS,
+        "progress": PROGRESS,
         "bags": BAGS,
         "live": LIVE,
         "completion": COMPLETION,

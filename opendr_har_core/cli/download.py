@@ -1,4 +1,4 @@
-"""`opendr-har download`: the official weights."""
+"""`opendr-har download`: fetch the published X3D weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
 
 MEGABYTE = 1e6
-PLACE = "{size}"
 
 
 def add_parser(jobs: Any) -> None:
@@ -18,8 +17,9 @@ def add_parser(jobs: Any) -> None:
     parser = add_job(
         jobs,
         "download",
-        help="fetch official Kinetics-400 weights",
-        description="Fetch the official Kinetics-400 weights of X3D (they fit CoX3D too). Interrupted downloads go on.",
+        help="fetch pretrained Kinetics-400 weights",
+        description="Fetch the Kinetics-400 weights that the authors of X3D published (they fit CoX3D too). "
+        "An interrupted download resumes.",
         examples=("s", "m --output weights"),
         run=run,
     )
@@ -27,16 +27,16 @@ def add_parser(jobs: Any) -> None:
     add_folder(
         parser, "--output", "--to", default="downloads", metavar="FOLDER", help="where to put it (default: downloads)"
     )
-    parser.add_argument("--url", metavar="URL", help="of a mirror, with {size} where xs, s, m or l stands")
+    parser.add_argument("--url", metavar="URL", help="address of a mirror; {size} is replaced by xs, s, m or l")
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Fetch one file and say where it is."""
+    """Fetch one file and print its path."""
     from opendr_har_core.storage.download import WEIGHTS_URL, download_weights
 
     url = options.url or WEIGHTS_URL
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"--url is {url!r}, expected one that begins with http:// or https://")
+        raise ConfigError(f"--url is {url!r}, expected an address that begins with http:// or https://")
     with options.out.progress(f"x3d_{options.size}.pyth", "MB", MEGABYTE) as report:
-        path = download_weights(options.size, options.output, report, url.replace(PLACE, options.size))
+        path = download_weights(options.size, options.output, report, url)
     return Result(f"{path}\n", file_values(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
 
@@ -21,6 +22,7 @@ from opendr_har_core.cli.options import (
     stream_settings,
 )
 from opendr_har_core.cli.output import DONE, FAILED, Output, Result
+from opendr_har_core.cli.progress import ignore
 from opendr_har_core.errors import ConfigError, HarError
 
 if TYPE_CHECKING:
@@ -144,9 +146,7 @@ class _Job:
 
     def _progress(self, name: str) -> Any:
         if self._files is None and self._out.results_on_terminal():
-            from opendr_har_core.cli.progress import silent
-
-            return silent()
+            return nullcontext(ignore)
         return self._out.progress(f"labelling {name}", "frames")
 
     def _say(self, labels: VideoLabels, files: Dict[str, str]) -> None:

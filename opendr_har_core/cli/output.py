@@ -1,4 +1,4 @@
-"""What a job says: text for people or JSON for programs, notes and progress beside it, and how it ended."""
+"""Output of a command: text for people or JSON for programs, notes, progress, and the exit code."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, ContextManager, Iterator, Mapping, TextIO
 
-from opendr_har_core.cli.progress import Report, progress, silent
+from opendr_har_core.cli.progress import Report, ignore, progress
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a job.
+    """The result of a command.
 
     Attributes:
-        text: for people, with its last newline; printed without --json.
-        values: for programs; printed with --json, in one object with `job`, `ok`, `exit_code` and `error`.
+        text: printed without --json; includes the final newline.
+        values: printed with --json, as one object together with `job`, `ok`, `exit_code` and `error`.
         exit_code: DONE, FAILED or INTERRUPTED.
-        error: one line of what went wrong, or "".
+        error: one line that says what went wrong, or "".
     """
 
     text: str = ""
@@ -32,7 +32,7 @@ class Result:
 
 
 class Output:
-    """Where a job's words go: results to standard output, everything else to standard error."""
+    """Writes results to standard output and everything else to standard error."""
 
     def __init__(self, json_lines: bool = False, quiet: bool = False) -> None:
         self.json = json_lines
@@ -40,41 +40,39 @@ class Output:
         self._results: TextIO = sys.stdout
 
     def text(self, text: str) -> None:
-        """Part of a result, for people."""
+        """Write part of a result unless --json is given."""
         if not self.json:
             self._write(text)
 
     def row(self, values: Mapping[str, Any]) -> None:
-        """Part of a result, for programs: one object in a line of its own."""
+        """Write part of a result as one line of JSON if --json is given."""
         if self.json:
             self._write(json.dumps(finite(values)) + "\n")
 
     def flush(self) -> None:
-        """Let whoever reads a pipe have what was said so far."""
+        """Flush the results, for readers of a pipe."""
         self._results.flush()
 
     def note(self, text: str) -> None:
-        """Something that people may want to know; not with --quiet."""
+        """Write information to standard error unless --quiet is given."""
         if not self.quiet:
             sys.stderr.write(text + "\n")
 
     def warn(self, text: str) -> None:
-        """Something that people have to know."""
+        """Write a warning to standard error, also with --quiet."""
         sys.stderr.write(f"opendr-har: {text}\n")
 
-    def progress(self, what: str, unit: str = "", scale: float = 1.0) -> ContextManager[Report]:
-        """A bar on a terminal, and nothing elsewhere; see `cli.progress`."""
-        if self.quiet or not sys.stderr.isatty():
-            return silent()
-        return progress(what, unit, scale)
+    def progress(self, title: str, unit: str = "", scale: float = 1.0) -> ContextManager[Report]:
+        """Show progress unless --quiet is given; see `cli.progress`."""
+        return contextlib.nullcontext(ignore) if self.quiet else progress(title, unit, scale)
 
     def results_on_terminal(self) -> bool:
-        """Whether people watch the results come, so that a bar would be in their way."""
+        """Whether results go to a terminal line by line, where a progress bar would disturb them."""
         return self._results.isatty()
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
-        """With --json nothing but JSON gets to standard output, whatever libraries print meanwhile."""
+        """With --json, redirect what libraries print to standard error."""
         if not self.json:
             yield
             return
@@ -82,7 +80,7 @@ class Output:
             yield
 
     def end(self, job: str, result: Result) -> None:
-        """The last words."""
+        """Write the result and the error."""
         self.text(result.text)
         ok = result.exit_code == DONE
         self.row({"job": job, "ok": ok, "exit_code": result.exit_code, "error": result.error, **result.values})
@@ -97,7 +95,7 @@ class Output:
 
 
 def finite(value: Any) -> Any:
-    """The same without what JSON has no word for: numbers that are none become None, tuples lists, paths text."""
+    """Make a value JSON-ready: NaN and infinity become None, tuples become lists, paths become text."""
     if isinstance(value, Mapping):
         return {str(name): finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,87 +1,73 @@
-"""Progress on a terminal: with rich where it is installed, else a plain line; both on standard error."""
+"""Progress of a long command on standard error: a rich bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import time
-from typing import Any, Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Protocol
 
-# (done, of how many or None where nobody knows)
-Report = Callable[[int, Optional[int]], None]
-
-# Often enough to see it move, seldom enough to cost nothing.
-INTERVAL_SEC = 0.1
-BAR = 24
-CLEAR = "\r\x1b[K"
+# How often a log file, or a terminal without rich, gets a line.
+LINE_INTERVAL_SEC = 10.0
 
 
-@contextlib.contextmanager
-def silent() -> Iterator[Report]:
-    """For those who don't look."""
-    yield lambda done, total: None
+class Report(Protocol):
+    """Called with the units done, their total if known, and optional detail such as the current loss."""
+
+    def __call__(self, done: int, total: Optional[int], detail: str = "") -> None: ...
 
 
-@contextlib.contextmanager
-def progress(what: str, unit: str = "", scale: float = 1.0) -> Iterator[Report]:
-    """A bar called `what` that counts in `unit`s of `scale`; it is gone afterwards, however that comes."""
-    bar = _rich_bar(what, unit, scale) or _plain_bar(what, unit, scale)
-    with bar as report:
-        yield _seldom(report)
-
-
-def _seldom(report: Report) -> Report:
-    latest = -INTERVAL_SEC
-
-    def tell(done: int, total: Optional[int]) -> None:
-        nonlocal latest
-        now = time.monotonic()
-        if now - latest >= INTERVAL_SEC or done == total:
-            latest = now
-            report(done, total)
-
-    return tell
+def ignore(done: int, total: Optional[int], detail: str = "") -> None:
+    """A `Report` that shows nothing."""
 
 
 @contextlib.contextmanager
-def _plain_bar(what: str, unit: str, scale: float) -> Iterator[Report]:
-    def report(done: int, total: Optional[int]) -> None:
-        whole = f"/{_number(total / scale)}" if total else ""
-        filled = "#" * round(BAR * min(1.0, done / total)) if total else ""
-        bar = f"[{filled:<{BAR}}] " if total else ""
-        sys.stderr.write(f"{CLEAR}{what} {bar}{_number(done / scale)}{whole} {unit}".rstrip())
-        sys.stderr.flush()
+def progress(title: str, unit: str = "", scale: float = 1.0) -> Iterator[Report]:
+    """Yield a `Report` that counts in `unit`s of `scale`, such as ("MB", 1e6); a bar disappears at the end."""
+    columns = _rich_columns() if sys.stderr.isatty() else None
+    if columns is None:
+        yield _line_report(title, unit, scale)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
 
-    try:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, count="", detail="")
+
+        def report(done: int, total: Optional[int], detail: str = "") -> None:
+            bar.update(task, completed=done, total=total, count=_count(done, total, unit, scale), detail=detail)
+
         yield report
-    finally:
-        sys.stderr.write(CLEAR)
-        sys.stderr.flush()
 
 
-def _rich_bar(what: str, unit: str, scale: float) -> Any:
-    """A context like `_plain_bar`, or None where rich is not installed."""
+def _rich_columns() -> Optional[tuple]:
+    """The parts of a bar; None if rich is not installed."""
     try:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     except ImportError:
         return None
-    count = TextColumn("{task.fields[count]}")
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), count, TimeRemainingColumn())
-    return _shown(Progress(*columns, console=Console(stderr=True), transient=True), what, unit, scale)
+    title, count, detail = (
+        TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[count]", "fields[detail]")
+    )
+    return title, BarColumn(), count, TimeRemainingColumn(), detail
 
 
-@contextlib.contextmanager
-def _shown(display: Any, what: str, unit: str, scale: float) -> Iterator[Report]:
-    with display:
-        task = display.add_task(what, total=None, count="")
+def _line_report(title: str, unit: str, scale: float, clock: Callable[[], float] = time.monotonic) -> Report:
+    latest = clock()
 
-        def report(done: int, total: Optional[int]) -> None:
-            whole = f"/{_number(total / scale)}" if total else ""
-            count = f"{_number(done / scale)}{whole} {unit}"
-            display.update(task, completed=done, total=total, count=count)
+    def report(done: int, total: Optional[int], detail: str = "") -> None:
+        nonlocal latest
+        if clock() - latest >= LINE_INTERVAL_SEC:
+            latest = clock()
+            sys.stderr.write(f"{title}: {_count(done, total, unit, scale)} {detail}".rstrip() + "\n")
+            sys.stderr.flush()
 
-        yield report
+    return report
+
+
+def _count(done: int, total: Optional[int], unit: str, scale: float) -> str:
+    numbers = [done] if total is None else [done, total]
+    return f"{'/'.join(_number(number / scale) for number in numbers)} {unit}".rstrip()
 
 
 def _number(value: float) -> str:

@@ -29,8 +29,7 @@ def download_official(folder: Union[str, Path], names: Iterable[str]) -> Dict[st
 
 
 def _fetched(size: str, folder: Union[str, Path]) -> Path:
-    bar = download.progress_bar(f"x3d_{size}")
-    return download.download_weights(size, folder, bar, download.WEIGHTS_URL, partial(_check_fits, size))
+    return download.download_weights(size, folder, url=download.WEIGHTS_URL, check=partial(_check_fits, size))
 
 
 def _check_fits(size: str, path: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import time
 import urllib.error
 import urllib.request
 import zipfile
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO, Any, Callable, Optional, Union
+from typing import IO, Callable, Optional, Union
 
 from opendr_har_core.errors import ConfigError, DownloadError, HarError
 from opendr_har_core.storage.atomic import atomic_path
@@ -21,7 +20,6 @@ SIZES = ("xs", "s", "m", "l")
 CHUNK = 1 << 16
 # A server that never ends must not fill the disk: data sets, and weights, of which the largest have 50 MB.
 MOST_BYTES, MOST_WEIGHT_BYTES = 64 << 30, 1 << 30
-MEGABYTE, BAR = 1e6, 30
 Progress = Callable[[int, Optional[int]], None]
 Check = Callable[[Path], None]
 
@@ -46,7 +44,7 @@ def download_weights(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not _is_good(target, check):
-            fetch(url.format(size=size), target, progress, check=check, most_bytes=MOST_WEIGHT_BYTES)
+            fetch(url.replace("{size}", size), target, progress, check=check, most_bytes=MOST_WEIGHT_BYTES)
             _record(target)
     except OSError as error:
         raise DownloadError(f"{target} can't be read or written: {error}") from None
@@ -87,22 +85,6 @@ def fetch(
         part.unlink()
         raise DownloadError(f"what came from {url} is damaged ({damage}); it was removed, try again")
     part.replace(target)
-
-
-def progress_bar(name: str, stream: Any = None) -> Optional[Progress]:
-    """A bar for `fetch` on a terminal; None where `stream` (by default stderr) is none."""
-    stream = stream or sys.stderr
-    if not stream.isatty():
-        return None
-
-    def show(done: int, total: Optional[int]) -> None:
-        share = done / total if total else 0.0
-        bar = "#" * round(BAR * share)
-        whole = f"/{total / MEGABYTE:.1f}" if total else ""
-        stream.write(f"\r{name} [{bar:<{BAR}}] {done / MEGABYTE:.1f}{whole} MB" + ("\n" if done == total else ""))
-        stream.flush()
-
-    return show
 
 
 class _IncompleteError(Exception):

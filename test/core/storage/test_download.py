@@ -13,7 +13,7 @@ from download_server import Server
 
 from opendr_har_core.errors import CheckpointError, ConfigError, DownloadError
 from opendr_har_core.storage import download
-from opendr_har_core.storage.download import download_weights, fetch, progress_bar
+from opendr_har_core.storage.download import download_weights, fetch
 
 
 @pytest.fixture
@@ -167,21 +167,6 @@ def test_a_full_disk_is_not_tried_again(server, tmp_path):
     with pytest.raises(DownloadError, match="No space left on device; make room"):
         fetch(server.url, tmp_path / "x3d_xs.pyth")
     assert len(server.ranges) == 1
-
-
-def test_a_terminal_sees_a_bar_and_nothing_else_does():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    assert progress_bar("x3d_xs", io.StringIO()) is None
-    terminal = Terminal()
-    show = progress_bar("x3d_xs", terminal)
-    show(5_000_000, 20_000_000)
-    show(20_000_000, 20_000_000)
-    lines = terminal.getvalue().split("\r")
-    assert lines[1] == "x3d_xs [########                      ] 5.0/20.0 MB"
-    assert lines[2] == f"x3d_xs [{'#' * 30}] 20.0/20.0 MB\n"
 
 
 def weights_of(size, num_classes=400):
