@@ -11,8 +11,8 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_ros.process import large_image_profile
-from opendr_har_ros.recognizer_parameters import camera_names
+from opendr_har_ros.common.process import large_image_profile
+from opendr_har_ros.recognizer.parameters import camera_names
 
 PACKAGE = "opendr_har_ros"
 # Whatever ended the node, a robot wants it back.

@@ -9,7 +9,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from opendr_har_ros.process import large_image_profile
+from opendr_har_ros.common.process import large_image_profile
 
 PACKAGE = "opendr_har_ros"
 # Parameters that have an argument of the same name; one that is not given stays as the parameter file has it.

@@ -9,7 +9,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from opendr_har_ros.process import large_image_profile
+from opendr_har_ros.common.process import large_image_profile
 
 PACKAGE = "opendr_har_ros"
 # Whatever ended the node, a robot wants it back.

@@ -19,9 +19,9 @@ from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer, bundle_path
 from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.children import Child, child_environment
-from opendr_har_ros.process import prepare_process
-from opendr_har_ros.stop import StopFlag
+from opendr_har_ros.common.process import prepare_process
+from opendr_har_ros.common.stop import StopFlag
+from opendr_har_ros.common.subprocesses import Child, child_environment
 
 # Its first label comes within the first second.
 MODEL = "continual"
@@ -104,9 +104,9 @@ class _Viewer:
         from diagnostic_msgs.msg import DiagnosticArray
         from sensor_msgs.msg import Image
 
-        from opendr_har_ros.messages import MessageFactory
-        from opendr_har_ros.qos import LABELS, image_qos
-        from opendr_har_ros.run import start_rclpy
+        from opendr_har_ros.common.qos import LABELS, image_qos
+        from opendr_har_ros.common.run import start_rclpy
+        from opendr_har_ros.common.vision_messages import MessageFactory
 
         self._rclpy = rclpy
         start_rclpy([])
@@ -143,7 +143,7 @@ class _Viewer:
 
     def close(self) -> None:
         """Leave the graph."""
-        from opendr_har_ros.run import stop_rclpy
+        from opendr_har_ros.common.run import stop_rclpy
 
         self._node.destroy_node()
         stop_rclpy()
@@ -153,7 +153,7 @@ class _Viewer:
             self._first_image = _stamp_sec(message)
 
     def _on_classification(self, message: Any) -> None:
-        from opendr_har_ros.messages import class_name
+        from opendr_har_ros.common.vision_messages import class_name
 
         now = time.time()
         latency = now - _stamp_sec(message)

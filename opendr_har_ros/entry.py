@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from opendr_har_ros.process import prepare_process
-from opendr_har_ros.stop import StopFlag
+from opendr_har_ros.common.process import prepare_process
+from opendr_har_ros.common.stop import StopFlag
 
 
 def recognizer() -> int:
     """`ros2 run opendr_har_ros recognizer`."""
     stop = StopFlag()
     prepare_process()
-    from opendr_har_ros.recognizer_node import RecognizerNode
-    from opendr_har_ros.run import run
+    from opendr_har_ros.common.run import run
+    from opendr_har_ros.recognizer.node import RecognizerNode
 
     return run(RecognizerNode, stop)
 
@@ -20,8 +20,8 @@ def video_publisher() -> int:
     """`ros2 run opendr_har_ros video_publisher`."""
     stop = StopFlag()
     prepare_process()
-    from opendr_har_ros.run import run
-    from opendr_har_ros.video_publisher_node import VideoPublisherNode
+    from opendr_har_ros.common.run import run
+    from opendr_har_ros.video_publisher.node import VideoPublisherNode
 
     return run(VideoPublisherNode, stop)
 
@@ -30,8 +30,8 @@ def web() -> int:
     """`ros2 run opendr_har_ros web`."""
     stop = StopFlag()
     prepare_process()
-    from opendr_har_ros.run import run
-    from opendr_har_ros.web_node import WebNode
+    from opendr_har_ros.common.run import run
+    from opendr_har_ros.web.node import WebNode
 
     return run(WebNode, stop)
 
@@ -40,7 +40,7 @@ def trainer() -> int:
     """`ros2 run opendr_har_ros trainer`."""
     stop = StopFlag()
     prepare_process()
-    from opendr_har_ros.run import run
-    from opendr_har_ros.trainer_node import TrainerNode
+    from opendr_har_ros.common.run import run
+    from opendr_har_ros.trainer.node import TrainerNode
 
     return run(TrainerNode, stop)

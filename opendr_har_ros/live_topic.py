@@ -10,10 +10,10 @@ from rclpy.executors import SingleThreadedExecutor
 from opendr_har_core.errors import ImageError
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.stream import AnyFrame
-from opendr_har_ros.image_input import ImageInput
-from opendr_har_ros.images import frame_from_compressed, frame_from_image
-from opendr_har_ros.recognizer_parameters import AUTO, COMPRESSED, RAW
-from opendr_har_ros.run import start_rclpy, stop_rclpy
+from opendr_har_ros.common.image_subscription import ImageInput
+from opendr_har_ros.common.images import frame_from_compressed, frame_from_image
+from opendr_har_ros.common.run import start_rclpy, stop_rclpy
+from opendr_har_ros.recognizer.parameters import AUTO, COMPRESSED, RAW
 
 NODE = "opendr_har_live"
 SUFFIX = "/compressed"

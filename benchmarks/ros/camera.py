@@ -16,8 +16,8 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.process import keep_image_buffers
-from opendr_har_ros.stop import StopFlag
+from opendr_har_ros.common.process import keep_image_buffers
+from opendr_har_ros.common.stop import StopFlag
 
 CLIP_SEC, CLIP_FPS = 3.0, 10.0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, Optional, Sequence, Type
 
-from opendr_har_ros.process import prepare_process
+from opendr_har_ros.common.process import prepare_process
 
 CAMERA = Path(__file__).with_name("camera.py")
 TICKS_PER_SEC = os.sysconf("SC_CLK_TCK")

@@ -145,7 +145,7 @@ def steady_step_sec(model: Path) -> float:
     """Time of a step of the library past its warm-up, as the node has it."""
     from camera import pictures
 
-    from opendr_har_ros.images import frame_from_image
+    from opendr_har_ros.common.images import frame_from_image
 
     stream = Recognizer.open(model).stream("every_frame")
     message = pictures(640, 480)[0]

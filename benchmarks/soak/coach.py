@@ -9,8 +9,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from participant import Participant
 from std_srvs.srv import Trigger
 
-from opendr_har_ros.qos import LATCHED
-from opendr_har_ros.trainer_job import CANCELLED, DONE, FAILED, IDLE
+from opendr_har_ros.common.qos import LATCHED
+from opendr_har_ros.trainer.job import CANCELLED, DONE, FAILED, IDLE
 
 NODE = "/trainer"
 OVER = (DONE, CANCELLED, FAILED)

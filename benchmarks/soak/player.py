@@ -14,7 +14,7 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.qos import image_qos
+from opendr_har_ros.common.qos import image_qos
 
 NODE, TOPIC = "/recognizer", "image_raw"
 LABELS = f"{NODE}/classification"

@@ -68,7 +68,7 @@ def test_any_compressed_image_is_decoded_in_its_announced_size_or_refused(case):
 @given(nearly_right())
 def test_so_are_real_messages(case):
     sensor_msgs = pytest.importorskip("sensor_msgs.msg")
-    from opendr_har_ros.images import frame_from_image
+    from opendr_har_ros.common.images import frame_from_image
 
     if "\0" in case.encoding or any(0xD800 <= ord(letter) < 0xE000 for letter in case.encoding):
         return  # no ROS string
@@ -81,7 +81,7 @@ def test_so_are_real_messages(case):
 @given(any_picture())
 def test_so_are_real_compressed_messages(case):
     sensor_msgs = pytest.importorskip("sensor_msgs.msg")
-    from opendr_har_ros.images import frame_from_compressed
+    from opendr_har_ros.common.images import frame_from_compressed
 
     check(case, sensor_msgs.CompressedImage(format="jpeg", data=case.data), frame_from_compressed)
 
@@ -114,7 +114,7 @@ def test_the_valid_ones_are_decoded(index):
 
 @pytest.mark.parametrize("result", [None, "text", np.zeros((2, 2)), np.zeros((2, 2, 3)), np.zeros((0, 2, 3), np.uint8)])
 def test_whatever_cv_bridge_returns_is_checked(monkeypatch, result):
-    from opendr_har_ros.images import frame_from_image
+    from opendr_har_ros.common.images import frame_from_image
 
     bridge = types.SimpleNamespace(imgmsg_to_cv2=lambda message, encoding: result)
     monkeypatch.setitem(sys.modules, "cv_bridge", types.SimpleNamespace(CvBridge=lambda: bridge))

@@ -18,7 +18,7 @@ import pytest
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_LOCALHOST_ONLY"] = "1"
 
-from opendr_har_ros.process import prepare_process
+from opendr_har_ros.common.process import prepare_process
 
 prepare_process()
 

@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 
 from opendr_har_core import Recognizer
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.qos import image_qos
+from opendr_har_ros.common.qos import image_qos
 
 NODE = "/recognizer"
 START_NS = 1_000_000_000

@@ -11,7 +11,7 @@ from std_srvs.srv import Trigger
 
 from opendr_har_core.media.video import write_video
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.qos import LATCHED
+from opendr_har_ros.common.qos import LATCHED
 
 ACTIONS = ("jumping", "no activity")
 # Importing PyTorch takes seconds, and others work on the machine that tests run on.

@@ -166,7 +166,7 @@ def test_the_compose_file_builds_a_file_that_is_there_and_starts_programs_that_a
 
 def test_the_compose_file_sets_only_parameters_that_the_nodes_have(compose):
     pytest.importorskip("rclpy")
-    from opendr_har_ros.video_publisher_parameters import VIDEO_PUBLISHER
+    from opendr_har_ros.video_publisher.parameters import VIDEO_PUBLISHER
 
     words = compose["services"]["camera"]["command"]
     given = {word.split(":=")[0] for before, word in zip(words, words[1:]) if before == "-p"}

@@ -1,0 +1,1 @@
+"""The recognizer node: camera topics in, activity labels out."""

@@ -1,0 +1,91 @@
+"""Statistics as diagnostic_msgs, with advice where something is wrong."""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from opendr_har_ros.common.statistics import Report
+from opendr_har_ros.common.text import sendable
+
+INACTIVE, RUNNING, IDLE = "not active", "running", "idle: nobody subscribes to the labels"
+SILENCE_SEC = 5.0
+# A few bad images among good ones are the camera's affair, that many in a row are a fault.
+MANY_IN_A_ROW = 10
+# A camera that is ahead of another one on the topic never lets it have so many.
+STALE_IN_A_ROW = 30
+LOSS_ADVICE = (
+    "images are being lost: give the publisher more shared memory (FASTDDS_DEFAULT_PROFILES_FILE="
+    "share/opendr_har_ros/config/fastdds_large_images.xml in its environment), or let it publish reliably"
+)
+
+
+def diagnostic_status(
+    node: str, camera: str, report: Report, facts: Dict[str, str], phase: str, advice: str = "", fault: str = ""
+) -> DiagnosticStatus:
+    """How one camera of `node` is doing.
+
+    `facts` are further lines such as the model's name, `advice` says what to do about its publishers, `fault` why the
+    node is not active although it should be.
+    """
+    level, summary = (DiagnosticStatus.ERROR, fault) if fault else _verdict(report, phase, advice)
+    values = {**facts, **_lines(report)}
+    return DiagnosticStatus(
+        level=level,
+        name=f"{node}: activity recognition" + (f" of {camera}" if camera else ""),
+        message=sendable(summary),
+        hardware_id=camera or node,
+        values=[KeyValue(key=key, value=sendable(value)) for key, value in values.items()],
+    )
+
+
+def _verdict(report: Report, phase: str, advice: str) -> Tuple[bytes, str]:
+    if phase == INACTIVE:
+        return DiagnosticStatus.OK, "not active"
+    fault = _fault(report)
+    if fault and phase != IDLE:  # what nobody looks at may be mended by now
+        return DiagnosticStatus.ERROR, fault
+    advice = advice or _advice(report)
+    if advice:
+        return DiagnosticStatus.WARN, advice
+    return DiagnosticStatus.OK, phase
+
+
+def _fault(report: Report) -> str:
+    if report.unreadable and report.sampled == 0:
+        return f"no image could be read: {report.last_error}"
+    if report.failing >= MANY_IN_A_ROW:
+        return f"the last {report.failing} images could not be used: {report.last_error}"
+    return ""
+
+
+def _advice(report: Report) -> str:
+    if report.received == 0:
+        return "no image has arrived; check the topic's name and that a camera publishes"
+    if report.silent_sec > SILENCE_SEC:
+        return f"no image for {report.silent_sec:.0f} s; check the camera"
+    if report.stale_in_a_row >= STALE_IN_A_ROW:
+        return f"the stamps of the last {report.stale_in_a_row} images do not advance; let the camera's driver set them"
+    return LOSS_ADVICE if report.loses_many else ""
+
+
+def _lines(report: Report) -> Dict[str, str]:
+    lines = {
+        "rate in (Hz)": f"{report.rate_in:.2f}",
+        "rate out (Hz)": f"{report.rate_out:.2f}",
+        "frames received": str(report.received),
+        "frames sampled": str(report.sampled),
+        "frames dropped": str(report.dropped),
+        "frames out of order": str(report.stale),
+        "frames unreadable": str(report.unreadable),
+        "labels published": str(report.published),
+        "stream resets": str(report.resets),
+        "last reset": report.last_reset,
+        "last error": report.last_error,
+    }
+    for name, value in zip(("p50", "p95", "p99"), report.latency_ms or ()):
+        lines[f"latency {name} (ms)"] = f"{value:.1f}"
+    if report.lost_share is not None:
+        lines["images lost (%)"] = f"{100 * report.lost_share:.0f}"
+    return lines

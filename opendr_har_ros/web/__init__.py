@@ -1,0 +1,1 @@
+"""The web node: serves a page that shows what a recognizer publishes."""

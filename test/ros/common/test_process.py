@@ -1,0 +1,63 @@
+"""The process's set-up: a profile that lets images through, and an allocator with few pools, unless the user chose."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from opendr_har_ros.common.process import OLD_PROFILE_VARIABLE, PROFILE, PROFILE_VARIABLE, large_image_profile
+
+
+def test_the_shipped_profile_has_room_for_many_images():
+    (size,) = (node for node in ElementTree.parse(PROFILE).iter() if node.tag.endswith("segment_size"))
+    assert int(size.text) >= 8 << 20
+
+
+@pytest.mark.parametrize(
+    ("distribution", "variable"),
+    [("", PROFILE_VARIABLE), ("kilted", PROFILE_VARIABLE), ("humble", OLD_PROFILE_VARIABLE)],
+)
+def test_the_variable_is_the_one_that_the_distribution_reads(distribution, variable):
+    assert large_image_profile({"ROS_DISTRO": distribution}) == {variable: str(PROFILE)}
+
+
+@pytest.mark.parametrize("variable", [PROFILE_VARIABLE, OLD_PROFILE_VARIABLE])
+def test_a_profile_of_the_users_own_stays(variable):
+    assert large_image_profile({variable: "/etc/my_profile.xml"}) == {}
+
+
+# Eight threads at once, each with something of its own from malloc; then malloc's own account of its pools.
+POOLS = """
+import ctypes, sys, threading
+from opendr_har_ros.common.process import prepare_process
+prepare_process()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
+together = threading.Barrier(8)
+def work():
+    libc.malloc(ctypes.c_size_t(1000))
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+@pytest.mark.parametrize(("chosen", "expected"), [(None, 2), ("5", 5)])
+def test_threads_share_two_pools_of_memory_unless_the_user_chose(tmp_path, chosen, expected):
+    env = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    env.update(
+        {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}, **({"MALLOC_ARENA_MAX": chosen} if chosen else {})
+    )
+    subprocess.run([sys.executable, "-c", POOLS, str(tmp_path / "info.xml")], env=env, check=True)
+    pools = ElementTree.parse(tmp_path / "info.xml").findall("heap")
+    assert len(pools) == expected

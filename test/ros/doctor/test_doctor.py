@@ -1,0 +1,233 @@
+"""What the doctor finds among real topics: offers that don't match, images that don't arrive, names that are wrong."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("vision_msgs")
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from opendr_har_ros.common.qos import image_qos
+from opendr_har_ros.common.statistics import Statistics
+from opendr_har_ros.doctor.topics import Topic, losses, mismatches
+
+COMMAND = [sys.executable, "-c", "import sys; from opendr_har_core.cli.main import main; sys.exit(main(sys.argv[1:]))"]
+
+
+class Sender:
+    """Publishes images at a rate from a thread of the test's process, while used as a context."""
+
+    def __init__(self, client, topic, hz=20.0, reliable=False, side=64):
+        self._publisher = client.node.create_publisher(Image, topic, image_qos(reliable))
+        self._clock = client.node.get_clock()
+        self._interval = 1 / hz
+        data = array.array("B", bytes(3 * side * side))
+        self._image = Image(height=side, width=side, encoding="rgb8", step=3 * side, data=data)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._send)
+
+    def _send(self):
+        while not self._stop.wait(self._interval):
+            self._image.header.stamp = self._clock.now().to_msg()
+            self._publisher.publish(self._image)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+
+def without_profile(environment):
+    return {name: value for name, value in environment.items() if "DEFAULT_PROFILES_FILE" not in name}
+
+
+@pytest.fixture
+def large_images(domain):
+    """A process of someone else's that publishes 640x480 best-effort images, with Fast DDS as it comes."""
+    code = """
+import array, time, rclpy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+rclpy.init()
+node = rclpy.create_node("usb_cam")
+qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+publisher = node.create_publisher(Image, "/camera/image_raw", qos)
+image = Image(height=480, width=640, encoding="rgb8", step=1920, data=array.array("B", bytes(640 * 480 * 3)))
+while True:
+    image.header.stamp = node.get_clock().now().to_msg()
+    publisher.publish(image)
+    time.sleep(1 / 30)
+"""
+    env = {**without_profile(os.environ), "ROS_DOMAIN_ID": str(domain)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=env)
+    yield
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def doctor(domain):
+    """Runs the command in the test's domain: (exit code, its JSON)."""
+
+    def run(*arguments, profile=True):
+        env = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
+        if not profile:
+            env = without_profile(env)
+        command = [*COMMAND, "doctor", "--json", *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
+        assert "Traceback" not in done.stderr, done.stderr
+        sys.stderr.write(done.stdout + done.stderr)  # to be seen where a test fails
+        return done.returncode, json.loads(done.stdout)
+
+    return run
+
+
+def facts(report):
+    return next(section["facts"] for section in report["sections"] if section["title"] == "ROS 2")
+
+
+def findings(report):
+    return [finding["what"] for finding in report["findings"]]
+
+
+def test_a_quiet_ros_is_well_and_named(doctor):
+    code, report = doctor()
+    assert (code, findings(report)) == (0, [])
+    assert facts(report)["middleware"] == "rmw_fastrtps_cpp"
+    assert "Classification, ObjectHypothesis of class_id, score" in facts(report)["vision_msgs"]
+    assert facts(report)["image topics"] == "none"
+
+
+def test_a_best_effort_camera_and_a_reliable_subscription_are_found(client, doctor):
+    client.node.create_subscription(Image, "/camera/image_raw", print, image_qos(reliable=True))
+    with Sender(client, "/camera/image_raw"):
+        code, report = doctor()
+    assert code == 1
+    (what,) = findings(report)
+    assert "/test_client gets no image from /test_client on /camera/image_raw" in what
+    assert "asks for reliable delivery, best effort is offered" in what
+    described = facts(report)["/camera/image_raw"]
+    assert described.startswith("Image from /test_client (best effort), to /test_client, ")
+    assert float(described.split(", ")[2].split(" Hz")[0]) == pytest.approx(20, rel=0.3)
+    assert described.endswith("12 KiB each")
+
+
+def test_what_matches_and_arrives_is_well(client, doctor):
+    client.node.create_subscription(Image, "/camera/image_raw", print, image_qos(reliable=True))
+    with Sender(client, "/camera/image_raw", reliable=True):
+        code, report = doctor()
+    assert (code, findings(report)) == (0, [])
+
+
+def test_large_best_effort_images_of_a_sender_without_the_profile_are_found(large_images, doctor):
+    code, report = doctor(profile=False)
+    assert code == 1
+    (finding,) = report["findings"]
+    assert "/camera/image_raw" in finding["what"]
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" in finding["do"]
+
+
+def test_a_recognizer_that_nobody_sends_images_to_is_told_what_there_is(client, start, doctor):
+    start("recognizer")
+    client.until(lambda: client.node.count_subscribers("/image_raw"))
+    with Sender(client, "/camera/image_raw"):
+        code, report = doctor()
+    assert code == 1
+    (finding,) = [finding for finding in report["findings"] if "waits for images" in finding["what"]]
+    assert finding["what"] == "/recognizer waits for images on /image_raw, which nobody publishes"
+    assert finding["do"] == "remap image_raw; published are: /camera/image_raw"  # none of the recognizer's own
+    assert not any("image_annotated" in what for what in findings(report))
+    assert any("no image has arrived" in what for what in findings(report))  # as the recognizer itself says
+
+
+def test_a_recognizer_at_work_is_well_and_one_with_a_slow_camera_is_not(client, start, doctor):
+    start("recognizer")
+    client.until(lambda: client.node.count_subscribers("/image_raw"))
+    with Sender(client, "/image_raw"):
+        code, report = doctor()
+    assert (code, findings(report)) == (0, [])
+    assert "to /recognizer" in facts(report)["/image_raw"]
+    with Sender(client, "/image_raw", hz=2.0):
+        code, report = doctor("--seconds", "4")
+    assert code == 1
+    assert any("/recognizer gets 2." in what or "/recognizer gets 1." in what for what in findings(report))
+
+
+def test_a_camera_that_is_silent_is_found(client, doctor):
+    client.node.create_publisher(Image, "/camera/image_raw", image_qos(reliable=True))
+    code, report = doctor()
+    assert code == 1
+    assert findings(report) == ["/camera/image_raw has a publisher, but no image came"]
+
+
+def test_a_middleware_that_does_not_start_is_a_finding(monkeypatch, doctor):
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_of_nobody")
+    code, report = doctor()
+    assert code == 1
+    assert any("rmw_of_nobody" in what for what in findings(report))
+
+
+def endpoint(name, reliable=False, transient=False):
+    profile = SimpleNamespace(
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if transient else DurabilityPolicy.VOLATILE,
+    )
+    return SimpleNamespace(node_name=name, node_namespace="/", qos_profile=profile)
+
+
+def topic(publishers, subscriptions=(), largest=0, stamps=()):
+    statistics = Statistics()
+    for stamp in stamps:
+        statistics.received(stamp, stamp)
+    report = statistics.report(stamps[-1] if stamps else 0)
+    return Topic("/image_raw", "sensor_msgs/msg/Image", publishers, subscriptions, publishers, report, largest)
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted", "count"),
+    [
+        ({}, {}, 0),
+        ({}, {"reliable": True}, 1),
+        ({"reliable": True}, {}, 0),
+        ({"reliable": True}, {"reliable": True, "transient": True}, 1),
+        ({"reliable": True, "transient": True}, {"reliable": True, "transient": True}, 0),
+    ],
+)
+def test_offers_and_wishes(offered, wanted, count):
+    found = mismatches(topic([endpoint("camera", **offered)], [endpoint("recognizer", **wanted)]))
+    assert len(found) == count
+
+
+REGULAR = [10**9 + index * 33_000_000 for index in range(60)]
+FEW = REGULAR[::20]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "largest", "reliable", "has_profile", "expected"),
+    [
+        (REGULAR, 900_000, False, False, ""),  # all arrive: the sender has seen to it
+        (REGULAR, 9_000, False, False, ""),
+        (FEW, 9_000, False, False, ""),
+        (FEW, 900_000, False, False, "best-effort images of 878 KiB"),
+        (FEW, 900_000, True, False, ""),
+        (FEW, 900_000, False, True, ""),
+        ([], 0, False, True, "no image came"),
+    ],
+)
+def test_large_images_that_may_be_lost(stamps, largest, reliable, has_profile, expected):
+    found = losses(topic([endpoint("camera", reliable)], largest=largest, stamps=stamps), has_profile)
+    assert [finding.what for finding in found] == ([] if not expected else [found[0].what])
+    assert not expected or expected in found[0].what

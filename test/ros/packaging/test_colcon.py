@@ -1,0 +1,157 @@
+"""`colcon build` of what git tracks: everything lies where ROS looks for it, and what was installed runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("vision_msgs")
+if shutil.which("git") is None:
+    pytest.skip("the project's files are those that git tracks, and there is no git", allow_module_level=True)
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGE = "opendr_har_ros"
+LONG_SEC = 60.0
+
+
+def colcon():
+    """The one of this Python's environment, or the system's."""
+    beside = Path(sys.executable).with_name("colcon")
+    found = str(beside) if beside.exists() else shutil.which("colcon")
+    return found or pytest.skip("colcon is not installed")
+
+
+def run(command, cwd, env=None):
+    done = subprocess.run(command, check=False, cwd=cwd, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tracked_files():
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except subprocess.CalledProcessError:
+        pytest.skip("not a git checkout")
+    return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace with our package built in it; beside it lies what colcon must leave alone."""
+    folder = tmp_path_factory.mktemp("workspace")
+    for name in tracked_files():
+        target = folder / "src" / PACKAGE / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    # As a user's shell: the Python that colcon runs with is the one that the executables are made for.
+    bases = [f"--{kind}-base={folder / kind}" for kind in ("build", "install")]
+    log = ["--log-base", str(folder / "log")]
+    run([colcon(), *log, "build", *bases], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prefix(workspace):
+    return workspace / "install" / PACKAGE
+
+
+@pytest.fixture(scope="module")
+def sourced(workspace):
+    """The environment after `. install/setup.bash`."""
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    script = f'. "{workspace}/install/setup.bash" && env -0'
+    out = subprocess.run(["bash", "-c", script], env=plain, capture_output=True, check=True).stdout
+    return dict(line.split("=", 1) for line in out.decode().split("\0") if "=" in line)
+
+
+def test_colcon_sees_our_package_and_not_the_stand_in_for_vision_msgs(workspace):
+    listed = run([colcon(), "--log-base", os.devnull, "list", "--base-paths", "src"], workspace)
+    assert re.findall(r"^(\S+)\t(\S+)\t\((.*)\)$", listed, re.MULTILINE) == [
+        (PACKAGE, f"src/{PACKAGE}", "ros.ament_python")
+    ]
+
+
+@pytest.mark.parametrize("name", ["recognizer", "video_publisher", "demo"])
+def test_executables_lie_where_ros2_run_looks(prefix, name):
+    path = prefix / "lib" / PACKAGE / name
+    assert os.access(path, os.X_OK)
+
+
+def test_everything_else_lies_in_the_packages_share(prefix):
+    share = prefix / "share" / PACKAGE
+    for folder in ("launch", "config"):
+        expected = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
+        assert expected <= {path.name for path in (share / folder).iterdir()}
+        assert expected
+    assert (share / "config" / "fastdds_large_images.xml").is_file()
+    assert (share / "package.xml").read_text() == (ROOT / "package.xml").read_text()
+    assert (prefix / "share" / "ament_index" / "resource_index" / "packages" / PACKAGE).is_file()
+
+
+def test_ament_finds_the_package(workspace, sourced):
+    code = f"from ament_index_python import get_package_share_directory as share; print(share({PACKAGE!r}))"
+    assert run([sys.executable, "-c", code], workspace, sourced).strip() == str(
+        workspace / "install" / PACKAGE / "share" / PACKAGE
+    )
+
+
+@pytest.fixture
+def installed(prefix, sourced, domain, tmp_path):
+    """installed("recognizer", argument, ...) -> the process and its log, run as `ros2 run` would."""
+    started = []
+
+    def start(executable, *arguments):
+        log = tmp_path / f"{executable}.log"
+        environment = {**sourced, "ROS_DOMAIN_ID": str(domain)}
+        command = [str(prefix / "lib" / PACKAGE / executable), *arguments]
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                command, cwd=tmp_path, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        started.append(process)
+        return process, log
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def said(process, log, text):
+    end = time.monotonic() + LONG_SEC
+    while text not in log.read_text() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    return text in log.read_text()
+
+
+def test_the_installed_recognizer_starts_with_its_parameter_file_and_ends_on_ctrl_c(prefix, installed):
+    config = prefix / "share" / PACKAGE / "config" / "recognizer.yaml"
+    process, log = installed("recognizer", "--ros-args", "--params-file", str(config))
+    assert said(process, log, "x3d_xs with 9 classes on CPUExecutionProvider"), log.read_text()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(LONG_SEC) == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_the_parameter_file_counts_in_any_namespace(installed, tmp_path):
+    config = tmp_path / "mine.yaml"
+    text = (ROOT / "config" / "recognizer.yaml").read_text()
+    config.write_text(text.replace("model: default", "model: /nowhere/mine.onnx"))
+    process, log = installed("recognizer", "--ros-args", "-r", "__ns:=/robot/head", "--params-file", str(config))
+    assert said(process, log, "there is no model '/nowhere/mine.onnx'"), log.read_text()
+
+
+def test_the_installed_code_is_used_and_not_the_sources(prefix, workspace, sourced, tmp_path):
+    code = f"import {PACKAGE}, opendr_har_core; print({PACKAGE}.__file__); print(opendr_har_core.__file__)"
+    for line in run([sys.executable, "-c", code], tmp_path, sourced).split():
+        assert line.startswith(str(prefix)), line

@@ -1,0 +1,81 @@
+"""package.xml names what the code imports, and nothing else; the version is the same everywhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+OURS = {"opendr_har_core", "opendr_har_ros", *(path.stem for path in (ROOT / "test" / "ros").glob("*.py"))}
+# Not imported, but read by it.
+LAUNCH_FILES = {"launch_yaml"}
+ROSDEP_KEYS = {"numpy": "python3-numpy", "cv2": "python3-opencv", "yaml": "python3-yaml", "pytest": "python3-pytest"}
+ROSDEP_KEYS["psutil"] = "python3-psutil"
+# From pip, as package.xml says; cv_bridge only where it is installed.
+NOT_FROM_ROSDEP = {"onnxruntime", "av", "cv_bridge"}
+# Only to export and train, which no robot does: setup.py's extras.
+NOT_FROM_ROSDEP |= {"torch", "onnx", "lightning", "torchmetrics", "matplotlib", "yaml", "rosbags"}
+# What only makes things nicer: the live page (Ubuntu's aiohttp is new enough from 24.04 on), completion, bars.
+NOT_FROM_ROSDEP |= {"aiohttp", "argcomplete", "rich"}
+
+
+def imported(folder):
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module)
+    return {name.split(".")[0] for name in found} - set(sys.stdlib_module_names) - OURS
+
+
+def keys(names):
+    return {ROSDEP_KEYS.get(name, name) for name in names - NOT_FROM_ROSDEP}
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    return pytest.importorskip("catkin_pkg.package").parse_package(str(ROOT / "package.xml"))
+
+
+def test_it_is_valid_and_builds_as_a_python_package(manifest):
+    manifest.validate()
+    assert manifest.package_format == 3
+    assert manifest.get_build_type() == "ament_python"
+    assert manifest.licenses == ["Apache-2.0"]
+
+
+def test_the_code_imports_what_it_depends_on(manifest):
+    needed = keys(imported(ROOT / "opendr_har_core") | imported(ROOT / "opendr_har_ros") | imported(ROOT / "launch"))
+    assert {depend.name for depend in manifest.exec_depends} == needed | LAUNCH_FILES
+
+
+def test_the_tests_of_the_nodes_import_what_they_depend_on(manifest):
+    declared = {depend.name for depend in manifest.exec_depends + manifest.test_depends}
+    assert keys(imported(ROOT / "test" / "ros")) - {"catkin_pkg", "builtin_interfaces"} <= declared
+
+
+def test_the_version_is_that_of_the_python_package(manifest):
+    (version,) = re.findall(r'^    version="(.*)",$', (ROOT / "setup.py").read_text(), re.MULTILINE)
+    assert manifest.version == version
+    (library,) = re.findall(r'^__version__ = "(.*)"$', (ROOT / "opendr_har_core/__init__.py").read_text(), re.MULTILINE)
+    assert library == version
+
+
+def test_what_others_read_is_there(manifest):
+    assert manifest.description
+    assert all(maintainer.email for maintainer in manifest.maintainers)
+    assert (ROOT / manifest.licenses[0].file if manifest.licenses[0].file else ROOT / "LICENSE").is_file()
+
+
+def test_the_changelog_is_one_that_ros_tools_read():
+    changelog = pytest.importorskip("catkin_pkg.changelog")
+    read = changelog.get_changelog_from_path(str(ROOT / "CHANGELOG.rst"), "opendr_har_ros")
+    assert read.rst
+    generator = pytest.importorskip("catkin_pkg.package_version")
+    assert generator.get_forthcoming_label(read.rst) == "Forthcoming"

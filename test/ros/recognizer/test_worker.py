@@ -1,0 +1,205 @@
+"""Newest message first: what waits is replaced, what fails does not stop the thread."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+
+from opendr_har_ros.common.log import SparseLog
+from opendr_har_ros.recognizer.worker import NewestFirstWorker
+
+LONG = 10.0
+
+
+class Work:
+    """Blocks in every message until released."""
+
+    def __init__(self):
+        self.done, self.errors = [], []
+        self.started, self.release = threading.Semaphore(0), threading.Semaphore(0)
+
+    def __call__(self, batch):
+        (message,) = batch.values()
+        self.started.release()
+        assert self.release.acquire(timeout=LONG)
+        if message == "bad":
+            raise ValueError("a bad message")
+        self.done.append(message)
+
+
+def fail(batch, error):
+    raise AssertionError(f"{batch}: {error}")
+
+
+def test_messages_that_wait_make_room_for_the_newest_and_are_counted():
+    work = Work()
+    worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
+    assert worker.put(1) is False
+    assert work.started.acquire(timeout=LONG)
+    assert [worker.put(number) for number in (2, 3, 4)] == [False, True, True]
+    work.release.release()
+    assert work.started.acquire(timeout=LONG)
+    work.release.release()
+    worker.stop()
+    assert work.done == [1, 4]
+
+
+def test_a_late_message_does_not_take_the_place_of_the_one_that_waits():
+    work = Work()
+    worker = NewestFirstWorker(work, fail, is_late=lambda message, waiting: waiting - 5 < message < waiting)
+    worker.put(1)
+    assert work.started.acquire(timeout=LONG)
+    assert [worker.put(number) for number in (20, 17, 21, 18)] == [False, True, True, True]
+    work.release.release(2)
+    assert work.started.acquire(timeout=LONG)
+    worker.put(3)  # far behind: a new beginning
+    assert work.started.acquire(timeout=LONG)
+    work.release.release()
+    worker.stop()
+    assert work.done == [1, 21, 3]
+
+
+def test_a_failing_message_is_reported_and_the_next_one_is_worked_on():
+    work = Work()
+    worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
+    for message in ("bad", "good"):
+        worker.put(message)
+        assert work.started.acquire(timeout=LONG)
+        work.release.release()
+    worker.stop()
+    assert work.errors == [({"": "bad"}, "a bad message")]
+    assert work.done == ["good"]
+
+
+def test_after_a_flush_nothing_that_came_before_is_worked_on():
+    work = Work()
+    worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
+    worker.put("at hand")
+    assert work.started.acquire(timeout=LONG)
+    worker.put("waiting")
+    threading.Timer(0.1, work.release.release).start()
+    assert worker.flush() == {"": "waiting"}
+    assert work.done == ["at hand"]
+    assert worker.flush() == {}
+    worker.put("after")
+    assert work.started.acquire(timeout=LONG)
+    work.release.release()
+    worker.stop()
+    assert work.done == ["at hand", "after"]
+
+
+def test_sources_that_are_alive_share_a_batch_and_a_silent_one_is_not_waited_for_for_ever():
+    batches, seen = [], threading.Semaphore(0)
+
+    def work(batch):
+        batches.append(dict(batch))
+        seen.release()
+
+    worker = NewestFirstWorker(work, fail, wait_sec=0.2)
+    for source in ("front", "rear"):  # both are alive from here on, if not yet in one batch
+        worker.put(0, source)
+    while not any("rear" in batch for batch in batches):
+        assert seen.acquire(timeout=LONG)
+    del batches[:]
+    worker.put(1, "front")
+    worker.put(1, "rear")
+    assert seen.acquire(timeout=LONG)
+    assert batches == [{"front": 1, "rear": 1}]
+    begun = time.monotonic()
+    worker.put(2, "front")  # the rear one has stopped
+    assert seen.acquire(timeout=LONG)
+    assert batches[1:] == [{"front": 2}]
+    assert time.monotonic() - begun > 0.15
+    worker.stop()
+
+
+def test_a_quick_source_loses_nothing_by_waiting_for_a_slow_one():
+    done, batches = threading.Semaphore(0), []
+
+    def work(batch):
+        batches.append(dict(batch))
+        done.release()
+
+    worker = NewestFirstWorker(work, fail, wait_sec=LONG)
+    worker.put(0, "slow")  # is alive from here on
+    assert done.acquire(timeout=LONG)
+    replaced = []
+    for number in range(1, 6):
+        replaced.append(worker.put(number, "quick"))
+        time.sleep(0.03)
+    while len(batches) < 5:
+        assert done.acquire(timeout=LONG)
+    worker.stop()
+    assert not any(replaced)
+    assert batches == [{"slow": 0}, *({"quick": number} for number in range(1, 5))]
+
+
+def test_a_report_of_an_error_that_fails_does_not_end_the_thread(capsys):
+    work = Work()
+
+    def broken(batch, error):
+        raise OSError("no log")
+
+    worker = NewestFirstWorker(work, broken)
+    for message in ("bad", "good"):
+        worker.put(message)
+        assert work.started.acquire(timeout=LONG)
+        work.release.release()
+    worker.stop()
+    assert work.done == ["good"]
+    assert "no log" in capsys.readouterr().err
+
+
+def test_only_the_newest_of_each_source_waits():
+    batches, started, release = [], threading.Event(), threading.Event()
+
+    def work(batch):
+        batches.append(dict(batch))
+        started.set()
+        assert release.wait(LONG)
+
+    worker = NewestFirstWorker(work, fail)
+    worker.put(0, "front")
+    assert started.wait(LONG)
+    replaced = [worker.put(number, source) for number, source in ((1, "front"), (1, "rear"), (2, "front"))]
+    assert replaced == [False, False, True]
+    release.set()
+    while len(batches) < 2:
+        time.sleep(0.01)
+    worker.stop()
+    assert batches[1] == {"front": 2, "rear": 1}
+
+
+def test_a_finished_message_is_let_go():
+    class Message:
+        pass
+
+    done = threading.Event()
+    worker = NewestFirstWorker(lambda batch: done.set(), fail)
+    message = Message()
+    seen = weakref.ref(message)
+    worker.put(message)
+    del message
+    assert done.wait(LONG)
+    worker.flush()
+    gc.collect()
+    assert seen() is None
+    worker.stop()
+
+
+def test_stopping_an_idle_worker_ends_its_thread():
+    before = threading.active_count()
+    worker = NewestFirstWorker(lambda batch: None, fail)
+    worker.stop()
+    assert threading.active_count() == before
+
+
+def test_a_sparse_log_says_less_and_less_and_keeps_the_count():
+    lines = []
+    log = SparseLog(lines.append)
+    for _ in range(250):
+        log("kind", "broken")
+    log("other", "broken too")
+    assert lines == ["broken", "broken (10 times by now)", "broken (100 times by now)", "broken too"]

@@ -1,0 +1,59 @@
+"""A trainer on a machine whose memory runs out, for real: the kernel ends what trains, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from trainer_support import OVER, Trainer, draw_clips, quick_job
+
+GROUPS = Path("/sys/fs/cgroup/memory")
+MIB = 2**20
+# A node, and PyTorch with a small job, take half of it; a batch of all four clips for X3D-M takes more than there is.
+LIMIT = 700 * MIB
+
+
+@pytest.fixture
+def small_memory(tmp_path):
+    """A group of processes that have little memory together; Linux's control groups, version 1."""
+    group = GROUPS / f"opendr_har_{tmp_path.name}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(LIMIT))
+    except OSError as error:
+        pytest.skip(f"memory can't be limited for a group of processes here: {error}")
+    yield group
+    group.rmdir()
+
+
+def kills(group):
+    """How many processes the kernel has ended."""
+    return int(dict(line.split() for line in (group / "memory.oom_control").read_text().splitlines())["oom_kill"])
+
+
+def test_training_that_takes_all_memory_is_ended_and_reported_and_the_node_goes_on(
+    small_memory, start, client, tmp_path
+):
+    clips, output = draw_clips(tmp_path / "clips"), tmp_path / "mine.onnx"
+    node = start("trainer")
+    trainer = Trainer(client)
+    (small_memory / "cgroup.procs").write_text(str(node.process.pid))
+    assert trainer.set(**{**quick_job(clips, output), "size": "m", "freeze": "none", "batch_size": 64}) == []
+    assert trainer.start().success
+    end = trainer.until_true(lambda status: status["state"] in OVER)
+    assert kills(small_memory) == 1
+    assert end["state"] == "failed"
+    assert end["error"].startswith("training was ended by SIGKILL; if nobody killed it, the machine ran out of memory")
+    assert not output.exists()
+
+    assert trainer.set(**quick_job(clips, output), steps=2) == []
+    assert trainer.start().success
+    end = trainer.until_true(lambda status: status["job"] == "2" and status["state"] in OVER)
+    assert (end["state"], kills(small_memory)) == ("done", 1), end
+    assert node.interrupt() == 0
