@@ -180,7 +180,6 @@ def test_the_seconds_before_a_label_are_those_of_the_networks(family, size):
     age = f"{delay * spec.stride / spec.train_fps:.1f} s" if delay else "0"
 
     assert first_label_rows("docs/concepts.md")[name] == [period, first_label, window_of(spec), age]
-    assert first_label_rows("README.md")[name] == [period, first_label, f"{age} ago" if delay else "now"]
 
 
 def window_of(spec):
