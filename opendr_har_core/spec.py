@@ -13,7 +13,7 @@ CLIP, CONTINUAL = "x3d", "cox3d"
 FULL, NONE = "full", "none"
 LOOKAHEADS = (FULL, NONE)
 # What the command line and the nodes train, where neither the user nor a checkpoint says; OpenDR's learners have FULL.
-DEFAULT_LOOKAHEAD = NONE
+TRAINING_LOOKAHEAD = NONE
 # Sizes whose published weights were trained on clips so short (4 frames) that a quarter of the positions had no future:
 # they keep their accuracy without lookahead. Weights trained on 13 frames can lose it (docs/decisions/0009).
 TRAINED_ON_SHORT_CLIPS = ("xs",)

@@ -11,9 +11,9 @@ import numpy as np
 from opendr_har_core.backends.file_check import check_onnx_file
 from opendr_har_core.backends.fingerprint import check_tuned_for
 from opendr_har_core.backends.protocol import Array, Row, finite
-from opendr_har_core.backends.provider_fallback import Sessions
+from opendr_har_core.backends.provider_fallback import ProviderFallback
 from opendr_har_core.backends.session import session_settings
-from opendr_har_core.backends.state_buffers import QueueSpec, QueueState, queue_specs
+from opendr_har_core.backends.state_buffers import BufferedState, BufferSpec, buffer_specs
 from opendr_har_core.bundles.metadata import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
 from opendr_har_core.errors import ModelError
 
@@ -39,7 +39,7 @@ class OnnxBackend:
         settings = session_settings(providers, threads, spin)
         if Path(path).is_file():  # else what follows says so
             check_onnx_file(Path(path))
-        self._sessions = Sessions(Path(path), settings)
+        self._sessions = ProviderFallback(Path(path), settings)
         try:
             self._describe(str(path))
         except UnicodeDecodeError as error:
@@ -56,7 +56,7 @@ class OnnxBackend:
         self.source = self.metadata.source
         inputs = {node.name: tuple(node.shape[1:]) for node in session.get_inputs()}
         shapes = {name[len(STATE) :]: shape for name, shape in inputs.items() if name.startswith(STATE)}
-        self._queues = queue_specs(shapes, self.metadata.delays)
+        self._queues = buffer_specs(shapes, self.metadata.delays)
         _check_signature(session, self.metadata, self._queues)
 
     @property
@@ -65,9 +65,9 @@ class OnnxBackend:
         return self._sessions.provider
 
     @property
-    def setback(self) -> str:
+    def fallback_reason(self) -> str:
         """Which provider was given up and why, or ""."""
-        return self._sessions.setback
+        return self._sessions.fallback_reason
 
     def classify(self, clips: Array) -> Array:
         """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities.
@@ -77,15 +77,15 @@ class OnnxBackend:
         results = [self._sessions.run(1, partial(_scores_of, clip)) for clip in np.split(clips, len(clips))]
         return finite(np.concatenate(results))
 
-    def state(self, rows: Sequence[Row[QueueState]]) -> QueueState:
+    def state(self, rows: Sequence[Row[BufferedState]]) -> BufferedState:
         """CoX3D: a new state made of copies of rows of others; zeros for None."""
-        state = QueueState(self._queues, self.spec, len(rows))
+        state = BufferedState(self._queues, self.spec, len(rows))
         for index, row in enumerate(rows):
             if row is not None:
                 state.copy_row(index, *row)
         return state
 
-    def step(self, frames: Sequence[Array], state: QueueState) -> Array:
+    def step(self, frames: Sequence[Array], state: BufferedState) -> Array:
         """CoX3D: one uint8 (S, S, 3) frame for each row -> float32 (rows, num_classes); advances the state."""
         for row, frame in enumerate(frames):
             state.frames[row] = frame
@@ -94,7 +94,7 @@ class OnnxBackend:
         state.advance()
         return probabilities
 
-    def _binding(self, session: Any, state: QueueState) -> Any:
+    def _binding(self, session: Any, state: BufferedState) -> Any:
         """That of the state's turn, made when it first comes to it."""
         bindings = state.bindings_of(session)
         binding = bindings[state.turn]
@@ -102,7 +102,7 @@ class OnnxBackend:
             binding = bindings[state.turn] = self._bind(session, state)
         return binding
 
-    def _bind(self, session: Any, state: QueueState) -> Any:
+    def _bind(self, session: Any, state: BufferedState) -> Any:
         """Where one turn's step reads and writes; the state keeps the buffers alive."""
         binding = session.io_binding()
         _bind_input(binding, FRAMES, state.frames)
@@ -127,7 +127,7 @@ def _bind_output(binding: Any, name: str, array: Array) -> None:
     binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
 
-def _check_signature(session: Any, metadata: BundleMetadata, queues: Sequence[QueueSpec]) -> None:
+def _check_signature(session: Any, metadata: BundleMetadata, queues: Sequence[BufferSpec]) -> None:
     """The graph must be the one that its metadata describes."""
     spec = metadata.spec
     side = spec.image_size

@@ -35,7 +35,7 @@ class Backend(Protocol[StateType]):
         spec: what the network is and expects.
         labels: class names, one per score.
         provider: what computes, for people ("CPUExecutionProvider").
-        setback: why something else computes than was asked for first, for people, or "".
+        fallback_reason: why something else computes than was asked for first, for people, or "".
         source: where the weights come from, for people.
     """
 
@@ -47,7 +47,7 @@ class Backend(Protocol[StateType]):
     def provider(self) -> str: ...
 
     @property
-    def setback(self) -> str: ...
+    def fallback_reason(self) -> str: ...
 
     def classify(self, clips: Array) -> Array:
         """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities."""

@@ -14,14 +14,14 @@ from opendr_har_core.errors import BackendError, HarError
 Work = Callable[[Any], Any]
 
 
-class Sessions:
+class ProviderFallback:
     """What runs a bundle; from several threads, too.
 
     A provider that fails while it computes (a GPU that fell off its bus, or has no memory left) is given up for good,
     and the next one of the settings takes over where it stood. The last one's failures are the caller's.
 
     Attributes:
-        setback: which provider was given up and why, or "".
+        fallback_reason: which provider was given up and why, or "".
     """
 
     def __init__(self, path: Path, settings: SessionSettings) -> None:
@@ -29,7 +29,7 @@ class Sessions:
         self._path = path
         self._current = _OnProvider(path, settings)
         self._changing = threading.Lock()
-        self.setback = ""
+        self.fallback_reason = ""
 
     @property
     def provider(self) -> str:
@@ -70,8 +70,8 @@ class Sessions:
                     left = left[1:]
             else:
                 raise failure from cause
-            self.setback = f"{failure}; {self.provider} goes on"
-            warnings.warn(self.setback, RuntimeWarning, stacklevel=2)
+            self.fallback_reason = f"{failure}; {self.provider} goes on"
+            warnings.warn(self.fallback_reason, RuntimeWarning, stacklevel=2)
 
 
 class _OnProvider:

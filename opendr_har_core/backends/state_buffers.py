@@ -23,7 +23,7 @@ LINE_FLOATS = 16
 
 
 @dataclass(frozen=True)
-class QueueSpec:
+class BufferSpec:
     """One queue of a graph's state.
 
     Attributes:
@@ -44,7 +44,7 @@ class QueueSpec:
         return next(count for count in BUFFER_COUNTS if count > self.depth)
 
 
-def queue_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int]) -> List[QueueSpec]:
+def buffer_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int]) -> List[BufferSpec]:
     """The queues behind state inputs named `<queue>.<index>` with these shapes (without the batch).
 
     Raises ModelError where the indices of a queue are not 0, 1, 2, ... or go on for too long, where its entries differ,
@@ -61,7 +61,9 @@ def queue_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int]) 
     unknown = sorted(set(delays) - set(depths))
     if unknown:
         raise ModelError(f"the metadata delays queues that the graph does not have: {unknown}")
-    queues = [QueueSpec(name, depth, tuple(shapes[f"{name}.0"]), delays.get(name, 0)) for name, depth in depths.items()]
+    queues = [
+        BufferSpec(name, depth, tuple(shapes[f"{name}.0"]), delays.get(name, 0)) for name, depth in depths.items()
+    ]
     for spec in queues:
         _check_shapes(spec, [tuple(shapes[f"{spec.name}.{index}"]) for index in range(spec.depth)])
     floats = sum(math.prod(spec.shape) * spec.buffers for spec in queues)
@@ -70,16 +72,16 @@ def queue_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int]) 
     return queues
 
 
-def _check_shapes(queue: QueueSpec, shapes: Sequence[Tuple[int, ...]]) -> None:
+def _check_shapes(queue: BufferSpec, shapes: Sequence[Tuple[int, ...]]) -> None:
     sound = all(isinstance(side, int) and side > 0 for side in queue.shape)
     if not sound or any(shape != queue.shape for shape in shapes):
         raise ModelError(f"the entries of the queue {queue.name!r} have the shapes {shapes}, expected one of numbers")
 
 
-class QueueState:
+class BufferedState:
     """The queues of one or more streams (rows), with the buffers for a step's frames and probabilities beside them."""
 
-    def __init__(self, queues: Sequence[QueueSpec], spec: ModelSpec, rows: int) -> None:
+    def __init__(self, queues: Sequence[BufferSpec], spec: ModelSpec, rows: int) -> None:
         """Rows before their first frame: all zeros."""
         self.rows = rows
         self.ages = [0] * rows
@@ -103,11 +105,11 @@ class QueueState:
             self._bound_to, self._bindings = session, [None] * TURNS
         return self._bindings
 
-    def entry(self, queue: QueueSpec, index: int) -> Array:
+    def entry(self, queue: BufferSpec, index: int) -> Array:
         """The entry put `index` + 1 steps ago, (rows, ...)."""
         return self._buffers[queue.name][(self._steps - 1 - index) % queue.buffers]
 
-    def entering(self, queue: QueueSpec) -> Array:
+    def entering(self, queue: BufferSpec) -> Array:
         """The buffer that the next step writes, (rows, ...)."""
         return self._buffers[queue.name][self._steps % queue.buffers]
 
@@ -124,7 +126,7 @@ class QueueState:
                 if age < queue.delay:
                     self.entering(queue)[row] = 0
 
-    def copy_row(self, row: int, source: QueueState, source_row: int) -> None:
+    def copy_row(self, row: int, source: BufferedState, source_row: int) -> None:
         """Take over one stream from another state of the same graph."""
         self.ages[row] = source.ages[source_row]
         for queue in self._queues:
@@ -132,7 +134,7 @@ class QueueState:
                 self.entry(queue, index)[row] = source.entry(queue, index)[source_row]
 
 
-def _buffers(queues: Sequence[QueueSpec], rows: int) -> Dict[str, List[Array]]:
+def _buffers(queues: Sequence[BufferSpec], rows: int) -> Dict[str, List[Array]]:
     """Zeros for all queues in one piece of memory, which the system can back with large pages, each at the start of a
     cache line: vector loads that straddle two lines take twice as long.
     """

@@ -44,7 +44,7 @@ class TorchState:
 class TorchBackend:
     """An X3D or CoX3D behind the same interface as a bundle; the network is switched to evaluation mode."""
 
-    setback = ""
+    fallback_reason = ""
 
     def __init__(self, network: X3D, labels: Optional[Sequence[str]] = None, source: str = "torch") -> None:
         """`labels` default to Kinetics-400 for 400 classes; raises LabelError where their number differs."""

@@ -36,12 +36,12 @@ class TuningReport:
 
     Attributes:
         path: the tuned bundle.
-        queues: number of queues of the state that stay in blocks now.
+        state_buffers: number of queues of the state that stay in blocks now.
         difference: the largest difference of a probability from the original's, over a few steps.
     """
 
     path: Path
-    queues: int
+    state_buffers: int
     difference: float
 
 

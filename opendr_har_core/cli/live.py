@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Result:
     from opendr_har_core.live.schema import model_facts
     from opendr_har_core.live.settings import live_settings
     from opendr_har_core.live.state import Board
-    from opendr_har_core.streaming.label_pipeline import Labelling
+    from opendr_har_core.streaming.label_pipeline import LabelPipeline
     from opendr_har_core.streaming.recognizer import Recognizer
 
     settings, _ = live_settings(
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> Result:
     board = Board(name, model_facts(stream))
     server = LiveServer(settings, board)
     url = replace(settings, port=server.start()).url
-    player = Player(name, source, Labelling(stream, filter_settings(options)), board, is_paced)
+    player = Player(name, source, LabelPipeline(stream, filter_settings(options)), board, is_paced)
     player.start()
     try:
         options.out.row({"url": url})

@@ -7,10 +7,10 @@ from typing import Optional, Tuple
 
 from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
 from opendr_har_core.networks.choice import Blueprint, NetworkChoice
-from opendr_har_core.spec import CONTINUAL, DEFAULT_LOOKAHEAD, ModelSpec
+from opendr_har_core.spec import CONTINUAL, TRAINING_LOOKAHEAD, ModelSpec
 
 DEFAULT = NetworkChoice(CONTINUAL, "s")
-TRAINED = NetworkChoice(CONTINUAL, "s", None, DEFAULT_LOOKAHEAD)
+TRAINED = NetworkChoice(CONTINUAL, "s", None, TRAINING_LOOKAHEAD)
 
 
 def chosen_network(

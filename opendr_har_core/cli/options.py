@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 from opendr_har_core.cli.completion import DEFAULT, bundles, completed, files, folders
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.spec import CLIP, CONTINUAL, DEFAULT_LOOKAHEAD, LOOKAHEADS
+from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD
 
 if TYPE_CHECKING:
     from opendr_har_core.streaming.postprocess import FilterSettings
@@ -84,7 +84,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "--lookahead",
         choices=LOOKAHEADS,
         help="of cox3d: full waits for later frames, so that labels are late; none is about the newest frame "
-        f"(default: {DEFAULT_LOOKAHEAD} for what is trained and for xs, else full)",
+        f"(default: {TRAINING_LOOKAHEAD} for what is trained and for xs, else full)",
     )
 
 

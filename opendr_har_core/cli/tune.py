@@ -36,7 +36,9 @@ def run(options: argparse.Namespace) -> Result:
     target = bundle_output(options, "tuned") or source.with_suffix(".tuned.onnx")
     report = tune_bundle(source, target)
     text = (
-        f"{report.path}: {report.queues} states kept in the runtime's own layout, "
+        f"{report.path}: {report.state_buffers} states kept in the runtime's own layout, "
         f"probabilities equal within {report.difference:.1g}\n"
     )
-    return Result(text, {**file_values(report.path), "queues": report.queues, "difference": report.difference})
+    return Result(
+        text, {**file_values(report.path), "state_buffers": report.state_buffers, "difference": report.difference}
+    )

@@ -13,7 +13,7 @@ from opendr_har_core.errors import HarError
 from opendr_har_core.live.schema import LOST, PLAYING, WAITING, Numbers, SourceFacts, StreamFacts
 from opendr_har_core.live.state import Board
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.stream import AnyFrame
 
 # Opened with a function that says whether nobody wants it any more; only a source that waits by itself has to ask.
@@ -31,7 +31,7 @@ MOST_BEHIND_SEC = 0.5
 class Player:
     """Threads that read, label and tell; `stop` ends them."""
 
-    def __init__(self, name: str, source: Source, labelling: Labelling, board: Board, is_paced: bool) -> None:
+    def __init__(self, name: str, source: Source, labelling: LabelPipeline, board: Board, is_paced: bool) -> None:
         """`is_paced`: whether frames come as fast as they are read, so that their stamps have to say when."""
         self._name, self._source = name, source
         self._labelling, self._board = labelling, board

@@ -13,7 +13,7 @@ from opendr_har_core.recordings.bag_reader import ImageTopic, RecordedImage, ope
 from opendr_har_core.recordings.bag_writer import check_is_new, new_bag, storage_of
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
-from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.postprocess import FilterSettings
 from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer
 from opendr_har_core.streaming.sampling import STAMPS
@@ -98,7 +98,7 @@ def label_bag(
         warm_start=settings.warm_start,
         min_frames=settings.min_frames,
     )
-    labelling = Labelling(stream, settings.filter)
+    labelling = LabelPipeline(stream, settings.filter)
     check_is_new(output)
     with open_images(source, settings.topic) as topic, new_bag(output, storage_of(source), messages.version) as writer:
         job = _Job(labelling, _Topics(writer, messages, settings.node))
@@ -109,7 +109,7 @@ def label_bag(
 class _Job:
     """The images, one by one."""
 
-    def __init__(self, labelling: Labelling, topics: _Topics) -> None:
+    def __init__(self, labelling: LabelPipeline, topics: _Topics) -> None:
         self._labelling = labelling
         self._topics = topics
         self._images = self._resets = self._unreadable = 0

@@ -17,7 +17,7 @@ from opendr_har_core.recordings.offline import mean_prediction, passes_needed, s
 from opendr_har_core.recordings.records import Segment, Thumbnail, VideoLabels
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import ENDED, LabelEvent
-from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.postprocess import FilterSettings
 from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer
 from opendr_har_core.streaming.sampling import STAMPS
@@ -161,7 +161,7 @@ class _Shown:
     def __init__(self, stream: Stream, settings: FilterSettings, on_sample: Optional[OnSample]) -> None:
         self.number = 0
         self.samples: List[Prediction] = []
-        self._labelling = Labelling(stream, settings)
+        self._labelling = LabelPipeline(stream, settings)
         self._events: List[LabelEvent] = []
         self._offset_ns = 0
         self._on_sample = on_sample

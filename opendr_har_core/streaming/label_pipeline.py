@@ -15,7 +15,7 @@ from opendr_har_core.streaming.stream import AnyFrame, Stream
 Settled = Tuple[Optional[Prediction], Tuple[LabelEvent, ...]]
 
 
-class Labelling:
+class LabelPipeline:
     """A stream with its filter and its events; unlike a stream, it is for one thread at a time."""
 
     def __init__(self, stream: Stream, settings: FilterSettings) -> None:

@@ -15,7 +15,7 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.sampling import DENSE, EVERY_FRAME, MODES, STAMPS, Sampler
-from opendr_har_core.streaming.state import ClipMemory, StateMemory, advance
+from opendr_har_core.streaming.state import ClipState, StepState, advance
 from opendr_har_core.streaming.stream import NO_WARM_START, REPEAT, WARM_STARTS, AnyFrame, Stream
 
 DEFAULT = "default"
@@ -44,9 +44,9 @@ class Recognizer:
         """Open an `.onnx` bundle by its path, or a packaged model by its name, "default", "continual" or "kinetics400".
 
         `providers` are ONNX Runtime execution providers, best first (default: the CPU); one that fails while it
-        computes is given up for the next, and `setback` says so. `threads` is the number used for one frame (default:
-        one fewer than there are cores, at most four); `spin` keeps them awake between frames, which costs a core each
-        for a little less latency. Raises ModelError, BackendError or ConfigError.
+        computes is given up for the next, and `fallback_reason` says so. `threads` is the number used for one frame
+        (default: one fewer than there are cores, at most four); `spin` keeps them awake between frames: lower latency,
+        at the cost of one busy core per thread. Raises ModelError, BackendError or ConfigError.
         """
         from opendr_har_core.backends.onnx import OnnxBackend
 
@@ -68,9 +68,9 @@ class Recognizer:
         return self._backend.provider
 
     @property
-    def setback(self) -> str:
+    def fallback_reason(self) -> str:
         """Which execution provider failed and was given up for the next one, and why; "" where none was."""
-        return self._backend.setback
+        return self._backend.fallback_reason
 
     @property
     def source(self) -> str:
@@ -111,7 +111,7 @@ class Recognizer:
         histories = self.spec.stride if sampling == DENSE else 1
         gap_ns = round(max_gap_sec * NANOSECONDS)
         sampler = Sampler(self.spec.period_ns, gap_ns, sampling == EVERY_FRAME, histories, aligned)
-        memory = StateMemory if self.spec.is_continual else ClipMemory
+        memory = StepState if self.spec.is_continual else ClipState
         silent_frames = max(self.spec.silent_frames, min(min_frames - 1, self.spec.warm_up))
         return Stream(self, sampler, partial(memory, self._backend), top_k, silent_frames, warm_start == REPEAT)
 

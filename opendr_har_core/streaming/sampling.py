@@ -60,14 +60,14 @@ class Decision:
         taken_by: numbers of the histories that should see it, the oldest first.
         reset: why the history before it must be forgotten, or None.
         slow_camera: whether frames come further apart than the network wants them.
-        stale: whether it is left out because it is no newer than one before it.
+        out_of_order: whether it is left out because it is no newer than one before it.
     """
 
     taken_by: Tuple[int, ...]
     reset: Optional[str]
     slow_camera: bool
     after: _Sequence
-    stale: bool = False
+    out_of_order: bool = False
 
     @property
     def sampled(self) -> bool:
@@ -117,7 +117,7 @@ class Sampler:
             late = sequence.late_frames + int(stamp_ns < sequence.last_stamp)
             if late < LATE_IN_A_ROW:
                 after = replace(sequence, late_frames=late)
-                return Decision((), None, self._is_slow(sequence), after, stale=True)
+                return Decision((), None, self._is_slow(sequence), after, out_of_order=True)
         reason = self._break(sequence, stamp_ns, size)
         if reason:
             return self._start(stamp_ns, size, reason)

@@ -14,7 +14,7 @@ from opendr_har_core.backends.protocol import Array, Backend, Row, State
 from opendr_har_core.streaming.clip_buffer import ClipRing
 
 
-class Memory(Protocol):
+class StreamState(Protocol):
     """The part of a history that depends on the kind of network.
 
     Attributes:
@@ -27,12 +27,12 @@ class Memory(Protocol):
         """Set a new memory as if `image`, the first to come, had repeated indefinitely; BackendError."""
         ...
 
-    def clone(self) -> Memory:
+    def clone(self) -> StreamState:
         """An independent memory with the same content."""
         ...
 
 
-class ClipMemory:
+class ClipState:
     """X3D: the last frames, classified together once there are enough."""
 
     def __init__(self, backend: Backend, silent_frames: int) -> None:
@@ -48,16 +48,14 @@ class ClipMemory:
             self._ring.append(image)
         self._silent_frames = 0
 
-    def clone(self) -> ClipMemory:
+    def clone(self) -> ClipState:
         """An independent memory with the same frames."""
-        memory = ClipMemory(self._backend, self._silent_frames)
+        memory = ClipState(self._backend, self._silent_frames)
         memory._ring, memory.seen = self._ring.copy(), self.seen
         return memory
 
     @classmethod
-    def advance(
-        cls, backend: Backend, memories: Sequence[ClipMemory], images: Sequence[Array]
-    ) -> List[Optional[Array]]:
+    def advance(cls, backend: Backend, memories: Sequence[ClipState], images: Sequence[Array]) -> List[Optional[Array]]:
         """Add one image to each memory and classify those that then hold a whole clip, in one call."""
         ready = [index for index, memory in enumerate(memories) if memory.seen >= memory._silent_frames]
         scores: List[Optional[Array]] = [None] * len(memories)
@@ -71,14 +69,14 @@ class ClipMemory:
         return scores
 
 
-class StateMemory:
+class StepState:
     """CoX3D: a row of a state, and how many steps it has made.
 
     Streams that are pushed together share one state, so that pushing them together again moves nothing.
     """
 
     def __init__(self, backend: Backend, silent_frames: int) -> None:
-        """The state is made when it is needed. For `silent_frames` see ClipMemory."""
+        """The state is made when it is needed. For `silent_frames` see ClipState."""
         self._backend = backend
         self._silent_frames = silent_frames
         self._row: Row[State] = None
@@ -92,17 +90,15 @@ class StateMemory:
         self._row = (state, 0)
         self._silent_frames = 0
 
-    def clone(self) -> StateMemory:
+    def clone(self) -> StepState:
         """An independent memory with a copy of this one's state."""
-        memory = StateMemory(self._backend, self._silent_frames)
+        memory = StepState(self._backend, self._silent_frames)
         memory._row = (self._backend.state([self._row]), 0)
         memory.seen = self.seen
         return memory
 
     @classmethod
-    def advance(
-        cls, backend: Backend, memories: Sequence[StateMemory], images: Sequence[Array]
-    ) -> List[Optional[Array]]:
+    def advance(cls, backend: Backend, memories: Sequence[StepState], images: Sequence[Array]) -> List[Optional[Array]]:
         """Step all memories by one image each, in one call."""
         rows = [memory._row for memory in memories]
         state = _shared_state(rows) or backend.state(rows)
@@ -115,16 +111,16 @@ class StateMemory:
         return scores
 
 
-def advance(backend: Backend, tasks: Sequence[Tuple[Memory, Array]]) -> List[Optional[Array]]:
+def advance(backend: Backend, tasks: Sequence[Tuple[StreamState, Array]]) -> List[Optional[Array]]:
     """Show each memory an image, all in one call: scores, or None for those that are silent still."""
     if not tasks:
         return []
     images = [image for _, image in tasks]
     if backend.spec.is_continual:
-        states = [memory for memory, _ in tasks if isinstance(memory, StateMemory)]
-        return StateMemory.advance(backend, states, images)
-    clips = [memory for memory, _ in tasks if isinstance(memory, ClipMemory)]
-    return ClipMemory.advance(backend, clips, images)
+        states = [memory for memory, _ in tasks if isinstance(memory, StepState)]
+        return StepState.advance(backend, states, images)
+    clips = [memory for memory, _ in tasks if isinstance(memory, ClipState)]
+    return ClipState.advance(backend, clips, images)
 
 
 def _shared_state(rows: Sequence[Row[State]]) -> Optional[State]:

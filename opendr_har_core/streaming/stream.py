@@ -14,7 +14,7 @@ from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.postprocess import top_k
 from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.streaming.sampling import Decision, Sampler
-from opendr_har_core.streaming.state import Memory
+from opendr_har_core.streaming.state import StreamState
 
 if TYPE_CHECKING:
     from opendr_har_core.streaming.recognizer import Recognizer
@@ -37,7 +37,7 @@ class StreamStatus:
         slow_camera: whether frames come further apart than the network was trained with.
         silent_frames: sampled frames that come before the first prediction, which is provisional until the warm-up is
             over.
-        stale: whether the latest frame was left out because it is no newer than one before it.
+        out_of_order: whether the latest frame was left out because it is no newer than one before it.
     """
 
     step: int
@@ -46,7 +46,7 @@ class StreamStatus:
     reset: Optional[str] = None
     slow_camera: bool = False
     silent_frames: int = 0
-    stale: bool = False
+    out_of_order: bool = False
 
     @property
     def phase(self) -> str:
@@ -77,10 +77,10 @@ class Turn:
     """What a push would do to a stream: `memories` are all it would have, by the numbers of their histories."""
 
     look: Look
-    memories: Dict[int, Memory]
+    memories: Dict[int, StreamState]
 
     @property
-    def tasks(self) -> List[Tuple[Memory, np.ndarray]]:
+    def tasks(self) -> List[Tuple[StreamState, np.ndarray]]:
         """The memories that are to see the image, those of the oldest histories first."""
         image = self.look.image
         return [] if image is None else [(self.memories[number], image) for number in self.look.decision.taken_by]
@@ -97,7 +97,7 @@ class Stream:
         self,
         recognizer: Recognizer,
         sampler: Sampler,
-        new_memory: Callable[[int], Memory],
+        new_memory: Callable[[int], StreamState],
         top_k: int,
         silent_frames: int,
         warm_start: bool = False,
@@ -106,7 +106,7 @@ class Stream:
         self.lock = threading.Lock()
         self._sampler = sampler
         self._new_memory = new_memory
-        self._memories: Dict[int, Memory] = {}
+        self._memories: Dict[int, StreamState] = {}
         self._top_k = top_k
         self._warm_start = warm_start
         self.status = StreamStatus(0, recognizer.spec.warm_up, silent_frames=0 if warm_start else silent_frames)
@@ -161,7 +161,7 @@ class Stream:
         step = tasks[answer or 0][0].seen if tasks else self.status.step
         warm_up, silent_frames = self.status.warm_up, self.status.silent_frames
         self.status = StreamStatus(
-            step, warm_up, decision.sampled, decision.reset, decision.slow_camera, silent_frames, decision.stale
+            step, warm_up, decision.sampled, decision.reset, decision.slow_camera, silent_frames, decision.out_of_order
         )
         row = None if answer is None else scores[answer]
         if row is None:
@@ -169,7 +169,7 @@ class Stream:
         top = top_k(row, self.recognizer.labels, self._top_k)
         return Prediction(turn.look.stamp_ns, top, row, provisional=self.status.phase == PROVISIONAL)
 
-    def _begin(self, others: Dict[int, Memory], image: np.ndarray) -> Memory:
+    def _begin(self, others: Dict[int, StreamState], image: np.ndarray) -> StreamState:
         """A new history's memory: empty, or, with a warm start, primed with its first frame."""
         if self._warm_start and others:  # the oldest is primed already
             return next(iter(others.values())).clone()

@@ -24,13 +24,13 @@ class Report:
     """A snapshot.
 
     Attributes:
-        received, sampled, dropped, stale, unreadable, published, resets: counts since the start.
+        received, sampled, dropped, out_of_order, unreadable, published, resets: counts since the start.
         rate_in, rate_out: frames received and labels published per second of the recent past.
         silent_sec: time since the latest image arrived.
         latency_ms: (p50, p95, p99) from header stamp to publishing, None where stamps are on another clock.
         lost_share: share of the publisher's images that seem to be lost on the way, None while it can't be said.
         failing: messages in a row, up to the latest, that could not be used; frames that nobody samples don't count.
-        stale_in_a_row: images in a row, up to the latest, whose stamps were no newer than one before them.
+        out_of_order_in_a_row: images in a row, up to the latest, whose stamps were no newer than one before them.
         last_error: the latest error's message, or "".
         last_reset: why the latest new history began, or "".
     """
@@ -38,7 +38,7 @@ class Report:
     received: int
     sampled: int
     dropped: int
-    stale: int
+    out_of_order: int
     unreadable: int
     published: int
     resets: int
@@ -48,7 +48,7 @@ class Report:
     latency_ms: Optional[Tuple[float, float, float]]
     lost_share: Optional[float]
     failing: int
-    stale_in_a_row: int
+    out_of_order_in_a_row: int
     last_error: str
     last_reset: str
 
@@ -64,7 +64,7 @@ class Statistics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._received = self._sampled = self._dropped = self._unreadable = self._published = self._resets = 0
-        self._failing = self._stale = self._stale_in_a_row = 0
+        self._failing = self._out_of_order = self._out_of_order_in_a_row = 0
         self._arrivals: Deque[int] = deque(maxlen=WINDOW)
         self._stamps: Deque[int] = deque(maxlen=WINDOW)
         self._departures: Deque[int] = deque(maxlen=WINDOW)
@@ -94,11 +94,11 @@ class Statistics:
                 self._resets += 1
                 self._last_reset = reset
 
-    def ordered(self, stale: bool) -> None:
-        """An image was looked at, and left out if it is `stale`: no newer than one before it."""
+    def ordered(self, out_of_order: bool) -> None:
+        """An image was looked at, and left out if it is `out_of_order`: no newer than one before it."""
         with self._lock:
-            self._stale += stale
-            self._stale_in_a_row = self._stale_in_a_row + 1 if stale else 0
+            self._out_of_order += out_of_order
+            self._out_of_order_in_a_row = self._out_of_order_in_a_row + 1 if out_of_order else 0
 
     def failed(self, message: str) -> None:
         """An image could not be used."""
@@ -122,7 +122,7 @@ class Statistics:
                 received=self._received,
                 sampled=self._sampled,
                 dropped=self._dropped,
-                stale=self._stale,
+                out_of_order=self._out_of_order,
                 unreadable=self._unreadable,
                 published=self._published,
                 resets=self._resets,
@@ -132,7 +132,7 @@ class Statistics:
                 latency_ms=_percentiles_ms(self._latencies),
                 lost_share=_lost_share(self._stamps),
                 failing=self._failing,
-                stale_in_a_row=self._stale_in_a_row,
+                out_of_order_in_a_row=self._out_of_order_in_a_row,
                 last_error=self._last_error,
                 last_reset=self._last_reset,
             )

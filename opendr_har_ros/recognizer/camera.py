@@ -64,7 +64,7 @@ class Camera:
         if outcome.error is not None:
             self.failed(type(outcome.error).__name__, str(outcome.error))
             return
-        self.statistics.ordered(outcome.status.stale)
+        self.statistics.ordered(outcome.status.out_of_order)
         if outcome.status.sampled:
             self.statistics.sampled(outcome.status.reset)
         for kind, text in outcome.warnings:
@@ -99,17 +99,17 @@ class Camera:
         self.statistics.failed(details)
         self.warn(kind, f"image not used: {details}")
 
-    def diagnostics(self, node_name: str, facts: Dict[str, str], setback: str, fault: str) -> DiagnosticStatus:
-        """How the camera is doing; `setback` is what is wrong with the model that all cameras share, or "".
+    def diagnostics(self, node_name: str, facts: Dict[str, str], fallback_reason: str, fault: str) -> DiagnosticStatus:
+        """How the camera is doing; `fallback_reason` is what is wrong with the model that all cameras share, or "".
 
         `fault` is why the node is not active although it should be, or "".
         """
         report = self.statistics.report(time.monotonic_ns())
         if self._phase != INACTIVE and report.loses_many:
             self.warn("loss", f"about {100 * (report.lost_share or 0):.0f} % of the images are lost; see /diagnostics")
-        if setback:
-            self.warn("provider", setback)
-        advice = setback or (self._input.advice if self._input is not None else "")
+        if fallback_reason:
+            self.warn("provider", fallback_reason)
+        advice = fallback_reason or (self._input.advice if self._input is not None else "")
         return diagnostic_status(node_name, self.name, report, facts, self._phase, advice, fault)
 
     def close(self) -> None:

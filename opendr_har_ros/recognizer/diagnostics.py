@@ -14,7 +14,7 @@ SILENCE_SEC = 5.0
 # A few bad images among good ones are the camera's affair, that many in a row are a fault.
 MANY_IN_A_ROW = 10
 # A camera that is ahead of another one on the topic never lets it have so many.
-STALE_IN_A_ROW = 30
+OUT_OF_ORDER_IN_A_ROW = 30
 LOSS_ADVICE = (
     "images are being lost: give the publisher more shared memory (FASTDDS_DEFAULT_PROFILES_FILE="
     "share/opendr_har_ros/config/fastdds_large_images.xml in its environment), or let it publish reliably"
@@ -65,8 +65,9 @@ def _advice(report: Report) -> str:
         return "no image has arrived; check the topic's name and that a camera publishes"
     if report.silent_sec > SILENCE_SEC:
         return f"no image for {report.silent_sec:.0f} s; check the camera"
-    if report.stale_in_a_row >= STALE_IN_A_ROW:
-        return f"the stamps of the last {report.stale_in_a_row} images do not advance; let the camera's driver set them"
+    if report.out_of_order_in_a_row >= OUT_OF_ORDER_IN_A_ROW:
+        count = report.out_of_order_in_a_row
+        return f"the stamps of the last {count} images do not advance; let the camera's driver set them"
     return LOSS_ADVICE if report.loses_many else ""
 
 
@@ -77,7 +78,7 @@ def _lines(report: Report) -> Dict[str, str]:
         "frames received": str(report.received),
         "frames sampled": str(report.sampled),
         "frames dropped": str(report.dropped),
-        "frames out of order": str(report.stale),
+        "frames out of order": str(report.out_of_order),
         "frames unreadable": str(report.unreadable),
         "labels published": str(report.published),
         "stream resets": str(report.resets),

@@ -286,7 +286,9 @@ class RecognizerNode(ManagedNode):
         array = DiagnosticArray()
         array.header.stamp = self.get_clock().now().to_msg()
         array.status = [
-            camera.diagnostics(name, self._facts(camera.name), self._configured().recognizer.setback, self.fault)
+            camera.diagnostics(
+                name, self._facts(camera.name), self._configured().recognizer.fallback_reason, self.fault
+            )
             for camera in self._cameras.values()
         ]
         if not self._cameras:

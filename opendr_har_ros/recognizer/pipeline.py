@@ -11,7 +11,7 @@ from opendr_har_core.frame import LazyFrame
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
-from opendr_har_core.streaming.label_pipeline import Labelling
+from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.postprocess import FilterSettings
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.streaming.sampling import LATE_WITHIN_NS
@@ -136,7 +136,7 @@ class Pipeline:
             return {name: labelling.reset() for name, labelling in self._cameras.items()}
 
 
-def _labelling(recognizer: Recognizer, settings: RecognizerSettings) -> Labelling:
+def _labelling(recognizer: Recognizer, settings: RecognizerSettings) -> LabelPipeline:
     stream = recognizer.stream(
         settings.sampling,
         settings.max_gap_sec,
@@ -145,7 +145,7 @@ def _labelling(recognizer: Recognizer, settings: RecognizerSettings) -> Labellin
         min_frames=settings.min_frames,
         aligned=len(settings.cameras) > 1,
     )
-    return Labelling(stream, settings.filter)
+    return LabelPipeline(stream, settings.filter)
 
 
 def stamp_of(header: Any, received_ns: int) -> int:

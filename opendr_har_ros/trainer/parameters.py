@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.spec import CLIP, CONTINUAL, DEFAULT_LOOKAHEAD, LOOKAHEADS
+from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD
 from opendr_har_ros.common.parameters import Parameter, check_values
 
 CONSTANT = "constant"
@@ -25,7 +25,7 @@ TRAINER: Tuple[Parameter, ...] = (
     Parameter("window", 0, "Steps that cox3d averages over; 0: as many as a clip has frames.", bounds=(0, 10_000)),
     Parameter(
         "lookahead",
-        DEFAULT_LOOKAHEAD,
+        TRAINING_LOOKAHEAD,
         "'full': cox3d waits for later frames, so that labels are late; 'none': they are about the newest frame.",
         choices=LOOKAHEADS,
     ),

@@ -19,7 +19,7 @@ class ArithmeticBackend:
     """Scores that depend on every frame seen and on their order, so that mixing or losing one shows."""
 
     provider = "arithmetic"
-    setback = ""
+    fallback_reason = ""
     source = "a test"
 
     def __init__(self, architecture, window=3, warm_up=None, stride=6):

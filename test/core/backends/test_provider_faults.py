@@ -83,13 +83,13 @@ def scores(backend, count, seed=0):
 def test_a_stream_goes_on_where_it_was(stepping, good):
     expected = scores(OnnxBackend(stepping, threads=1), 40)
     backend = opened(stepping, good)
-    assert (backend.provider, backend.setback) == (OTHER, "")
+    assert (backend.provider, backend.fallback_reason) == (OTHER, "")
     with pytest.warns(RuntimeWarning, match="CPUExecutionProvider goes on"):
         found = scores(backend, 40)
     np.testing.assert_array_equal(found, expected)
     assert backend.provider == "CPUExecutionProvider"
-    assert backend.setback.startswith(f"{OTHER} failed on {stepping}: CUDA failure 700")
-    assert Recognizer(backend).setback == backend.setback
+    assert backend.fallback_reason.startswith(f"{OTHER} failed on {stepping}: CUDA failure 700")
+    assert Recognizer(backend).fallback_reason == backend.fallback_reason
 
 
 def test_clips_are_classified_all_the_same():
@@ -115,7 +115,7 @@ def test_threads_that_fail_together_change_over_once(stepping):
         thread.join()
     for seed in range(THREADS):
         np.testing.assert_array_equal(found[seed], expected[seed])
-    assert backend.setback
+    assert backend.fallback_reason
 
 
 @pytest.mark.filterwarnings("ignore:AzureExecutionProvider failed")
@@ -146,7 +146,7 @@ def test_the_last_provider_s_failure_is_the_caller_s_and_keeps_the_history(stepp
         prediction = stream.push(frame)
         found += [prediction.scores] if prediction else []
     np.testing.assert_array_equal(np.array(found), expected)
-    assert backend.setback == ""
+    assert backend.fallback_reason == ""
 
 
 def test_a_next_provider_that_cannot_be_started_is_passed_over(stepping, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opendr_har_core.backends.state_buffers import QueueState, queue_specs
+from opendr_har_core.backends.state_buffers import BufferedState, buffer_specs
 from opendr_har_core.errors import ModelError
 from opendr_har_core.spec import ModelSpec
 
@@ -18,7 +18,7 @@ SHAPES = {
     "block.1": (2,),
     "skip.0": (1,),
 }
-QUEUES = queue_specs(SHAPES, {"block": 3})
+QUEUES = buffer_specs(SHAPES, {"block": 3})
 
 
 def put(state, value, rows=None):
@@ -33,7 +33,7 @@ def entries(state, row=0):
 
 
 def test_a_queue_is_read_newest_first_and_begins_with_zeros():
-    state = QueueState(QUEUES, SPEC, 1)
+    state = BufferedState(QUEUES, SPEC, 1)
     seen = []
     for value in range(1, 12):
         put(state, value)
@@ -43,7 +43,7 @@ def test_a_queue_is_read_newest_first_and_begins_with_zeros():
 
 
 def test_a_delayed_queue_stays_zero_for_its_delay_only():
-    state = QueueState(QUEUES, SPEC, 1)
+    state = BufferedState(QUEUES, SPEC, 1)
     newest = []
     for value in range(1, 6):
         put(state, value)
@@ -52,7 +52,7 @@ def test_a_delayed_queue_stays_zero_for_its_delay_only():
 
 
 def test_what_a_step_writes_is_never_what_it_reads_and_turns_come_round():
-    state = QueueState(QUEUES, SPEC, 1)
+    state = BufferedState(QUEUES, SPEC, 1)
     first = {(queue.name, k): state.entry(queue, k).ctypes.data for queue in QUEUES for k in range(queue.depth)}
     for value in range(6):
         for queue in QUEUES:
@@ -66,7 +66,7 @@ def test_what_a_step_writes_is_never_what_it_reads_and_turns_come_round():
 
 
 def test_a_row_moves_to_another_state_with_its_age_whatever_the_turn():
-    source, target = QueueState(QUEUES, SPEC, 2), QueueState(QUEUES, SPEC, 2)
+    source, target = BufferedState(QUEUES, SPEC, 2), BufferedState(QUEUES, SPEC, 2)
     for value in range(1, 5):
         put(source, [[value], [10 * value]])
     put(target, 77)
@@ -81,9 +81,9 @@ def test_a_row_moves_to_another_state_with_its_age_whatever_the_turn():
 )
 def test_state_inputs_that_are_no_queue_are_refused(names):
     with pytest.raises(ModelError, match="does not fit a queue"):
-        queue_specs(dict.fromkeys(names, (1,)), {})
+        buffer_specs(dict.fromkeys(names, (1,)), {})
 
 
 def test_a_delay_of_an_unknown_queue_is_refused():
     with pytest.raises(ModelError, match=r"delays queues that the graph does not have: \['gone'\]"):
-        queue_specs(SHAPES, {"gone": 3})
+        buffer_specs(SHAPES, {"gone": 3})

@@ -73,15 +73,15 @@ def test_a_tuned_bundle_gives_the_same_probabilities_alone_and_in_a_batch(plain,
 
 
 @pytest.mark.parametrize(
-    ("fixture", "queues"),
+    ("fixture", "state_buffers"),
     # the stem, the shortcuts, the buffers, the partial sums
     [("tuned", 1 + 4 + 2 + 2 * 2), ("tuned_causal", 1 + 2 + 2)],
 )
-def test_no_state_is_reordered_any_more(fixture, queues, request):
+def test_no_state_is_reordered_any_more(fixture, state_buffers, request):
     tuned = request.getfixturevalue(fixture)
     nodes = onnx.load(tuned.path).graph.node
     kept = [name for node in nodes if "Reorder" in node.op_type for name in [*node.input, *node.output]]
-    assert tuned.queues == queues
+    assert tuned.state_buffers == state_buffers
     assert [name for name in kept if name.startswith(("state.", "next."))] == []
 
 

@@ -26,7 +26,7 @@ DARK, GREY, BRIGHT = 10, 100, 200
 class BrightnessBackend:
     """Says how bright the frame of `delay` steps ago was."""
 
-    provider, setback, source = "arithmetic", "", "a test"
+    provider, fallback_reason, source = "arithmetic", "", "a test"
 
     def __init__(self, architecture, delay=0, names=("dark", "grey", "bright")):
         self.spec = ModelSpec(architecture, "tiny", 8, WINDOW, 6, WINDOW - 1 + delay, num_classes=len(names))

@@ -117,7 +117,7 @@ def test_frames_that_were_overtaken_are_left_out_and_cost_nothing_else():
         for number, size in ((stamp, SIZE), (stamp - 20 * MS, (240, 320)), (stamp - 400 * MS, SIZE)):
             decision = sampler.decide(number, size)
             assert decision.reset is None
-            assert decision.stale == (number < stamp)
+            assert decision.out_of_order == (number < stamp)
             sampler.commit(decision)
             taken += [number] if decision.sampled else []
     assert taken == expected
@@ -131,7 +131,7 @@ def test_a_clock_that_is_set_back_a_little_is_believed_after_a_few_frames():
     for stamp in behind:
         decisions.append(sampler.decide(stamp, SIZE))
         sampler.commit(decisions[-1])
-    assert [decision.stale for decision in decisions] == [True] * 4 + [False] * 6
+    assert [decision.out_of_order for decision in decisions] == [True] * 4 + [False] * 6
     assert decisions[4].reset.startswith("stamp went back by 0.2")
     assert [decision.reset for decision in decisions[5:]] == [None] * 5
 
