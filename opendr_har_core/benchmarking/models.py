@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Tuple
 
-from opendr_har_core.benchmarking.graph_cost import graph_cost
+from opendr_har_core.bundles.graph_cost import graph_cost
 from opendr_har_core.benchmarking.report import Model
 from opendr_har_core.benchmarking.runners import input_shape, open_bundle
 from opendr_har_core.errors import ConfigError

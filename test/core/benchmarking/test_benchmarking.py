@@ -15,7 +15,7 @@ import pytest
 from opendr_har_core.backends.runtime import ort
 from opendr_har_core.benchmarking.energy import SensorError, Survey
 from opendr_har_core.benchmarking.energy_use import NO_SENSOR, energy_use
-from opendr_har_core.benchmarking.graph_cost import graph_cost
+from opendr_har_core.bundles.graph_cost import graph_cost
 from opendr_har_core.benchmarking.machine import measured_again, processor
 from opendr_har_core.benchmarking.matmul import matmul_model
 from opendr_har_core.benchmarking.memory import available_bytes, peak_rss_bytes
