@@ -49,8 +49,7 @@ class Model:
         name: such as "cox3d_s".
         source: where its weights come from.
         input_shape: of one evaluation's uint8 input.
-        parameters, multiply_adds: of one evaluation; None where nothing here could count them.
-        counted_in: "network", or "graph" (as exported: normalisations folded, channels padded), or None.
+        parameters, multiply_adds: of one evaluation of the graph; None where they can't be counted here.
     """
 
     name: str
@@ -58,7 +57,6 @@ class Model:
     input_shape: Tuple[int, ...]
     parameters: Optional[int]
     multiply_adds: Optional[int]
-    counted_in: Optional[str]
 
 
 @dataclass(frozen=True)

@@ -159,12 +159,9 @@ def _load(machine: Machine) -> str:
 
 
 def _counting_notes(rows: Iterable[Row]) -> List[str]:
-    counted = {row.model.counted_in for row in rows}
-    notes = []
-    if "graph" in counted:
-        notes.append("A bundle's cost is its graph's: normalisations are folded, channels may be padded.")
-    if None in counted:
-        notes.append("-: counting a bundle's cost takes the onnx package, or torch for a published network.")
+    notes = ["The cost is that of the graph: normalisations are folded, channels padded."]
+    if any(row.model.multiply_adds is None for row in rows):
+        notes.append("-: counting the cost takes the onnx package and a bundle that is not tuned.")
     return notes
 
 

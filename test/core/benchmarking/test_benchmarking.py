@@ -15,11 +15,10 @@ import pytest
 from opendr_har_core.backends.runtime import ort
 from opendr_har_core.benchmarking.energy import SensorError, Survey
 from opendr_har_core.benchmarking.energy_use import NO_SENSOR, energy_use
-from opendr_har_core.bundles.graph_cost import graph_cost
 from opendr_har_core.benchmarking.machine import measured_again, processor
 from opendr_har_core.benchmarking.matmul import matmul_model
 from opendr_har_core.benchmarking.memory import available_bytes, peak_rss_bytes
-from opendr_har_core.benchmarking.models import ONNX, Subject, bundle_subject, describe_bundle
+from opendr_har_core.benchmarking.models import ONNX, Subject, bundle_subject
 from opendr_har_core.benchmarking.report import (
     EnergyUse,
     Figures,
@@ -192,54 +191,6 @@ def test_a_batch_evaluates_as_many(architecture, tiny, tmp_path):
     assert len(OpenBundle(bundle).runner(3).run()) == 3
 
 
-def test_a_graph_is_counted_by_hand(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
-    weights = {"w": (6, 2, 3, 3), "m": (6 * 5 * 5, 7), "g": (4, 7)}
-    nodes = [
-        helper.make_node("Conv", ["x", "w"], ["y"], strides=[2, 2], pads=[1, 1, 1, 1], group=2),
-        helper.make_node("Flatten", ["y"], ["f"]),
-        helper.make_node("MatMul", ["f", "m"], ["h"]),
-        helper.make_node("Gemm", ["h", "g"], ["z"], transB=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("x", float32, ["batch", 4, 10, 10])],
-        [helper.make_tensor_value_info("z", float32, ["batch", 4])],
-        [onnx.numpy_helper.from_array(np.zeros(shape, np.float32), name) for name, shape in weights.items()],
-    )
-    path = tmp_path / "small.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), path)
-    assert graph_cost(path) == (108 + 1050 + 28, 6 * 5 * 5 * 18 + 150 * 7 + 7 * 4)
-
-    operators = onnx.load(path)
-    operators.graph.node[0].domain = "com.microsoft.nchwc"
-    onnx.save(operators, path)
-    assert graph_cost(path) is None
-
-
-def test_a_bundle_of_a_published_network_costs_what_the_network_does(real_bundle):
-    model = describe_bundle(str(real_bundle("cox3d", "s", 4)))
-    assert (model.parameters, model.counted_in) == (3_794_322, "network")
-    assert describe_bundle("default").counted_in == "network"
-
-
-def test_a_bundle_without_lookahead_costs_what_the_network_does():
-    pytest.importorskip("torch")
-    model = describe_bundle("kinetics400")
-    assert (model.parameters, model.counted_in) == (3_794_322, "network")
-
-
-@pytest.mark.parametrize("precision", ["float16", "int8"])
-def test_weights_that_are_stored_in_fewer_bits_count_as_weights(precision, real_bundle, tmp_path):
-    from opendr_har_core.bundles.quantization import quantize_bundle
-
-    whole = real_bundle("x3d", "xs")
-    small = quantize_bundle(whole, tmp_path / "small.onnx", precision).path
-    assert graph_cost(small) == (pytest.approx(graph_cost(whole)[0], rel=1e-3), graph_cost(whole)[1])
-
-
 def test_a_model_that_fails_is_a_row_that_says_why(tmp_path):
     subject = Subject(bundle_subject("default").model, ONNX, str(tmp_path / "gone.onnx"))
     row = _row(subject, Settings(names=(), bundle="default", seconds=0.01))
@@ -250,7 +201,7 @@ def test_a_model_that_fails_is_a_row_that_says_why(tmp_path):
 # Report
 
 MACHINE = Machine("A CPU", "x86_64", "Linux 6", 8, 4, 2, {"numpy": "1.20", "torch": None}, 0.1, 50.0)
-MODEL = Model("cox3d_s", "random weights", (160, 160, 3), 3_794_322, 152_711_312, "network")
+MODEL = Model("cox3d_s", "random weights", (160, 160, 3), 3_794_322, 152_711_312)
 FIGURES = Figures(
     provider="CPUExecutionProvider",
     weights_bytes=15_200_000,
