@@ -1,1 +1,1 @@
-"""What models cost on this machine: time, memory, energy."""
+"""Benchmarks of models on this machine, and agreement between models."""

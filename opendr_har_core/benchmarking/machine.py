@@ -1,19 +1,19 @@
-"""What this machine is."""
+"""Description of this machine: processor, versions, load, and its rate at a matrix product."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
-from dataclasses import replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
-from opendr_har_core.benchmarking.matmul import matmul_gflops
-from opendr_har_core.benchmarking.report import Machine
-from opendr_har_core.benchmarking.runners import open_bundle
-from opendr_har_core.streaming.recognizer import DEFAULT
+import numpy as np
+
+from opendr_har_core.benchmarking.timing import time_calls
+from opendr_har_core.streaming.recognizer import DEFAULT, Recognizer
 
 # Builds of ONNX Runtime for other devices have other names and the same version numbers.
 PACKAGES = {
@@ -21,10 +21,37 @@ PACKAGES = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml"),
     "torch": ("torch",),
 }
+SIDE = 2048
+SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine of a measurement.
+
+    Attributes:
+        processor, architecture, system: for people.
+        cores: logical cores of the machine; usable_cores: those that this process may use.
+        threads: requested for one evaluation, or None for the runtime's default.
+        versions: of Python, NumPy, ONNX Runtime and PyTorch (None where it is not installed).
+        load: processes that were running or waiting in the minute before, or None where the system does not say.
+        matmul_gflops: 1e9 operations (2 per multiply-add) per second in a large float32 matrix product on ONNX
+            Runtime; None without the onnx package. In a report, the better of two measurements, before and after.
+    """
+
+    processor: str
+    architecture: str
+    system: str
+    cores: int
+    usable_cores: int
+    threads: Optional[int]
+    versions: Mapping[str, Optional[str]]
+    load: Optional[float]
+    matmul_gflops: Optional[float]
 
 
 def describe_machine(threads: Optional[int], providers: Optional[Sequence[str]]) -> Machine:
-    """Facts, and the yardstick measured; raises BackendError for a provider that is not available here."""
+    """Describe this machine and measure its matrix rate; raises BackendError for a provider that is not available."""
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return Machine(
         processor=processor(),
@@ -35,22 +62,45 @@ def describe_machine(threads: Optional[int], providers: Optional[Sequence[str]])
         threads=threads,
         versions=versions(),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        matmul_gflops=_matrix_rate(threads, providers),
+        matmul_gflops=matmul_gflops(threads, providers),
     )
 
 
-def measured_again(machine: Machine, providers: Optional[Sequence[str]]) -> Machine:
-    """The machine with the better of two measurements of its yardstick: other work only ever lowers it."""
-    rate = _matrix_rate(machine.threads, providers)
-    return replace(machine, matmul_gflops=max(rate, machine.matmul_gflops))
+def matmul_gflops(
+    threads: Optional[int] = None, providers: Optional[Sequence[str]] = None, side: int = SIDE
+) -> Optional[float]:
+    """1e9 operations per second in a product of two float32 (side, side) matrices; None without the onnx package.
+
+    On another device than the processor it includes the copies to the device and back. Raises BackendError for a
+    provider that is not available.
+    """
+    from opendr_har_core.backends.runtime import ort
+
+    provider = Recognizer.open(DEFAULT, providers, threads).provider
+    try:
+        model = matmul_model(side)
+    except ImportError:
+        return None
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=[provider])
+    random = np.random.default_rng(0)
+    feeds = {name: random.standard_normal((side, side), dtype=np.float32) for name in ("a", "b")}
+    timing = time_calls(lambda: session.run(["c"], feeds), SECONDS)
+    return 2 * side**3 / timing.median_sec / 1e9
 
 
-def _matrix_rate(threads: Optional[int], providers: Optional[Sequence[str]]) -> float:
-    return matmul_gflops(threads, open_bundle(DEFAULT, providers, threads).provider)
+def matmul_model(side: int) -> Any:
+    """The ONNX model of c = a @ b, for float32 (side, side) matrices; raises ImportError without the onnx package."""
+    from onnx import TensorProto, helper
+
+    a, b, c = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [side, side]) for name in "abc")
+    graph = helper.make_graph([helper.make_node("MatMul", ["a", "b"], ["c"])], "matmul", [a, b], [c])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
 
 
 def processor(root: Union[str, Path] = "/") -> str:
-    """The processor's name, or the board's where the processor has none, as on a Jetson."""
+    """Name of the processor, or of the board where the processor has none, as on a Jetson."""
     cpu_info, board = Path(root) / "proc/cpuinfo", Path(root) / "proc/device-tree/model"
     if cpu_info.is_file():
         named = re.search(r"^model name\s*: (.+)$", cpu_info.read_text(errors="replace"), re.MULTILINE)
@@ -62,7 +112,7 @@ def processor(root: Union[str, Path] = "/") -> str:
 
 
 def versions() -> Dict[str, Optional[str]]:
-    """Of what computes; read without importing it."""
+    """Versions of Python and of the libraries that compute, without importing them."""
     found: Dict[str, Optional[str]] = {"python": platform.python_version()}
     for name, packages in PACKAGES.items():
         found[name] = next(filter(None, map(_version, packages)), None)

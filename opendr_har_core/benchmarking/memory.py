@@ -1,24 +1,35 @@
-"""Memory of this process and of this machine, as Linux tells."""
+"""Memory of processes and of the machine, read from Linux's /proc."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 PROC = Path("/proc")
 
 
-def peak_rss_bytes(proc: Path = PROC) -> Optional[int]:
-    """The most memory this process has ever had resident, in bytes; None on a system that does not say.
+@dataclass(frozen=True)
+class ProcessMemory:
+    """Resident memory of a process, in bytes: now, and the peak since it started."""
 
-    Not getrusage's figure: that one begins with the memory of the process that started this one.
+    rss_bytes: int
+    peak_bytes: int
+
+
+def process_memory(pid: Optional[int] = None, proc: Path = PROC) -> Optional[ProcessMemory]:
+    """Memory of process `pid` (default: this one); None where the system has no /proc or the process ended.
+
+    Reads VmHWM, since getrusage's peak starts at the memory of the parent process, and psutil has no peak.
     """
-    return _entry(proc / "self/status", "VmHWM")
+    status = proc / ("self" if pid is None else str(pid)) / "status"
+    rss, peak = _entry(status, "VmRSS"), _entry(status, "VmHWM")
+    return None if rss is None or peak is None else ProcessMemory(rss, peak)
 
 
 def available_bytes(proc: Path = PROC) -> Optional[int]:
-    """Memory that new work can have without swapping, in bytes; None on a system that does not say."""
+    """Memory available without swapping, in bytes; None where the system has no /proc."""
     return _entry(proc / "meminfo", "MemAvailable")
 
 

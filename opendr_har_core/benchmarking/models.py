@@ -1,35 +1,186 @@
-"""The models that can be benchmarked: the published networks by name, and bundles by path."""
+"""Models to benchmark: published networks by name and bundles by path, on ONNX Runtime or PyTorch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING, List, Optional, Protocol, Sequence, Tuple
 
-from opendr_har_core.benchmarking.report import Model
-from opendr_har_core.benchmarking.runners import input_shape, open_bundle
+import numpy as np
+
+from opendr_har_core.benchmarking.timing import Job
 from opendr_har_core.bundles.graph_cost import graph_cost
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.spec import CLIP, CONTINUAL
-from opendr_har_core.streaming.recognizer import bundle_path
+from opendr_har_core.frame import Frame
+from opendr_har_core.spec import CLIP, CONTINUAL, NANOSECONDS, ModelSpec
+from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
+from opendr_har_core.streaming.sampling import EVERY_FRAME
 
 if TYPE_CHECKING:
     from opendr_har_core.networks.x3d import X3D
 
 SIZES = ("xs", "s", "m", "l")
 NAMES = tuple(f"{architecture}_{size}" for architecture in (CLIP, CONTINUAL) for size in SIZES)
-TORCH, ONNX = "torch", "onnx"
-RUNTIMES = (TORCH, ONNX)
+TORCH, ONNX = RUNTIMES = ("torch", "onnx")
 RANDOM = "random weights"
+# Enough different frames that no result can be reused, few enough to stay small.
+FRAMES_KEPT = 8
+STEP_NS = NANOSECONDS // 5
+
+
+@dataclass(frozen=True)
+class Model:
+    """Description of a model.
+
+    Attributes:
+        name: such as "cox3d_s".
+        source: where its weights come from.
+        input_shape: of the uint8 input of one evaluation.
+        parameters, multiply_adds: of one evaluation of the exported graph; None where they can't be counted here.
+    """
+
+    name: str
+    source: str
+    input_shape: Tuple[int, ...]
+    parameters: Optional[int]
+    multiply_adds: Optional[int]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One model on one runtime: `place` is a bundle's path, or a published name for a network in PyTorch."""
+    """A model on a runtime; `place` is the path of a bundle, or the published name of a network for PyTorch."""
 
     model: Model
     runtime: str
     place: str
+
+
+class OpenModel(Protocol):
+    """A model that is ready to run.
+
+    Attributes:
+        provider: the device or library that computes, for people.
+        weights_bytes: size of the bundle, or of the network's tensors.
+    """
+
+    provider: str
+    weights_bytes: int
+
+    def job(self, batch: int = 1) -> Job:
+        """One evaluation of a batch: a step of each of `batch` streams, or one call with `batch` clips.
+
+        The inputs are cropped uint8 frames; the result are the probabilities, or the predictions of the streams.
+        """
+        ...
+
+
+class OpenBundle:
+    """A bundle on ONNX Runtime, through the public interface."""
+
+    def __init__(self, path: str, providers: Optional[Sequence[str]] = None, threads: Optional[int] = None) -> None:
+        """Raises ModelError, BackendError or ConfigError, as `Recognizer.open` does."""
+        self._recognizer = Recognizer.open(path, providers, threads)
+        self.provider = self._recognizer.provider
+        self.weights_bytes = bundle_path(path).stat().st_size
+
+    def job(self, batch: int = 1) -> Job:
+        """See `OpenModel`."""
+        recognizer = self._recognizer
+        if not recognizer.spec.is_continual:
+            clips = random_clips(recognizer.spec, batch)
+            return lambda: recognizer.classify_clips(clips)
+        streams = [recognizer.stream(sampling=EVERY_FRAME) for _ in range(batch)]
+        images = random_images(recognizer.spec, FRAMES_KEPT)
+        steps = count()
+
+        def step() -> object:
+            index = next(steps)
+            frame = Frame(images[index % FRAMES_KEPT], index * STEP_NS)
+            return recognizer.push_many([(stream, frame) for stream in streams])
+
+        return step
+
+
+class OpenNetwork:
+    """A network on PyTorch, on the processor."""
+
+    def __init__(self, network: X3D, threads: Optional[int] = None) -> None:
+        """Sets the number of `threads` for the whole process: PyTorch has no other way."""
+        import torch
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._network = network.eval()
+        self.provider = f"torch {torch.__version__} cpu"
+        self.weights_bytes = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+
+    def job(self, batch: int = 1) -> Job:
+        """See `OpenModel`."""
+        import torch
+
+        from opendr_har_core.networks.cox3d import CoX3D
+
+        network, spec = self._network, self._network.spec
+        mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
+
+        def standardize(images: np.ndarray) -> torch.Tensor:
+            return (torch.from_numpy(images).to(torch.float32) / 255 - mean) / std
+
+        def classify() -> object:
+            with torch.inference_mode():
+                logits: torch.Tensor = network(standardize(clips).permute(0, 4, 1, 2, 3))
+                return logits.softmax(dim=1).numpy()
+
+        if not isinstance(network, CoX3D):
+            clips = random_clips(spec, batch)
+            return classify
+        continual = network
+        images = random_images(spec, FRAMES_KEPT * batch).reshape(FRAMES_KEPT, batch, *input_shape(spec))
+        steps = count()
+        with torch.inference_mode():
+            state = network.initial_state(batch)
+
+        def step() -> object:
+            nonlocal state
+            with torch.inference_mode():
+                frames = standardize(images[next(steps) % FRAMES_KEPT])
+                logits, state = continual.step(frames.permute(0, 3, 1, 2), state)
+                return logits.softmax(dim=1).numpy()
+
+        return step
+
+
+def open_subject(runtime: str, place: str, providers: Optional[Sequence[str]], threads: Optional[int]) -> OpenModel:
+    """The model of a `Subject`; raises ModelError, BackendError or ConfigError."""
+    if runtime == TORCH:
+        return OpenNetwork(random_network(place), threads)
+    return OpenBundle(place, providers, threads)
+
+
+def published_subjects(name: str, runtimes: Sequence[str], folder: Path) -> List[Subject]:
+    """A published network on each of the runtimes; its bundle is written into `folder`. Raises ConfigError."""
+    network = random_network(name)
+    try:
+        from opendr_har_core.bundles.export import export_bundle
+    except ImportError as error:
+        raise ConfigError(f"{name} has to be exported, which needs onnx ({error}); {_INSTALL}") from None
+    path = str(export_bundle(network, folder / f"{name}.onnx", source=RANDOM))
+    model = describe_bundle(path)
+    return [Subject(model, runtime, name if runtime == TORCH else path) for runtime in runtimes]
+
+
+def bundle_subject(path: str) -> Subject:
+    """A bundle on ONNX Runtime, by its path or the name of a packaged model; raises ModelError."""
+    return Subject(describe_bundle(path), ONNX, str(bundle_path(path)))
+
+
+def describe_bundle(path: str) -> Model:
+    """Name, input and cost of a bundle; the cost is None without the `onnx` package and for tuned bundles."""
+    recognizer = Recognizer.open(path)
+    parameters, multiply_adds = graph_cost(bundle_path(path)) or (None, None)
+    spec = recognizer.spec
+    return Model(spec.name, recognizer.source, input_shape(spec), parameters, multiply_adds)
 
 
 def random_network(name: str) -> X3D:
@@ -39,40 +190,26 @@ def random_network(name: str) -> X3D:
         from opendr_har_core.networks.cox3d import CoX3D
         from opendr_har_core.networks.x3d import X3D
     except ImportError as error:
-        raise ConfigError(
-            f"{name} needs torch to be made with random weights ({error}); pip install 'opendr_har_ros[train]', "
-            "or benchmark a bundle of your own with --model FILE.onnx"
-        ) from None
+        raise ConfigError(f"{name} needs torch, to be built with random weights ({error}); {_INSTALL}") from None
     architecture, size = name.split("_")
     return (CoX3D if architecture == CONTINUAL else X3D)(x3d_config(size))
 
 
-def published_subjects(name: str, runtimes: Tuple[str, ...], folder: Path) -> Tuple[Subject, ...]:
-    """A published network with random weights on each runtime; its bundle is written into `folder`."""
-    path = str(_exported(random_network(name), folder / f"{name}.onnx"))
-    model = describe_bundle(path)
-    return tuple(Subject(model, runtime, name if runtime == TORCH else path) for runtime in runtimes)
+def random_images(spec: ModelSpec, count: int) -> np.ndarray:
+    """uint8 (count, S, S, 3) noise, which takes a network as long as a picture does."""
+    side = spec.image_size
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
-def bundle_subject(path: str) -> Subject:
-    """A bundle on ONNX Runtime; raises ModelError where it can't be opened."""
-    return Subject(describe_bundle(path), ONNX, str(bundle_path(path)))
+def random_clips(spec: ModelSpec, batch: int) -> np.ndarray:
+    """uint8 (batch, T, S, S, 3) noise."""
+    return random_images(spec, batch * spec.window).reshape(batch, *input_shape(spec))
 
 
-def describe_bundle(path: str) -> Model:
-    """What a bundle is; its cost is None without the `onnx` package and for tuned bundles."""
-    recognizer = open_bundle(path)
-    spec = recognizer.spec
-    parameters, multiply_adds = graph_cost(bundle_path(path)) or (None, None)
-    return Model(spec.name, recognizer.source, tuple(input_shape(spec)), parameters, multiply_adds)
+def input_shape(spec: ModelSpec) -> Tuple[int, ...]:
+    """Shape of the uint8 input of one evaluation."""
+    side = spec.image_size
+    return (side, side, 3) if spec.is_continual else (spec.window, side, side, 3)
 
 
-def _exported(network: X3D, path: Path) -> Path:
-    try:
-        from opendr_har_core.bundles.export import export_bundle
-    except ImportError as error:
-        raise ConfigError(
-            f"a bundle with random weights needs onnx ({error}); pip install 'opendr_har_ros[train]', "
-            "or benchmark a bundle of your own with --model FILE.onnx"
-        ) from None
-    return export_bundle(network, path, source=RANDOM)
+_INSTALL = "pip install 'opendr_har_ros[train]', or benchmark a bundle with --model FILE.onnx"

@@ -1,4 +1,4 @@
-"""How soon and how well models name what happens, given the label that is right."""
+"""Reaction time: seconds from a change of action in a video to the first label that names it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Splice:
 
 @dataclass(frozen=True)
 class Reaction:
-    """What a model made of one splice.
+    """Reaction of one model to one splice.
 
     Attributes:
-        first_sec: from the splice, the first frame of the second video, until the first prediction whose best label is
-            the second video's; None where none came.
+        first_sec: from the first frame of the second video to the first prediction with its label; None where none
+            came.
         stable_sec: until the first prediction from which on that label stays the best one for a second; None where it
             never does.
     """
@@ -46,14 +46,14 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Reactions:
-    """All splices of one model.
+    """Reactions of one model to all splices.
 
     Attributes:
-        splices: number of splices that there was something to react to.
+        splices: number of splices, without those before which the model already had the new label.
         named: number of them after which the new label came.
-        median_sec, stable_median_sec: over all splices, a label that never came counting as infinitely late; None where
-            the median is infinite, or without splices.
-        slowest_sec: of those that were named; None where none was.
+        median_sec, stable_median_sec: over all splices, where a label that never came counts as infinitely late; None
+            where the median is infinite, or without splices.
+        slowest_sec: over the named splices; None without any.
     """
 
     splices: int
@@ -63,23 +63,8 @@ class Reactions:
     stable_median_sec: Optional[float]
 
 
-@dataclass(frozen=True)
-class Steadiness:
-    """Predictions of one model on one video that shows one action.
-
-    Attributes:
-        right: whether the mean of all scores is best for that action.
-        probability: mean score of that action.
-        frame_wise: share of the predictions whose best label is that action.
-    """
-
-    right: bool
-    probability: float
-    frame_wise: float
-
-
 def splice_pairs(class_ids: Sequence[Optional[int]]) -> Iterator[Tuple[int, int, int]]:
-    """Indices of two videos to splice and the second's class: each video with the next, then with the next but one, ...
+    """(first, second, class of the second): each video with the next one, then with the next but one, ...
 
     Videos without a class, and pairs of one class, are left out.
     """
@@ -97,8 +82,8 @@ def reactions_to(
 ) -> List[List[Optional[Reaction]]]:
     """Show splices to all models: for each model, the reaction to each splice.
 
-    The second video begins when all models have labels for the first, and ends when all have a stable label for the
-    second, or after the longest warm-up and some seconds more. Raises VideoError.
+    The second video starts when all models have a full window of the first one. It ends when all models have a stable
+    label for it, or some seconds after the longest warm-up. Raises VideoError.
     """
     lead_sec = lead_seconds(recognizers)
     period_sec = max(recognizer.spec.period_ns for recognizer in recognizers) / NANOSECONDS
@@ -122,22 +107,21 @@ def reactions_to(
 
 
 def reaction(track: Track, class_id: int, splice_ns: int) -> Optional[Reaction]:
-    """How the model of `track` reacted to a splice at `splice_ns` to a video of `class_id`.
+    """Reaction of the model of `track` to a splice at `splice_ns` to a video of `class_id`.
 
-    None where its last label before the splice was that already: it had nothing to react to.
+    None where its last label before the splice already was that one.
     """
     before = track.labels[track.stamps_ns < splice_ns]
     if len(before) and before[-1] == class_id:
         return None
     after = track.since(splice_ns)
     is_named = after.labels == class_id
-    first = after.stamps_ns[is_named][:1]
-    stable = [start for start, end in _runs(after.stamps_ns, is_named) if end - start >= STABLE_NS][:1]
-    return Reaction(_seconds(first, splice_ns), _seconds(stable, splice_ns))
+    stable = [start for start, end in _runs(after.stamps_ns, is_named) if end - start >= STABLE_NS]
+    return Reaction(_seconds(after.stamps_ns[is_named], splice_ns), _seconds(stable, splice_ns))
 
 
-def summarise(reactions: Sequence[Optional[Reaction]]) -> Reactions:
-    """Of all splices; those with None do not count."""
+def summarize(reactions: Sequence[Optional[Reaction]]) -> Reactions:
+    """Summary over splices; those with None do not count."""
     counted = [item for item in reactions if item is not None]
     named = [item.first_sec for item in counted if item.first_sec is not None]
     return Reactions(
@@ -149,28 +133,20 @@ def summarise(reactions: Sequence[Optional[Reaction]]) -> Reactions:
     )
 
 
-def steadiness(track: Track, class_id: int) -> Steadiness:
-    """Of all predictions of a track, one or more."""
-    return Steadiness(
-        right=bool(track.scores.mean(axis=0, dtype=np.float64).argmax() == class_id),
-        probability=float(track.scores[:, class_id].mean(dtype=np.float64)),
-        frame_wise=float((track.labels == class_id).mean()),
-    )
-
-
 def _is_open(found: Optional[Reaction]) -> bool:
     """Whether more predictions may change a reaction."""
     return found is not None and found.stable_sec is None
 
 
 def _runs(stamps_ns: np.ndarray, is_named: np.ndarray) -> Iterator[Tuple[int, int]]:
-    """Of every run of named predictions the first stamp, and that of the prediction that ends it, or the last."""
+    """For each run of named predictions, its first stamp and that of the prediction that ends it, or of the last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], is_named, [False]]).astype(np.int8)))
     for start, end in zip(edges[::2], edges[1::2]):
         yield int(stamps_ns[start]), int(stamps_ns[min(end, len(stamps_ns) - 1)])
 
 
 def _seconds(stamps_ns: Sequence[int], since_ns: int) -> Optional[float]:
+    """Seconds from `since_ns` to the first of the stamps."""
     return (int(stamps_ns[0]) - since_ns) / NANOSECONDS if len(stamps_ns) else None
 
 

@@ -1,39 +1,49 @@
-"""A whole benchmark: every model on every runtime, each in a process of its own."""
+"""Benchmark of models on this machine, each in a process of its own, and comparison of two bundles."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import tempfile
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple
+from tempfile import TemporaryDirectory
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
-from opendr_har_core.benchmarking.machine import describe_machine, measured_again
-from opendr_har_core.benchmarking.models import NAMES, RUNTIMES, Subject, bundle_subject, published_subjects
-from opendr_har_core.benchmarking.report import Report, Row, figures_from_dict
-from opendr_har_core.benchmarking.throughput import LARGEST_BATCH
-from opendr_har_core.benchmarking.worker import Request
-from opendr_har_core.errors import ConfigError
+from opendr_har_core.benchmarking.machine import Machine, describe_machine, matmul_gflops
+from opendr_har_core.benchmarking.measure import LARGEST_BATCH, Figures, Request, measure
+from opendr_har_core.benchmarking.models import (
+    NAMES,
+    RUNTIMES,
+    Model,
+    OpenBundle,
+    Subject,
+    bundle_subject,
+    describe_bundle,
+    published_subjects,
+)
+from opendr_har_core.benchmarking.timing import Comparison, compare
+from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.storage.atomic import atomic_path
 
-WORKER = "opendr_har_core.benchmarking.worker"
-PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+FORMAT_VERSION = 2
+OUT_OF_MEMORY = "the process ended without a result, as when the system runs out of memory"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to benchmark.
+    """What to benchmark; raises ConfigError for values out of range.
 
     Attributes:
         names: published networks, with random weights.
         bundle: path of a bundle, or name of a packaged model, or None.
-        runtimes: "torch" and "onnx", or one of them; bundles run on ONNX Runtime alone.
+        runtimes: "torch", "onnx" or both, for the published networks; bundles run on ONNX Runtime only.
         seconds: time for each figure.
-        threads: within one evaluation, by default the runtime's own choice.
-        providers: execution providers of ONNX Runtime, best first, by default the processor.
-        largest_batch: none larger is tried.
+        threads: within one evaluation; None for the runtime's default.
+        providers: execution providers of ONNX Runtime, best first; None for the processor.
+        largest_batch: no larger batch is tried.
     """
 
     names: Tuple[str, ...] = NAMES
@@ -48,70 +58,106 @@ class Settings:
         for given, known in ((self.names, NAMES), (self.runtimes, RUNTIMES)):
             unknown = [name for name in given if name not in known]
             if unknown:
-                raise ConfigError(f"{unknown} can't be benchmarked, expected some of {', '.join(known)}")
+                raise ConfigError(f"can't benchmark {unknown}, expected some of {', '.join(known)}")
         if not 0 < self.seconds < float("inf"):
             raise ConfigError(f"seconds is {self.seconds}, expected a time above zero")
         if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"threads is {self.threads}, expected one or more, or none for the runtime's choice")
+            raise ConfigError(f"threads is {self.threads}, expected 1 or more, or none for the runtime's default")
         if self.largest_batch < 1:
-            raise ConfigError(f"the largest batch is {self.largest_batch}, expected one or more")
+            raise ConfigError(f"the largest batch is {self.largest_batch}, expected 1 or more")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on one runtime ("torch" or "onnx"): its figures, or the reason why there are none."""
+
+    model: Model
+    runtime: str
+    figures: Optional[Figures]
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole benchmark; `seconds` is the time spent on each figure."""
+
+    machine: Machine
+    seconds: float
+    rows: Tuple[Row, ...]
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """Two bundles timed alternately, at batch 1."""
+
+    machine: Machine
+    seconds: float
+    first: Model
+    second: Model
+    comparison: Comparison
+    format_version: int = FORMAT_VERSION
 
 
 def benchmark(settings: Settings, progress: Optional[Callable[[str], None]] = None) -> Report:
-    """Measure everything, one thing after the other; `progress` is told what comes next.
+    """Measure all models one after the other; `progress` is called with the name of each.
 
-    Raises ConfigError, ModelError or BackendError for what can't be benchmarked at all; a measurement that fails is
-    a row that says why.
+    A measurement that fails becomes a row with the reason. Raises ConfigError, ModelError or BackendError where
+    nothing can be measured. Call it from a module that a new process can import (`if __name__ == "__main__"`).
     """
-    with tempfile.TemporaryDirectory(prefix="opendr_har_benchmark_") as folder:
-        subjects = _subjects(settings, Path(folder))
+    with TemporaryDirectory(prefix="opendr_har_benchmark_") as folder:
+        subjects = [bundle_subject(settings.bundle)] if settings.bundle else []
+        for name in settings.names:
+            subjects += published_subjects(name, settings.runtimes, Path(folder))
         machine = describe_machine(settings.threads, settings.providers)
-        rows = []
+        rows: List[Row] = []
         for subject in subjects:
             if progress:
                 progress(f"{subject.model.name} on {subject.runtime}")
-            rows.append(_row(subject, settings))
-    return Report(measured_again(machine, settings.providers), settings.seconds, tuple(rows))
+            rows.append(measure_row(subject, settings))
+    rate = matmul_gflops(settings.threads, settings.providers)  # other work only lowers it, so the better one counts
+    best = max(filter(None, (rate, machine.matmul_gflops)), default=None)
+    return Report(replace(machine, matmul_gflops=best), settings.seconds, tuple(rows))
 
 
-def _subjects(settings: Settings, folder: Path) -> List[Subject]:
-    subjects = [bundle_subject(settings.bundle)] if settings.bundle else []
-    for name in settings.names:
-        subjects.extend(published_subjects(name, settings.runtimes, folder))
-    return subjects
-
-
-def _row(subject: Subject, settings: Settings) -> Row:
-    request = Request(
-        subject.runtime,
-        subject.place,
-        settings.seconds,
-        settings.threads,
-        settings.providers,
-        settings.largest_batch,
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", WORKER],
-        input=json.dumps(asdict(request)),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(_paths())},
-    )
-    if done.returncode != 0:
-        return Row(subject.model, subject.runtime, None, _failure(done.returncode, done.stderr))
-    figures = figures_from_dict(json.loads(done.stdout.splitlines()[-1]))
+def measure_row(subject: Subject, settings: Settings) -> Row:
+    """Measure one model in a new process."""
+    limits = (settings.seconds, settings.threads, settings.providers, settings.largest_batch)
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        try:
+            figures = process.submit(measure, Request(subject.runtime, subject.place, *limits)).result()
+        except BrokenProcessPool:
+            return Row(subject.model, subject.runtime, None, OUT_OF_MEMORY)
+        except Exception as error:
+            return Row(subject.model, subject.runtime, None, str(error))
     return Row(subject.model, subject.runtime, figures)
 
 
-def _paths() -> List[str]:
-    """The worker must import this very package."""
-    given = os.environ.get("PYTHONPATH")
-    return [str(PACKAGE_ROOT), *([given] if given else [])]
+def compare_bundles(
+    first: str,
+    second: str,
+    seconds: float,
+    threads: Optional[int] = None,
+    providers: Optional[Sequence[str]] = None,
+) -> ComparisonReport:
+    """Time two bundles alternately at batch 1 for `seconds`; raises ModelError, BackendError or ConfigError."""
+    jobs = [OpenBundle(path, providers, threads).job() for path in (first, second)]
+    models = [describe_bundle(path) for path in (first, second)]
+    machine = describe_machine(threads, providers)
+    return ComparisonReport(machine, seconds, models[0], models[1], compare(jobs[0], jobs[1], seconds))
 
 
-def _failure(code: int, errors: str) -> str:
-    if code < 0:
-        return f"ended by signal {-code}" + (", which the system sends when memory runs out" if code == -9 else "")
-    lines = errors.strip().splitlines()
-    return lines[-1] if lines else f"ended with code {code}"
+def check_writable(path: Union[str, Path]) -> None:
+    """Raise DataError where no report can be written to `path`; call it before a long benchmark."""
+    folder = Path(path).absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
+        raise DataError(f"can't write the report {path}: expected a file name in a folder that exists and is writable")
+
+
+def write_report(report: Union[Report, ComparisonReport], path: Union[str, Path]) -> None:
+    """Write a report as JSON, atomically; raises DataError where the file can't be written."""
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(asdict(report), indent=2) + "\n")
+    except OSError as error:
+        raise DataError(f"can't write the report {path}: {error}") from None

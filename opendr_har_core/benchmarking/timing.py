@@ -1,4 +1,4 @@
-"""How long something takes: medians and their spread, of one thing or of two in turn."""
+"""Timing of jobs: medians and spread of one job, or the ratio of two jobs that take turns."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 from opendr_har_core.errors import ConfigError
 
 Job = Callable[[], object]
+Clock = Callable[[], float]
 # The first calls allocate memory and wake threads.
 WARM_UP_CALLS = 2
 FEWEST_CALLS = 3
-# Turns of a comparison last at least this long, so that a turn is more than its clock and its first, cold call.
+# A turn of a comparison is long against the clock's resolution and its first call, which finds cold caches.
 TURN_SEC = 0.02
 FEWEST_ROUNDS = 5
 
@@ -24,9 +25,8 @@ class Timing:
     """Many calls of one job.
 
     Attributes:
-        calls: number of calls timed.
-        median_sec, p10_sec, p90_sec: seconds per call; a tenth of the calls was quicker than p10, a tenth slower
-            than p90.
+        calls: number of timed calls.
+        median_sec, p10_sec, p90_sec: seconds per call; 10 % of the calls were faster than p10, 10 % slower than p90.
         cpu_sec: processor seconds per call, of all threads of this process.
     """
 
@@ -39,15 +39,15 @@ class Timing:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two jobs in turn, so that whatever else the machine does meets both.
+    """Two jobs that take turns, so that other load affects both.
 
     Attributes:
         rounds: number of rounds; each times both jobs, in alternating order.
         calls: calls per turn, the same for both jobs.
-        median_sec: seconds per call, of the first and of the second job, over all rounds.
-        ratio: the second job's median over the first's, that is how many times as fast the first is, within a round;
+        median_sec: seconds per call of the first and of the second job, over all rounds.
+        ratio: how many times as fast the first job is: the second job's median divided by the first's within a round;
             the median over the rounds.
-        ratio_p10, ratio_p90: its spread from round to round.
+        ratio_p10, ratio_p90: its spread over the rounds.
         first_faster: number of rounds in which the first job was faster.
     """
 
@@ -61,33 +61,28 @@ class Comparison:
 
 
 def time_calls(
-    job: Job,
-    seconds: float,
-    clock: Callable[[], float] = time.perf_counter,
-    cpu_clock: Callable[[], float] = time.process_time,
+    job: Job, seconds: float, clock: Clock = time.perf_counter, cpu_clock: Clock = time.process_time
 ) -> Timing:
-    """Call `job` for `seconds`, and three times at least, after a short warm-up."""
+    """Call `job` for `seconds`, at least three times, after a short warm-up; raises ConfigError for `seconds` <= 0."""
     _check(seconds)
     _warm_up(job, seconds, clock)
     durations: List[float] = []
     began_cpu, end = cpu_clock(), clock() + seconds
     while len(durations) < FEWEST_CALLS or clock() < end:
-        began = clock()
-        job()
-        durations.append(clock() - began)
+        durations.append(_duration(job, clock))
     cpu = (cpu_clock() - began_cpu) / len(durations)
     p10, median, p90 = _deciles(durations)
     return Timing(len(durations), median, p10, p90, cpu)
 
 
-def compare(first: Job, second: Job, seconds: float, clock: Callable[[], float] = time.perf_counter) -> Comparison:
-    """Time both jobs in turn for `seconds`, and five rounds at least.
+def compare(first: Job, second: Job, seconds: float, clock: Clock = time.perf_counter) -> Comparison:
+    """Time both jobs alternately for `seconds`, at least five rounds; raises ConfigError for `seconds` <= 0.
 
     The order alternates (first, second, second, first, ...), so that a drift of the machine's speed favours neither.
     """
     _check(seconds)
     jobs = (first, second)
-    calls = max(_calls_per_turn(job, clock) for job in jobs)
+    calls = max(_calls_per_turn(job, seconds, clock) for job in jobs)
     turns: List[Tuple[float, float]] = []
     end = clock() + seconds
     while len(turns) < FEWEST_ROUNDS or clock() < end:
@@ -97,12 +92,11 @@ def compare(first: Job, second: Job, seconds: float, clock: Callable[[], float] 
     ratios = [slow / quick for quick, slow in turns]
     medians = (float(np.median([turn[0] for turn in turns])), float(np.median([turn[1] for turn in turns])))
     low, middle, high = _deciles(ratios)
-    faster = sum(ratio > 1 for ratio in ratios)
-    return Comparison(len(turns), calls, medians, middle, low, high, faster)
+    return Comparison(len(turns), calls, medians, middle, low, high, sum(ratio > 1 for ratio in ratios))
 
 
-def _warm_up(job: Job, seconds: float, clock: Callable[[], float]) -> None:
-    """Two calls, or one where that takes longer than the measurement is to last."""
+def _warm_up(job: Job, seconds: float, clock: Clock) -> None:
+    """Two calls, or one where that takes longer than the measurement."""
     end = clock() + seconds
     for _ in range(WARM_UP_CALLS):
         job()
@@ -110,21 +104,20 @@ def _warm_up(job: Job, seconds: float, clock: Callable[[], float]) -> None:
             return
 
 
-def _turn(job: Job, calls: int, clock: Callable[[], float]) -> float:
+def _calls_per_turn(job: Job, seconds: float, clock: Clock) -> int:
+    _warm_up(job, seconds, clock)
+    return max(1, round(TURN_SEC / max(_turn(job, FEWEST_CALLS, clock), 1e-9)))
+
+
+def _turn(job: Job, calls: int, clock: Clock) -> float:
     """Median seconds of `calls` calls."""
-    durations = []
-    for _ in range(calls):
-        began = clock()
-        job()
-        durations.append(clock() - began)
-    return float(np.median(durations))
+    return float(np.median([_duration(job, clock) for _ in range(calls)]))
 
 
-def _calls_per_turn(job: Job, clock: Callable[[], float]) -> int:
-    for _ in range(WARM_UP_CALLS):
-        job()
-    took = max(_turn(job, FEWEST_CALLS, clock), 1e-9)
-    return max(1, round(TURN_SEC / took))
+def _duration(job: Job, clock: Clock) -> float:
+    began = clock()
+    job()
+    return clock() - began
 
 
 def _deciles(values: Sequence[float]) -> Tuple[float, float, float]:

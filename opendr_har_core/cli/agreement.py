@@ -1,4 +1,4 @@
-"""`opendr-har agreement`: models compared with a clip network on the user's own footage, without labels."""
+"""`opendr-har agreement`: agreement of models with a clip network on videos without labels."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def add_parser(jobs: Any) -> None:
         jobs,
         "agreement",
         help="compare models with a clip network on your own videos, without labels",
-        description="Show videos to bundles of the same classes, one of them an X3D, and report how often the others' "
-        "labels are those of the X3D, how soon each names a new action, and what each costs.",
+        description="Show videos to bundles with the same classes, and report how often each has the label of the X3D "
+        "among them, how soon each names a new action, and what each costs.",
         examples=(
             "x3d_s.onnx cox3d_s.onnx cox3d_s_none.onnx --videos recordings",
             "x3d_s.onnx cox3d_s_none.onnx --videos kitchen.mp4 hall.mp4 --seconds 60 --json",
         ),
         run=run,
     )
-    what = "bundles, .onnx; the first X3D among them is what the others are compared with"
+    what = "bundles, .onnx; the first X3D among them is the reference"
     completed(parser.add_argument("models", nargs="+", metavar="MODEL", help=what), bundles)
-    what = "files, folders or patterns; best one action in each"
+    what = "files, folders or patterns; ideally one action in each"
     add_file(parser, "--videos", suffixes=VIDEOS, nargs="+", required=True, metavar="PATH", help=what)
-    what = f"of each video that are compared, after the first labels (default: {SECONDS:g})"
+    what = f"seconds of each video to compare, after the warm-up (default: {SECONDS:g})"
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help=what)
-    what = f"at most so many pairs of videos are spliced, to time new labels (default: {SPLICES})"
+    what = f"largest number of pairs of videos to splice, to time new labels (default: {SPLICES})"
     parser.add_argument("--splices", type=int, default=SPLICES, metavar="N", help=what)
     add_runtime(parser)
 
@@ -42,7 +42,7 @@ def add_parser(jobs: Any) -> None:
 def run(options: argparse.Namespace) -> Result:
     """Measure, print."""
     from opendr_har_core.benchmarking.agreement import measure_agreement
-    from opendr_har_core.benchmarking.agreement_text import agreement_text
+    from opendr_har_core.benchmarking.tables import agreement_text
     from opendr_har_core.streaming.recognizer import Recognizer
 
     videos, missing = videos_of(options.videos)

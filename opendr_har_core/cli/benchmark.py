@@ -1,4 +1,4 @@
-"""`opendr-har benchmark`: what models cost on this machine."""
+"""`opendr-har benchmark`: speed, memory and energy of models on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Tuple
 
 from opendr_har_core.cli.options import SIZES, add_file, add_job, add_model, add_runtime, providers
-from opendr_har_core.cli.output import Output, Result
+from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,26 +37,30 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument(
         "--models", nargs="+", choices=NAMES, metavar="NAME", help=f"published networks (default: {' '.join(NAMES)})"
     )
-    add_model(parser, None, "a bundle of your own, .onnx, or a packaged model: continual, default, kinetics400")
+    add_model(parser, None, "bundle, .onnx, or a packaged model: continual, default, kinetics400")
     add_file(
         parser,
         "--against",
         suffixes=("onnx",),
         metavar="FILE",
-        help="time --model and this bundle in turn only",
+        help="only time --model and this bundle, alternating",
     )
     parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, help="for published networks (default: both)")
-    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="for each figure (default: 2)")
+    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="time for each figure (default: 2)")
     parser.add_argument(
-        "--largest-batch", type=int, default=LARGEST_BATCH, metavar="N", help=f"default: {LARGEST_BATCH}"
+        "--largest-batch",
+        type=int,
+        default=LARGEST_BATCH,
+        metavar="N",
+        help=f"largest batch to try (default: {LARGEST_BATCH})",
     )
-    add_file(parser, "--report", suffixes=("json",), metavar="FILE", help="write the figures there, too")
+    add_file(parser, "--report", suffixes=("json",), metavar="FILE", help="also write the figures to this file")
     add_runtime(parser)
 
 
 def run(options: argparse.Namespace) -> Result:
     """Measure, write, print."""
-    from opendr_har_core.benchmarking.report import check_writable, write_report
+    from opendr_har_core.benchmarking.suite import check_writable, write_report  # loads ONNX Runtime
 
     if options.report:
         check_writable(options.report)
@@ -67,19 +71,23 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def _measured(options: argparse.Namespace) -> Tuple[Any, str]:
-    from opendr_har_core.benchmarking.suite import benchmark  # it loads ONNX Runtime, which other jobs may lack
+    from opendr_har_core.benchmarking.suite import benchmark
     from opendr_har_core.benchmarking.tables import report_text
 
-    report = benchmark(_settings(options), _Show(options.out) if sys.stderr.isatty() else None)
+    def progress(name: str) -> None:
+        if sys.stderr.isatty():
+            options.out.note(f"measuring {name} ...")
+
+    report = benchmark(_settings(options), progress)
     return report, report_text(report)
 
 
 def _compared(options: argparse.Namespace) -> Tuple[Any, str]:
-    from opendr_har_core.benchmarking.pair import compare_bundles
+    from opendr_har_core.benchmarking.suite import compare_bundles
     from opendr_har_core.benchmarking.tables import comparison_text
 
     if options.model is None or options.models or options.runtimes:
-        raise ConfigError("--against compares it with the bundle of --model, and takes no --models or --runtimes")
+        raise ConfigError("--against needs --model, the bundle to compare it with, and no --models or --runtimes")
     where = providers(options)
     report = compare_bundles(options.model, options.against, options.seconds, options.threads, where)
     return report, comparison_text(report, options.model, options.against)
@@ -90,7 +98,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
     names = tuple(options.models or (() if options.model else NAMES))
     if options.runtimes and not names:
-        raise ConfigError("--runtimes is for published networks; a bundle runs on ONNX Runtime")
+        raise ConfigError("--runtimes applies to published networks only; a bundle runs on ONNX Runtime")
     return Settings(
         names=names,
         bundle=options.model,
@@ -100,13 +108,3 @@ def _settings(options: argparse.Namespace) -> Settings:
         providers=providers(options),
         largest_batch=options.largest_batch,
     )
-
-
-class _Show:
-    """Says what is measured, which may take minutes."""
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
-
-    def __call__(self, what: str) -> None:
-        self._out.note(f"measuring {what} ...")

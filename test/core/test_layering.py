@@ -43,7 +43,6 @@ HEAVY = {"torch", "onnx", "lightning", "rclpy"}
 MAY_BE_HEAVY = {
     "backends/torch.py",
     "backends/tuning.py",
-    "benchmarking/torch_runners.py",
     "bundles/export.py",
     "bundles/graphs",
     "bundles/quantization.py",

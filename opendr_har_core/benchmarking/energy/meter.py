@@ -1,4 +1,4 @@
-"""What a sensor of energy offers, and what sensors have in common: they are sampled while something runs."""
+"""Energy meter: sums what the counters of a sensor report while something runs."""
 
 from __future__ import annotations
 
@@ -13,29 +13,11 @@ class SensorError(HarError):
     """An energy sensor can't be read."""
 
 
-class EnergyMeter(Protocol):
-    """Measures one stretch of time after the other.
-
-    Attributes:
-        name: which sensor, and what it sees, for people.
-    """
-
-    name: str
-
-    def start(self) -> None:
-        """Begin a measurement."""
-        ...
-
-    def stop(self) -> float:
-        """End it and return the joules since `start`; raises SensorError where the sensor failed meanwhile."""
-        ...
-
-
 class Source(Protocol):
-    """One counter or one channel of a sensor."""
+    """One channel of a sensor."""
 
     def begin(self) -> None:
-        """Take the present reading as the start."""
+        """Take the current reading as the start."""
         ...
 
     def advance(self) -> float:
@@ -43,11 +25,54 @@ class Source(Protocol):
         ...
 
 
-class SampledMeter:
-    """Adds up what its sources count; a thread looks at them while a measurement runs."""
+class Counter:
+    """A hardware counter of energy."""
+
+    def __init__(self, read: Callable[[], int], joules: float, limit: Optional[int] = None) -> None:
+        """`read` returns the count, in units of `joules`; after `limit` the count wraps to zero."""
+        self._read, self._joules, self._limit = read, joules, limit
+        self._last = 0
+
+    def begin(self) -> None:
+        """Take the current count as the start."""
+        self._last = self._read()
+
+    def advance(self) -> float:
+        """Joules since the last call; correct if the counter wrapped at most once."""
+        before, self._last = self._last, self._read()
+        passed = self._last - before
+        if passed < 0 and self._limit is not None:
+            passed += self._limit + 1
+        return passed * self._joules
+
+
+class Power:
+    """Samples of power, integrated over time by the trapezoidal rule."""
+
+    def __init__(self, watts: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
+        self._watts, self._clock = watts, clock
+        self._last = (0.0, 0.0)
+
+    def begin(self) -> None:
+        """Take the first sample."""
+        self._last = self._clock(), self._watts()
+
+    def advance(self) -> float:
+        """Joules since the last sample."""
+        (then, before), now, watts = self._last, self._clock(), self._watts()
+        self._last = now, watts
+        return (now - then) * (before + watts) / 2
+
+
+class EnergyMeter:
+    """Measures the energy between `start` and `stop`; a thread reads the sources meanwhile.
+
+    Attributes:
+        name: the sensor and what it covers, for people.
+    """
 
     def __init__(self, name: str, sources: Sequence[Source], period_sec: float) -> None:
-        """`name` is for people; all `sources` are looked at every `period_sec` seconds."""
+        """Read all `sources` every `period_sec` seconds."""
         self.name = name
         self._sources, self._period = tuple(sources), period_sec
         self._stopped = threading.Event()
@@ -56,9 +81,9 @@ class SampledMeter:
         self._error: Optional[SensorError] = None
 
     def start(self) -> None:
-        """Begin a measurement; raises SensorError where the sensor fails."""
+        """Start a measurement; raises SensorError where the sensor fails or a measurement is already running."""
         if self._thread is not None:
-            raise SensorError(f"{self.name} is measuring already; stop that measurement first")
+            raise SensorError(f"{self.name} is already measuring; stop that measurement first")
         self._joules, self._error = 0.0, None
         self._stopped.clear()
         for source in self._sources:
@@ -67,7 +92,7 @@ class SampledMeter:
         self._thread.start()
 
     def stop(self) -> float:
-        """Joules since `start`; raises SensorError where there was none or the sensor failed meanwhile."""
+        """Joules since `start`; raises SensorError where the sensor failed meanwhile or no measurement is running."""
         if self._thread is None:
             raise SensorError(f"{self.name} is not measuring; start a measurement first")
         self._stopped.set()
@@ -87,21 +112,3 @@ class SampledMeter:
             except SensorError as error:
                 self._error = error
                 return
-
-
-class Integral:
-    """Power over time, by the trapezoidal rule."""
-
-    def __init__(self, watts: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
-        self._watts, self._clock = watts, clock
-        self._last = (0.0, 0.0)
-
-    def begin(self) -> None:
-        """Take the first sample."""
-        self._last = self._clock(), self._watts()
-
-    def advance(self) -> float:
-        """Joules since the last sample."""
-        (then, before), now, watts = self._last, self._clock(), self._watts()
-        self._last = now, watts
-        return (now - then) * (before + watts) / 2

@@ -1,10 +1,10 @@
-"""Medians, comparisons and batches, by a clock that the tests set: none depends on how fast anything is."""
+"""Medians, comparisons and batches, on a clock that the tests set."""
 
 from __future__ import annotations
 
 import pytest
 
-from opendr_har_core.benchmarking.throughput import best_throughput
+from opendr_har_core.benchmarking.measure import best_throughput
 from opendr_har_core.benchmarking.timing import Timing, compare, time_calls
 from opendr_har_core.errors import ConfigError
 
@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 
 class Clock:
-    """Time that passes only when a job says so."""
+    """Time that passes only while a job runs."""
 
     def __init__(self):
         self.now = 0.0
@@ -30,10 +30,7 @@ class Clock:
         return run
 
 
-# Timing
-
-
-def test_the_first_calls_are_not_timed_and_medians_are_of_the_others():
+def test_medians_are_of_the_calls_after_the_warm_up():
     clock = Clock()
     timing = time_calls(clock.job(5.0, 4.0, *[1.0] * 6, 2.0, 3.0, 4.0), 12.5, clock)
     assert (timing.calls, timing.median_sec) == (9, 1.0)
@@ -41,14 +38,14 @@ def test_the_first_calls_are_not_timed_and_medians_are_of_the_others():
     assert timing.p90_sec == pytest.approx(3.2)
 
 
-def test_a_slow_job_is_called_three_times_after_one():
+def test_a_slow_job_is_timed_three_times_after_one_call():
     clock = Clock()
     assert time_calls(clock.job(*[100.0] * 4), 1.0, clock).calls == 3
 
 
-def test_processor_time_is_of_the_timed_calls_alone():
+def test_processor_time_is_of_the_timed_calls_only():
     clock, processor_clock = Clock(), Clock()
-    threads = iter([9, 9, 2, 2, 3, 3])  # the first two calls warm up
+    threads = iter([9, 9, 2, 2, 3, 3])  # the first two calls are the warm-up
 
     def job():
         clock.now += 1.0
@@ -58,14 +55,14 @@ def test_processor_time_is_of_the_timed_calls_alone():
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
-def test_no_time_is_an_error(seconds):
+def test_a_time_that_is_not_positive_and_finite_is_an_error(seconds):
     with pytest.raises(ConfigError, match="above zero"):
         time_calls(lambda: None, seconds)
     with pytest.raises(ConfigError, match="above zero"):
         compare(lambda: None, lambda: None, seconds)
 
 
-def test_a_machine_that_slows_down_favours_neither_of_two():
+def test_a_machine_that_slows_down_favours_neither_job():
     clock, order = Clock(), []
 
     def job(name, seconds):
@@ -83,7 +80,7 @@ def test_a_machine_that_slows_down_favours_neither_of_two():
     assert "".join(order[10:]).startswith("abbaabbaab")  # after warm-up and calibration
 
 
-def test_quick_jobs_are_called_several_times_a_turn():
+def test_fast_jobs_are_called_several_times_a_turn():
     clock = Clock()
     result = compare(clock.job(*[0.001] * 10_000), clock.job(*[0.004] * 10_000), 1.0, clock)
     assert result.calls == 20
@@ -91,44 +88,34 @@ def test_quick_jobs_are_called_several_times_a_turn():
     assert result.median_sec == pytest.approx((0.001, 0.004))
 
 
-# Throughput
-
-
 class Batches:
     """A model whose call takes `seconds[batch]`."""
 
     def __init__(self, seconds):
-        self.seconds = seconds
+        self._seconds = seconds
 
-    def runner(self, batch=1):
-        return type("Runner", (), {"run": staticmethod(lambda: self.seconds[batch])})
-
-    @staticmethod
-    def timer(job, seconds):
-        return Timing(3, job(), job(), job(), job())
+    def job(self, batch=1):
+        return lambda: self._seconds[batch]
 
 
-def throughput(seconds, peaks=(), available=1000 * MIB, largest=64):
+@pytest.mark.parametrize(
+    ("seconds", "peaks", "largest", "best", "stopped_by"),
+    [
+        ({1: 1.0, 2: 1.5, 4: 2.5, 8: 6.0, 16: 1.0}, (), 64, 4, "no gain"),
+        ({1: 1.0, 2: 1.0, 4: 1.0}, (100, 200, 400), 64, 2, "memory"),
+        ({2**power: 1.0 for power in range(10)}, (), 64, 64, "largest batch"),
+        ({2**power: 1.0 for power in range(10)}, (), 12, 8, "largest batch"),
+    ],
+)
+def test_batches_grow_until_one_gains_nothing_or_is_too_large(seconds, peaks, largest, best, stopped_by):
     peaks = iter(peaks)
-    model = Batches(seconds)
-    return best_throughput(
-        model, 1.0, largest, timer=model.timer, peak=lambda: next(peaks, 100 * MIB), available=lambda: available
+    found = best_throughput(
+        Batches(seconds),
+        1.0,
+        largest,
+        timer=lambda job, _: Timing(3, job(), job(), job(), job()),
+        peak=lambda: next(peaks, 100) * MIB,
+        available=lambda: 350 * MIB,
     )
-
-
-def test_batches_grow_until_one_brings_nothing():
-    found = throughput({1: 1.0, 2: 1.5, 4: 2.5, 8: 6.0, 16: 1.0})
-    assert (found.batch, found.per_sec, found.stopped_by) == (4, pytest.approx(1.6), "no gain")
-    assert [batch for batch, _ in found.tried] == [1, 2, 4, 8]
-
-
-def test_a_batch_that_might_not_fit_into_memory_is_not_tried():
-    found = throughput({1: 1.0, 2: 1.0, 4: 1.0}, peaks=[100 * MIB, 200 * MIB, 400 * MIB], available=350 * MIB)
-    assert (found.batch, found.stopped_by) == (2, "memory")
-
-
-def test_batches_end_somewhere_even_where_each_brings_more():
-    found = throughput({2**power: 1.0 for power in range(10)})
-    assert (found.batch, found.stopped_by) == (64, "largest batch")
-    found = throughput({2**power: 1.0 for power in range(10)}, largest=12)
-    assert (found.batch, found.stopped_by) == (8, "largest batch")
+    assert (found.batch, found.stopped_by) == (best, stopped_by)
+    assert found.per_sec == pytest.approx(best / seconds[best])

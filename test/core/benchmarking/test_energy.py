@@ -1,4 +1,4 @@
-"""Energy sensors, on files like those that Linux shows."""
+"""Energy sensors, on copies of the files that Linux provides."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from opendr_har_core.benchmarking.energy import SensorError, find_meter, survey
-from opendr_har_core.benchmarking.energy.meter import Integral, SampledMeter
-from opendr_har_core.benchmarking.energy.nvml import find_nvml
+from opendr_har_core.benchmarking.energy.meter import EnergyMeter, Power, SensorError
+from opendr_har_core.benchmarking.energy.sensors import find_meter
+from opendr_har_core.benchmarking.measure import energy_use
 
 NOBODY = 65534
 RANGE_UJ = 262_143_328_850
@@ -32,55 +34,55 @@ def rapl_zone(root, zone, name, energy_uj):
     return root / folder / "energy_uj"
 
 
-def test_a_machine_without_sensors_has_none(tmp_path):
-    assert find_meter(tmp_path) is None
-    assert survey(tmp_path).remarks == ()
+def assert_measures(meter, watts):
+    begin = time.monotonic()
+    meter.start()
+    time.sleep(0.05)
+    assert 0.05 * watts <= meter.stop() <= (time.monotonic() - begin) * watts + 1e-9
 
 
-def test_rapl_adds_up_packages_and_memory_and_nothing_twice(tmp_path):
+def test_a_machine_without_sensors_has_no_meter(tmp_path):
+    assert find_meter(tmp_path) == (None, ())
+
+
+def test_rapl_sums_packages_and_memory_and_nothing_twice(tmp_path):
     package = rapl_zone(tmp_path, "intel-rapl:0", "package-0", 1_000_000)
     second = rapl_zone(tmp_path, "intel-rapl:1", "package-1", 500_000)
     memory = rapl_zone(tmp_path, "intel-rapl:0:2", "dram", 100_000)
     core = rapl_zone(tmp_path, "intel-rapl:0:0", "core", 0)
     board = rapl_zone(tmp_path, "intel-rapl:2", "psys", 0)
-    again = rapl_zone(tmp_path, "intel-rapl-mmio:0", "package-0", 1_000_000)
-    meter = find_meter(tmp_path)
+    duplicate = rapl_zone(tmp_path, "intel-rapl-mmio:0", "package-0", 1_000_000)
+    meter, _ = find_meter(tmp_path)
     assert "RAPL" in meter.name
     meter.start()
     package.write_text("4000000\n")
     second.write_text("1500000\n")
     memory.write_text("350000\n")
-    for other in (core, board, again):
+    for other in (core, board, duplicate):
         other.write_text("9000000\n")
     assert meter.stop() == pytest.approx(3.0 + 1.0 + 0.25)
 
 
-def test_a_rapl_counter_that_turns_over_goes_on(tmp_path):
-    counter = rapl_zone(tmp_path, "intel-rapl:0", "package-0", RANGE_UJ - 1_000_000)
-    meter = find_meter(tmp_path)
-    meter.start()
-    counter.write_text("2000000\n")
-    assert meter.stop() == pytest.approx(3.0, abs=1e-5)
-
-
-def test_a_meter_measures_again_and_again(tmp_path):
+def test_a_meter_measures_repeatedly_also_when_the_counter_wraps(tmp_path):
     counter = rapl_zone(tmp_path, "intel-rapl:0", "package-0", 0)
-    meter = find_meter(tmp_path)
-    for joules in (1, 2):
+    meter, _ = find_meter(tmp_path)
+    for before, after, joules in ((0, 1_000_000, 1), (RANGE_UJ - 1_000_000, 2_000_000, 3)):
+        counter.write_text(f"{before}\n")
         meter.start()
-        counter.write_text(f"{int(counter.read_text()) + joules * 1_000_000}\n")
-        assert meter.stop() == pytest.approx(joules)
+        counter.write_text(f"{after}\n")
+        assert meter.stop() == pytest.approx(joules, abs=1e-5)
     with pytest.raises(SensorError, match="not measuring"):
         meter.stop()
     meter.start()
-    with pytest.raises(SensorError, match="measuring already"):
+    with pytest.raises(SensorError, match="already measuring"):
         meter.start()
-    meter.stop()
+    counter.unlink()
+    with pytest.raises(SensorError, match="can't read"):
+        meter.stop()
 
 
-def test_a_counter_that_nobody_may_read_is_named():
-    """As Linux has it: RAPL's counters are for root alone."""
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own temporary folders can't be entered by others
+def test_a_counter_without_permission_is_named():
+    with tempfile.TemporaryDirectory() as folder:  # other users can't enter pytest's own temporary folders
         root = Path(folder)
         root.chmod(0o755)
         counter = rapl_zone(root, "intel-rapl:0", "package-0", 1_000_000)
@@ -88,173 +90,174 @@ def test_a_counter_that_nobody_may_read_is_named():
         if os.geteuid() == 0:
             os.seteuid(NOBODY)
         try:
-            found = survey(root)
+            meter, (remark,) = find_meter(root)
         finally:
             if os.getuid() == 0:
                 os.seteuid(0)
-    assert found.meter is None
-    assert "no permission" in found.remarks[0]
-    assert str(counter) in found.remarks[0]
+    assert meter is None
+    assert f"no permission to read {counter}" in remark
 
 
-def test_a_sensor_with_nonsense_in_its_files_is_named(tmp_path):
+def test_a_sensor_with_invalid_files_is_named(tmp_path):
     rapl_zone(tmp_path, "intel-rapl:0", "package-0", "out of order")
-    found = survey(tmp_path)
-    assert found.meter is None
-    assert "'out of order', expected a whole number" in found.remarks[0]
+    meter, (remark,) = find_meter(tmp_path)
+    assert meter is None
+    assert "'out of order', expected a whole number" in remark
 
 
-def test_a_counter_that_vanishes_is_an_error_not_a_number(tmp_path):
-    counter = rapl_zone(tmp_path, "intel-rapl:0", "package-0", 0)
-    meter = find_meter(tmp_path)
-    meter.start()
-    counter.unlink()
-    with pytest.raises(SensorError, match="can't read"):
-        meter.stop()
+L4T, HWMON = "sys/bus/i2c/drivers/ina3221x/7-0040/iio:device0", "sys/class/hwmon/hwmon3"
 
 
-L4T = "sys/bus/i2c/drivers/ina3221x/7-0040/iio:device0"
+@pytest.mark.parametrize(
+    ("rails", "name", "watts"),
+    [
+        ({"VDD_IN": (5000, 2000), "VDD_CPU_GPU_CV": (5000, 800), "VDD_SOC": (5000, 300)}, "VDD_IN", 10.0),
+        ({"GPU": (10_000, 500), "CPU": (10_000, 300), "NC": (10_000, 9000)}, "GPU, CPU", 8.0),
+    ],
+)
+def test_l4t_uses_the_rail_that_feeds_all_others_or_else_the_sum(rails, name, watts, tmp_path):
+    for channel, (rail, (millivolts, milliamperes)) in enumerate(rails.items()):
+        write(tmp_path, {f"{L4T}/rail_name_{channel}": rail, f"{L4T}/in_voltage{channel}_input": millivolts})
+        write(tmp_path, {f"{L4T}/in_current{channel}_input": milliamperes})
+    meter, _ = find_meter(tmp_path)
+    assert meter.name == f"INA3221 ({name})"
+    assert_measures(meter, watts)
 
 
-def l4t_rail(root, channel, name, millivolts, milliamperes):
-    write(
-        root,
-        {
-            f"{L4T}/rail_name_{channel}": name,
-            f"{L4T}/in_voltage{channel}_input": millivolts,
-            f"{L4T}/in_current{channel}_input": milliamperes,
-        },
-    )
-
-
-def power_of(meter):
-    """What the meter's sources see, by a clock that the test sets."""
-    seconds = [0.0]
-    for source in meter._sources:
-        source._clock = lambda: seconds[0]
-        source.begin()
-    seconds[0] = 2.0
-    return sum(source.advance() for source in meter._sources) / 2.0
-
-
-def test_l4t_takes_the_rail_that_feeds_all_others(tmp_path):
-    l4t_rail(tmp_path, 0, "VDD_IN", 5000, 2000)
-    l4t_rail(tmp_path, 1, "VDD_CPU_GPU_CV", 5000, 800)
-    l4t_rail(tmp_path, 2, "VDD_SOC", 5000, 300)
-    meter = find_meter(tmp_path)
-    assert meter.name == "INA3221 (VDD_IN)"
-    assert power_of(meter) == pytest.approx(10.0)
-
-
-def test_l4t_adds_up_the_rails_where_none_feeds_all(tmp_path):
-    l4t_rail(tmp_path, 0, "GPU", 10_000, 500)
-    l4t_rail(tmp_path, 1, "CPU", 10_000, 300)
-    l4t_rail(tmp_path, 2, "NC", 10_000, 9000)
-    meter = find_meter(tmp_path)
-    assert meter.name == "INA3221 (GPU, CPU)"
-    assert power_of(meter) == pytest.approx(8.0)
-
-
-def test_hwmon_channels_are_read_and_its_sum_of_shunts_is_not(tmp_path):
-    chip, other = "sys/class/hwmon/hwmon3", "sys/class/hwmon/hwmon0"
-    write(tmp_path, {f"{other}/name": "acpitz", f"{other}/in1_label": "VDD_IN", f"{chip}/name": "ina3221"})
+def test_hwmon_channels_are_summed_without_the_sum_of_shunts(tmp_path):
+    other = "sys/class/hwmon/hwmon0"
+    write(tmp_path, {f"{other}/name": "acpitz", f"{other}/in1_label": "VDD_IN", f"{HWMON}/name": "ina3221"})
     rails = (("VDD_GPU_SOC", 20_000, 400), ("VDD_CPU_CV", 20_000, 100), ("VIN_SYS_5V0", 5000, 1000))
     for channel, (label, millivolts, milliamperes) in enumerate(rails, start=1):
-        write(tmp_path, {f"{chip}/in{channel}_label": label, f"{chip}/in{channel}_input": millivolts})
-        write(tmp_path, {f"{chip}/curr{channel}_input": milliamperes})
-    write(tmp_path, {f"{chip}/in7_label": "sum of shunt voltages", f"{chip}/in7_input": 9000})
-    meter = find_meter(tmp_path)
+        write(tmp_path, {f"{HWMON}/in{channel}_label": label, f"{HWMON}/in{channel}_input": millivolts})
+        write(tmp_path, {f"{HWMON}/curr{channel}_input": milliamperes})
+    write(tmp_path, {f"{HWMON}/in7_label": "sum of shunt voltages", f"{HWMON}/in7_input": 9000})
+    meter, _ = find_meter(tmp_path)
     assert meter.name == "INA3221 (VDD_GPU_SOC, VDD_CPU_CV, VIN_SYS_5V0)"
-    assert power_of(meter) == pytest.approx(8.0 + 2.0 + 5.0)
+    assert_measures(meter, 8.0 + 2.0 + 5.0)
 
 
 def test_power_is_integrated_between_its_samples():
     samples = iter([(0.0, 10.0), (1.0, 20.0), (4.0, 0.0)])
-    now = [0.0]
-
-    def watts():
-        return now[1]
+    now = [0.0, 0.0]
 
     def clock():
         now[:] = next(samples)
         return now[0]
 
-    integral = Integral(watts, clock)
-    integral.begin()
-    assert integral.advance() == pytest.approx(15.0)
-    assert integral.advance() == pytest.approx(30.0)
+    power = Power(lambda: now[1], clock)
+    power.begin()
+    assert power.advance() == pytest.approx(15.0)
+    assert power.advance() == pytest.approx(30.0)
 
 
-def test_the_thread_looks_while_something_runs():
-    looked = threading.Event()
+def test_sources_are_read_while_something_runs():
+    reads, enough = [], threading.Event()
 
-    class Source:
-        looks = 0
+    def advance():
+        reads.append(1)
+        if len(reads) == 3:
+            enough.set()
+        return 1.0
 
-        def begin(self):
-            self.looks = 0
-
-        def advance(self):
-            self.looks += 1
-            if self.looks == 3:
-                looked.set()
-            return 1.0
-
-    source = Source()
-    meter = SampledMeter("a test", [source], 0.001)
+    meter = EnergyMeter("a test", [SimpleNamespace(begin=lambda: None, advance=advance)], 0.001)
     meter.start()
-    assert looked.wait(10)
-    assert meter.stop() == source.looks >= 4
-
-
-FAKE_NVML = """
-class NVMLError(Exception): pass
-joules = [5_000, 7_000]
-def nvmlInit(): {init}
-def nvmlDeviceGetCount(): return 2
-def nvmlDeviceGetHandleByIndex(index): return index
-def nvmlDeviceGetTotalEnergyConsumption(index): {energy}
-def nvmlDeviceGetPowerUsage(index): return 50_000
-"""
+    assert enough.wait(10)
+    assert meter.stop() == len(reads) >= 4
 
 
 @pytest.fixture
-def nvml(tmp_path, monkeypatch):
-    """Writes a module with NVML's functions and returns its name."""
-    monkeypatch.syspath_prepend(str(tmp_path))
+def nvml(monkeypatch):
+    """Install a fake pynvml with two GPUs: nvml(**functions) -> their counts in millijoules."""
 
-    def make(name, init="pass", energy="return joules[index]"):
-        (tmp_path / f"{name}.py").write_text(FAKE_NVML.format(init=init, energy=energy))
-        return name
+    class NVMLError(Exception):
+        pass
 
-    yield make
-    for name in [name for name in sys.modules if name.startswith("fake_nvml")]:
-        del sys.modules[name]
+    def make(**functions):
+        counts = [5_000, 7_000]
+        module = SimpleNamespace(
+            NVMLError=NVMLError,
+            nvmlInit=lambda: None,
+            nvmlDeviceGetCount=lambda: 2,
+            nvmlDeviceGetHandleByIndex=lambda index: index,
+            nvmlDeviceGetTotalEnergyConsumption=lambda index: counts[index],
+            nvmlDeviceGetPowerUsage=lambda index: 50_000,
+        )
+        for name, error in functions.items():
+
+            def fail(*_, error=error):
+                raise NVMLError(error)
+
+            setattr(module, name, fail)
+        monkeypatch.setitem(sys.modules, "pynvml", module)
+        return counts
+
+    return make
 
 
-def test_nvml_counts_the_energy_of_all_gpus(tmp_path, nvml):
-    meter = find_nvml(tmp_path, nvml("fake_nvml_new"))
+def test_nvml_counts_the_energy_of_all_gpus_for_work_on_a_gpu_only(tmp_path, nvml):
+    counts = nvml()
+    meter, _ = find_meter(tmp_path, on_gpu=True)
     meter.start()
-    sys.modules["fake_nvml_new"].joules[:] = [6_500, 7_250]
+    counts[:] = [6_500, 7_250]
     assert meter.stop() == pytest.approx(1.75)
     assert "2 GPUs" in meter.name
+    assert find_meter(tmp_path) == (None, ())
 
 
 def test_the_power_of_an_old_gpu_is_sampled(tmp_path, nvml):
-    meter = find_nvml(tmp_path, nvml("fake_nvml_old", energy="raise NVMLError('Not Supported')"))
-    assert power_of(meter) == pytest.approx(100.0)
+    nvml(nvmlDeviceGetTotalEnergyConsumption="Not Supported")
+    assert_measures(find_meter(tmp_path, on_gpu=True)[0], 100.0)
 
 
 def test_nvml_without_a_driver_says_so(tmp_path, nvml):
-    with pytest.raises(SensorError, match="can't be used: Driver Not Loaded"):
-        find_nvml(tmp_path, nvml("fake_nvml_none", init="raise NVMLError('Driver Not Loaded')"))
+    nvml(nvmlInit="Driver Not Loaded")
+    meter, (remark,) = find_meter(tmp_path, on_gpu=True)
+    assert meter is None
+    assert "can't be used: Driver Not Loaded" in remark
 
 
-def test_a_machine_without_nvml_has_none(tmp_path):
-    assert find_nvml(tmp_path, "no_such_module_as_nvml") is None
+def test_a_machine_without_nvidia_ml_py_has_no_gpu_sensor(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert find_meter(tmp_path, on_gpu=True) == (None, ())
 
 
-def test_the_gpus_own_sensor_is_not_asked_for_work_of_the_processor(tmp_path, nvml, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pynvml", __import__(nvml("fake_nvml_here")))
-    assert find_meter(tmp_path) is None
-    assert "NVML" in find_meter(tmp_path, on_gpu=True).name
+class Meter:
+    """Returns these joules, one measurement after the other; None is a failure."""
+
+    name = "a test's sensor"
+
+    def __init__(self, *joules):
+        self._joules = iter(joules)
+
+    def start(self):
+        pass
+
+    def stop(self):
+        joules = next(self._joules)
+        if joules is None:
+            raise SensorError("the sensor broke")
+        return joules
+
+
+def test_energy_is_reported_per_evaluation_and_above_idle():
+    calls = []
+    use, remark = energy_use(lambda: calls.append(1), 0.01, Meter(0.0, 6.0))
+    timed = len(calls) - 1  # the first is a warm-up
+    assert (use.joules, use.joules_above_idle, use.idle_watts) == (6.0 / timed, 6.0 / timed, 0.0)
+    assert remark == ""
+    idle, _ = energy_use(lambda: None, 0.01, Meter(5.0, 5.0))
+    assert idle.idle_watts > 0
+    assert idle.joules_above_idle < idle.joules
+
+
+@pytest.mark.parametrize(
+    ("meter", "remarks", "expected"),
+    [
+        (None, (), "no readable energy sensor (looked for RAPL, INA3221, NVML)"),
+        (None, ("locked",), "no readable energy sensor (looked for RAPL, INA3221, NVML); locked"),
+        (Meter(1.0, None), (), "the sensor broke"),
+    ],
+)
+def test_without_energy_the_reason_is_reported(meter, remarks, expected):
+    assert energy_use(lambda: None, 0.01, meter, remarks) == (None, expected)

@@ -1,4 +1,4 @@
-"""`opendr-har benchmark`: the whole command, for a fraction of a second."""
+"""`opendr-har benchmark`: the whole command, with short measurements."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def test_the_command_measures_the_packaged_model(tmp_path, capsys):
     assert [f"Table {number}:" in written for number in (1, 2, 3, 4)] == [True] * 4
 
 
+@pytest.mark.slow
 def test_a_published_model_runs_on_both_runtimes(tmp_path, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("onnx")
@@ -41,11 +42,11 @@ def test_a_published_model_runs_on_both_runtimes(tmp_path, capsys):
     assert main(["benchmark", "--models", "x3d_xs", *flags]) == 0
     rows = json.loads(path.read_text())["rows"]
     assert [(row["runtime"], row["failure"]) for row in rows] == [("torch", ""), ("onnx", "")]
-    (cost,) = {(row["model"]["parameters"], row["model"]["multiply_adds"]) for row in rows}
-    assert cost == pytest.approx((3_794_322, 0.60e9), rel=0.02)
+    assert len({(row["model"]["parameters"], row["model"]["multiply_adds"]) for row in rows}) == 1
+    assert rows[0]["model"]["multiply_adds"] == pytest.approx(0.605e9, rel=0.02)
 
 
-def test_two_bundles_are_timed_in_turn(tmp_path, capsys):
+def test_two_bundles_are_timed_alternately(tmp_path, capsys):
     path = tmp_path / "report.json"
     arguments = ["--model", "default", "--against", "default", "--seconds", "0.1", "--threads", "1"]
     assert main(["benchmark", *arguments, "--report", str(path)]) == 0
@@ -59,7 +60,7 @@ def test_two_bundles_are_timed_in_turn(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--model", "absent.onnx"], "no model 'absent.onnx'"),
-        (["--against", "default"], "--against compares"),
+        (["--against", "default"], "--against needs --model"),
         (["--model", "default", "--runtimes", "torch"], "a bundle runs on ONNX Runtime"),
         (["--model", "default", "--seconds", "0"], "seconds is 0.0"),
         (["--model", "default", "--threads", "0"], "threads is 0"),
@@ -68,7 +69,7 @@ def test_two_bundles_are_timed_in_turn(tmp_path, capsys):
         (["--model", "default", "--report", "absent/report.json"], "can't write the report absent/report.json"),
     ],
 )
-def test_a_fault_is_one_line_and_code_1(arguments, message, capsys):
+def test_an_error_is_one_line_and_exit_code_1(arguments, message, capsys):
     assert main(["benchmark", *arguments]) == 1
     written = capsys.readouterr()
     assert message in written.err
@@ -101,6 +102,7 @@ def test_a_bundle_is_measured_without_torch_and_onnx(tmp_path):
     assert row["figures"] is not None
     assert row["model"]["multiply_adds"] is None
     assert "takes the onnx package" in bundle.stdout
+    assert "ONNX Runtime): - GFLOP/s" in bundle.stdout
     published = run("--models", "cox3d_s")
     assert published.returncode == 1
     assert "cox3d_s needs torch" in published.stderr

@@ -137,7 +137,7 @@ def test_there_are_many_of_them():
         (options.VIDEOS, "datasets.video_file", lambda module: tuple(name[1:] for name in module.SUFFIXES)),
         (benchmark.NAMES, "benchmarking.models", lambda module: module.NAMES),
         (benchmark.RUNTIMES, "benchmarking.models", lambda module: module.RUNTIMES),
-        (benchmark.LARGEST_BATCH, "benchmarking.throughput", lambda module: module.LARGEST_BATCH),
+        (benchmark.LARGEST_BATCH, "benchmarking.measure", lambda module: module.LARGEST_BATCH),
         (("float16", "int8"), "bundle", lambda module: module.PRECISIONS[1:]),
         (("foxy", "humble", "jazzy", "kilted"), "bags.label_messages", lambda module: module.DISTRIBUTIONS),
         (("name", "index"), "bags.label_messages", lambda module: module.CLASS_ID_FORMATS),

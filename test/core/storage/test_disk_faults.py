@@ -14,7 +14,8 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
-from opendr_har_core.benchmarking.report import Machine, Report, write_report
+from opendr_har_core.benchmarking.machine import Machine
+from opendr_har_core.benchmarking.suite import Report, write_report
 from opendr_har_core.bundles.graphs.writer import write_model
 from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.errors import HarError

@@ -1,0 +1,191 @@
+"""Measurement of one model: time, memory, throughput and energy."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Callable, List, Optional, Tuple
+
+from opendr_har_core.benchmarking.energy.meter import EnergyMeter, SensorError
+from opendr_har_core.benchmarking.energy.sensors import SENSORS, find_meter
+from opendr_har_core.benchmarking.memory import available_bytes, process_memory
+from opendr_har_core.benchmarking.models import TORCH, OpenModel, open_subject
+from opendr_har_core.benchmarking.timing import Job, Timing, time_calls
+
+LARGEST_BATCH = 64
+# Doubling the batch has to gain at least this much to be worth its latency and memory.
+LEAST_GAIN = 1.02
+# Share of the available memory that a batch may take, so that none pushes the machine into swapping.
+SHARE_OF_MEMORY = 0.8
+NO_GAIN, NO_MEMORY, LARGEST = "no gain", "memory", "largest batch"
+CPU = ("cpu", "cpuexecutionprovider")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure.
+
+    Attributes:
+        runtime: "torch" or "onnx".
+        place: a published name for "torch", the path of a bundle for "onnx".
+        seconds: time for each figure.
+        threads, providers: as `Recognizer.open` takes them; PyTorch has no providers.
+        largest_batch: no larger batch is tried.
+    """
+
+    runtime: str
+    place: str
+    seconds: float
+    threads: Optional[int] = None
+    providers: Optional[Tuple[str, ...]] = None
+    largest_batch: int = LARGEST_BATCH
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the model runs on another device than the processor."""
+        return self.runtime != TORCH and bool(self.providers) and str((self.providers or CPU)[0]).lower() not in CPU
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Effect of batching.
+
+    Attributes:
+        batch: the best one.
+        per_sec: evaluations per second at that batch, from the median time of a call.
+        tried: all batches tried, with their evaluations per second.
+        stopped_by: why no larger batch was tried: "no gain", "memory" or "largest batch".
+    """
+
+    batch: int
+    per_sec: float
+    tried: Tuple[Tuple[int, float], ...]
+    stopped_by: str
+
+
+@dataclass(frozen=True)
+class EnergyUse:
+    """Energy at batch 1.
+
+    Attributes:
+        sensor: name of the sensor.
+        joules: per evaluation, including what the idle machine uses.
+        joules_above_idle: per evaluation, beyond what the idle machine uses.
+        idle_watts: power of the idle machine.
+    """
+
+    sensor: str
+    joules: float
+    joules_above_idle: float
+    idle_watts: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Measurements of one model on one runtime.
+
+    Attributes:
+        provider: the device or library that computes.
+        weights_bytes: size of the bundle, or of the network's tensors.
+        peak_rss_bytes: peak memory of the process at batch 1; None where the system does not report it.
+        timing: at batch 1.
+        throughput: at the best batch.
+        energy: None where no sensor can be read; `energy_remark` says why.
+    """
+
+    provider: str
+    weights_bytes: int
+    peak_rss_bytes: Optional[int]
+    timing: Timing
+    throughput: Throughput
+    energy: Optional[EnergyUse]
+    energy_remark: str
+
+
+def measure(request: Request) -> Figures:
+    """Measure a model; call it in a new process, so that the memory is the model's own.
+
+    Raises ModelError, BackendError or ConfigError.
+    """
+    model = open_subject(request.runtime, request.place, request.providers, request.threads)
+    job = model.job()
+    timing = time_calls(job, request.seconds)
+    peak = peak_bytes()  # before larger batches are tried
+    meter, remarks = find_meter(on_gpu=request.on_gpu)
+    energy, remark = energy_use(job, request.seconds, meter, remarks)
+    throughput = best_throughput(model, request.seconds, request.largest_batch)
+    return Figures(model.provider, model.weights_bytes, peak, timing, throughput, energy, remark)
+
+
+def peak_bytes() -> Optional[int]:
+    """Peak resident memory of this process; None where the system does not report it."""
+    memory = process_memory()
+    return memory.peak_bytes if memory else None
+
+
+def best_throughput(
+    model: OpenModel,
+    seconds: float,
+    largest: int = LARGEST_BATCH,
+    *,
+    timer: Callable[[Job, float], Timing] = time_calls,
+    peak: Callable[[], Optional[int]] = peak_bytes,
+    available: Callable[[], Optional[int]] = available_bytes,
+) -> Throughput:
+    """Try batches 1, 2, 4, ... up to `largest` for `seconds` each.
+
+    Stops at a batch that gains nothing, or where the next one might not fit into memory.
+    """
+    tried: List[Tuple[int, float]] = []
+    before = peak()
+    batch = 1
+    while True:
+        tried.append((batch, batch / timer(model.job(batch), seconds).median_sec))
+        now = peak()
+        growth = now - before if before is not None and now is not None else 0
+        reason = _reason_to_stop(tried, largest, growth, available())
+        if reason:
+            best, per_sec = max(tried, key=lambda item: item[1])
+            return Throughput(best, per_sec, tuple(tried), reason)
+        batch *= 2
+
+
+def energy_use(
+    job: Job, seconds: float, meter: Optional[EnergyMeter], remarks: Tuple[str, ...] = ()
+) -> Tuple[Optional[EnergyUse], str]:
+    """(energy, ""): idle for `seconds`, then run `job` for `seconds`; or (None, the reason why there is none)."""
+    if meter is None:
+        return None, "; ".join((f"no readable energy sensor (looked for {SENSORS})", *remarks))
+    try:
+        idle_joules, idle_sec, _ = _metered(lambda: time.sleep(seconds), 0, meter)
+        job()
+        joules, elapsed, calls = _metered(job, seconds, meter)
+    except SensorError as error:
+        return None, str(error)
+    idle_watts = idle_joules / idle_sec
+    return EnergyUse(meter.name, joules / calls, (joules - idle_watts * elapsed) / calls, idle_watts), ""
+
+
+def _metered(job: Job, seconds: float, meter: EnergyMeter) -> Tuple[float, float, int]:
+    """(joules, elapsed seconds, calls) of calling `job` for `seconds`, at least once."""
+    calls = 0
+    meter.start()
+    began = time.perf_counter()
+    while calls == 0 or time.perf_counter() - began < seconds:
+        job()
+        calls += 1
+    elapsed = time.perf_counter() - began
+    return meter.stop(), elapsed, calls
+
+
+def _reason_to_stop(
+    tried: List[Tuple[int, float]], largest: int, growth: int, available: Optional[int]
+) -> Optional[str]:
+    """`growth` is the memory that the batches took so far; the next batch may take as much again."""
+    if len(tried) > 1 and tried[-1][1] < LEAST_GAIN * tried[-2][1]:
+        return NO_GAIN
+    if 2 * tried[-1][0] > largest:
+        return LARGEST
+    if available is not None and growth > SHARE_OF_MEMORY * available:
+        return NO_MEMORY
+    return None
