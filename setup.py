@@ -21,6 +21,7 @@ TRAIN = [
 ]
 BAGS = ["rosbags>=0.11,<0.12"]
 LIVE = ["aiohttp>=3.9,<4"]
+ENERGY = ["nvidia-ml-py>=12,<14"]
 COMPLETION = ["argcomplete>=2,<4"]
 DOCS = ["sphinx>=7", "myst-parser>=3", "furo>=2024.1.29"]
 # Only for machines without ROS 2: Kilted's Python wheels. A sourced ROS 2 brings all of these itself.
@@ -78,6 +79,7 @@ setup(
         "progress": PROGRESS,
         "bags": BAGS,
         "live": LIVE,
+        "energy": ENERGY,
         "completion": COMPLETION,
         "ros": ROS,
         "docs": DOCS,
