@@ -16,7 +16,8 @@ from opendr_har_core.errors import HarError
 from opendr_har_core.media.video import is_camera, write_video
 from opendr_har_core.recordings.offline import passes_needed, sampled_frames
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer, bundle_path
+from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
+from opendr_har_core.streaming.settings import StreamSettings
 from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.common.process import prepare_process
@@ -70,10 +71,10 @@ def _rendered(folder: Path) -> Path:
 
 def _show(model: str, video: str, rendered: bool) -> int:
     recognizer = Recognizer.open(model)
-    passes, min_frames = 1, MIN_FRAMES
+    passes, min_frames = 1, StreamSettings.min_frames
     if not rendered and not is_camera(video):
         passes = passes_needed(recognizer.spec, video)
-        min_frames = min(MIN_FRAMES, sampled_frames(recognizer.spec, video))
+        min_frames = min(StreamSettings.min_frames, sampled_frames(recognizer.spec, video))
     frames_needed = recognizer.stream(min_frames=min_frames).status.silent_frames + 1
     _say(f"model  {recognizer.spec.name}: {recognizer.source}")
     _say(f"labels from sampled frame {frames_needed} on, label delay {recognizer.spec.delay_sec:.1f} s")

@@ -38,8 +38,8 @@ def session_settings(
     providers: Optional[Sequence[str]] = None, threads: Optional[int] = None, spin: bool = False
 ) -> SessionSettings:
     """Settings from what a user gave; raises BackendError or ConfigError."""
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}, expected one or more, or none for a number that suits the machine")
+    if threads is not None and threads < 0:
+        raise ConfigError(f"threads is {threads}, expected 1 or more, or 0 to choose automatically")
     return SessionSettings(provider_names(providers), threads or default_threads(usable_cores()), spin)
 
 

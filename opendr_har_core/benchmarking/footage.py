@@ -17,7 +17,8 @@ from opendr_har_core.media.video import Source, loop_frames
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.preprocess import to_network_input
-from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.settings import StreamSettings
 
 FPS = 30
 ROUNDS, ROUND_SEC = 5, 2
@@ -65,7 +66,7 @@ class Track:
 class Viewer:
     """One model that watches a camera from some moment on."""
 
-    def __init__(self, recognizer: Recognizer, start_ns: int = 0, min_frames: int = MIN_FRAMES) -> None:
+    def __init__(self, recognizer: Recognizer, start_ns: int = 0, min_frames: int = StreamSettings.min_frames) -> None:
         """Ignore frames before `start_ns`; for `min_frames` see `Recognizer.stream`."""
         self.recognizer = recognizer
         self._start_ns = start_ns

@@ -13,7 +13,8 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from opendr_har_core.benchmarking.timing import time_calls
-from opendr_har_core.streaming.recognizer import DEFAULT, Recognizer
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.settings import ModelSettings
 
 # Builds of ONNX Runtime for other devices have other names and the same version numbers.
 PACKAGES = {
@@ -76,7 +77,7 @@ def matmul_gflops(
     """
     from opendr_har_core.backends.runtime import ort
 
-    provider = Recognizer.open(DEFAULT, providers, threads).provider
+    provider = Recognizer.open(ModelSettings.model, providers, threads).provider
     try:
         model = matmul_model(side)
     except ImportError:

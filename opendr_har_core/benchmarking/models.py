@@ -15,7 +15,7 @@ from opendr_har_core.errors import ConfigError
 from opendr_har_core.frame import Frame
 from opendr_har_core.spec import CLIP, CONTINUAL, NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
-from opendr_har_core.streaming.sampling import EVERY_FRAME
+from opendr_har_core.streaming.settings import EVERY_FRAME
 
 if TYPE_CHECKING:
     from opendr_har_core.networks.x3d import X3D

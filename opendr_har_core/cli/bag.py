@@ -15,7 +15,7 @@ from opendr_har_core.cli.options import (
     add_recognizer,
     add_runtime,
     filter_settings,
-    providers,
+    open_recognizer,
     stream_settings,
 )
 from opendr_har_core.cli.output import Output, Result
@@ -50,7 +50,7 @@ def add_parser(jobs: Any) -> None:
         "--distribution", choices=DISTRIBUTIONS, default="kilted", help="whose vision_msgs to write (default: kilted)"
     )
     parser.add_argument("--class-id-format", choices=CLASS_ID_FORMATS, default="name", help="default: name")
-    add_recognizer(parser, 5)
+    add_recognizer(parser)
     add_runtime(parser)
 
 
@@ -58,12 +58,11 @@ def run(options: argparse.Namespace) -> Result:
     """Label one bag and say what came of it."""
     from opendr_har_core.recordings.bag_labels import label_bag, labels_path
     from opendr_har_core.recordings.bag_writer import check_is_new
-    from opendr_har_core.streaming.recognizer import Recognizer
 
     output = options.output or labels_path(options.bag)
     check_is_new(output)
     settings = _settings(options)
-    recognizer = Recognizer.open(options.model, providers(options), options.threads)
+    recognizer = open_recognizer(options)
     with options.out.progress(f"labelling {options.bag.name}", "images") as report:
         done = label_bag(recognizer, options.bag, output, settings, report)
     _say_what_was_wrong(options.out, done)

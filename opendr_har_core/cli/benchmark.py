@@ -37,7 +37,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument(
         "--models", nargs="+", choices=NAMES, metavar="NAME", help=f"published networks (default: {' '.join(NAMES)})"
     )
-    add_model(parser, None, "bundle, .onnx, or a packaged model: continual, default, kinetics400")
+    add_model(parser, None, "path of an .onnx bundle, or the name of a packaged model: continual, default, kinetics400")
     add_file(
         parser,
         "--against",
@@ -89,7 +89,7 @@ def _compared(options: argparse.Namespace) -> Tuple[Any, str]:
     if options.model is None or options.models or options.runtimes:
         raise ConfigError("--against needs --model, the bundle to compare it with, and no --models or --runtimes")
     where = providers(options)
-    report = compare_bundles(options.model, options.against, options.seconds, options.threads, where)
+    report = compare_bundles(options.model, options.against, options.seconds, options.threads or None, where)
     return report, comparison_text(report, options.model, options.against)
 
 
@@ -104,7 +104,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         bundle=options.model,
         runtimes=tuple(options.runtimes or RUNTIMES),
         seconds=options.seconds,
-        threads=options.threads,
+        threads=options.threads or None,
         providers=providers(options),
         largest_batch=options.largest_batch,
     )

@@ -6,7 +6,6 @@ import argparse
 import os
 from typing import Any, Callable, List
 
-DEFAULT = "default"
 Completer = Callable[..., Any]
 
 

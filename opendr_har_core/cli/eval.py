@@ -6,12 +6,11 @@ import argparse
 import json
 from typing import Any, Sequence
 
-from opendr_har_core.cli.config_file import add_config, require, with_config
+from opendr_har_core.cli.config_file import add_config
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
-from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network
+from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network, require
 from opendr_har_core.cli.output import Result
 from opendr_har_core.cli.progress import Report
-from opendr_har_core.errors import ConfigError
 
 EXAMPLE = "best.ckpt --data clips/test"
 
@@ -30,6 +29,7 @@ def add_parser(jobs: Any) -> None:
             "--config eval.yaml",
         ),
         run=run,
+        extra="train",
     )
     add_file(parser, "checkpoint", suffixes=WEIGHTS, nargs="?", help="weight file, .pth, .pyth or .ckpt")
     add_folder(parser, "--data", metavar="PATH", help="folder with a folder per class, or a CSV")
@@ -47,16 +47,12 @@ def add_parser(jobs: Any) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Load, evaluate, say it."""
-    options = with_config(options)
     require(options, "checkpoint", "data", example=f"example: opendr-har eval {EXAMPLE}")
-    try:
-        from opendr_har_core.cli.network import chosen_network, described
-        from opendr_har_core.datasets.clips import ClipSpec
-        from opendr_har_core.networks.checkpoints import load_weights
-        from opendr_har_core.training.evaluate import evaluate
-    except ImportError as error:
-        raise ConfigError(f"evaluation needs torch and more ({error}); pip install 'opendr_har_ros[train]'") from None
+    from opendr_har_core.cli.network import chosen_network, described
+    from opendr_har_core.datasets.clips import ClipSpec
     from opendr_har_core.labels import LabelMap
+    from opendr_har_core.networks.checkpoints import load_weights
+    from opendr_har_core.training.evaluate import evaluate
 
     blueprint, facts = chosen_network(options, options.checkpoint)
     labels = LabelMap.read_csv(options.labels) if options.labels else None

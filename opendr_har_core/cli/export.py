@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from opendr_har_core.cli.config_file import add_config, require, with_config
+from opendr_har_core.cli.config_file import add_config
 from opendr_har_core.cli.options import (
     WEIGHTS,
     add_bundle_output,
@@ -16,9 +16,9 @@ from opendr_har_core.cli.options import (
     add_network,
     bundle_output,
     file_values,
+    require,
 )
 from opendr_har_core.cli.output import Result
-from opendr_har_core.errors import ConfigError
 
 EXAMPLE = "x3d_s.pyth cox3d_s.onnx --network cox3d --size s"
 
@@ -38,6 +38,7 @@ def add_parser(jobs: Any) -> None:
             "--config export.yaml",
         ),
         run=run,
+        extra="train",
     )
     add_file(parser, "checkpoint", suffixes=WEIGHTS, nargs="?", help="weight file, .pth, .pyth or .ckpt")
     add_bundle_output(parser, "bundle")
@@ -50,16 +51,12 @@ def add_parser(jobs: Any) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Load, export, say what was written."""
-    options = with_config(options)
     require(options, "checkpoint", example=f"example: opendr-har export {EXAMPLE}")
     target = bundle_output(options, "bundle", example=f"opendr-har export {EXAMPLE}")
-    try:
-        from opendr_har_core.bundles.export import export_bundle
-        from opendr_har_core.cli.network import chosen_network, described
-        from opendr_har_core.networks.checkpoints import load_weights
-    except ImportError as error:
-        raise ConfigError(f"exporting needs torch and onnx ({error}); pip install 'opendr_har_ros[train]'") from None
+    from opendr_har_core.bundles.export import export_bundle
+    from opendr_har_core.cli.network import chosen_network, described
     from opendr_har_core.labels import LabelMap
+    from opendr_har_core.networks.checkpoints import load_weights
 
     blueprint, facts = chosen_network(options, options.checkpoint)
     given = LabelMap.read_csv(options.labels) if options.labels else None

@@ -18,7 +18,7 @@ from opendr_har_core.cli.options import (
     add_recognizer,
     add_runtime,
     filter_settings,
-    providers,
+    open_recognizer,
     stream_settings,
 )
 from opendr_har_core.cli.output import DONE, FAILED, Output, Result
@@ -27,7 +27,7 @@ from opendr_har_core.errors import ConfigError, HarError
 
 if TYPE_CHECKING:
     from opendr_har_core.prediction import Prediction
-    from opendr_har_core.recordings.collect import LabelSettings
+    from opendr_har_core.recordings.collect import LabelVideoSettings
     from opendr_har_core.recordings.records import VideoLabels
     from opendr_har_core.streaming.recognizer import Recognizer
 
@@ -63,7 +63,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument(
         "--once", action="store_true", help="play each file once: quicker, but short ones may get no label"
     )
-    add_recognizer(parser, 3, "--top")
+    add_recognizer(parser, top_k=3)
     add_runtime(parser)
 
 
@@ -78,13 +78,11 @@ def kinds(text: str) -> List[str]:
 
 def run(options: argparse.Namespace) -> Result:
     """Stream each file through the model, as a camera would; a file that fails does not keep the others from it."""
-    from opendr_har_core.streaming.recognizer import Recognizer
-
     if len(options.videos) == 1 and options.videos[0].isdigit():
-        return _watch(options, Recognizer.open(options.model, providers(options), options.threads))
+        return _watch(options, open_recognizer(options))
     paths, missing = videos_of(options.videos)
     files = OutputFiles.of(paths, options) if options.output else None
-    recognizer = Recognizer.open(options.model, providers(options), options.threads)
+    recognizer = open_recognizer(options)
     job = _Job(options, recognizer, files, several=len(paths) + len(missing) > 1)
     for argument, error in missing:
         job.fail(argument, error)
@@ -191,10 +189,10 @@ def _watch(options: argparse.Namespace, recognizer: Recognizer) -> Result:
     return Result()
 
 
-def _settings(options: argparse.Namespace) -> LabelSettings:
-    from opendr_har_core.recordings.collect import LabelSettings
+def _settings(options: argparse.Namespace) -> LabelVideoSettings:
+    from opendr_har_core.recordings.collect import LabelVideoSettings
 
-    return LabelSettings(filter=filter_settings(options), once=options.once, **stream_settings(options))
+    return LabelVideoSettings(filter=filter_settings(options), once=options.once, **stream_settings(options))
 
 
 def _values(labels: VideoLabels) -> Dict[str, Any]:

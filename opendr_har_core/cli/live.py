@@ -16,7 +16,7 @@ from opendr_har_core.cli.options import (
     add_recognizer,
     add_runtime,
     filter_settings,
-    providers,
+    open_recognizer,
     stream_settings,
 )
 from opendr_har_core.cli.output import Result
@@ -58,7 +58,7 @@ def add_parser(jobs: Any) -> None:
     page.add_argument("--name", action="append", default=[], metavar="HOST", help="another name of this machine")
     page.add_argument("--max-viewers", type=int, default=8, metavar="N", help="at once (default: 8)")
     page.add_argument("--open", action="store_true", help="open it in this machine's browser")
-    add_recognizer(parser, 5, "--top")
+    add_recognizer(parser)
     add_runtime(parser)
 
 
@@ -75,12 +75,11 @@ def run(options: argparse.Namespace) -> Result:
     from opendr_har_core.live.settings import live_settings
     from opendr_har_core.live.state import Board
     from opendr_har_core.streaming.label_pipeline import LabelPipeline
-    from opendr_har_core.streaming.recognizer import Recognizer
 
     settings, _ = live_settings(
         options.host, options.token, port=options.port, names=tuple(options.name), max_viewers=options.max_viewers
     )
-    recognizer = Recognizer.open(options.model, providers(options), options.threads)
+    recognizer = open_recognizer(options)
     stream = recognizer.stream(top_k=options.top_k, **stream_settings(options))
     name, source, is_paced = _source(options)
     board = Board(name, model_facts(stream))

@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""`opendr-har`: parse the command line, run one job, turn errors into one line and an exit code."""
+"""The `opendr-har` command: parses the command line, runs a subcommand and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -28,43 +28,52 @@ from opendr_har_core.cli import (
     tune,
 )
 from opendr_har_core.cli.completion import complete
-from opendr_har_core.cli.options import Formatter
-from opendr_har_core.cli.output import FAILED, INTERRUPTED, Output, Result
-from opendr_har_core.errors import HarError
+from opendr_har_core.cli.config_file import with_config
+from opendr_har_core.cli.options import EXAMPLES, Formatter
+from opendr_har_core.cli.output import FAILED, INTERRUPTED, USAGE, Output, Result
+from opendr_har_core.errors import ConfigError, HarError
 
 JOBS = (infer, live, bag, train, eval, export, tune, quantize, download, benchmark, agreement, doctor, synth)
-NOBODY_READS = "nobody reads the output any more (a pipe was closed, as by `| head`): stopped"
+EXIT_CODES = "exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted (Ctrl-C or SIGTERM)"
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and return its exit code: 0 success, 1 failure, 2 usage error, 130 interrupted."""
     top = parser()
     complete(top)
-    options = top.parse_args(arguments)
-    options.out = Output(getattr(options, "json", False), getattr(options, "quiet", False))
+    try:
+        options = with_config(top, sys.argv[1:] if arguments is None else arguments)
+    except ConfigError as error:
+        sys.stderr.write(f"opendr-har: {error}\n")
+        return USAGE
+    except SystemExit as ended:  # argparse has printed the help, the version or a usage error
+        return int(ended.code or 0)
+    options.out = Output(options.json, options.quiet)
     try:
         with _interruptible() as interrupted:
             result = _run(options, interrupted)
             options.out.end(options.job, result)
             return result.exit_code
-    except OSError as error:
-        _give_output_up(NOBODY_READS if isinstance(error, BrokenPipeError) else f"the output can't be written: {error}")
+    except BrokenPipeError:
+        _give_up_output("output pipe closed")
         return FAILED
-    except KeyboardInterrupt:  # while the last words were said
+    except OSError as error:
+        _give_up_output(f"can't write the output: {error}")
+        return FAILED
+    except KeyboardInterrupt:  # while the result was written
         return INTERRUPTED
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; each job adds its own part."""
+    """The parser of the command line; each subcommand adds its own part."""
     top = argparse.ArgumentParser(
         prog="opendr-har",
         description="Human activity recognition with X3D and CoX3D.",
-        epilog="examples:\n  opendr-har infer clip.mp4\n  opendr-har train --help\n"
-        "exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted",
+        epilog=f"{EXAMPLES}  opendr-har infer clip.mp4\n  opendr-har train --help\n{EXIT_CODES}",
         formatter_class=Formatter,
     )
     top.add_argument("--version", action="version", version=f"opendr-har {__version__}")
-    jobs = top.add_subparsers(title="jobs", required=True, metavar="JOB", dest="job")
+    jobs = top.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="job")
     for job in JOBS:
         job.add_parser(jobs)
     return top
@@ -75,51 +84,55 @@ def _run(options: argparse.Namespace, interrupted: List[int]) -> Result:
         with options.out.guarded():
             result: Optional[Result] = options.run(options)
         return result or Result()
-    except HarError as error:
-        return Result(error=str(error), exit_code=INTERRUPTED if interrupted else FAILED)
     except BrokenPipeError:
         raise
-    except OSError as error:  # a full disk, a folder that may not be written
-        return Result(error=str(error), exit_code=FAILED)
     except KeyboardInterrupt:
         return Result(error="interrupted", exit_code=INTERRUPTED)
-    except (SystemExit, Exception):  # what Lightning, and libraries that are being imported, make of Ctrl-C
-        if not interrupted:
-            raise
-        return Result(error="interrupted", exit_code=INTERRUPTED)
+    except (SystemExit, Exception) as error:
+        if interrupted:  # Lightning and libraries being imported turn Ctrl-C into errors of their own
+            known = isinstance(error, HarError)
+            return Result(error=str(error) if known else "interrupted", exit_code=INTERRUPTED)
+        if isinstance(error, ConfigError):
+            return Result(error=str(error), exit_code=USAGE)
+        if isinstance(error, (HarError, OSError)):  # OSError: a full disk, a folder without write permission
+            return Result(error=str(error), exit_code=FAILED)
+        if isinstance(error, ImportError) and options.extra:
+            needs = f"opendr-har {options.job} needs more packages: {error}"
+            return Result(error=f"{needs}; pip install 'opendr_har_ros[{options.extra}]'", exit_code=FAILED)
+        raise
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[List[int]]:
-    """SIGTERM cleans up as Ctrl-C does; yields the signals that came.
+    """Handle SIGTERM like Ctrl-C; yields the list of signals received.
 
-    A handler that somebody set stays, and so does a signal that is ignored, as in the background of a shell.
+    Handlers that the caller has set stay, and so do ignored signals, as in the background of a shell.
     """
-    came: List[int] = []
+    received: List[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield received
         return
 
     def interrupt(number: int, frame: Any) -> None:
-        came.append(number)
+        received.append(number)
         raise KeyboardInterrupt
 
-    usual: Dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    taken = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
-    for number in taken:
+    defaults: Dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    replaced = [number for number, handler in defaults.items() if signal.getsignal(number) is handler]
+    for number in replaced:
         signal.signal(number, interrupt)
     try:
-        yield came
+        yield received
     finally:
-        for number in taken:
-            signal.signal(number, usual[number])
+        for number in replaced:
+            signal.signal(number, defaults[number])
 
 
-def _give_output_up(why: str) -> None:
-    with contextlib.suppress(OSError):  # errors, perhaps, can't be written either
+def _give_up_output(why: str) -> None:
+    with contextlib.suppress(OSError):  # standard error may be closed as well
         sys.stderr.write(f"opendr-har: {why}\n")
         sys.stderr.flush()
-    with contextlib.suppress(OSError, ValueError):  # or Python would complain once more at its end
+    with contextlib.suppress(OSError, ValueError):  # keeps Python from reporting the error again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,34 +1,35 @@
-"""The options that jobs share: the same name for the same thing everywhere.
-
-Choices are written out here, as most of the modules that know them load NumPy or more, and a shell that completes a
-word waits for the parser. `test_cli_vocabulary.py` holds them to be the same.
-"""
+"""Options that several subcommands share, and flags for the settings of a dataclass."""
 
 from __future__ import annotations
 
 import argparse
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar
 
-from opendr_har_core.cli.completion import DEFAULT, bundles, completed, files, folders
+from opendr_har_core.cli.completion import bundles, completed, files, folders
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.networks.config import X3D_CONFIGS
+from opendr_har_core.settings import Setting, settings_of
 from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD
+from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
 
 if TYPE_CHECKING:
-    from opendr_har_core.streaming.postprocess import FilterSettings
+    from opendr_har_core.streaming.recognizer import Recognizer
 
-SIZES = ("xs", "s", "m", "l")
-SAMPLINGS = ("stamps", "every_frame", "dense")
-WARM_STARTS = ("none", "repeat")
+SIZES = tuple(X3D_CONFIGS)
 DEVICES = ("cpu", "cuda")
+# As `datasets.video_file.SUFFIXES`, which loads NumPy.
 VIDEOS = ("mp4", "avi", "mkv", "webm", "mov", "m4v", "mpg", "mpeg")
 WEIGHTS = ("pth", "pyth", "ckpt")
 EXAMPLES = "examples:\n"
+_METAVARS = {int: "N", float: "X", str: "TEXT"}
+Declared = TypeVar("Declared")
 
 
 class Formatter(argparse.HelpFormatter):
-    """Wraps descriptions, and leaves examples as they are written."""
+    """Wraps descriptions and keeps the lines of examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if text.startswith(EXAMPLES):
@@ -37,60 +38,141 @@ class Formatter(argparse.HelpFormatter):
 
 
 def add_job(
-    jobs: Any, name: str, *, help: str, description: str, examples: Sequence[str], run: Any
+    jobs: Any, name: str, *, help: str, description: str, examples: Sequence[str], run: Any, extra: str = ""
 ) -> argparse.ArgumentParser:
-    """A job's parser, with --json and --quiet, and with examples below its help."""
+    """The parser of a subcommand, with --json and --quiet, and examples below its help.
+
+    `extra` is the extra of the package (`pip install opendr_har_ros[extra]`) that `run` imports.
+    """
     epilog = EXAMPLES + "".join(f"  opendr-har {name} {example}".rstrip() + "\n" for example in examples)
     parser: argparse.ArgumentParser = jobs.add_parser(
         name, help=help, description=description, epilog=epilog, formatter_class=Formatter
     )
-    parser.set_defaults(run=run)
-    parser.add_argument("--json", action="store_true", help="print JSON, an object a line, the result last")
-    parser.add_argument("--quiet", action="store_true", help="no progress and no notes, errors only")
+    parser.set_defaults(run=run, parser=parser, extra=extra)
+    parser.add_argument("--json", action="store_true", help="print JSON lines; the last line is the result")
+    parser.add_argument("--quiet", action="store_true", help="print errors only, no progress and no notes")
     return parser
 
 
-def add_model(
-    parser: argparse.ArgumentParser,
-    default: Optional[str] = DEFAULT,
-    help: str = "bundle, .onnx, or a packaged model: continual, default, kinetics400 (default: default)",
-) -> None:
+def add_settings(parser: Any, declaration: Any, title: str = "", names: Sequence[str] = (), **defaults: Any) -> None:
+    """A flag for each setting of a dataclass, or for those in `names`, with the dataclass's own checks.
+
+    The flags form a group of their own if there is a `title`. `defaults` replace declared ones.
+    """
+    group = parser.add_argument_group(title) if title else parser
+    for item in settings_of(declaration):
+        if names and item.name not in names:
+            continue
+        default = defaults.get(item.name, item.default)
+        values: Dict[str, Any] = {"default": default, "help": flag_help(item, default)}
+        if item.kind is bool:
+            values["action"] = "store_true"
+        else:
+            values["type"] = _parser(item)
+            values.update({"choices": item.choices} if item.choices else {"metavar": _metavar(item)})
+            values.update({"nargs": "+"} if item.many else {})
+        group.add_argument(flag(item.name), **values)
+
+
+def read_settings(options: argparse.Namespace, declaration: Type[Declared]) -> Declared:
+    """The instance of the dataclass that the flags of `add_settings` give; raises ConfigError."""
+    return declaration(**{item.name: getattr(options, item.name) for item in settings_of(declaration)})
+
+
+def flag(name: str) -> str:
+    """The flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def flag_help(item: Setting, default: Any) -> str:
+    """The help of a flag: the setting's, with its range and default, in the style of argparse."""
+    is_name = item.help[1].isupper() or item.help[1].isdigit()
+    text = (item.help if is_name else item.help[0].lower() + item.help[1:]).rstrip(".")
+    facts = [f"{item.range} {item.unit}".rstrip()] if item.range else []
+    if item.kind is not bool and default not in (None, ""):
+        facts.append(f"default: {' '.join(default) if item.many else default}")
+    return (f"{text} ({'; '.join(facts)})" if facts else text).replace("%", "%%")
+
+
+def _metavar(item: Setting) -> str:
+    return (item.unit or _METAVARS[item.kind]).upper()
+
+
+def _parser(item: Setting) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return item.parse(text)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    """How a stream is sampled and its labels are filtered: the parameters of the recognizer node."""
+    group = parser.add_argument_group("sampling and labels, as the recognizer node's parameters")
+    add_settings(group, StreamSettings)
+    add_settings(group, LabelSettings, **defaults)
+
+
+def stream_settings(options: argparse.Namespace) -> Dict[str, Any]:
+    """The flags of `add_recognizer` that are arguments of `Recognizer.stream`."""
+    return asdict(read_settings(options, StreamSettings))
+
+
+def filter_settings(options: argparse.Namespace) -> LabelSettings:
+    """The flags of `add_recognizer` that filter labels."""
+    return read_settings(options, LabelSettings)
+
+
+def add_model(parser: argparse.ArgumentParser, default: Optional[str] = ModelSettings.model, help: str = "") -> None:
     """--model."""
-    completed(parser.add_argument("--model", default=default, metavar="MODEL", help=help), bundles)
+    (declared,) = [item for item in settings_of(ModelSettings) if item.name == "model"]
+    text = help or flag_help(declared, default)
+    completed(parser.add_argument("--model", default=default, metavar="MODEL", help=text), bundles)
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
-    """--device, or --providers, and --threads: what a bundle runs on."""
+    """--device or --providers, and --threads: what a bundle runs on."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--device", choices=DEVICES, help="where the model runs (default: cpu)")
-    where.add_argument("--providers", nargs="+", metavar="NAME", help="or providers of ONNX Runtime, best first")
-    parser.add_argument("--threads", type=int, metavar="N", help="within one evaluation (default: fits the machine)")
+    where.add_argument("--device", choices=DEVICES, help="short for --providers: cpu, or cuda cpu")
+    add_settings(where, ModelSettings, names=("providers",))
+    add_settings(parser, ModelSettings, names=("threads",))
 
 
-def providers(options: argparse.Namespace) -> Optional[Tuple[str, ...]]:
-    """What `add_runtime`'s options ask for; None for the default."""
-    if options.providers:
-        return tuple(options.providers)
-    return None if options.device in (None, "cpu") else (options.device, "cpu")
+def providers(options: argparse.Namespace) -> Tuple[str, ...]:
+    """The execution providers that the flags of `add_runtime` give."""
+    if options.device == "cuda":
+        return ("cuda", "cpu")
+    return tuple(options.providers)
+
+
+def open_recognizer(options: argparse.Namespace) -> Recognizer:
+    """The recognizer that the flags of `add_model` and `add_runtime` give."""
+    from opendr_har_core.streaming.recognizer import Recognizer
+
+    return Recognizer.open(options.model, providers(options), options.threads)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """--network, --size, --window and --lookahead: which network to make of weights; see `cli.network`."""
-    group = parser.add_argument_group("network", "defaults: what a checkpoint of training says, else these")
-    group.add_argument("--network", choices=(CLIP, CONTINUAL), help="clips or stream (default: cox3d)")
-    group.add_argument("--size", choices=SIZES, help="which X3D (default: s)")
-    group.add_argument("--window", type=int, metavar="N", help="steps that cox3d averages over (default: a clip's)")
+    """--network, --size, --window and --lookahead: the network that weights belong to; see `cli.network`."""
+    group = parser.add_argument_group("network", "By default, what the training checkpoint says; otherwise as given.")
+    group.add_argument(
+        "--network", choices=(CLIP, CONTINUAL), help="x3d classifies clips, cox3d streams (default: cox3d)"
+    )
+    group.add_argument("--size", choices=SIZES, help="size of the network (default: s)")
+    group.add_argument("--window", type=int, metavar="N", help="steps that cox3d averages over (default: a clip)")
     group.add_argument(
         "--lookahead",
         choices=LOOKAHEADS,
-        help="of cox3d: full waits for later frames, so that labels are late; none is about the newest frame "
-        f"(default: {TRAINING_LOOKAHEAD} for what is trained and for xs, else full)",
+        help="full: cox3d waits for later frames, so labels are late; none: labels are about the newest frame "
+        f"(default: {TRAINING_LOOKAHEAD} for training and for size xs, full otherwise)",
     )
 
 
 def add_labels(parser: argparse.ArgumentParser, default: str) -> None:
     """--labels."""
-    labels = parser.add_argument("--labels", metavar="CSV", help=f"class names, id,name (default: {default})")
+    labels = parser.add_argument("--labels", metavar="CSV", help=f"class names, lines of id,name (default: {default})")
     completed(labels, files("csv"))
 
 
@@ -104,73 +186,30 @@ def add_folder(parser: Any, *names: str, **values: Any) -> argparse.Action:
     return completed(parser.add_argument(*names, **values), folders)
 
 
-def add_recognizer(parser: argparse.ArgumentParser, top_k: int, *aliases: str) -> None:
-    """How a stream is sampled and its labels are calmed down; the names and defaults of the node's parameters."""
-    options = parser.add_argument_group("as the recognizer's parameters")
-    options.add_argument(
-        "--sampling",
-        choices=SAMPLINGS,
-        default=SAMPLINGS[0],
-        help="frames to look at: those at the training rate, all for one history, or all for several (default: stamps)",
-    )
-    options.add_argument(
-        "--warm-start",
-        choices=WARM_STARTS,
-        default=WARM_STARTS[0],
-        help="'repeat' gives provisional labels from the first frame on, as if it had stood still (default: none)",
-    )
-    options.add_argument(
-        "--min-frames",
-        type=int,
-        metavar="N",
-        help="a model without lookahead labels from so many sampled frames on, provisionally until its window is full",
-    )
-    options.add_argument("--max-gap-sec", type=float, default=2.0, metavar="S", help="default: 2")
-    options.add_argument("--top-k", *aliases, type=int, default=top_k, metavar="K", help=f"default: {top_k}")
-    options.add_argument("--threshold", type=float, default=0.0, metavar="P", help="default: 0")
-    options.add_argument("--hysteresis", type=float, default=0.0, metavar="P", help="default: 0")
-    options.add_argument("--no-activity-label", default="no activity", metavar="L", help="default: no activity")
-    options.add_argument("--smoothing", type=float, default=0.0, metavar="S", help="default: 0")
-    options.add_argument("--min-duration-sec", type=float, default=0.0, metavar="S", help="default: 0")
+def require(options: argparse.Namespace, *names: str, example: str) -> None:
+    """Raise ConfigError if one of these options is given neither as a flag nor in the --config file."""
+    for name in names:
+        if not getattr(options, name, None):
+            raise ConfigError(f"{flag(name)} is missing; {example}")
 
 
-def stream_settings(options: argparse.Namespace) -> Dict[str, Any]:
-    """What `add_recognizer`'s options say of the stream, as arguments of `Recognizer.stream`."""
-    values = {name: getattr(options, name) for name in ("sampling", "max_gap_sec", "warm_start", "min_frames")}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def filter_settings(options: argparse.Namespace) -> FilterSettings:
-    """What `add_recognizer`'s options say of the labels; raises ConfigError."""
-    from opendr_har_core.streaming.postprocess import FilterSettings
-
-    return FilterSettings(
-        top_k=options.top_k,
-        smoothing_sec=options.smoothing,
-        threshold=options.threshold,
-        hysteresis=options.hysteresis,
-        no_activity_label=options.no_activity_label,
-        min_duration_sec=options.min_duration_sec,
-    )
-
-
-def file_values(path: Path) -> Any:
-    """What --json says of a file that was written."""
+def file_values(path: Path) -> Dict[str, Any]:
+    """The values of --json for a file that was written."""
     return {"output": str(path), "bytes": path.stat().st_size}
 
 
 def add_bundle_output(parser: argparse.ArgumentParser, name: str, default: str = "") -> None:
-    """The bundle to write: as the second argument, or as --output."""
+    """The bundle to write, as the second argument or as --output."""
     add_file(parser, name, suffixes=("onnx",), nargs="?", metavar="OUTPUT", help=f"file to write, .onnx {default}")
-    add_file(parser, "--output", suffixes=("onnx",), metavar="FILE", help="the same, by name")
+    add_file(parser, "--output", suffixes=("onnx",), metavar="FILE", help="the same, as an option")
 
 
 def bundle_output(options: argparse.Namespace, name: str, example: str = "") -> Optional[str]:
-    """What `add_bundle_output`'s options say; raises ConfigError for both, or for none where an `example` is given."""
+    """The file that `add_bundle_output` gives; raises ConfigError for two, and for none if there is an `example`."""
     positional: Optional[str] = getattr(options, name)
     if positional and options.output:
-        raise ConfigError(f"two files to write are given, {positional} and --output {options.output}; leave one out")
+        raise ConfigError(f"two output files are given, {positional} and --output {options.output}; leave one out")
     target = positional or options.output
     if not target and example:
-        raise ConfigError(f"the file to write is missing; example: {example}")
+        raise ConfigError(f"the output file is missing; example: {example}")
     return target

@@ -11,7 +11,7 @@ from typing import Any, ContextManager, Iterator, Mapping, TextIO
 
 from opendr_har_core.cli.progress import Report, ignore, progress
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Result:
     Attributes:
         text: printed without --json; includes the final newline.
         values: printed with --json, as one object together with `job`, `ok`, `exit_code` and `error`.
-        exit_code: DONE, FAILED or INTERRUPTED.
+        exit_code: DONE, FAILED, USAGE or INTERRUPTED.
         error: one line that says what went wrong, or "".
     """
 

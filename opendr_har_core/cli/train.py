@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
 from opendr_har_core.cli.augmentation import Augmentation, add_augmentation
-from opendr_har_core.cli.config_file import add_config, require, with_config
+from opendr_har_core.cli.config_file import add_config
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
-from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network, file_values
+from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network, file_values, require
 from opendr_har_core.cli.output import INTERRUPTED, Output, Result
 from opendr_har_core.cli.train_progress import FORMS, TEXT, JsonProgress, TextProgress, json_progress
 from opendr_har_core.errors import ConfigError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from opendr_har_core.training.settings import TrainingSettings
 
 EXAMPLE = "--data clips/train --val clips/val --base x3d_s.pyth --size s --output mine.onnx"
-NEEDS = "training needs more than inference"
 
 # Settings of training that are flags; their types and meanings are those of TrainingSettings.
 WHOLE = (
@@ -83,6 +82,7 @@ def add_parser(jobs: Any) -> None:
             "--data clips/train --output mine.onnx --resume",
         ),
         run=run,
+        extra="train",
     )
     add_folder(parser, "--data", metavar="PATH", help="folder with a folder of videos per class, or a CSV")
     add_folder(parser, "--val", metavar="PATH", help="the same, of videos to validate with")
@@ -116,8 +116,6 @@ def _add_setting_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Optional[Result]:
     """Train, export, say what was run and what came of it."""
-    # Settings are checked by their own class, by Python callers as well.
-    options = with_config(options, unchecked=[name for name, *_ in (*WHOLE, *REAL, *CHOICES, *SWITCHES, *TEXTS)])
     if options.progress == TEXT:
         return _run(options, TextProgress(options.out.quiet, options.out.json))
     if options.json:
@@ -129,11 +127,9 @@ def run(options: argparse.Namespace) -> Optional[Result]:
 
 def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress]) -> Result:
     _check_files(options)
-    try:
-        from opendr_har_core.cli.network import TRAINED, chosen_network
-        from opendr_har_core.training.fit import fit
-    except ImportError as error:
-        raise ConfigError(f"{NEEDS} ({error}); pip install 'opendr_har_ros[train]'") from None
+    from opendr_har_core.cli.network import TRAINED, chosen_network
+    from opendr_har_core.training.fit import fit
+
     settings = _settings(options)
     blueprint, _ = chosen_network(options, _beginning(options, settings), TRAINED)
     augmentation = Augmentation(options, blueprint.config.image_size)

@@ -12,8 +12,8 @@ from opendr_har_core.doctor.report import Finding, Section
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.streaming.recognizer import DEFAULT, Recognizer, bundle_path
-from opendr_har_core.streaming.sampling import EVERY_FRAME
+from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
+from opendr_har_core.streaming.settings import EVERY_FRAME, ModelSettings
 
 TITLE = "Model"
 MEGABYTE = 1e6
@@ -26,7 +26,7 @@ SHARE_OF_TIME = 0.8
 
 
 def model(
-    name: str = DEFAULT, providers: Optional[Sequence[str]] = None, threads: Optional[int] = None
+    name: str = ModelSettings.model, providers: Optional[Sequence[str]] = None, threads: Optional[int] = None
 ) -> Tuple[Section, Optional[float]]:
     """Facts of a model, its step measured here, and the frame rate in Hz that it needs; None where it won't open."""
     try:

@@ -14,10 +14,8 @@ from opendr_har_core.recordings.bag_writer import check_is_new, new_bag, storage
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.postprocess import FilterSettings
-from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer
-from opendr_har_core.streaming.sampling import STAMPS
-from opendr_har_core.streaming.stream import NO_WARM_START
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Writer
@@ -37,11 +35,11 @@ class LabelBagSettings:
     """
 
     topic: Optional[str] = None
-    sampling: str = STAMPS
-    warm_start: str = NO_WARM_START
-    min_frames: int = MIN_FRAMES
-    max_gap_sec: float = 2.0
-    filter: FilterSettings = field(default_factory=FilterSettings)
+    sampling: str = StreamSettings.sampling
+    warm_start: str = StreamSettings.warm_start
+    min_frames: int = StreamSettings.min_frames
+    max_gap_sec: float = StreamSettings.max_gap_sec
+    filter: LabelSettings = field(default_factory=LabelSettings)
     class_id_format: str = NAME
     node: str = "/recognizer"
     distribution: str = "kilted"

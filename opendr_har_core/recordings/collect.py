@@ -18,10 +18,9 @@ from opendr_har_core.recordings.records import Segment, Thumbnail, VideoLabels
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import ENDED, LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.postprocess import FilterSettings
-from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer
-from opendr_har_core.streaming.sampling import STAMPS
-from opendr_har_core.streaming.stream import NO_WARM_START, Stream
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
+from opendr_har_core.streaming.stream import Stream
 
 THUMBNAILS, THUMBNAIL_HEIGHT = 12, 216
 # (frames done, of how many in all passes, or None where the file does not say)
@@ -30,25 +29,25 @@ OnSample = Callable[[Prediction], None]
 
 
 @dataclass(frozen=True)
-class LabelSettings:
-    """How a video is labelled; `Recognizer.stream` and `FilterSettings` say what is what.
+class LabelVideoSettings:
+    """How a video is labelled; `Recognizer.stream` and `LabelSettings` say what is what.
 
     Attributes:
         once: play it once, even if it is too short for a label; otherwise as often as `passes_needed` says.
     """
 
-    sampling: str = STAMPS
-    warm_start: str = NO_WARM_START
-    max_gap_sec: float = 2.0
-    min_frames: int = MIN_FRAMES
-    filter: FilterSettings = field(default_factory=FilterSettings)
+    sampling: str = StreamSettings.sampling
+    warm_start: str = StreamSettings.warm_start
+    max_gap_sec: float = StreamSettings.max_gap_sec
+    min_frames: int = StreamSettings.min_frames
+    filter: LabelSettings = field(default_factory=LabelSettings)
     once: bool = False
 
 
 def label_video(
     recognizer: Recognizer,
     path: Path,
-    settings: LabelSettings,
+    settings: LabelVideoSettings,
     on_frame: Optional[OnFrame] = None,
     on_sample: Optional[OnSample] = None,
 ) -> VideoLabels:
@@ -158,7 +157,7 @@ class _Play:
 class _Shown:
     """The pass that is shown: its predictions, filtered, and its events; times from its beginning."""
 
-    def __init__(self, stream: Stream, settings: FilterSettings, on_sample: Optional[OnSample]) -> None:
+    def __init__(self, stream: Stream, settings: LabelSettings, on_sample: Optional[OnSample]) -> None:
         self.number = 0
         self.samples: List[Prediction] = []
         self._labelling = LabelPipeline(stream, settings)

@@ -13,19 +13,18 @@ from opendr_har_core.media.video import Source, VideoInfo, is_camera, loop_frame
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.postprocess import top_k as best
-from opendr_har_core.streaming.recognizer import MIN_FRAMES, Recognizer
-from opendr_har_core.streaming.sampling import EVERY_FRAME, STAMPS
-from opendr_har_core.streaming.stream import NO_WARM_START
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.settings import EVERY_FRAME, LabelSettings, StreamSettings
 
 
 def recognize_video(
     recognizer: Recognizer,
     source: Source,
-    top_k: int = 5,
-    sampling: str = STAMPS,
-    warm_start: str = NO_WARM_START,
-    max_gap_sec: float = 2.0,
-    min_frames: int = MIN_FRAMES,
+    top_k: int = LabelSettings.top_k,
+    sampling: str = StreamSettings.sampling,
+    warm_start: str = StreamSettings.warm_start,
+    max_gap_sec: float = StreamSettings.max_gap_sec,
+    min_frames: int = StreamSettings.min_frames,
 ) -> Iterator[Prediction]:
     """Predictions over a file, which is played as often as `passes_needed` says; over a webcam, without end.
 
@@ -45,14 +44,14 @@ def recognize_video(
             yield prediction
 
 
-def passes_needed(spec: ModelSpec, source: Source, sampling: str = STAMPS) -> int:
+def passes_needed(spec: ModelSpec, source: Source, sampling: str = StreamSettings.sampling) -> int:
     """How often to play a file so that the last pass is labelled as a whole: once for a network without lookahead."""
     info = probe(source)
     silent_sec = spec.silent_frames * sampled_every_sec(spec, info.fps, sampling)
     return 1 + math.ceil(round(silent_sec / _duration_sec(source, info), 6))  # 3 * 0.4 / 0.1 is a little over 12
 
 
-def sampled_frames(spec: ModelSpec, source: Source, sampling: str = STAMPS) -> int:
+def sampled_frames(spec: ModelSpec, source: Source, sampling: str = StreamSettings.sampling) -> int:
     """How many frames of a file a model samples at least, one or more."""
     info = probe(source)
     last_sec = _duration_sec(source, info) - 1 / info.fps
@@ -64,7 +63,9 @@ def sampled_every_sec(spec: ModelSpec, fps: float, sampling: str) -> float:
     return 1 / fps if sampling == EVERY_FRAME else max(1 / fps, spec.period_ns / NANOSECONDS)
 
 
-def mean_prediction(predictions: Sequence[Prediction], labels: LabelMap, top_k: int = 5) -> Prediction:
+def mean_prediction(
+    predictions: Sequence[Prediction], labels: LabelMap, top_k: int = LabelSettings.top_k
+) -> Prediction:
     """The prediction with the mean of all scores, stamped as the last one; raises DataError when there is none.
 
     Provisional ones do not count, unless there are no others.

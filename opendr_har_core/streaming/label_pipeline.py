@@ -9,7 +9,8 @@ from typing import Optional, Tuple
 
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.streaming.events import LabelEvent, LabelEvents
-from opendr_har_core.streaming.postprocess import FilterSettings, LabelFilter
+from opendr_har_core.streaming.postprocess import LabelFilter
+from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.streaming.stream import AnyFrame, Stream
 
 Settled = Tuple[Optional[Prediction], Tuple[LabelEvent, ...]]
@@ -18,7 +19,7 @@ Settled = Tuple[Optional[Prediction], Tuple[LabelEvent, ...]]
 class LabelPipeline:
     """A stream with its filter and its events; unlike a stream, it is for one thread at a time."""
 
-    def __init__(self, stream: Stream, settings: FilterSettings) -> None:
+    def __init__(self, stream: Stream, settings: LabelSettings) -> None:
         """Takes the stream over: whoever pushes to it by `Recognizer.push_many` tells `settle` what came of it."""
         self.stream = stream
         self._filter = LabelFilter(settings, stream.recognizer.labels)
@@ -43,7 +44,7 @@ class LabelPipeline:
         shown = self._filter.update(prediction)
         return shown, events + self._events.update(shown, self._filter.settings.no_activity_label)
 
-    def change_filter(self, settings: FilterSettings) -> None:
+    def change_filter(self, settings: LabelSettings) -> None:
         """Use other settings from the next prediction on."""
         self._filter.settings = settings
 

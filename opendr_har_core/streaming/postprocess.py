@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Optional, Tuple
 
 import numpy as np
 
-from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Hypothesis, Prediction
 from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.settings import LabelSettings
 
 NO_CLASS = -1
 
@@ -25,41 +25,10 @@ def top_k(scores: np.ndarray, labels: LabelMap, k: int) -> Tuple[Hypothesis, ...
     )
 
 
-@dataclass(frozen=True)
-class FilterSettings:
-    """How a stream of predictions is calmed down before people see it.
-
-    Attributes:
-        top_k: number of hypotheses to report.
-        smoothing_sec: time constant of an exponential mean over the scores; 0 takes them as they are.
-        threshold: a best score under this reports `no_activity_label` instead.
-        no_activity_label: what to report then.
-        min_duration_sec: a new best label replaces the old one only after being the best for this long.
-        hysteresis: a label that is shown stays until its score is this far under the threshold.
-    """
-
-    top_k: int = 5
-    smoothing_sec: float = 0.0
-    threshold: float = 0.0
-    no_activity_label: str = "no activity"
-    min_duration_sec: float = 0.0
-    hysteresis: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.top_k < 1:
-            raise ConfigError(f"top_k is {self.top_k}, expected one or more")
-        for name in ("threshold", "hysteresis"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigError(f"{name} is {getattr(self, name)}, expected a probability in 0..1")
-        for name in ("smoothing_sec", "min_duration_sec"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} is {getattr(self, name)}, expected seconds, zero or more")
-
-
 class LabelFilter:
     """Applies the settings to one stream; its memory goes with `reset`."""
 
-    def __init__(self, settings: FilterSettings, labels: LabelMap) -> None:
+    def __init__(self, settings: LabelSettings, labels: LabelMap) -> None:
         """`settings` may be replaced at any time."""
         self.settings = settings
         self._labels = labels
@@ -86,10 +55,10 @@ class LabelFilter:
         return replace(self._smoothed, top=(holding, *others)[: self.settings.top_k])
 
     def _smooth(self, prediction: Prediction) -> np.ndarray:
-        if self._smoothed is None or self.settings.smoothing_sec == 0:
+        if self._smoothed is None or self.settings.smoothing == 0:
             return prediction.scores
         elapsed_sec = (prediction.stamp_ns - self._smoothed.stamp_ns) / NANOSECONDS
-        keep = math.exp(-max(elapsed_sec, 0.0) / self.settings.smoothing_sec)
+        keep = math.exp(-max(elapsed_sec, 0.0) / self.settings.smoothing)
         mixed: np.ndarray = (keep * self._smoothed.scores + (1 - keep) * prediction.scores).astype(np.float32)
         return mixed
 

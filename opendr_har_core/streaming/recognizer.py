@@ -14,16 +14,13 @@ from opendr_har_core.errors import ConfigError, DataError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
-from opendr_har_core.streaming.sampling import DENSE, EVERY_FRAME, MODES, STAMPS, Sampler
+from opendr_har_core.streaming.sampling import Sampler
+from opendr_har_core.streaming.settings import DENSE, EVERY_FRAME, REPEAT, LabelSettings, ModelSettings, StreamSettings
 from opendr_har_core.streaming.state import ClipState, StepState, advance
-from opendr_har_core.streaming.stream import NO_WARM_START, REPEAT, WARM_STARTS, AnyFrame, Stream
+from opendr_har_core.streaming.stream import AnyFrame, Stream
 
-DEFAULT = "default"
-# Without lookahead, one frame of real clips is named rightly in 54 to 64 % of the cases, three in 75 to 82 %, and a
-# full window in 81 to 93 % (docs/benchmarks.md, reaction time).
-MIN_FRAMES = 3
 MODELS = Path(__file__).parents[1] / "models"
-DEFAULT_BUNDLE = MODELS / f"{DEFAULT}.onnx"
+DEFAULT_BUNDLE = MODELS / f"{ModelSettings.model}.onnx"
 
 
 class Recognizer:
@@ -79,12 +76,12 @@ class Recognizer:
 
     def stream(
         self,
-        sampling: str = STAMPS,
-        max_gap_sec: float = 2.0,
-        top_k: int = 5,
-        warm_start: str = NO_WARM_START,
+        sampling: str = StreamSettings.sampling,
+        max_gap_sec: float = StreamSettings.max_gap_sec,
+        top_k: int = LabelSettings.top_k,
+        warm_start: str = StreamSettings.warm_start,
         aligned: bool = False,
-        min_frames: int = MIN_FRAMES,
+        min_frames: int = StreamSettings.min_frames,
     ) -> Stream:
         """A new stream, one for each camera.
 
@@ -96,18 +93,10 @@ class Recognizer:
         came as the warm-up needs; that first frame takes the time of the whole warm-up. `aligned` puts the ticks on
         multiples of the period on the stamps' own clock, so that several cameras are sampled at the same moments.
         A CoX3D without lookahead predicts from `min_frames` sampled frames on, provisionally until its window is full.
-        Raises ConfigError for values that make no sense.
+        Raises ConfigError for a value that `StreamSettings` or `LabelSettings` does not allow.
         """
-        if sampling not in MODES:
-            raise ConfigError(f"sampling is {sampling!r}, expected one of {MODES}")
-        if warm_start not in WARM_STARTS:
-            raise ConfigError(f"warm_start is {warm_start!r}, expected one of {WARM_STARTS}")
-        if not 0 < max_gap_sec < float("inf"):
-            raise ConfigError(f"max_gap_sec is {max_gap_sec}, expected seconds above zero")
-        if top_k < 1:
-            raise ConfigError(f"top_k is {top_k}, expected one or more")
-        if min_frames < 1:
-            raise ConfigError(f"min_frames is {min_frames}, expected one or more")
+        StreamSettings(sampling, warm_start, min_frames, max_gap_sec)
+        LabelSettings(top_k)
         histories = self.spec.stride if sampling == DENSE else 1
         gap_ns = round(max_gap_sec * NANOSECONDS)
         sampler = Sampler(self.spec.period_ns, gap_ns, sampling == EVERY_FRAME, histories, aligned)

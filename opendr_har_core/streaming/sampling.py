@@ -14,8 +14,6 @@ from opendr_har_core.spec import NANOSECONDS
 
 Size = Tuple[int, int]
 
-STAMPS, EVERY_FRAME, DENSE = "stamps", "every_frame", "dense"
-MODES = (STAMPS, EVERY_FRAME, DENSE)
 # The frame interval is an exponential mean: quick enough for a camera that changes its rate, calm under jitter.
 SMOOTHING = 8
 SLOW_AFTER = 3

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 AnyFrame = Union[Frame, LazyFrame]
 IDLE, WARMING, PROVISIONAL, RUNNING = "idle", "warming", "provisional", "running"
-NO_WARM_START, REPEAT = "none", "repeat"
-WARM_STARTS = (NO_WARM_START, REPEAT)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.spec import LARGEST
-from opendr_har_core.streaming.postprocess import FilterSettings
-from opendr_har_core.streaming.recognizer import MIN_FRAMES
-from opendr_har_core.streaming.sampling import MODES
-from opendr_har_core.streaming.stream import WARM_STARTS
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 from opendr_har_ros.common.executors import EXECUTORS, SINGLE
 from opendr_har_ros.common.parameters import Parameter, check_values
 from opendr_har_ros.common.vision_messages import CLASS_ID_FORMATS
@@ -78,17 +75,17 @@ RECOGNIZER: Tuple[Parameter, ...] = (
         "stamps",
         "'stamps' takes the frames nearest to the model's training rate by their stamps, 'every_frame' takes all, "
         "'dense' labels every frame, each from frames at the training rate, at several times the cost.",
-        choices=MODES,
+        choices=("stamps", "every_frame", "dense"),
     ),
     Parameter(
         "warm_start",
         "none",
         "'repeat' labels from the first frame on, as if it had stood still before; such labels are provisional.",
-        choices=WARM_STARTS,
+        choices=("none", "repeat"),
     ),
     Parameter(
         "min_frames",
-        MIN_FRAMES,
+        StreamSettings.min_frames,
         "A model without lookahead labels from this many sampled frames on, provisionally until its window is full.",
         bounds=(1, LARGEST["window"]),
     ),
@@ -151,7 +148,7 @@ class RecognizerSettings:
     always_on: bool
     executor: str
     autostart: bool
-    filter: FilterSettings
+    filter: LabelSettings
 
     @classmethod
     def from_values(cls, values: Dict[str, Any]) -> RecognizerSettings:
@@ -174,9 +171,9 @@ class RecognizerSettings:
             always_on=values["always_on"],
             executor=values["executor"],
             autostart=values["autostart"],
-            filter=FilterSettings(
+            filter=LabelSettings(
                 top_k=values["top_k"],
-                smoothing_sec=values["smoothing"],
+                smoothing=values["smoothing"],
                 threshold=values["threshold"],
                 hysteresis=values["hysteresis"],
                 no_activity_label=values["no_activity_label"],

@@ -12,9 +12,9 @@ from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.postprocess import FilterSettings
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.streaming.sampling import LATE_WITHIN_NS
+from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.streaming.stream import StreamStatus
 from opendr_har_ros.common.images import frame_from_compressed, frame_from_image
 from opendr_har_ros.recognizer.parameters import COMPRESSED, RecognizerSettings
@@ -124,7 +124,7 @@ class Pipeline:
             warnings.append(("slow", f"the camera is slower than the model's {rate:.1f} Hz; labels may suffer"))
         return warnings
 
-    def change_filter(self, settings: FilterSettings) -> None:
+    def change_filter(self, settings: LabelSettings) -> None:
         """Use other filter settings from the next prediction on."""
         with self._lock:
             for labelling in self._cameras.values():

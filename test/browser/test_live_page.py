@@ -23,7 +23,7 @@ from opendr_har_core.live.state import Board
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.scene import render_at
 
 SEED, FPS = 25, 10.0
@@ -66,7 +66,7 @@ def live(camera, recognizer):
     """A page that shows the camera: its server, whose port is `live.port`."""
     stream = recognizer.stream()
     board = Board("a test camera", model_facts(stream))
-    player = Player("a test camera", camera, LabelPipeline(stream, FilterSettings()), board, is_paced=False)
+    player = Player("a test camera", camera, LabelPipeline(stream, LabelSettings()), board, is_paced=False)
     server = LiveServer(LiveSettings(port=0), board)
     server.port, server.board = server.start(), board
     player.start()

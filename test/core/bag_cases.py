@@ -13,7 +13,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from opendr_har_core import Recognizer
 from opendr_har_core.frame import Frame
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.scene import render_clip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ def stamp_of(message):
 
 
 def expected(settings=None, frames=FRAMES, model="default", **stream):
-    labelling = LabelPipeline(Recognizer.open(model).stream(top_k=1, **stream), settings or FilterSettings())
+    labelling = LabelPipeline(Recognizer.open(model).stream(top_k=1, **stream), settings or LabelSettings())
     predictions, events = [], []
     for frame in frames:
         prediction, new = labelling.push(frame)

@@ -11,4 +11,4 @@ def read_config(path):
     from opendr_har_core.cli.config_file import with_config
     from opendr_har_core.cli.main import parser
 
-    return with_config(parser().parse_args(["train", "--config", str(path)]))
+    return with_config(parser(), ["train", "--config", str(path)])

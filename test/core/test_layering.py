@@ -32,7 +32,7 @@ LAYERS = (
     "networks",
     "synthetic",
     "media",
-    "prediction labels frame spec",
+    "prediction labels frame spec settings",
     "storage",
     "errors",
 )

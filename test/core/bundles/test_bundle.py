@@ -158,9 +158,9 @@ def test_an_unknown_provider_is_refused_with_those_that_exist(bundle):
         OnnxBackend(bundle, providers=["warp"])
 
 
-def test_no_threads_is_refused(bundle):
-    with pytest.raises(ConfigError, match="threads is 0"):
-        OnnxBackend(bundle, threads=0)
+def test_a_negative_number_of_threads_is_refused(bundle):
+    with pytest.raises(ConfigError, match="threads is -1"):
+        OnnxBackend(bundle, threads=-1)
 
 
 def test_labels_must_fit_the_network_that_is_exported(tmp_path):

@@ -74,9 +74,7 @@ def test_a_fault_is_one_line_and_code_1(arguments, message, clip, tmp_path, caps
 
 def test_wrong_usage_is_code_2(capsys):
     for arguments in ([], ["dance"], ["infer"], ["download", "xxl"]):
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        assert ended.value.code == 2
+        assert main(arguments) == 2
 
 
 def test_export_makes_a_bundle_of_real_weights(shared, tmp_path, capsys):
@@ -90,7 +88,7 @@ def test_export_makes_a_bundle_of_real_weights(shared, tmp_path, capsys):
 def test_export_refuses_what_does_not_fit(shared, tmp_path, capsys):
     pytest.importorskip("torch")
     checkpoint, bundle = shared / "weights" / "x3d_xs_k400_slowfast.pyth", tmp_path / "out.onnx"
-    assert main(["export", str(checkpoint), str(bundle), "--network", "x3d", "--window", "4"]) == 1
+    assert main(["export", str(checkpoint), str(bundle), "--network", "x3d", "--window", "4"]) == 2
     assert main(["export", str(checkpoint), str(bundle), "--size", "l"]) == 1
     labels = tmp_path / "three.csv"
     labels.write_text("id,name\n0,a\n1,b\n2,c\n")

@@ -93,7 +93,7 @@ def test_another_size_than_that_of_the_checkpoint_is_refused(checkpoint, clips, 
         "eval": [checkpoint, "--data", clips],
         "train": ["--base", checkpoint, "--data", clips, "--output", output],
     }
-    assert main([job, *arguments[job], "--size", "s"]) == 1
+    assert main([job, *arguments[job], "--size", "s"]) == 2
     error = capsys.readouterr().err
     assert f"size is s, but {checkpoint} was trained with size xs; leave size out" in error
     assert error.count("\n") == 1
@@ -102,7 +102,7 @@ def test_another_size_than_that_of_the_checkpoint_is_refused(checkpoint, clips, 
 @pytest.mark.parametrize("job", ["export", "eval"])
 def test_other_labels_than_those_of_the_checkpoint_are_refused(checkpoint, clips, others, tmp_path, capsys, job):
     arguments = {"export": [str(tmp_path / "mine.onnx")], "eval": ["--data", clips]}
-    assert main([job, checkpoint, *arguments[job], "--labels", others]) == 1
+    assert main([job, checkpoint, *arguments[job], "--labels", others]) == 2
     assert "the 2 labels are not the 2 that" in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cli_cases import started
 
 from opendr_har_core.cli import main as command
-from opendr_har_core.cli.output import DONE, FAILED, Output, Result, finite
+from opendr_har_core.cli.output import DONE, FAILED, USAGE, Output, Result, finite
 from opendr_har_core.cli.progress import progress
 from opendr_har_core.errors import ConfigError
 
@@ -91,7 +91,7 @@ class Job:
         parser = jobs.add_parser("stand-in")
         parser.add_argument("--json", action="store_true")
         parser.add_argument("--quiet", action="store_true")
-        parser.set_defaults(run=self._run)
+        parser.set_defaults(run=self._run, extra="")
 
 
 def fail(options):
@@ -118,7 +118,7 @@ def half(options):
         (chatter, DONE, "a library says hello\nfor people\n", {"answer": 42}, ""),
         (lambda options: None, DONE, "", {}, ""),
         (half, FAILED, "partly\n", {"left": 1}, "one is left"),
-        (fail, FAILED, "", {}, "size is 5, expected 4"),
+        (fail, USAGE, "", {}, "size is 5, expected 4"),
         (break_off, FAILED, "", {}, "[Errno 13] Permission denied: '/root/x'"),
     ],
 )

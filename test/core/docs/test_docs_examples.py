@@ -18,8 +18,9 @@ import pytest
 from opendr_har_core.backends.runtime import ort
 from opendr_har_core.errors import BackendError
 from opendr_har_core.media.video import read_video, write_video
-from opendr_har_core.streaming.postprocess import FilterSettings, LabelFilter
+from opendr_har_core.streaming.postprocess import LabelFilter
 from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
+from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.scene import render_clip
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,7 +92,7 @@ def test_the_examples_of_streams(clip, capsys):
 
     stream = recognizer.stream()
     names["prediction"] = next(found for found in map(stream.push, frames) if found)
-    names["label_filter"] = LabelFilter(FilterSettings(no_activity_label="nothing"), recognizer.labels)
+    names["label_filter"] = LabelFilter(LabelSettings(no_activity_label="nothing"), recognizer.labels)
     names.update(run(block_with("docs/api.md", "LabelEvents"), "docs/api.md"))
     run(block_with("docs/streams.md", "LabelEvents()"), "docs/streams.md", names)
     assert capsys.readouterr().out == f"began {names['prediction'].label} 0.0\n"

@@ -21,7 +21,7 @@ from opendr_har_core.live.schema import LOST, PLAYING, model_facts
 from opendr_har_core.live.state import Board
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.streaming.settings import LabelSettings
 
 
 class Echo:
@@ -93,7 +93,7 @@ def test_the_labels_of_a_model_without_lookahead_are_provisional_until_its_windo
     stream = Recognizer.open(tiny_bundle("cox3d", "none")).stream("every_frame", min_frames=1)
     frames = [Frame(np.zeros((8, 8, 3), np.uint8), index * 100_000_000) for index in range(5)]
     board = Board("a film")
-    player = Player("a film", lambda _: frames, LabelPipeline(stream, FilterSettings()), board, is_paced=False)
+    player = Player("a film", lambda _: frames, LabelPipeline(stream, LabelSettings()), board, is_paced=False)
     player.start()
     try:
         until(lambda: len(json.loads(board.hello())["labels"]) >= 5)

@@ -46,7 +46,6 @@ def test_a_name_comes_before_a_file_that_is_called_the_same(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("job", ["infer", "bag", "live", "doctor", "benchmark"])
 def test_the_help_of_jobs_that_run_a_model_says_the_names(job, capsys):
-    with pytest.raises(SystemExit):
-        main([job, "--help"])
+    assert main([job, "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert f"a packaged model: {', '.join(NAMES)}" in said
+    assert f"the name of a packaged model: {', '.join(NAMES)}" in said

@@ -17,7 +17,7 @@ from opendr_har_core import Recognizer
 from opendr_har_core.cli.main import main
 from opendr_har_core.recordings.bag_labels import LabelBagSettings, label_bag, labels_path
 from opendr_har_core.recordings.bag_messages import DISTRIBUTIONS, LabelMessages
-from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.streaming.settings import LabelSettings
 
 # Of the real package.
 HASHES = {
@@ -79,7 +79,7 @@ def test_dense_sampling_and_a_warm_start_label_every_image_and_mark_what_is_prov
     source = write_bag(tmp_path / "walk")
     assert main(["bag", str(source), *arguments]) == 0
     found, _ = contents(tmp_path / "walk_labels")
-    filters = FilterSettings(smoothing_sec=0.2, hysteresis=0.1)
+    filters = LabelSettings(smoothing=0.2, hysteresis=0.1)
     predictions, events = expected(filters, sampling="dense", warm_start="repeat")
     assert len(predictions) == len(FRAMES)
     scores = [message.score for _, message in found["/recognizer/hypothesis"]]
@@ -133,7 +133,7 @@ def test_the_types_are_those_of_the_real_vision_msgs(name):
 
 def test_filter_options_and_class_ids_are_the_nodes(tmp_path, recognizer):
     source = write_bag(tmp_path / "walk")
-    filters = FilterSettings(top_k=2, smoothing_sec=0.5, threshold=0.9, no_activity_label="nothing")
+    filters = LabelSettings(top_k=2, smoothing=0.5, threshold=0.9, no_activity_label="nothing")
     settings = LabelBagSettings(filter=filters, class_id_format="index")
     label_bag(recognizer, source, tmp_path / "out", settings)
     found, _ = contents(tmp_path / "out")

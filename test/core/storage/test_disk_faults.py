@@ -25,7 +25,7 @@ from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.recordings.annotated_video import write_annotated
 from opendr_har_core.recordings.bag_writer import LATEST_VERSION, MCAP, SQLITE3, new_bag
-from opendr_har_core.recordings.collect import LabelSettings, label_video
+from opendr_har_core.recordings.collect import LabelVideoSettings, label_video
 from opendr_har_core.recordings.tables import write_json, write_scores, write_segments
 from opendr_har_core.recordings.timeline import write_timeline
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, Recognizer
@@ -44,7 +44,7 @@ class Material:
         self.frames = list(render_clip("walking", 2.0, 15.0, (96, 128), seed=3))
         self.video = write_video(folder / "film.mp4", self.frames, 15.0)
         recognizer = Recognizer.open("default")
-        self.labels = label_video(recognizer, self.video, LabelSettings())
+        self.labels = label_video(recognizer, self.video, LabelVideoSettings())
         self.spec, self.names = recognizer.spec, recognizer.labels
         self.bundle = onnx.load(str(DEFAULT_BUNDLE))
         self.network = X3D(x3d_config("xs"), num_classes=2)

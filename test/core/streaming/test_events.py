@@ -8,7 +8,8 @@ import pytest
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Hypothesis, Prediction
 from opendr_har_core.streaming.events import LabelEvents
-from opendr_har_core.streaming.postprocess import FilterSettings, LabelFilter, top_k
+from opendr_har_core.streaming.postprocess import LabelFilter, top_k
+from opendr_har_core.streaming.settings import LabelSettings
 
 SECOND = 1_000_000_000
 LABELS = LabelMap(["sit", "stand", "walk"])
@@ -76,7 +77,7 @@ def test_scores_that_flicker_around_the_threshold_make_one_event_with_hysteresis
     scores = [0.62, 0.58, 0.61, 0.57, 0.63, 0.52, 0.6, 0.4]
     counts = {}
     for hysteresis in (0.0, 0.1):
-        label_filter = LabelFilter(FilterSettings(threshold=0.6, hysteresis=hysteresis), LABELS)
+        label_filter = LabelFilter(LabelSettings(threshold=0.6, hysteresis=hysteresis), LABELS)
         events = LabelEvents()
         made = []
         for time, score in enumerate(scores):

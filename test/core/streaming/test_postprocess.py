@@ -8,7 +8,8 @@ import pytest
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.streaming.postprocess import FilterSettings, LabelFilter, top_k
+from opendr_har_core.streaming.postprocess import LabelFilter, top_k
+from opendr_har_core.streaming.settings import LabelSettings
 
 LABELS = LabelMap(["sit", "stand", "walk"])
 SECOND = 1_000_000_000
@@ -31,18 +32,18 @@ def test_the_best_come_first_and_ties_by_class_id():
 
 def test_without_settings_predictions_pass_as_they_are():
     raw = prediction(0, 0.2, 0.5, 0.3)
-    (result,) = shown(FilterSettings(top_k=3), [raw])
+    (result,) = shown(LabelSettings(top_k=3), [raw])
     assert result.top == raw.top
 
 
 def test_smoothing_is_an_exponential_mean_over_time():
-    first, second = shown(FilterSettings(smoothing_sec=2.0), [prediction(0, 1, 0, 0), prediction(2, 0, 1, 0)])
+    first, second = shown(LabelSettings(smoothing=2.0), [prediction(0, 1, 0, 0), prediction(2, 0, 1, 0)])
     assert first.label == "sit"
     np.testing.assert_allclose(second.scores, [np.exp(-1), 1 - np.exp(-1), 0], rtol=1e-6)
 
 
 def test_under_the_threshold_there_is_no_activity():
-    (result,) = shown(FilterSettings(threshold=0.6, no_activity_label="none", top_k=2), [prediction(0, 0.2, 0.5, 0.3)])
+    (result,) = shown(LabelSettings(threshold=0.6, no_activity_label="none", top_k=2), [prediction(0, 0.2, 0.5, 0.3)])
     assert (result.top[0].class_id, result.label) == (-1, "none")
     assert result.score == pytest.approx(0.5)
     assert result.top[1].label == "stand"
@@ -58,7 +59,7 @@ def test_a_shown_label_stays_until_it_falls_well_under_the_threshold():
         (0.1, 0.6, 0.3),
     ]
     predictions = [prediction(time, *row) for time, row in enumerate(scores)]
-    results = shown(FilterSettings(threshold=0.6, hysteresis=0.2, no_activity_label="none", top_k=2), predictions)
+    results = shown(LabelSettings(threshold=0.6, hysteresis=0.2, no_activity_label="none", top_k=2), predictions)
     # Falls under 0.4 with the fourth; what is not shown must reach the threshold itself.
     assert [result.label for result in results] == ["walk", "walk", "walk", "none", "none", "stand"]
     assert results[2].score == pytest.approx(0.42)
@@ -67,20 +68,20 @@ def test_a_shown_label_stays_until_it_falls_well_under_the_threshold():
 
 def test_a_label_over_the_threshold_replaces_one_that_hysteresis_keeps():
     predictions = [prediction(0, 0.1, 0.2, 0.7), prediction(1, 0.1, 0.65, 0.5)]
-    results = shown(FilterSettings(threshold=0.6, hysteresis=0.2), predictions)
+    results = shown(LabelSettings(threshold=0.6, hysteresis=0.2), predictions)
     assert [result.label for result in results] == ["walk", "stand"]
 
 
 def test_a_new_label_must_last_before_it_is_shown():
     walk, sit = (0.1, 0.1, 0.8), (0.8, 0.1, 0.1)
     times = [(0, walk), (1, sit), (1.5, walk), (2, sit), (2.5, sit), (3, sit), (3.5, sit)]
-    results = shown(FilterSettings(min_duration_sec=1.0), [prediction(time, *scores) for time, scores in times])
+    results = shown(LabelSettings(min_duration_sec=1.0), [prediction(time, *scores) for time, scores in times])
     assert [result.label for result in results] == ["walk", "walk", "walk", "walk", "walk", "sit", "sit"]
     assert results[1].score == pytest.approx(0.1)
 
 
 def test_reset_forgets():
-    label_filter = LabelFilter(FilterSettings(smoothing_sec=10, min_duration_sec=10), LABELS)
+    label_filter = LabelFilter(LabelSettings(smoothing=10, min_duration_sec=10), LABELS)
     label_filter.update(prediction(0, 1, 0, 0))
     label_filter.reset()
     assert label_filter.update(prediction(1, 0, 1, 0)).label == "stand"
@@ -93,10 +94,10 @@ def test_reset_forgets():
         {"threshold": 1.5},
         {"threshold": -0.1},
         {"hysteresis": 2},
-        {"smoothing_sec": -1},
+        {"smoothing": -1},
         {"min_duration_sec": float("inf")},
     ],
 )
 def test_settings_that_make_no_sense_are_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        FilterSettings(**wrong)
+        LabelSettings(**wrong)

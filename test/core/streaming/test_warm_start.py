@@ -9,7 +9,8 @@ from opendr_har_core import Recognizer
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.frame import Frame
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.streaming.postprocess import FilterSettings, LabelFilter
+from opendr_har_core.streaming.postprocess import LabelFilter
+from opendr_har_core.streaming.settings import LabelSettings
 
 MS = 1_000_000
 PERIOD = 200 * MS
@@ -90,7 +91,7 @@ def test_the_histories_of_a_dense_stream_share_one_warm_up(backend, recognizer):
 def test_a_filtered_prediction_is_still_provisional(recognizer):
     stream, label_filter = (
         recognizer.stream(warm_start="repeat"),
-        LabelFilter(FilterSettings(smoothing_sec=1), LabelMap("abc")),
+        LabelFilter(LabelSettings(smoothing=1), LabelMap("abc")),
     )
     shown = [label_filter.update(stream.push(frame)) for frame in frames(10, fps=5)]
     warm_up = recognizer.spec.warm_up

@@ -167,28 +167,23 @@ def test_each_epoch_is_said_when_it_ends(clips, tmp_path, monkeypatch):
         (["--data", "CLIPS", "--output", "o.onnx", "--strategy", "x"], "strategy is 'x', expected one of ['auto', "),
         (["--data", "CLIPS", "--output", "o.onnx", "--strategy", "fsdp"], "can't train with {'strategy': 'fsdp', "),
         (["--data", "CLIPS", "--output", "o.onnx", "--config", "gone.yaml"], "can't read the configuration gone.yaml"),
-        (["--data", "gone", "--output", "o.onnx"], "there is no folder gone"),
         (["--data", "CLIPS", "--output", "o.onnx", "--network", "x3d", "--window", "3"], "only cox3d has a window"),
     ],
 )
-def test_mistakes_are_said_in_one_line(clips, capsys, flags, message):
+def test_usage_errors_are_reported(clips, capsys, flags, message):
     flags = [str(clips) if flag == "CLIPS" else flag for flag in flags]
-    assert main(["train", "--size", "xs", "--epochs", "1", *flags]) == 1
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    assert main(["train", "--size", "xs", "--epochs", "1", *flags]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("epoch: 3", r"has the options ['epoch'], expected some of ["),
-        ("network: resnet", "network is 'resnet', expected one of ['x3d', 'cox3d']"),
-        ("optimizer: lion", "optimizer is 'lion', expected one of"),
-        ("pin_memory: 'no'", "pin_memory is 'no', expected True or False"),
-        ("checkpoint_folder: 5\nresume: true", "checkpoint_folder is 5, expected the path of a folder"),
-        ("strategy: 5", "strategy is 5, expected a name that Lightning knows"),
-        ("- 1", "holds a list, expected lines such as 'epochs: 10'"),
+        ("epoch: 3", "has the option 'epoch', expected one of ["),
+        ("network: resnet", "--network: invalid choice: 'resnet'"),
+        ("optimizer: lion", "--optimizer: invalid choice: 'lion'"),
+        ("pin_memory: 'no'", "pin_memory is 'no', expected true or false"),
+        ("- 1", "is a list, expected lines such as 'epochs: 10'"),
         ("a: [", "can't read the configuration"),
     ],
 )
@@ -196,5 +191,5 @@ def test_mistakes_in_the_file_of_options(clips, tmp_path, capsys, content, messa
     config = tmp_path / "train.yaml"
     config.write_text(content)
     flags = ["--data", str(clips), "--output", str(tmp_path / "o.onnx"), "--size", "xs"]
-    assert main(["train", "--config", str(config), *flags]) == 1
+    assert main(["train", "--config", str(config), *flags]) == 2
     assert message in capsys.readouterr().err

@@ -156,7 +156,7 @@ def test_a_run_that_fails_says_so_in_its_last_line(clips, tmp_path, monkeypatch,
     ("output", "message"), [("gone/mine.onnx", "make the folder"), ("mine.pth", "expected a file named *.onnx")]
 )
 def test_an_output_that_cannot_be_written_is_said_before_training(output, message, clips, tmp_path, capsys):
-    assert main(command(clips, tmp_path / output, "--epochs", "1")) == 1
+    assert main(command(clips, tmp_path / output, "--epochs", "1")) == 2
     (last,) = lines_of(capsys.readouterr().out)
     assert message in last["error"]
 

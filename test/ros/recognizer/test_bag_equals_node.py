@@ -26,7 +26,7 @@ from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import read_video, write_video
 from opendr_har_core.recordings.bag_labels import LabelBagSettings, label_bag
 from opendr_har_core.recordings.bag_messages import LabelMessages
-from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.scene import render_clip
 
 START_NS = 1_700_000_000_000_000_000
@@ -39,7 +39,7 @@ TOPICS = {
     "provisional": Bool,
 }
 PARAMETERS = {"top_k": 3, "smoothing": 0.4, "threshold": 0.6, "hysteresis": 0.05, "min_duration_sec": 0.3}
-FILTER = FilterSettings(top_k=3, smoothing_sec=0.4, threshold=0.6, hysteresis=0.05, min_duration_sec=0.3)
+FILTER = LabelSettings(top_k=3, smoothing=0.4, threshold=0.6, hysteresis=0.05, min_duration_sec=0.3)
 
 
 def film(folder):

@@ -24,7 +24,7 @@ from vision_msgs.msg import Classification
 
 from opendr_har_core import Recognizer
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.postprocess import FilterSettings
+from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_ros.common.qos import LATCHED
 
 
@@ -40,7 +40,7 @@ def test_events_tell_when_labels_begin_and_end_and_how_long_they_were(client, ru
     walking = clip("walking", seconds=5.0)
     frames = walking + shifted(clip("jumping", seconds=5.0), 5 * 10**9)
     send_and_see(client, camera, received, frames)
-    labelling = LabelPipeline(Recognizer.open("default").stream(), FilterSettings())
+    labelling = LabelPipeline(Recognizer.open("default").stream(), LabelSettings())
     wanted = [
         (event.kind, event.label, event.stamp_ns, f"{event.duration_sec:.3f}")
         for frame in shifted(frames, START_NS)

@@ -1,0 +1,148 @@
+"""Settings declared once, as dataclass fields with a default, a help text, a unit and the allowed values.
+
+Command-line flags, ROS parameters, YAML keys and the tables of the documentation are made from these declarations.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from dataclasses import dataclass, field, fields
+from numbers import Real
+from typing import Any, Dict, List, Optional, Tuple, get_type_hints
+
+from opendr_har_core.errors import ConfigError
+
+_KEY = "setting"
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a dataclass.
+
+    Attributes:
+        name: the field, the YAML key and the ROS parameter; the flag is "--" and the name with dashes.
+        kind: bool, int, float or str; with `many`, the type of the items.
+        default: the value where none is given.
+        help: one or two sentences.
+        unit: such as "s"; "" for a plain number.
+        choices: all allowed values; empty where there is no such list.
+        least, most: inclusive bounds of a number.
+        above, below: exclusive bounds of a number.
+        many: whether the value is a tuple of items.
+        optional: whether None is allowed.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    unit: str = ""
+    choices: Tuple[Any, ...] = ()
+    least: Optional[float] = None
+    most: Optional[float] = None
+    above: Optional[float] = None
+    below: Optional[float] = None
+    many: bool = False
+    optional: bool = False
+
+    @property
+    def range(self) -> str:
+        """The allowed numbers, such as "0 to 1", "1 or more", "above 0", or "" where all are."""
+        low = f"{self.least:g}" if self.least is not None else f"above {self.above:g}" if self.above is not None else ""
+        if self.most is not None:
+            return f"{low} to {self.most:g}" if low else f"at most {self.most:g}"
+        if self.below is not None:
+            return f"{low} to below {self.below:g}" if low else f"below {self.below:g}"
+        return f"{low} or more" if self.least is not None else low
+
+    @property
+    def expected(self) -> str:
+        """What a value has to be, for error messages."""
+        if self.choices:
+            text = f"one of {list(self.choices)}"
+        else:
+            text = ", ".join(part for part in (_KINDS[self.kind], self.range, self.unit and f"in {self.unit}") if part)
+        return ("a list, each item " if self.many else "") + text + (" or None" if self.optional else "")
+
+    def checked(self, value: Any) -> Any:
+        """`value` in the declared type, a list as a tuple and an int as a float; raises ConfigError."""
+        if value is None and self.optional:
+            return None
+        if not self.many:
+            return self._checked_item(value)
+        if not isinstance(value, (list, tuple)):
+            raise self._error(value)
+        return tuple(self._checked_item(item) for item in value)
+
+    def parse(self, text: str) -> Any:
+        """The value, or with `many` one item, that the text of a flag gives; raises ConfigError."""
+        try:
+            return self._checked_item(self.kind(text))
+        except ValueError:
+            raise self._error(text) from None
+
+    def _checked_item(self, value: Any) -> Any:
+        if self.kind in (int, float):
+            is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+            if not is_number or self.kind(value) != value or not self._in_range(value):
+                raise self._error(value)
+            value = self.kind(value)
+        elif not isinstance(value, self.kind):
+            raise self._error(value)
+        if self.choices and value not in self.choices:
+            raise self._error(value)
+        return value
+
+    def _in_range(self, value: Any) -> bool:
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def _error(self, value: Any) -> ConfigError:
+        return ConfigError(f"{self.name} is {reprlib.repr(value)}, expected {self.expected}")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    choices: Tuple[Any, ...] = (),
+    least: Optional[float] = None,
+    most: Optional[float] = None,
+    above: Optional[float] = None,
+    below: Optional[float] = None,
+) -> Any:
+    """A dataclass field that is a setting; see `Setting` for the arguments."""
+    declared: Dict[str, Any] = {"unit": unit, "choices": choices}
+    declared.update(help=help, least=least, most=most, above=above, below=below)
+    return field(default=default, metadata={_KEY: declared})
+
+
+def settings_of(declaration: Any) -> List[Setting]:
+    """The settings of a dataclass or of an instance of one, in order; fields made without `setting` are left out."""
+    types = get_type_hints(declaration if isinstance(declaration, type) else type(declaration))
+    found = []
+    for item in fields(declaration):
+        if _KEY in item.metadata:
+            inner = [kind for kind in getattr(types[item.name], "__args__", ()) if kind not in (type(None), Ellipsis)]
+            many = getattr(types[item.name], "__origin__", None) is tuple
+            optional = type(None) in getattr(types[item.name], "__args__", ())
+            kind = inner[0] if inner else types[item.name]
+            declared = item.metadata[_KEY]
+            found.append(Setting(item.name, kind, item.default, many=many, optional=optional, **declared))
+    return found
+
+
+def check(instance: Any) -> None:
+    """Check all settings of a dataclass instance, and store them in their declared types; raises ConfigError.
+
+    Call it from `__post_init__`. It works on frozen dataclasses, too.
+    """
+    for item in settings_of(instance):
+        object.__setattr__(instance, item.name, item.checked(getattr(instance, item.name)))
