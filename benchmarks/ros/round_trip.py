@@ -74,7 +74,7 @@ class RoundTrip:
                 raise TimeoutError("the node gives no labels")
             self._send()
             self._rclpy.spin_once(self._node, timeout_sec=0.05)
-        for index in range(self._stream.recognizer.spec.warm_up + TURN):
+        for index in range(self._stream.spec.warm_up + TURN):
             self._push(index)
 
     def _trip(self) -> float:

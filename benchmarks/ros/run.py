@@ -150,7 +150,7 @@ def steady_step_sec(model: Path) -> float:
     stream = Recognizer.open(model).stream("every_frame")
     message = pictures(640, 480)[0]
     times: List[float] = []
-    for index in range(stream.recognizer.spec.warm_up + 30):
+    for index in range(stream.spec.warm_up + 30):
         start = time.perf_counter()
         stream.push(frame_from_image(message, (index + 1) * NANOSECONDS // 30))
         times.append(time.perf_counter() - start)

@@ -66,12 +66,12 @@ class Numbers:
 
 def model_facts(stream: Stream) -> ModelFacts:
     """The model that a stream runs on."""
-    recognizer = stream.recognizer
+    model = stream.backend
     return ModelFacts(
-        name=recognizer.spec.name,
-        weights=recognizer.source,
-        provider=recognizer.provider,
-        classes=len(recognizer.labels),
+        name=model.spec.name,
+        weights=model.source,
+        provider=model.provider,
+        classes=len(model.labels),
         first_label_sec=stream.silent_sec,
-        label_delay_sec=recognizer.spec.delay_sec,
+        label_delay_sec=model.spec.delay_sec,
     )

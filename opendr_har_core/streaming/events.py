@@ -1,4 +1,4 @@
-"""When a label began and when it ended, from the predictions that people are shown."""
+"""Events: a label began or ended."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ BEGAN, ENDED = "began", "ended"
 
 @dataclass(frozen=True)
 class LabelEvent:
-    """A label began or ended.
+    """The begin or end of a label.
 
     Attributes:
         kind: "began" or "ended".
-        label, class_id: which.
-        score: probability in 0..1; when it ended, the mean of those with which it was shown.
-        stamp_ns: when.
-        began_ns: when it began; `stamp_ns` itself for "began".
-        duration_sec: time between the two.
-        provisional: whether it has been shown by provisional predictions only, so far.
+        label, class_id: of the activity.
+        score: probability in 0..1; for "ended", the mean over the label's predictions.
+        stamp_ns: time of the event.
+        began_ns: time of the label's begin.
+        duration_sec: time since the begin.
+        provisional: whether all predictions of the label so far are provisional.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class LabelEvent:
     provisional: bool
 
     def values(self) -> Dict[str, str]:
-        """What messages say of it besides its kind and label, as they write it."""
+        """Key-value pairs of a diagnostic message, besides kind and label."""
         began_sec, began_nanosec = divmod(self.began_ns, NANOSECONDS)
         return {
             "class_id": str(self.class_id),
@@ -49,7 +49,7 @@ class LabelEvent:
 
 @dataclass(frozen=True)
 class _Holding:
-    """The label that is shown, since when, and the sum of its `count` scores."""
+    """The current label, its begin, and the sum of its `count` scores."""
 
     shown: Hypothesis
     began_ns: int
@@ -60,15 +60,15 @@ class _Holding:
 
 
 class LabelEvents:
-    """Turns one stream's filtered predictions into events; the no-activity label makes none, it only ends others."""
+    """Turns one stream's filtered predictions into events; the no-activity label only ends others."""
 
     def __init__(self) -> None:
         self._holding: Optional[_Holding] = None
 
     def update(self, prediction: Prediction, no_activity_label: Optional[str] = None) -> Tuple[LabelEvent, ...]:
-        """What a prediction that comes out of a LabelFilter begins and ends; an end stands before a beginning.
+        """Events of a prediction from a LabelFilter, "ended" before "began".
 
-        A class of the model's own that is called `no_activity_label` is taken for what it says.
+        A class of the model named `no_activity_label` also counts as no activity.
         """
         shown, holding = prediction.top[0], self._holding
         if holding is not None and holding.shown.class_id == shown.class_id:
@@ -82,10 +82,9 @@ class LabelEvents:
         return (*ended, _began(self._holding))
 
     def close(self, stamp_ns: Optional[int] = None) -> Tuple[LabelEvent, ...]:
-        """End the label that holds, where one does: the history is forgotten, or nobody looks any more.
+        """End the current label, if there is one.
 
-        It ends at `stamp_ns`, or with the latest prediction: where none is given, or an earlier one, since a clock
-        that was set back does not undo what was seen.
+        It ends at `stamp_ns`, or with the latest prediction if that is later or no stamp is given.
         """
         holding, self._holding = self._holding, None
         return () if holding is None else (_ended(holding, stamp_ns),)

@@ -1,6 +1,6 @@
-"""One camera's labels: what its stream predicts, calmed down for people, and what began and ended thereby.
+"""From frames to labels: a stream, its label filter and its events.
 
-Live nodes and the labelling of bags share this, so that both say the same of the same images.
+The nodes and `opendr-har` share it, so both label the same images alike.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ Settled = Tuple[Optional[Prediction], Tuple[LabelEvent, ...]]
 
 
 class LabelPipeline:
-    """A stream with its filter and its events; unlike a stream, it is for one thread at a time."""
+    """A stream with its filter and events; unlike a stream, not thread-safe."""
 
     def __init__(self, stream: Stream, settings: LabelSettings) -> None:
-        """Takes the stream over: whoever pushes to it by `Recognizer.push_many` tells `settle` what came of it."""
+        """Own `stream`; after pushing to it with `Recognizer.push_many`, pass the result to `settle`."""
         self.stream = stream
-        self._filter = LabelFilter(settings, stream.recognizer.labels)
+        self._filter = LabelFilter(settings, stream.backend.labels)
         self._events = LabelEvents()
         self._latest_ns = 0
 
     def push(self, frame: AnyFrame) -> Settled:
-        """Show the stream its next frame; see `settle`, and `Stream.push` for errors, which change nothing."""
+        """Push the next frame; returns what `settle` does, raises what `Stream.push` does."""
         return self.settle(self.stream.push(frame), frame.stamp_ns)
 
     def settle(self, prediction: Optional[Prediction], stamp_ns: int) -> Settled:
-        """The filtered prediction, if there is one, and the events, after the stream was shown a frame of this stamp.
+        """Filter the stream's answer to the frame of this stamp: (prediction to show or None, events).
 
-        Where the frame made the stream forget its history, labels end with the frame before it.
+        If the frame reset the stream, the current label ends with the frame before.
         """
         events: Tuple[LabelEvent, ...] = ()
         if self.stream.status.reset:
@@ -45,16 +45,16 @@ class LabelPipeline:
         return shown, events + self._events.update(shown, self._filter.settings.no_activity_label)
 
     def change_filter(self, settings: LabelSettings) -> None:
-        """Use other settings from the next prediction on."""
+        """Use these settings from the next prediction on."""
         self._filter.settings = settings
 
     def reset(self) -> Tuple[LabelEvent, ...]:
-        """Forget what was seen; what ends thereby ends with the latest frame."""
+        """Reset stream and filter; the current label ends with the latest frame."""
         self.stream.reset()
         return self._forget()
 
     def close(self, stamp_ns: int) -> Tuple[LabelEvent, ...]:
-        """End what holds at `stamp_ns`, where nothing more is to come."""
+        """End the current label at `stamp_ns`, after the last frame."""
         return self._events.close(stamp_ns)
 
     def _forget(self) -> Tuple[LabelEvent, ...]:

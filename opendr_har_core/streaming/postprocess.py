@@ -1,4 +1,4 @@
-"""From scores to the label that is shown: ranking, smoothing, a threshold, and some patience."""
+"""Postprocessing: rank scores, and filter predictions by smoothing, threshold and minimum duration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def top_k(scores: np.ndarray, labels: LabelMap, k: int) -> Tuple[Hypothesis, ...
 
 
 class LabelFilter:
-    """Applies the settings to one stream; its memory goes with `reset`."""
+    """Filters the predictions of one stream."""
 
     def __init__(self, settings: LabelSettings, labels: LabelMap) -> None:
         """`settings` may be replaced at any time."""
@@ -35,19 +35,19 @@ class LabelFilter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all predictions."""
+        """Forget all earlier predictions."""
         self._smoothed: Optional[Prediction] = None
         self._shown: Optional[Hypothesis] = None
         self._rival: Optional[Tuple[int, int]] = None
 
     def update(self, prediction: Prediction) -> Prediction:
-        """The prediction to show now.
+        """Filter a prediction.
 
-        Its `scores` are the smoothed ones; `top` begins with the label that holds, or, under the threshold, with
-        class id -1 and the no-activity label, with the best score; the other hypotheses follow by score.
+        The result has smoothed `scores`. Its `top` starts with the label to show; below the threshold, that is the
+        no-activity label with class id -1 and the best score. The other hypotheses follow by score.
         """
         self._smoothed = replace(prediction, scores=self._smooth(prediction))
-        # One more than asked for, since the label that holds may be among them.
+        # One more than asked for: the label to show may be among them.
         ranked = top_k(self._smoothed.scores, self._labels, self.settings.top_k + 1)
         best = self._above_threshold(ranked[0], self._smoothed.scores)
         holding = self._hold(best, prediction.stamp_ns, self._smoothed.scores)
@@ -63,7 +63,7 @@ class LabelFilter:
         return mixed
 
     def _above_threshold(self, best: Hypothesis, scores: np.ndarray) -> Hypothesis:
-        """`best`, or the label shown so far while hysteresis keeps it, or the one for no activity."""
+        """`best`; below the threshold, the label shown so far if hysteresis keeps it, else the no-activity label."""
         threshold, shown = self.settings.threshold, self._shown
         if best.score >= threshold:
             return best
@@ -74,7 +74,7 @@ class LabelFilter:
         return Hypothesis(NO_CLASS, self.settings.no_activity_label, best.score)
 
     def _hold(self, best: Hypothesis, stamp_ns: int, scores: np.ndarray) -> Hypothesis:
-        """`best`, or the label shown so far while `best` has not lasted long enough, with its score of now."""
+        """`best`, or the label shown so far, with its current score, until `best` has lasted long enough."""
         shown = self._shown
         if shown is None or best.class_id == shown.class_id or self._has_lasted(best, stamp_ns):
             self._rival = None

@@ -1,4 +1,4 @@
-"""A camera image into a network's input, uint8 all the way; standardisation is part of the network's graph."""
+"""Preprocessing: crop and resize a camera image, in uint8; the network's graph standardises the pixels."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 
 
 def to_network_input(rgb: np.ndarray, image_size: int) -> np.ndarray:
-    """Centre square of a uint8 (H, W, 3) image, resized to (image_size, image_size, 3); always a new array.
+    """Crop the centre square of a uint8 (H, W, 3) image and resize it to (image_size, image_size, 3), a new array.
 
-    Equal to scaling the short side and then cropping, as in testing (X3D, section 4.1), but resizes only what is kept.
-    A square of more than twice the size is first averaged over whole pixels, which keeps fine texture from aliasing,
-    and then interpolated: much like averaging over fractions of pixels, in a third of the time.
+    Equals scaling the short side and then cropping, as in X3D's test protocol (section 4.1), but resizes only the crop.
+    A square of more than twice the size is first averaged over whole pixels, against aliasing, and then interpolated:
+    close to area interpolation, in a third of the time.
     """
     side = min(rgb.shape[:2])
     factor = max(1, side // image_size)
@@ -24,7 +24,7 @@ def to_network_input(rgb: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def centre_square(image: np.ndarray, side: int) -> np.ndarray:
-    """The square of `side` pixels in the middle of a (H, W, ...) image, as a view."""
+    """View of the centre square of `side` pixels in a (H, W, ...) image."""
     height, width = image.shape[:2]
     top, left = (height - side) // 2, (width - side) // 2
     return image[top : top + side, left : left + side]

@@ -1,9 +1,7 @@
-"""The way in: open a model once, then run any number of streams on it."""
+"""Models: open one once, then run any number of streams on it."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
@@ -16,18 +14,17 @@ from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.sampling import Sampler
 from opendr_har_core.streaming.settings import DENSE, EVERY_FRAME, REPEAT, LabelSettings, ModelSettings, StreamSettings
-from opendr_har_core.streaming.state import ClipState, StepState, advance
-from opendr_har_core.streaming.stream import AnyFrame, Stream
+from opendr_har_core.streaming.stream import AnyFrame, Stream, push_together
 
 MODELS = Path(__file__).parents[1] / "models"
 DEFAULT_BUNDLE = MODELS / f"{ModelSettings.model}.onnx"
 
 
 class Recognizer:
-    """A model that is open. It never changes, and may be shared by streams and threads."""
+    """An open model. It is immutable; streams and threads can share it."""
 
     def __init__(self, backend: Backend) -> None:
-        """Use a backend that is open already; `open` makes one from a file."""
+        """Wrap an open backend; `open` makes one from a file."""
         self._backend = backend
 
     @classmethod
@@ -38,11 +35,11 @@ class Recognizer:
         threads: Optional[int] = None,
         spin: bool = False,
     ) -> Recognizer:
-        """Open an `.onnx` bundle by its path, or a packaged model by its name, "default", "continual" or "kinetics400".
+        """Open an `.onnx` bundle by its path, or a packaged model by its name: "default", "continual", "kinetics400".
 
-        `providers` are ONNX Runtime execution providers, best first (default: the CPU); one that fails while it
-        computes is given up for the next, and `fallback_reason` says so. `threads` is the number used for one frame
-        (default: one fewer than there are cores, at most four); `spin` keeps them awake between frames: lower latency,
+        `providers` are ONNX Runtime execution providers, best first (default: the CPU); if one fails while it computes,
+        the next one takes over and `fallback_reason` says why. `threads` is the number of threads for one frame
+        (default: one fewer than there are cores, at most four). `spin` keeps them awake between frames: lower latency,
         at the cost of one busy core per thread. Raises ModelError, BackendError or ConfigError.
         """
         from opendr_har_core.backends.onnx import OnnxBackend
@@ -51,7 +48,7 @@ class Recognizer:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the network is and expects."""
+        """What the network is and what input it expects."""
         return self._backend.spec
 
     @property
@@ -61,17 +58,17 @@ class Recognizer:
 
     @property
     def provider(self) -> str:
-        """What computes, for people."""
+        """The execution provider in use, such as "CPUExecutionProvider"."""
         return self._backend.provider
 
     @property
     def fallback_reason(self) -> str:
-        """Which execution provider failed and was given up for the next one, and why; "" where none was."""
+        """Which execution provider failed and was replaced by the next one, and why; "" if none failed."""
         return self._backend.fallback_reason
 
     @property
     def source(self) -> str:
-        """Where the weights come from, for people."""
+        """Origin of the weights, as text for people."""
         return self._backend.source
 
     def stream(
@@ -83,32 +80,31 @@ class Recognizer:
         aligned: bool = False,
         min_frames: int = StreamSettings.min_frames,
     ) -> Stream:
-        """A new stream, one for each camera.
+        """Make a stream; use one for each camera.
 
-        `sampling` "stamps" takes the frames nearest to the ticks of the training rate; "dense" keeps up to
-        `spec.stride` such histories, offset against each other, so that each frame of a camera no quicker than
-        `spec.train_fps` gets a prediction; "every_frame" takes all frames for one history, as the original did. A gap
-        over `max_gap_sec` forgets everything. Predictions carry the `top_k` best hypotheses. With `warm_start`
-        "repeat" they come from the first frame on, as if it had repeated indefinitely, provisional until as many frames
-        came as the warm-up needs; that first frame takes the time of the whole warm-up. `aligned` puts the ticks on
-        multiples of the period on the stamps' own clock, so that several cameras are sampled at the same moments.
-        A CoX3D without lookahead predicts from `min_frames` sampled frames on, provisionally until its window is full.
-        Raises ConfigError for a value that `StreamSettings` or `LabelSettings` does not allow.
+        `sampling` "stamps" takes the frames nearest to the ticks of the training rate. "dense" keeps up to
+        `spec.stride` interleaved histories, so that every frame of a camera of up to `spec.train_fps` gets a
+        prediction. "every_frame" feeds all frames to one history, as OpenDR does. A gap of more than `max_gap_sec`
+        resets the stream. Predictions carry the `top_k` best hypotheses. With `warm_start` "repeat", predictions start
+        at the first frame, as if it had repeated indefinitely, and are provisional until the warm-up is over; the first
+        frame then takes the time of the whole warm-up. `aligned` puts the ticks on multiples of the period on the
+        stamps' own clock, so that several cameras are sampled at the same moments. A CoX3D without lookahead predicts
+        from `min_frames` sampled frames on, provisionally until its window is full. Raises ConfigError for a
+        value that `StreamSettings` or `LabelSettings` does not allow.
         """
         StreamSettings(sampling, warm_start, min_frames, max_gap_sec)
         LabelSettings(top_k)
         histories = self.spec.stride if sampling == DENSE else 1
         gap_ns = round(max_gap_sec * NANOSECONDS)
         sampler = Sampler(self.spec.period_ns, gap_ns, sampling == EVERY_FRAME, histories, aligned)
-        memory = StepState if self.spec.is_continual else ClipState
         silent_frames = max(self.spec.silent_frames, min(min_frames - 1, self.spec.warm_up))
-        return Stream(self, sampler, partial(memory, self._backend), top_k, silent_frames, warm_start == REPEAT)
+        return Stream(self._backend, sampler, top_k, silent_frames, warm_start == REPEAT)
 
     def classify_clips(self, clips: np.ndarray) -> np.ndarray:
-        """X3D: uint8 RGB clips (B, T, S, S, 3), sampled and cropped as the spec says -> float32 (B, num_classes).
+        """Classify whole clips with an X3D; camera frames go through a stream instead.
 
-        For clips that are at hand as a whole; a camera's frames go through a stream. Raises ConfigError for a CoX3D,
-        DataError for clips of another dtype or shape.
+        `clips` is uint8 RGB (B, T, S, S, 3), sampled and cropped as the spec says. Returns float32 (B, num_classes).
+        Raises ConfigError for a CoX3D, DataError for another dtype or shape.
         """
         spec = self.spec
         if spec.is_continual:
@@ -124,25 +120,15 @@ class Recognizer:
     def push_many(self, pairs: Sequence[Tuple[Stream, AnyFrame]]) -> List[Optional[Prediction]]:
         """Push one frame to each of several streams of this recognizer, in one call of the network.
 
-        Gives what `push` on each would. On an error nothing of the call has happened: an unreadable frame
-        (ImageError) can be left out and the others pushed again.
+        Returns what `Stream.push` would for each. An error leaves all streams as they were: if a frame is unreadable
+        (ImageError), leave it out and push the others again.
         """
-        self._check_pairs([stream for stream, _ in pairs])
-        with ExitStack() as held:
-            # Always in the same order, so that two calls with the same streams don't wait for each other for ever.
-            for stream in sorted((stream for stream, _ in pairs), key=id):
-                held.enter_context(stream.lock)
-            looks = [stream.look(frame) for stream, frame in pairs]
-            # Only now, with all images read: a warm start takes long.
-            turns = [stream.turn(look) for (stream, _), look in zip(pairs, looks)]
-            scores = iter(advance(self._backend, [task for turn in turns for task in turn.tasks]))
-            return [stream.settle(turn, [next(scores) for _ in turn.tasks]) for (stream, _), turn in zip(pairs, turns)]
-
-    def _check_pairs(self, streams: Sequence[Stream]) -> None:
-        if any(stream.recognizer is not self for stream in streams):
-            raise ConfigError("a stream of another recognizer was given; push it to the one that made it")
+        streams = [stream for stream, _ in pairs]
+        if any(not isinstance(stream, Stream) or stream.backend is not self._backend for stream in streams):
+            raise ConfigError("a stream was given that another recognizer made; push to it with that recognizer")
         if len({id(stream) for stream in streams}) != len(streams):
             raise ConfigError("a stream was given twice in one call; push its frames one after the other")
+        return push_together(pairs)
 
 
 def packaged_models() -> List[str]:
@@ -151,19 +137,19 @@ def packaged_models() -> List[str]:
 
 
 def bundle_path(model: Union[str, Path]) -> Path:
-    """The file of a model that is given as a path or by the name of a packaged one; raises ModelError for neither.
+    """Path of a model given by its path or by the name of a packaged model; raises ModelError if there is none.
 
-    The name of a packaged model comes before a file of the same name, which is given as "./default".
+    Packaged names take precedence over files; give a file of such a name as "./default".
     """
     names = packaged_models()
     if str(model) in names:
         return MODELS / f"{model}.onnx"
     try:
         path = Path(model).expanduser()
-        is_there = path.is_file()
-    except (OSError, RuntimeError, ValueError) as error:  # a folder that is closed to us, no such user, too long, ...
-        raise ModelError(f"{str(model)!r} can't be looked up: {error}") from None
-    if not is_there:
+        is_file = path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # no permission, no such user, too long, ...
+        raise ModelError(f"can't look up the model {str(model)!r}: {error}") from None
+    if not is_file:
         raise ModelError(
             f"there is no model {str(model)!r}; expected the path of an .onnx bundle, or a packaged model: "
             f"{', '.join(names)}"

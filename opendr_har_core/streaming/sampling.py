@@ -1,7 +1,7 @@
-"""Which camera frames a network gets to see: those nearest to the ticks of its training rate, by their stamps.
+"""Sampling: choose the camera frames nearest to the ticks of the training rate, by their stamps.
 
-An ordinary stream has one history, which takes one frame for each tick. A dense one has several, offset against each
-other, so that each camera frame is of use to one of them: a frame that none takes begins another.
+An ordinary stream has one history, which takes one frame per tick. A dense stream interleaves several histories, so
+that each camera frame belongs to one: a frame that no history takes starts another.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ from opendr_har_core.spec import NANOSECONDS
 
 Size = Tuple[int, int]
 
-# The frame interval is an exponential mean: quick enough for a camera that changes its rate, calm under jitter.
+# Weight of the exponential mean of the frame interval: follows a camera that changes its rate, ignores jitter.
 SMOOTHING = 8
 SLOW_AFTER = 3
-# Frames that were overtaken on their way, or come from a second camera on the topic, are late: they are left out, since
-# networks of motion need their frames in order. So many in a row are not late, the clock went back (RFC 3550, appendix
-# A.1, tells stragglers from a source that begins anew the same way).
+# A frame up to this much older than the newest one is late and skipped: frames must be in order. After this many in a
+# row, the clock went back (RFC 3550, appendix A.1, tells late packets from a restarted source the same way).
 LATE_WITHIN_NS = NANOSECONDS // 2
 LATE_IN_A_ROW = 5
-# A history whose frames others took as well, this many times in a row, does their work again.
+# A history ends after other histories have taken its frames too, this many times in a row.
 SHARED_TOO_OFTEN = 8
-# Aligned, a camera about as quick as the model gives all its frames: near the middle between two of them its jitter
-# would decide which is nearest to a tick, and leave ticks out.
+# If aligned, a camera about as fast as the model gives all its frames: with ticks halfway between two frames, jitter
+# would skip some.
 ABOUT_AS_QUICK = 0.9
 
 
 @dataclass(frozen=True)
 class _History:
-    """One of the interleaved histories: when it wants its next frame, and how many of its latest others took too."""
+    """One of the interleaved histories: its next tick, and how many of its latest frames other histories took too."""
 
     number: int
     next_tick: int
@@ -40,7 +39,7 @@ class _History:
 
 @dataclass(frozen=True)
 class _Sequence:
-    """What is known of the frames since the last reset, histories in the order they began; times in nanoseconds."""
+    """The frames since the last reset, histories in order of their start; times in nanoseconds."""
 
     last_stamp: int
     size: Size
@@ -55,10 +54,10 @@ class Decision:
     """What to do with one frame.
 
     Attributes:
-        taken_by: numbers of the histories that should see it, the oldest first.
-        reset: why the history before it must be forgotten, or None.
-        slow_camera: whether frames come further apart than the network wants them.
-        out_of_order: whether it is left out because it is no newer than one before it.
+        taken_by: numbers of the histories that take it, the oldest first.
+        reset: why all earlier frames must be forgotten, or None.
+        slow_camera: whether frames are further apart than the model expects.
+        out_of_order: whether it is skipped because it is no newer than an earlier one.
     """
 
     taken_by: Tuple[int, ...]
@@ -69,29 +68,28 @@ class Decision:
 
     @property
     def sampled(self) -> bool:
-        """Whether the network should see the frame."""
+        """Whether any history takes the frame."""
         return bool(self.taken_by)
 
     @property
     def live(self) -> Tuple[int, ...]:
-        """Numbers of all histories there are now, the oldest first."""
+        """Numbers of all current histories, the oldest first."""
         return tuple(history.number for history in self.after.histories)
 
 
 class Sampler:
-    """Decides frame by frame, without ever holding one back.
+    """Decides about each frame at once, without waiting for the next.
 
-    `decide` changes nothing; `commit` makes a decision so. A frame that turns out to be unreadable in between
-    leaves no trace.
+    `decide` changes nothing until `commit`, so a frame that turns out to be unreadable leaves no trace.
     """
 
     def __init__(
         self, period_ns: int, max_gap_ns: int, every_frame: bool = False, histories: int = 1, aligned: bool = False
     ) -> None:
-        """`period_ns` is the time between ticks; after a gap over `max_gap_ns` everything is forgotten.
+        """`period_ns` is the time between ticks; a gap of more than `max_gap_ns` is a reset.
 
-        There are up to `histories` of them. Ticks begin with a history's first frame, or, `aligned`, with the multiple
-        of `period_ns / histories` that is nearest to it, so that cameras with one clock are sampled together.
+        `histories` is their maximum number. Ticks start at a history's first frame, or, if `aligned`, at the nearest
+        multiple of `period_ns / histories`, so that cameras with one clock are sampled together.
         """
         if period_ns <= 0 or max_gap_ns <= 0:
             raise ConfigError(f"period {period_ns} ns and longest gap {max_gap_ns} ns must both be above zero")
@@ -122,7 +120,7 @@ class Sampler:
         return self._continue(sequence, stamp_ns)
 
     def commit(self, decision: Decision) -> None:
-        """Take over what `decide` found."""
+        """Adopt a decision."""
         self._sequence = decision.after
 
     def _start(self, stamp: int, size: Size, reason: Optional[str]) -> Decision:
@@ -136,7 +134,7 @@ class Sampler:
         return nearest * self._period // self._histories
 
     def _break(self, sequence: _Sequence, stamp: int, size: Size) -> Optional[str]:
-        """Why a frame can't belong to the sequence, or None."""
+        """Why a frame does not continue the sequence, or None."""
         elapsed = stamp - sequence.last_stamp
         if elapsed < 0:
             return f"stamp went back by {-elapsed / NANOSECONDS:.2f} s"
@@ -152,7 +150,7 @@ class Sampler:
         elapsed = stamp - sequence.last_stamp
         interval = _followed(sequence.interval, elapsed)
         slow_intervals = sequence.slow_intervals + 1 if elapsed > self._period else 0
-        # The frame after this one is due at stamp + interval: this one is nearest to the tick unless that is nearer.
+        # The next frame is due at stamp + interval; this one is nearest to a tick before stamp + interval / 2.
         reached = stamp + interval // 2
         taken = tuple(item for item in sequence.histories if self._every_frame or reached >= item.next_tick)
         if taken:
@@ -166,15 +164,15 @@ class Sampler:
     def _advanced(
         self, histories: Tuple[_History, ...], taken: Tuple[_History, ...], stamp: int, interval: int
     ) -> Tuple[Tuple[_History, ...], Tuple[_History, ...]]:
-        """Those that take a frame, and all, with their next ticks; less one that has become superfluous."""
+        """(Histories that take a frame, all histories) with their next ticks, without one that has become redundant."""
         shared = len(taken) > 1
         moved = tuple(
             _History(item.number, self._tick_after(item.next_tick, stamp, interval), item.shared + 1 if shared else 0)
             for item in taken
         )
-        superfluous = [item for item in moved if item.shared >= SHARED_TOO_OFTEN]
-        if superfluous:  # only one at a time: two may be superfluous because of each other
-            moved = tuple(item for item in moved if item is not superfluous[-1])
+        redundant = [item for item in moved if item.shared >= SHARED_TOO_OFTEN]
+        if redundant:  # only one at a time: two may be redundant because of each other
+            moved = tuple(item for item in moved if item is not redundant[-1])
         if len(histories) == 1:
             return moved, moved
         new = {item.number: item for item in moved}
@@ -186,36 +184,36 @@ class Sampler:
             return stamp + self._period
         off = stamp - tick
         if self._histories > 1 and not self._aligned and abs(off) <= interval:
-            # Dense ticks keep to the middle between frames, even if the camera's clock is a little off.
+            # Dense ticks follow the frames, even if the camera's clock is slightly off.
             tick += off // SMOOTHING
         passed = (stamp + interval // 2 - tick) // self._period + 1
         return tick + max(0, passed) * self._period
 
     def _new_history(self, histories: Tuple[_History, ...], stamp: int, interval: int) -> Tuple[_History, ...]:
-        """One that begins with a frame that no other takes, where there is room for it between the others."""
+        """A history that starts with a frame that no other takes, if there is room between the others."""
         if len(histories) >= self._histories:
             return ()
         tick = self._first_tick(stamp)
-        # Within half an interval of a tick a frame is only unsteady; a quick camera's histories must be a tick apart,
-        # or nearly so.
+        # Within half an interval of another's tick the frame is only jittered; the histories of a fast camera must be
+        # nearly a frame of the training videos apart.
         room = max(interval // 2, 2 * self._period // (3 * self._histories))
         if any(_distance(tick, item.next_tick, self._period) < room for item in histories):
             return ()
         return (_History(histories[-1].number + 1, tick + self._period),)
 
     def _is_slow(self, sequence: _Sequence) -> bool:
-        """One late frame is a hiccup, several in a row are a slow camera."""
+        """Several long intervals in a row; a single one is a lost frame."""
         return not self._every_frame and sequence.slow_intervals >= SLOW_AFTER
 
 
 def _followed(interval: int, elapsed: int) -> int:
-    """The mean frame interval after one more; a lost frame or two must not look like a slower camera."""
+    """Updated mean frame interval; bounded, so that a lost frame or two do not look like a slower camera."""
     if interval == 0:
         return elapsed
     return interval + (min(elapsed, 2 * interval) - interval) // SMOOTHING
 
 
 def _distance(first: int, second: int, period: int) -> int:
-    """How far apart two series of ticks are, at most half a period."""
+    """Distance between two series of ticks, at most half a period."""
     ahead = (first - second) % period
     return min(ahead, period - ahead)

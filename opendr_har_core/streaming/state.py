@@ -1,89 +1,105 @@
-"""What a history remembers between frames: a clip's frames for X3D, a row of a state for CoX3D.
+"""State that a stream keeps between frames: recent frames for an X3D, network state for a CoX3D.
 
-A memory is first asked for scores, and changes only when nothing can fail any more, so that a failed call loses
-nothing.
+`advance` changes states only after the network has succeeded, so a failed call loses nothing.
 """
 
 from __future__ import annotations
 
-from typing import List, Optional, Protocol, Sequence, Tuple
+from typing import Any, List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
 from opendr_har_core.backends.protocol import Array, Backend, Row, State
-from opendr_har_core.streaming.clip_buffer import ClipRing
 
 
 class StreamState(Protocol):
-    """The part of a history that depends on the kind of network.
+    """State of one history of a stream.
 
     Attributes:
-        seen: frames that came; made up ones do not count.
+        seen: number of real frames so far; frames repeated by `prime` do not count.
     """
 
     seen: int
 
     def prime(self, image: Array) -> None:
-        """Set a new memory as if `image`, the first to come, had repeated indefinitely; BackendError."""
+        """Prime a new state as if uint8 (S, S, 3) `image` had repeated indefinitely; raises BackendError."""
         ...
 
     def clone(self) -> StreamState:
-        """An independent memory with the same content."""
+        """Independent copy."""
+        ...
+
+    @classmethod
+    def advance(cls, backend: Backend, states: Sequence[Any], images: Sequence[Array]) -> List[Optional[Array]]:
+        """Advance states of this class by one image each, in one call of the network; see the function `advance`."""
         ...
 
 
 class ClipState:
-    """X3D: the last frames, classified together once there are enough."""
+    """Ring of the last frames, for an X3D; the clip is classified once it is full."""
 
     def __init__(self, backend: Backend, silent_frames: int) -> None:
-        """`silent_frames` is the number of frames that give no scores, unless the memory is primed."""
+        """`silent_frames` is the number of frames without scores, unless the state is primed."""
+        spec = backend.spec
         self._backend = backend
         self._silent_frames = silent_frames
-        self._ring = ClipRing(backend.spec.window, backend.spec.image_size)
+        self._pixels = np.zeros((spec.window, spec.image_size, spec.image_size, 3), np.uint8)
+        self._written = 0
         self.seen = 0
 
     def prime(self, image: Array) -> None:
-        """Fill the clip with uint8 (S, S, 3) `image`."""
+        """See `StreamState`."""
         for _ in range(self._backend.spec.warm_up):
-            self._ring.append(image)
+            self._append(image)
         self._silent_frames = 0
 
     def clone(self) -> ClipState:
-        """An independent memory with the same frames."""
-        memory = ClipState(self._backend, self._silent_frames)
-        memory._ring, memory.seen = self._ring.copy(), self.seen
-        return memory
+        """See `StreamState`."""
+        copy = ClipState(self._backend, self._silent_frames)
+        copy._pixels[:] = self._pixels
+        copy._written, copy.seen = self._written, self.seen
+        return copy
 
     @classmethod
-    def advance(cls, backend: Backend, memories: Sequence[ClipState], images: Sequence[Array]) -> List[Optional[Array]]:
-        """Add one image to each memory and classify those that then hold a whole clip, in one call."""
-        ready = [index for index, memory in enumerate(memories) if memory.seen >= memory._silent_frames]
-        scores: List[Optional[Array]] = [None] * len(memories)
+    def advance(cls, backend: Backend, states: Sequence[ClipState], images: Sequence[Array]) -> List[Optional[Array]]:
+        """See `StreamState`."""
+        ready = [index for index, state in enumerate(states) if state.seen >= state._silent_frames]
+        scores: List[Optional[Array]] = [None] * len(states)
         if ready:
-            clips = np.stack([memories[index]._ring.clip_with(images[index]) for index in ready])
+            clips = np.stack([states[index]._clip_with(images[index]) for index in ready])
             for index, row in zip(ready, backend.classify(clips)):
                 scores[index] = row
-        for memory, image in zip(memories, images):
-            memory._ring.append(image)
-            memory.seen += 1
+        for state, image in zip(states, images):
+            state._append(image)
+            state.seen += 1
         return scores
+
+    def _append(self, image: Array) -> None:
+        self._pixels[self._written % len(self._pixels)] = image
+        self._written += 1
+
+    def _clip_with(self, image: Array) -> Array:
+        """The clip (T, S, S, 3), oldest frame first, that appending `image` would give."""
+        size = len(self._pixels)
+        kept = [(self._written + 1 + offset) % size for offset in range(size - 1)]
+        return np.concatenate([self._pixels[kept], image[None]])
 
 
 class StepState:
-    """CoX3D: a row of a state, and how many steps it has made.
+    """Row of a network state, for a CoX3D.
 
-    Streams that are pushed together share one state, so that pushing them together again moves nothing.
+    Streams that are pushed together share one network state, so pushing them together again copies nothing.
     """
 
     def __init__(self, backend: Backend, silent_frames: int) -> None:
-        """The state is made when it is needed. For `silent_frames` see ClipState."""
+        """Allocates nothing yet; for `silent_frames` see `ClipState`."""
         self._backend = backend
         self._silent_frames = silent_frames
         self._row: Row[State] = None
         self.seen = 0
 
     def prime(self, image: Array) -> None:
-        """Step over uint8 (S, S, 3) `image` until the network is warm."""
+        """See `StreamState`."""
         state = self._backend.state([None])
         for _ in range(self._backend.spec.warm_up):
             self._backend.step([image], state)
@@ -91,40 +107,44 @@ class StepState:
         self._silent_frames = 0
 
     def clone(self) -> StepState:
-        """An independent memory with a copy of this one's state."""
-        memory = StepState(self._backend, self._silent_frames)
-        memory._row = (self._backend.state([self._row]), 0)
-        memory.seen = self.seen
-        return memory
+        """See `StreamState`."""
+        copy = StepState(self._backend, self._silent_frames)
+        copy._row = (self._backend.state([self._row]), 0)
+        copy.seen = self.seen
+        return copy
 
     @classmethod
-    def advance(cls, backend: Backend, memories: Sequence[StepState], images: Sequence[Array]) -> List[Optional[Array]]:
-        """Step all memories by one image each, in one call."""
-        rows = [memory._row for memory in memories]
-        state = _shared_state(rows) or backend.state(rows)
-        probabilities = backend.step(images, state)
+    def advance(cls, backend: Backend, states: Sequence[StepState], images: Sequence[Array]) -> List[Optional[Array]]:
+        """See `StreamState`."""
+        rows = [state._row for state in states]
+        shared = _shared_state(rows) or backend.state(rows)
+        probabilities = backend.step(images, shared)
         scores: List[Optional[Array]] = []
-        for index, memory in enumerate(memories):
-            scores.append(probabilities[index] if memory.seen >= memory._silent_frames else None)
-            memory._row = (state, index)
-            memory.seen += 1
+        for index, state in enumerate(states):
+            scores.append(probabilities[index] if state.seen >= state._silent_frames else None)
+            state._row = (shared, index)
+            state.seen += 1
         return scores
 
 
+def new_state(backend: Backend, silent_frames: int) -> StreamState:
+    """State of a new history; for `silent_frames` see `ClipState`."""
+    return (StepState if backend.spec.is_continual else ClipState)(backend, silent_frames)
+
+
 def advance(backend: Backend, tasks: Sequence[Tuple[StreamState, Array]]) -> List[Optional[Array]]:
-    """Show each memory an image, all in one call: scores, or None for those that are silent still."""
+    """Advance each state by its image, in one call of the network.
+
+    Returns float32 (num_classes,) scores for each state, or None for a state that is still silent.
+    """
     if not tasks:
         return []
-    images = [image for _, image in tasks]
-    if backend.spec.is_continual:
-        states = [memory for memory, _ in tasks if isinstance(memory, StepState)]
-        return StepState.advance(backend, states, images)
-    clips = [memory for memory, _ in tasks if isinstance(memory, ClipState)]
-    return ClipState.advance(backend, clips, images)
+    states, images = zip(*tasks)
+    return tasks[0][0].advance(backend, states, images)
 
 
 def _shared_state(rows: Sequence[Row[State]]) -> Optional[State]:
-    """The state that consists of exactly these rows in this order, or None."""
+    """The network state that consists of exactly these rows in this order, or None."""
     first = rows[0]
     if first is None or first[0].rows != len(rows):
         return None

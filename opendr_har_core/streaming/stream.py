@@ -1,23 +1,21 @@
-"""One camera's view of a recognizer: what was seen so far, and where it stands."""
+"""A camera's stream of frames on a model: what it remembers, and its status."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-import numpy as np
-
+from opendr_har_core.backends.protocol import Array, Backend
+from opendr_har_core.errors import DataError
 from opendr_har_core.frame import Frame, LazyFrame
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.postprocess import top_k
 from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.streaming.sampling import Decision, Sampler
-from opendr_har_core.streaming.state import StreamState
-
-if TYPE_CHECKING:
-    from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.state import StreamState, advance, new_state
 
 AnyFrame = Union[Frame, LazyFrame]
 IDLE, WARMING, PROVISIONAL, RUNNING = "idle", "warming", "provisional", "running"
@@ -25,17 +23,16 @@ IDLE, WARMING, PROVISIONAL, RUNNING = "idle", "warming", "provisional", "running
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """Where a stream stands after the latest push.
+    """Status of a stream after the latest push.
 
     Attributes:
-        step: sampled frames since the last reset; of a dense stream, those of the history that took the latest.
-        warm_up: sampled frames that come before the first prediction that rests on a full window of real frames.
+        step: sampled frames since the last reset; in a dense stream, those of the history that took the latest frame.
+        warm_up: sampled frames before the first prediction that uses a full window of real frames.
         sampled: whether the latest frame was sampled.
         reset: why the latest frame started a new history, or None.
-        slow_camera: whether frames come further apart than the network was trained with.
-        silent_frames: sampled frames that come before the first prediction, which is provisional until the warm-up is
-            over.
-        out_of_order: whether the latest frame was left out because it is no newer than one before it.
+        slow_camera: whether frames are further apart than the model expects.
+        silent_frames: sampled frames before the first prediction; predictions are provisional until the warm-up ends.
+        out_of_order: whether the latest frame was skipped because it is no newer than an earlier one.
     """
 
     step: int
@@ -48,7 +45,7 @@ class StreamStatus:
 
     @property
     def phase(self) -> str:
-        """ "idle" before the first frame, "warming" or "provisional" until the warm-up is over, then "running"."""
+        """ "idle" before the first frame, "warming" or "provisional" during the warm-up, then "running"."""
         if self.step == 0:
             return IDLE
         if self.step > self.warm_up:
@@ -61,100 +58,105 @@ class StreamStatus:
         return self.phase if self.sampled or self.phase == IDLE else "not sampled"
 
 
-@dataclass(frozen=True)
-class Look:
-    """A frame that a stream has looked at; `image` is the network's input, None where the frame is not sampled."""
+class _Turn(NamedTuple):
+    """One frame's pass through a stream, not committed yet.
+
+    Attributes:
+        stamp_ns, decision: of the frame.
+        image: input of the network; None for a frame that is not sampled.
+        states: states of all histories that the stream would have, by number.
+    """
 
     stamp_ns: int
     decision: Decision
-    image: Optional[np.ndarray]
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What a push would do to a stream: `memories` are all it would have, by the numbers of their histories."""
-
-    look: Look
-    memories: Dict[int, StreamState]
+    image: Optional[Array]
+    states: Dict[int, StreamState]
 
     @property
-    def tasks(self) -> List[Tuple[StreamState, np.ndarray]]:
-        """The memories that are to see the image, those of the oldest histories first."""
-        image = self.look.image
-        return [] if image is None else [(self.memories[number], image) for number in self.look.decision.taken_by]
+    def tasks(self) -> List[Tuple[StreamState, Array]]:
+        """States to advance by the image, the oldest history first."""
+        return [] if self.image is None else [(self.states[number], self.image) for number in self.decision.taken_by]
 
 
 class Stream:
-    """Holds state only; made by `Recognizer.stream`.
+    """State of one camera on a model; made by `Recognizer.stream`.
 
-    Any thread may push to it or reset it at any time: each call is done before the next begins, in the order in which
-    they come. Threads that push to different streams don't wait for each other.
+    Threads may push to a stream and reset it at any time: calls on one stream run one after the other, calls on
+    different streams do not wait for each other.
     """
 
     def __init__(
-        self,
-        recognizer: Recognizer,
-        sampler: Sampler,
-        new_memory: Callable[[int], StreamState],
-        top_k: int,
-        silent_frames: int,
-        warm_start: bool = False,
+        self, backend: Backend, sampler: Sampler, top_k: int, silent_frames: int, warm_start: bool = False
     ) -> None:
-        self.recognizer = recognizer
-        self.lock = threading.Lock()
+        self.backend = backend
+        self._lock = threading.Lock()
         self._sampler = sampler
-        self._new_memory = new_memory
-        self._memories: Dict[int, StreamState] = {}
+        self._states: Dict[int, StreamState] = {}
         self._top_k = top_k
         self._warm_start = warm_start
-        self.status = StreamStatus(0, recognizer.spec.warm_up, silent_frames=0 if warm_start else silent_frames)
+        self.status = StreamStatus(0, backend.spec.warm_up, silent_frames=0 if warm_start else silent_frames)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's spec."""
+        return self.backend.spec
 
     @property
     def histories(self) -> int:
-        """How many interleaved histories there are: up to the model's stride if dense, else one, none if idle."""
-        return len(self._memories)
+        """Number of interleaved histories: 0 before the first frame, then 1, in a dense stream up to the stride."""
+        return len(self._states)
 
     @property
     def silent_sec(self) -> float:
-        """Seconds from the first frame to the first prediction, for frames at the training rate."""
-        return self.status.silent_frames * self.recognizer.spec.period_ns / NANOSECONDS
+        """Seconds from the first frame to the first prediction, for a camera at the training rate."""
+        return self.status.silent_frames * self.spec.period_ns / NANOSECONDS
 
     def push(self, frame: AnyFrame) -> Optional[Prediction]:
-        """Show the stream its next frame.
+        """Process the next frame.
 
-        Returns None when the frame was not sampled or the network is still warming up; `status` says which. An error
-        (ImageError for an unreadable frame, BackendError) leaves the stream as it was before the call.
+        Returns None if the frame was not sampled or the model is still warming up; `status` tells which. An error
+        leaves the stream as it was: ImageError for an unreadable frame, DataError for anything that is no frame,
+        BackendError if the model fails.
         """
-        return self.recognizer.push_many([(self, frame)])[0]
+        return push_together([(self, frame)])[0]
 
     def reset(self) -> None:
-        """Make the stream as new: what follows is bit-identical to a fresh stream on the same frames."""
-        with self.lock:
+        """Forget all frames: later predictions are bit-identical to those of a new stream."""
+        with self._lock:
             self._sampler.reset()
-            self._memories = {}
+            self._states = {}
             self.status = StreamStatus(0, self.status.warm_up, silent_frames=self.status.silent_frames)
 
-    def look(self, frame: AnyFrame) -> Look:
-        """First part of a push, for the recognizer: decide, and read the image; changes nothing."""
+    def _look(self, frame: AnyFrame) -> Tuple[Decision, Optional[Array]]:
+        """Decide what to do with a frame and read its pixels; changes nothing."""
+        if not isinstance(frame, (Frame, LazyFrame)):
+            raise DataError(f"a stream takes a Frame(rgb, stamp_ns) or a LazyFrame, got {type(frame).__name__}")
         decision = self._sampler.decide(frame.stamp_ns, frame.size)
-        size = self.recognizer.spec.image_size
-        return Look(frame.stamp_ns, decision, to_network_input(frame.rgb, size) if decision.sampled else None)
+        return decision, to_network_input(frame.rgb, self.spec.image_size) if decision.sampled else None
 
-    def turn(self, look: Look) -> Turn:
-        """Second part: find, or make, the memories of all histories that there are now; changes nothing."""
-        memories = {} if look.decision.reset else dict(self._memories)
-        if look.image is not None:
-            for number in look.decision.taken_by:
-                if number not in memories:
-                    memories[number] = self._begin(memories, look.image)
-        return Turn(look, memories)
+    def _turn(self, stamp_ns: int, decision: Decision, image: Optional[Array]) -> _Turn:
+        """Add the states of new histories, primed if the stream starts warm; changes nothing."""
+        states = {} if decision.reset else dict(self._states)
+        if image is not None:
+            for number in decision.taken_by:
+                if number not in states:
+                    states[number] = self._begin(states, image)
+        return _Turn(stamp_ns, decision, image, states)
 
-    def settle(self, turn: Turn, scores: Sequence[Optional[np.ndarray]]) -> Optional[Prediction]:
-        """Last part, nothing can fail any more: make the turn so, given the scores of its tasks or None for each."""
-        decision, tasks = turn.look.decision, turn.tasks
+    def _begin(self, others: Dict[int, StreamState], image: Array) -> StreamState:
+        if self._warm_start and others:  # the oldest is primed already
+            return next(iter(others.values())).clone()
+        state = new_state(self.backend, self.status.silent_frames)
+        if self._warm_start:
+            state.prime(image)
+        return state
+
+    def _commit(self, turn: _Turn, scores: Sequence[Optional[Array]]) -> Optional[Prediction]:
+        """Adopt a turn, given the scores of its tasks or None for each; can't fail."""
+        decision, tasks = turn.decision, turn.tasks
         self._sampler.commit(decision)
-        self._memories = {number: turn.memories[number] for number in decision.live}
-        # Of several histories that took the frame the oldest answers.
+        self._states = {number: turn.states[number] for number in decision.live}
+        # If several histories took the frame, the oldest one with scores answers.
         answer = next((index for index, row in enumerate(scores) if row is not None), None)
         step = tasks[answer or 0][0].seen if tasks else self.status.step
         warm_up, silent_frames = self.status.warm_up, self.status.silent_frames
@@ -164,14 +166,22 @@ class Stream:
         row = None if answer is None else scores[answer]
         if row is None:
             return None
-        top = top_k(row, self.recognizer.labels, self._top_k)
-        return Prediction(turn.look.stamp_ns, top, row, provisional=self.status.phase == PROVISIONAL)
+        top = top_k(row, self.backend.labels, self._top_k)
+        return Prediction(turn.stamp_ns, top, row, provisional=self.status.phase == PROVISIONAL)
 
-    def _begin(self, others: Dict[int, StreamState], image: np.ndarray) -> StreamState:
-        """A new history's memory: empty, or, with a warm start, primed with its first frame."""
-        if self._warm_start and others:  # the oldest is primed already
-            return next(iter(others.values())).clone()
-        memory = self._new_memory(self.status.silent_frames)
-        if self._warm_start:
-            memory.prime(image)
-        return memory
+
+def push_together(pairs: Sequence[Tuple[Stream, AnyFrame]]) -> List[Optional[Prediction]]:
+    """Push one frame to each of several different streams of one backend, in one call of the network.
+
+    A transaction: an error leaves all streams as they were.
+    """
+    with ExitStack() as locks:
+        # In one order for all calls, so that two calls with the same streams can't deadlock.
+        for stream in sorted((stream for stream, _ in pairs), key=id):
+            locks.enter_context(stream._lock)
+        looks = [stream._look(frame) for stream, frame in pairs]
+        # Only after all images are read: priming takes long.
+        turns = [stream._turn(frame.stamp_ns, *look) for (stream, frame), look in zip(pairs, looks)]
+        tasks = [task for turn in turns for task in turn.tasks]
+        scores = iter(advance(pairs[0][0].backend, tasks) if tasks else [])
+        return [stream._commit(turn, [next(scores) for _ in turn.tasks]) for (stream, _), turn in zip(pairs, turns)]

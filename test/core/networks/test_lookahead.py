@@ -124,7 +124,7 @@ def test_streams_of_different_ages_in_one_batch_are_averaged_each_over_its_own_s
 
 def test_predictions_come_from_the_first_frame_and_are_provisional_until_the_window_is_full(bundle):
     stream = Recognizer.open(bundle).stream(min_frames=1)
-    period = stream.recognizer.spec.period_ns
+    period = stream.spec.period_ns
     found = [stream.push(Frame(image, index * period)) for index, image in enumerate(pixels())]
     assert [prediction.provisional for prediction in found] == [True] * (WINDOW - 1) + [False] * (FRAMES - WINDOW + 1)
     assert str(stream.status) == "running"
@@ -133,7 +133,7 @@ def test_predictions_come_from_the_first_frame_and_are_provisional_until_the_win
 @pytest.mark.parametrize(("min_frames", "silent"), [(1, 0), (3, 2), (WINDOW, WINDOW - 1), (100, WINDOW - 1)])
 def test_predictions_start_at_min_frames_and_never_later_than_a_full_window(bundle, min_frames, silent):
     stream = Recognizer.open(bundle).stream(min_frames=min_frames)
-    period = stream.recognizer.spec.period_ns
+    period = stream.spec.period_ns
     found = []
     for index, image in enumerate(pixels()):
         found.append(stream.push(Frame(image, index * period)))

@@ -13,6 +13,7 @@ from conftest import ArithmeticBackend
 
 from opendr_har_core import Frame, Recognizer
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.frame import LazyFrame
 
 SIDE = 12
 THREADS, FRAMES = 8, 60
@@ -48,17 +49,14 @@ def frames(seed, count=FRAMES, period_ns=100_000_000):
     ]
 
 
-class TickingFrame:
-    """A picture that is later each time that a stream looks at it: in whatever order threads come, stamps rise."""
+class TickingFrame(LazyFrame):
+    """A frame with a later stamp each time that a stream reads it, so that stamps rise in any order of threads."""
+
+    stamp_ns = property(lambda self: next(self._ticks) * 1000, lambda self, _: None)
 
     def __init__(self):
-        self.rgb = frames(3, 1)[0].rgb
-        self.size = self.rgb.shape[:2]
+        super().__init__(0, (SIDE, SIDE), lambda: frames(3, 1)[0].rgb)
         self._ticks = itertools.count()
-
-    @property
-    def stamp_ns(self):
-        return next(self._ticks) * 1000
 
 
 def at_once(*jobs):

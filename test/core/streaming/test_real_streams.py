@@ -102,6 +102,7 @@ print(json.dumps({"slope_bytes": slope_bytes, "compared": len(fresh), "identical
 """
 
 
+@pytest.mark.slow
 def test_two_thousand_frames_leave_memory_flat_and_a_reset_makes_the_stream_as_new(
     recognizer, request, real_bundle, archery, record_property
 ):

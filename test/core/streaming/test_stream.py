@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import ArithmeticBackend
 
-from opendr_har_core.errors import ConfigError, ImageError, ModelError
+from opendr_har_core.errors import ConfigError, DataError, ImageError, ModelError
 from opendr_har_core.frame import Frame, LazyFrame
 from opendr_har_core.streaming.recognizer import Recognizer
 
@@ -141,12 +142,20 @@ def test_streams_pushed_together_give_what_each_gives_alone(backend, recognizer)
     assert backend.calls <= 80
 
 
-def test_a_stream_is_not_taken_twice_or_from_another_recognizer(backend, recognizer):
+def test_a_stream_is_not_taken_twice_or_from_another_recognizer(recognizer):
     stream, frame = recognizer.stream(), frames(1)[0]
     with pytest.raises(ConfigError, match="given twice"):
         recognizer.push_many([(stream, frame), (stream, frame)])
     with pytest.raises(ConfigError, match="another recognizer"):
-        Recognizer(backend).push_many([(stream, frame)])
+        Recognizer(ArithmeticBackend("x3d")).push_many([(stream, frame)])
+
+
+@pytest.mark.parametrize("wrong", [None, np.zeros((4, 4, 3), np.uint8)])
+def test_what_is_no_frame_is_refused_with_the_type_to_give(recognizer, wrong):
+    stream = recognizer.stream()
+    with pytest.raises(DataError, match=r"takes a Frame\(rgb, stamp_ns\)"):
+        stream.push(wrong)
+    assert stream.status.phase == "idle"
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_a_path_that_can_not_even_be_looked_up_is_refused_and_ends_nothing(clien
     node, _ = running
     refused = set_parameter(client, "model", path)
     assert not refused.successful
-    assert "can't be looked up" in refused.reason
+    assert "can't look up the model" in refused.reason
     assert set_parameter(client, "top_k", 2).successful
     assert node.process.poll() is None
 
