@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import reprlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from numbers import Real
-from typing import Any, Dict, List, Optional, Tuple, get_type_hints
+from typing import Any, List, Optional, Tuple, get_type_hints
 
 from opendr_har_core.errors import ConfigError
 
@@ -51,11 +51,8 @@ class Setting:
     def range(self) -> str:
         """The allowed numbers, such as "0 to 1", "1 or more", "above 0", or "" where all are."""
         low = f"{self.least:g}" if self.least is not None else f"above {self.above:g}" if self.above is not None else ""
-        if self.most is not None:
-            return f"{low} to {self.most:g}" if low else f"at most {self.most:g}"
-        if self.below is not None:
-            return f"{low} to below {self.below:g}" if low else f"below {self.below:g}"
-        return f"{low} or more" if self.least is not None else low
+        high = f"to {self.most:g}" if self.most is not None else f"to below {self.below:g}" if self.below else ""
+        return f"{low} {high}".strip() if high else f"{low} or more" if self.least is not None else low
 
     @property
     def expected(self) -> str:
@@ -64,7 +61,7 @@ class Setting:
             text = f"one of {list(self.choices)}"
         else:
             text = ", ".join(part for part in (_KINDS[self.kind], self.range, self.unit and f"in {self.unit}") if part)
-        return ("a list, each item " if self.many else "") + text + (" or None" if self.optional else "")
+        return ("a list, each item " if self.many else "") + text + (", or None" if self.optional else "")
 
     def checked(self, value: Any) -> Any:
         """`value` in the declared type, a list as a tuple and an int as a float; raises ConfigError."""
@@ -86,56 +83,38 @@ class Setting:
     def _checked_item(self, value: Any) -> Any:
         if self.kind in (int, float):
             is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-            if not is_number or self.kind(value) != value or not self._in_range(value):
+            if not is_number or self.kind(value) != value:
                 raise self._error(value)
             value = self.kind(value)
+            is_low = (self.least is not None and value < self.least) or (self.above is not None and value <= self.above)
+            is_high = (self.most is not None and value > self.most) or (self.below is not None and value >= self.below)
+            if is_low or is_high:
+                raise self._error(value)
         elif not isinstance(value, self.kind):
             raise self._error(value)
         if self.choices and value not in self.choices:
             raise self._error(value)
         return value
 
-    def _in_range(self, value: Any) -> bool:
-        return (
-            (self.least is None or value >= self.least)
-            and (self.most is None or value <= self.most)
-            and (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
-        )
-
     def _error(self, value: Any) -> ConfigError:
         return ConfigError(f"{self.name} is {reprlib.repr(value)}, expected {self.expected}")
 
 
-def setting(
-    default: Any,
-    help: str,
-    *,
-    unit: str = "",
-    choices: Tuple[Any, ...] = (),
-    least: Optional[float] = None,
-    most: Optional[float] = None,
-    above: Optional[float] = None,
-    below: Optional[float] = None,
-) -> Any:
-    """A dataclass field that is a setting; see `Setting` for the arguments."""
-    declared: Dict[str, Any] = {"unit": unit, "choices": choices}
-    declared.update(help=help, least=least, most=most, above=above, below=below)
-    return field(default=default, metadata={_KEY: declared})
+def setting(default: Any, help: str, **details: Any) -> Any:
+    """A dataclass field that is a setting; `details` are unit, choices, least, most, above and below of `Setting`."""
+    return field(default=default, metadata={_KEY: Setting("", str, default, help, **details)})
 
 
 def settings_of(declaration: Any) -> List[Setting]:
     """The settings of a dataclass or of an instance of one, in order; fields made without `setting` are left out."""
     types = get_type_hints(declaration if isinstance(declaration, type) else type(declaration))
     found = []
-    for item in fields(declaration):
-        if _KEY in item.metadata:
-            inner = [kind for kind in getattr(types[item.name], "__args__", ()) if kind not in (type(None), Ellipsis)]
-            many = getattr(types[item.name], "__origin__", None) is tuple
-            optional = type(None) in getattr(types[item.name], "__args__", ())
-            kind = inner[0] if inner else types[item.name]
-            declared = item.metadata[_KEY]
-            found.append(Setting(item.name, kind, item.default, many=many, optional=optional, **declared))
+    for item in (item for item in fields(declaration) if _KEY in item.metadata):
+        hint = types[item.name]
+        inner = getattr(hint, "__args__", ())  # of Optional[int] or Tuple[str, ...]
+        kind = next((part for part in inner if part in _KINDS), hint)
+        many = getattr(hint, "__origin__", None) is tuple
+        found.append(replace(item.metadata[_KEY], name=item.name, kind=kind, many=many, optional=type(None) in inner))
     return found
 
 

@@ -1,1 +1,1 @@
-"""What `opendr-har doctor` looks at: this machine's software, its power, and a model on it."""
+"""Diagnosis of an installation: software, machine, model and ROS 2."""

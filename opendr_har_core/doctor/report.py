@@ -1,4 +1,4 @@
-"""What an examination finds: facts, and findings with what to do about them."""
+"""Sections of facts and findings, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ Fact = Tuple[str, str]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that needs attention.
-
-    Attributes:
-        what: what is wrong.
-        do: what to do about it.
-    """
+    """A problem, and what to do about it."""
 
     what: str
     do: str
@@ -23,13 +18,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the examination.
-
-    Attributes:
-        title: what was looked at.
-        facts: names and values.
-        findings: what needs attention.
-    """
+    """One part of the report: facts as (name, value), and findings."""
 
     title: str
     facts: Tuple[Fact, ...]
@@ -37,7 +26,7 @@ class Section:
 
 
 def to_dict(sections: Tuple[Section, ...]) -> Dict[str, Any]:
-    """The whole as JSON-ready values; `ok` is whether nothing needs attention."""
+    """The report as JSON-ready values; `ok` is whether there are no findings."""
     return {
         "ok": not any(section.findings for section in sections),
         "sections": [{"title": section.title, "facts": dict(section.facts)} for section in sections],
@@ -50,7 +39,7 @@ def to_dict(sections: Tuple[Section, ...]) -> Dict[str, Any]:
 
 
 def to_text(sections: Tuple[Section, ...]) -> str:
-    """The whole for people: facts by section, each followed by what needs attention."""
+    """The report as text: each section's facts, followed by its findings."""
     lines = []
     for section in sections:
         width = max((len(name) for name, _ in section.facts), default=0)

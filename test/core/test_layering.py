@@ -38,7 +38,7 @@ LAYERS = (
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts.split()}
 # Users choose what runs, and so name it: the command line reaches the nodes, the package its own parts.
-NAMES_ROS = {"cli/doctor.py", "cli/live.py"}
+NAMES_ROS = {"doctor/checks.py", "cli/live.py"}
 HEAVY = {"torch", "onnx", "lightning", "rclpy"}
 MAY_BE_HEAVY = {
     "backends/torch.py",
