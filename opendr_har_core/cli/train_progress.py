@@ -17,10 +17,10 @@ from opendr_har_core.errors import HarError
 
 if TYPE_CHECKING:
     from opendr_har_core.datasets.report import DataReport
+    from opendr_har_core.training.callbacks import Update
     from opendr_har_core.training.fit import FitReport
-    from opendr_har_core.training.listener import Update
 
-EPOCH_END = "epoch_end"  # as in training.listener, which needs PyTorch
+EPOCH_END = "epoch_end"  # as in training.callbacks, which needs PyTorch
 TEXT, JSON = "text", "json"
 FORMS = (TEXT, JSON)
 STARTING, EXPORTING, DONE, CANCELLED, FAILED = "starting", "exporting", "done", "cancelled", "failed"

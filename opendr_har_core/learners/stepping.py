@@ -13,7 +13,7 @@ from opendr_har_core.learners.history import History, Memory
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.layers import TemporalConv
-from opendr_har_core.training.loss import standardised
+from opendr_har_core.training.module import standardised
 
 
 class SteppingCoX3D(CoX3D):

@@ -1,178 +1,191 @@
-"""What happens around the updates: counting, checkpoints, logs, and ending early."""
+"""Lightning callbacks of a run: count and save progress, stop early or on a signal, report to a listener."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, cast
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from torch.optim import Optimizer
+from torchmetrics import Metric
 
 from opendr_har_core.errors import CheckpointError
 from opendr_har_core.networks.checkpoint_metadata import facts_entry
 from opendr_har_core.storage.atomic import remove_abandoned
-from opendr_har_core.training.checkpoint import BEST, LAST, save_checkpoint, step_name
+from opendr_har_core.training.checkpoint import BEST, LAST, Progress, save_checkpoint, step_name
 from opendr_har_core.training.data import ClipData
 from opendr_har_core.training.module import TrainingModule
-from opendr_har_core.training.progress import Progress
+from opendr_har_core.training.optimization import epochs_without_progress
 from opendr_har_core.training.settings import TrainingSettings
+
+TRAINING, VALIDATING, EPOCH_END = "training", "validating", "epoch_end"
+REPORT_EVERY_SEC = 0.25
+
+
+@dataclass(frozen=True)
+class Update:
+    """Progress of a training run, as a listener receives it.
+
+    Attributes:
+        state: "training", "validating" or, once per epoch when its numbers are known, "epoch_end".
+        epoch, epochs: the current epoch, from 1 (in "epoch_end" the one that ends), and their number.
+        step, steps: updates of the weights so far, including those before a resume, and their number.
+        loss, accuracy: means over the epoch's batches so far, in this process; None before the first batch.
+        val_loss, val_accuracy: those of the last validated epoch; None before.
+        best_accuracy: highest `val_accuracy` so far.
+        eta_sec: seconds until the last step, at the mean pace of this run; None before its first step.
+    """
+
+    state: str
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: Optional[float] = None
+    accuracy: Optional[float] = None
+    val_loss: Optional[float] = None
+    val_accuracy: Optional[float] = None
+    best_accuracy: Optional[float] = None
+    eta_sec: Optional[float] = None
+
+
+Listener = Callable[[Update], Any]
+
+
+class StopSignals:
+    """Context in which, from `take` on, Ctrl+C or SIGTERM only sets `received`; a second one acts as before."""
+
+    def __init__(self) -> None:
+        self.received = False
+        self._before: Dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def take(self) -> None:
+        """Handle the signals; call it once Lightning has installed its own handler, which ends with an exception."""
+        for number in self._before:
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: Any) -> None:
+        self.received = True
+        self.__exit__()
 
 
 class Bookkeeping(Callback):
-    """Counts updates and epochs, keeps the best, writes checkpoints, ends the run in time.
+    """Counts updates and epochs, keeps the best weights, writes checkpoints and stops the run.
 
-    One callback, because the order matters: a checkpoint has to hold what the epoch that it ends has brought.
+    One callback because the order matters: the checkpoint at the end of an epoch has to contain its numbers.
     """
 
-    def __init__(self, settings: TrainingSettings, stopper: Stopper) -> None:
+    def __init__(self, settings: TrainingSettings, signals: StopSignals, resumed: Optional[Dict[str, Any]]) -> None:
+        """`resumed` is the content of the checkpoint to continue from."""
         self._settings = settings
-        self._stopper = stopper
+        self._signals = signals
+        self._resumed = resumed
         self._folder = Path(settings.checkpoint_folder) if settings.checkpoint_folder else None
         self._steps_before = 0
-        self._ended_epoch = False
+        self._epoch_is_complete = False
+        self.cancelled = False
         self.written: List[str] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning counts from zero in each run; a run before may have been killed."""
-        self._steps_before = _ours(pl_module).progress.step
+        """Handle signals, and restore a checkpoint's state into what Lightning has created."""
+        self._signals.take()
+        module = _module(pl_module)
+        self._steps_before = module.progress.step
         if self._folder is not None and trainer.is_global_zero:
             remove_abandoned(self._folder)
+        if self._resumed is not None:
+            _restore(trainer, module, self._resumed)
+            self._resumed = None
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count; between epochs, the checkpoint waits for the validation."""
-        module = _ours(pl_module)
+        """Count, and write a checkpoint that is due within an epoch; at its end, validation comes first."""
+        module = _module(pl_module)
         progress = module.progress
-        updated = self._steps_before + trainer.global_step > progress.step
-        progress.step = self._steps_before + trainer.global_step
-        progress.batch += 1
-        self._ended_epoch = batch_idx + 1 >= trainer.num_training_batches
-        if self._stopper.asked(trainer) or progress.step >= module.total_steps:
+        step = self._steps_before + trainer.global_step  # Lightning counts from zero in each run
+        updated = step > progress.step
+        progress.step, progress.batch = step, progress.batch + 1
+        self._epoch_is_complete = batch_idx + 1 >= trainer.num_training_batches
+        # All processes have to agree, or one waits for the others indefinitely.
+        self.cancelled |= bool(trainer.strategy.reduce_boolean_decision(self._signals.received, all=False))
+        if self.cancelled or step >= module.total_steps:
             trainer.should_stop = True
-        if self._stopper.stopped and not self._ended_epoch:
-            trainer.limit_val_batches = 0  # the user wants it to end now
-        if updated and not self._ended_epoch and not trainer.should_stop and self._is_due(progress.step):
-            self._save(trainer, module, step_name(progress.step))
-            self._save(trainer, module, LAST)  # what a run goes on from that is killed within the epoch
+        if self.cancelled and not self._epoch_is_complete:
+            trainer.limit_val_batches = 0
+        if updated and not self._epoch_is_complete and not trainer.should_stop and self._is_due(step):
+            self._save(trainer, module, step_name(step), LAST)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After the validation: note the epoch and write what is due."""
-        module = _ours(pl_module)
+        """Record the epoch, after its validation, and write the checkpoints that are due."""
+        module = _module(pl_module)
         progress = module.progress
-        if self._stopper.stopped and not self._ended_epoch:
+        if self.cancelled and not self._epoch_is_complete:
             self._save(trainer, module, LAST)
             return
         row = module.epoch_row(with_validation=_data(trainer).validates)
         is_best = progress.end_epoch(row, module.network.state_dict())
-        if self._ended_epoch:
+        if self._epoch_is_complete:
             progress.epoch, progress.batch = progress.epoch + 1, 0
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
         patience = self._settings.early_stopping_patience
-        if patience and progress.stale >= patience:
+        if patience and epochs_without_progress(progress.losses) >= patience:
             trainer.should_stop = True
-        if is_best:
-            self._save(trainer, module, BEST)
-        if self._is_due(progress.step):
-            self._save(trainer, module, step_name(progress.step))
-        self._save(trainer, module, LAST)
+        due = [step_name(progress.step)] if self._is_due(progress.step) else []
+        self._save(trainer, module, *([BEST] if is_best else []), *due, LAST)
 
     def _is_due(self, step: int) -> bool:
-        """Whether a checkpoint of that step is to be kept."""
         every = self._settings.checkpoint_every_steps
         return bool(every) and step % every == 0
 
-    def _save(self, trainer: pl.Trainer, module: TrainingModule, name: str) -> None:
+    def _save(self, trainer: pl.Trainer, module: TrainingModule, *names: str) -> None:
         if self._folder is None or not trainer.is_global_zero:
             return
-        path = self._folder / name
-        save_checkpoint(checkpoint_content(trainer, module, _data(trainer).labels), path)
-        if str(path) not in self.written:
-            self.written.append(str(path))
+        content = {
+            "model_state": {key: tensor.detach().cpu() for key, tensor in module.network.state_dict().items()},
+            "optimizer": trainer.optimizers[0].state_dict(),
+            "precision": trainer.precision_plugin.state_dict(),
+            "metrics": [dict(metric.metric_state) for metric in (module.train_loss, module.train_accuracy)],
+            "progress": module.progress.to_dict(),
+            "settings": module.settings.to_dict(),
+            **facts_entry(module.network.spec, _data(trainer).labels),
+        }
+        for path in (self._folder / name for name in names):
+            save_checkpoint(content, path)
+            if str(path) not in self.written:
+                self.written.append(str(path))
 
 
-class Stopper(Callback):
-    """Turns SIGINT (Ctrl+C) and SIGTERM into an end after the update under way; a second one ends at once."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self) -> None:
-        self.stopped = False
-        self._received = False
-        self._before: Dict[int, Any] = {}
-
-    def asked(self, trainer: pl.Trainer) -> bool:
-        """Whether to end; all processes agree, or one would wait for the others for ever."""
-        if not self.stopped:
-            self.stopped = bool(trainer.strategy.reduce_boolean_decision(self._received, all=False))
-        return self.stopped
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals over from Lightning, whose answer is to exit."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
-
-    def _receive(self, number: int, frame: Any) -> None:
-        self._received = True
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the signals back."""
-        self._restore()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the signals back."""
-        self._restore()
-
-
-def checkpoint_content(trainer: pl.Trainer, module: TrainingModule, labels: Sequence[str]) -> Dict[str, Any]:
-    """All that a run needs to go on as if nothing had happened, and what others need to use its weights."""
-    metrics = (module.train_loss, module.train_accuracy)
-    return {
-        "model_state": {key: tensor.detach().cpu() for key, tensor in module.network.state_dict().items()},
-        "optimizer": trainer.optimizers[0].state_dict(),
-        "precision": trainer.precision_plugin.state_dict(),
-        "metrics": [dict(metric.metric_state) for metric in metrics],
-        "progress": module.progress.to_dict(),
-        "settings": module.settings.to_dict(),
-        **facts_entry(module.network.spec, labels),
-    }
-
-
-class Restorer(Callback):
-    """Puts the state of a checkpoint back, once Lightning has made what it belongs to."""
-
-    def __init__(self, content: Dict[str, Any]) -> None:
-        self._content: Optional[Dict[str, Any]] = content
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Optimizer, gradient scaler and the running means of the epoch that had begun."""
-        content, self._content = self._content, None
-        if content is None:
-            return
-        module = _ours(pl_module)
-        try:
-            _restore_optimizer(trainer.optimizers[0], content["optimizer"])
-            trainer.precision_plugin.load_state_dict(content["precision"])
-            for metric, state in zip((module.train_loss, module.train_accuracy), content["metrics"]):
-                for name in metric.metric_state:
-                    setattr(metric, name, state[name].to(module.device))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise CheckpointError(f"the checkpoint lacks a part of its run ({error!r}); resume from another") from None
+def _restore(trainer: pl.Trainer, module: TrainingModule, content: Dict[str, Any]) -> None:
+    """Optimizer, gradient scaler, and the running means of the current epoch."""
+    try:
+        _restore_optimizer(trainer.optimizers[0], content["optimizer"])
+        trainer.precision_plugin.load_state_dict(content["precision"])
+        for metric, state in zip((module.train_loss, module.train_accuracy), content["metrics"]):
+            for name in metric.metric_state:
+                setattr(metric, name, state[name].to(module.device))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the checkpoint is incomplete ({error!r}); resume from another") from None
 
 
 def _restore_optimizer(optimizer: Optimizer, state: Dict[str, Any]) -> None:
-    """Everything but the peak learning rates, which are the new run's own."""
-    rates = [group["peak_lr"] for group in optimizer.param_groups]
+    rates = [group["peak_lr"] for group in optimizer.param_groups]  # the peak rates are those of the new run
     try:
         optimizer.load_state_dict(state)
     except (ValueError, KeyError) as error:
@@ -183,8 +196,80 @@ def _restore_optimizer(optimizer: Optimizer, state: Dict[str, Any]) -> None:
         group["peak_lr"] = rate
 
 
+class Reporter(Callback):
+    """Calls a listener at most four times a second while training, and at the start and end of each epoch.
+
+    It has to come after Bookkeeping, which counts. In a run with several processes only the first one reports. An
+    exception of the listener ends the run.
+    """
+
+    def __init__(self, listener: Listener, epochs: int) -> None:
+        """`epochs` is the number of epochs in the whole run."""
+        self._listener = listener
+        self._epochs = epochs
+        self._began = self._last = 0.0
+        self._steps_before = self._rows = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of this run."""
+        progress = _module(pl_module).progress
+        self._began = time.monotonic()
+        self._steps_before, self._rows = progress.step, len(progress.history)
+        self._report(trainer, pl_module, TRAINING)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Report if the last report is old enough."""
+        if time.monotonic() - self._last >= REPORT_EVERY_SEC:
+            self._report(trainer, pl_module, TRAINING)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report, since validation can take long."""
+        self._report(trainer, pl_module, VALIDATING)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report the epoch's numbers, which an interrupted epoch does not have."""
+        rows = len(_module(pl_module).progress.history)
+        if rows > self._rows:
+            self._rows = rows
+            self._report(trainer, pl_module, EPOCH_END)
+
+    def _report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        self._last = time.monotonic()
+        module = _module(pl_module)
+        progress = module.progress
+        row = progress.history[-1] if progress.history else {}
+        ended = state == EPOCH_END
+        done, left = progress.step - self._steps_before, max(0, module.total_steps - progress.step)
+        self._listener(
+            Update(
+                state=state,
+                epoch=int(row["epoch"] if ended else progress.epoch) + 1,
+                epochs=self._epochs,
+                step=progress.step,
+                steps=module.total_steps,
+                loss=row["train_loss"] if ended else _ratio(module.train_loss, "mean_value", "weight"),
+                accuracy=row["train_accuracy"] if ended else _ratio(module.train_accuracy, "tp", "tp", "fn"),
+                val_loss=row.get("val_loss"),
+                val_accuracy=row.get("val_accuracy"),
+                best_accuracy=(progress.best or {}).get("val_accuracy"),
+                eta_sec=(self._last - self._began) / done * left if done > 0 else None,
+            )
+        )
+
+
+def _ratio(metric: Metric, numerator: str, *denominators: str) -> Optional[float]:
+    """A mean of this process alone; the metric's own `compute` would wait for the other processes."""
+    values = {name: float(torch.as_tensor(value).sum()) for name, value in metric.metric_state.items()}
+    total = sum(values[name] for name in denominators)
+    return values[numerator] / total if total else None
+
+
 class EpochBar(RichProgressBar):
-    """Lightning's progress bar, drawn with rich, with our own count of epochs, which goes on across resumes."""
+    """Lightning's progress bar with a count of epochs that includes those before a resume."""
 
     def __init__(self, run: Progress, epochs: int) -> None:
         super().__init__(leave=True)
@@ -193,15 +278,12 @@ class EpochBar(RichProgressBar):
 
     def _get_train_description(self, current_epoch: int) -> str:
         text = f"Epoch {self._run.epoch + 1}/{self._epochs}"
-        return text.ljust(len(self.validation_description))  # or the bars flicker
+        return text.ljust(len(self.validation_description))  # without padding, the bars flicker
 
 
-def _ours(module: pl.LightningModule) -> TrainingModule:
-    if not isinstance(module, TrainingModule):
-        raise TypeError(f"these callbacks belong to TrainingModule, got {type(module).__name__}")
-    return module
+def _module(module: pl.LightningModule) -> TrainingModule:
+    return cast(TrainingModule, module)
 
 
 def _data(trainer: pl.Trainer) -> ClipData:
-    data: ClipData = trainer.datamodule  # type: ignore[attr-defined]
-    return data
+    return cast(ClipData, trainer.datamodule)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""Datasets to batches: shuffled, split over processes and seeded so that a run can be taken up at any step.
+"""Batches of a dataset: shuffled, split over processes and seeded so that a run can resume at any step.
 
-Order and augmentation are functions of (seed, epoch, item), not of a generator's state: they are the same for any
-number of workers and after a resume.
+Order and augmentation are functions of (seed, epoch, item), not of the state of a generator, so they do not depend on
+the number of workers or on a resume.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from opendr_har_core.errors import ConfigError, DataError
-from opendr_har_core.training.progress import Progress
+from opendr_har_core.training.checkpoint import Progress
 from opendr_har_core.training.settings import TrainingSettings
 
 Key = Tuple[int, int]
@@ -24,12 +24,12 @@ Item = Tuple[Tensor, int]
 
 
 def mixed_seed(*parts: int) -> int:
-    """One 32-bit seed of several numbers, without patterns between neighbours."""
+    """One 32-bit seed from several numbers, without patterns between neighbours."""
     return int(np.random.SeedSequence([part & 0xFFFFFFFF for part in parts]).generate_state(1)[0])
 
 
 def seed_everything(*parts: int) -> None:
-    """Seed PyTorch, NumPy and Python alike."""
+    """Seed PyTorch, NumPy and Python."""
     seed = mixed_seed(*parts)
     torch.manual_seed(seed)
     np.random.seed(seed)
@@ -37,7 +37,7 @@ def seed_everything(*parts: int) -> None:
 
 
 class SeededItems(Dataset):
-    """A dataset whose item (epoch, index) is always augmented in the same way."""
+    """A dataset whose item (epoch, index) always has the same augmentation."""
 
     def __init__(self, dataset: Any, seed: int) -> None:
         self._dataset = dataset
@@ -50,7 +50,7 @@ class SeededItems(Dataset):
         return clip, class_id
 
     def __getitems__(self, keys: List[Key]) -> List[Item]:
-        """The items of a batch; those that our datasets can't read are in their report and left out of it."""
+        """Items of a batch, without those that a ClipDataset can't read and lists in its report."""
         if not hasattr(self._dataset, "try_item"):
             return [self[key] for key in keys]
         items: List[Item] = []
@@ -58,16 +58,16 @@ class SeededItems(Dataset):
             seed_everything(self._seed, epoch, index)
             item = self._dataset.try_item(index)
             items += [] if item is None else [item]
-        # Its own way to say why none of them can be read.
+        # The dataset's own error says why none of them can be read.
         return items or self._dataset.__getitems__([index for _, index in keys])
 
 
 class EpochBatches(Sampler[List[Key]]):
-    """The batches of one process in the epoch that has begun, from the one on that comes next.
+    """Remaining batches of one process in the current epoch.
 
-    A batch of n processes is n times as large, and process k takes the k-th part of it: the same clips together as
-    one process with n times the batch size would take. The last batch is filled up from the epoch's beginning so that
-    all processes have the same number.
+    A batch of n processes is n times as large, and process k takes its k-th part: together the clips that one process
+    with n times the batch size takes. The last batch is filled with clips from the start of the epoch, so that all
+    processes have the same number of clips.
     """
 
     def __init__(self, count: int, settings: TrainingSettings, progress: Progress, rank: int, world: int) -> None:
@@ -93,13 +93,13 @@ class EpochBatches(Sampler[List[Key]]):
 
 
 def batches_per_epoch(count: int, settings: TrainingSettings, world: int) -> int:
-    """Batches that each process takes in an epoch of `count` clips."""
+    """Number of batches per process in an epoch of `count` clips."""
     together = settings.batch_size * world
     return max(1, count // together) if settings.drop_last else -(-count // together)
 
 
 class ClipData(pl.LightningDataModule):
-    """Training and validation clips; `progress` says where training goes on."""
+    """Training and validation clips; `progress` says where to continue."""
 
     def __init__(self, train: Any, val: Any, settings: TrainingSettings, progress: Progress) -> None:
         """Raises DataError for a training dataset without items."""
@@ -122,7 +122,7 @@ class ClipData(pl.LightningDataModule):
         return self._val is not None
 
     def train_dataloader(self) -> DataLoader:
-        """The epoch that has begun, or what is left of it."""
+        """The current epoch, or what is left of it."""
         batches = EpochBatches(len(self._train), self._settings, self._progress, *self._place())
         return self._loader(self._train, batches)
 
@@ -137,7 +137,7 @@ class ClipData(pl.LightningDataModule):
         return self._loader(self._val, batches)
 
     def _place(self) -> Tuple[int, int]:
-        """This process's number, and how many there are."""
+        """Rank of this process, and number of processes."""
         trainer = self.trainer
         return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
 
@@ -153,7 +153,7 @@ class ClipData(pl.LightningDataModule):
 
 
 def check_items(dataset: Any, role: str) -> None:
-    """Raises DataError when the dataset has no items, or ids outside its class list."""
+    """Raise DataError when the dataset has no items, or class ids outside its class list."""
     if len(dataset) == 0:
         raise DataError(f"the {role} dataset has no clips; check its folder, split and report")
     strays = sorted({target for target in dataset.targets if not 0 <= target < len(dataset.labels)})
@@ -162,9 +162,9 @@ def check_items(dataset: Any, role: str) -> None:
 
 
 def check_classes(labels: Sequence[str], num_classes: int, role: str) -> None:
-    """Raises ConfigError when the dataset's class list is not as long as the network's."""
+    """Raise ConfigError when dataset and network differ in their number of classes."""
     if len(labels) != num_classes:
         raise ConfigError(
             f"the {role} dataset has {len(labels)} classes, the network {num_classes}; "
-            f"make the network with num_classes={len(labels)}"
+            f"create the network with num_classes={len(labels)}"
         )

@@ -1,4 +1,4 @@
-"""How often a network is right: over clips, or frame by frame as a stream runs."""
+"""Evaluate a network on labelled clips, whole or frame by frame."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import NONE
 from opendr_har_core.training.data import check_classes, check_items
-from opendr_har_core.training.loss import standardised
+from opendr_har_core.training.module import standardised
 
 TOP = 5
 
 
 @dataclass(frozen=True)
 class EvalReport:
-    """What an evaluation found.
+    """Result of an evaluation.
 
     Attributes:
         accuracy, top5: share of clips (0..1) whose class had the best score, or one of the five best.
         loss: mean cross entropy.
-        per_class: accuracy for each class that occurred.
+        per_class: accuracy of each class that has clips.
         confusion: int64 (C, C), number of clips by true class (row) and predicted class (column).
         count: number of clips.
     """
@@ -64,16 +65,16 @@ def evaluate(
 ) -> EvalReport:
     """Classify the clips of `dataset`, or of its first `steps` batches.
 
-    With `stepwise` a CoX3D sees each clip frame by frame, see `step_over_clips`; None does so without lookahead, where
-    that is what a robot runs and what clips give. Raises ConfigError when it is asked of a clip network or the classes
-    differ in number, DataError for a dataset without clips.
+    With `stepwise` a CoX3D sees each clip frame by frame (see `step_over_clips`). None means frame by frame for a CoX3D
+    without lookahead, which gives the same result as whole clips. Raises ConfigError for `stepwise` with a clip network
+    or another number of classes, DataError for a dataset without clips.
     """
     if stepwise is None:
         stepwise = isinstance(network, CoX3D) and network.spec.lookahead == NONE
     if stepwise and not isinstance(network, CoX3D):
         raise ConfigError("only a CoX3D can be evaluated frame by frame; leave stepwise out, or choose cox3d")
     if steps is not None and steps < 1:
-        raise ConfigError(f"steps is {steps}, expected one or more, or None for all")
+        raise ConfigError(f"steps is {steps}, expected at least 1, or None for all")
     check_classes(dataset.labels, network.num_classes, "evaluation")
     check_items(dataset, "evaluation")
     kept = dataset if steps is None else Subset(dataset, range(min(len(dataset), steps * batch_size)))
@@ -82,22 +83,17 @@ def evaluate(
 
 
 def score(logits: Tensor, classes: Tensor, labels: List[str]) -> EvalReport:
-    """The report of logits (N, C) for true class ids (N,)."""
-    ranked = logits.argsort(dim=1, descending=True)
-    hits = ranked == classes[:, None]
-    confusion = np.zeros((len(labels), len(labels)), np.int64)
-    np.add.at(confusion, (classes.numpy(), ranked[:, 0].numpy()), 1)
-    per_class = {
-        label: float(confusion[index, index] / confusion[index].sum())
-        for index, label in enumerate(labels)
-        if confusion[index].sum()
-    }
+    """Report of logits (N, C) for true class ids (N,)."""
+    count = len(labels)
+    confusion = multiclass_confusion_matrix(logits, classes, count)
+    totals = confusion.sum(dim=1)
+    recall = confusion.diagonal() / totals
     return EvalReport(
-        accuracy=float(hits[:, 0].float().mean()),
-        top5=float(hits[:, :TOP].any(dim=1).float().mean()),
+        accuracy=float(multiclass_accuracy(logits, classes, count, average="micro")),
+        top5=float(multiclass_accuracy(logits, classes, count, average="micro", top_k=min(TOP, count))),
         loss=float(F.cross_entropy(logits, classes)),
-        per_class=per_class,
-        confusion=confusion,
+        per_class={label: float(recall[index]) for index, label in enumerate(labels) if totals[index]},
+        confusion=confusion.numpy(),
         count=len(classes),
     )
 
@@ -105,9 +101,9 @@ def score(logits: Tensor, classes: Tensor, labels: List[str]) -> EvalReport:
 def step_over_clips(network: CoX3D, clips: Tensor) -> Tensor:
     """Standardised clips (B, 3, T, S, S) -> logits (B, num_classes) of a CoX3D after the last frame.
 
-    With lookahead the clip is repeated end to end, so that every layer has a real past and future instead of temporal
-    padding, and stepped until the window of the last output ends with the clip's last frame; a window as long as the
-    clip covers exactly the clip. Without, the stream begins with the clip.
+    With lookahead the clip is repeated, so that every layer has real past and future frames instead of padding, and
+    stepped until the window of the last output ends with the clip's last frame; a window as long as the clip covers
+    exactly the clip. Without lookahead, the stream begins with the clip.
     """
     frames = clips.shape[2]
     delay = network.config.delay

@@ -1,4 +1,4 @@
-"""Train the last layers on what the frozen ones before them give, computed once instead of once per epoch."""
+"""Features of frozen layers, computed once instead of once per epoch, to train the last layers on."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.layers import ResidualBlock
 from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout
 from opendr_har_core.spec import ModelSpec
-from opendr_har_core.training.loss import standardised
+from opendr_har_core.training.module import standardised
 from opendr_har_core.training.out_of_memory import keep_freed_memory
 
 Listener = Callable[[int, int], None]
 
 
 class Trunk(nn.Module):
-    """The layers of a network before its last stage, sharing its weights: the part that `last_stage` freezes."""
+    """The layers of a network before its last stage, sharing its weights: those that `last_stage` freezes."""
 
     def __init__(self, network: X3D) -> None:
         super().__init__()
@@ -73,10 +73,10 @@ class FeatureDataset(Dataset):
     def of(
         cls, network: X3D, dataset: Any, batch_size: int = 16, num_workers: int = 0, listener: Optional[Listener] = None
     ) -> FeatureDataset:
-        """Run the frozen layers over every item of `dataset` once; each keeps the augmentation that it got.
+        """Run the frozen layers on every item of `dataset` once; each item has one fixed augmentation.
 
-        `num_workers` processes prepare the items; `listener` is called with the number of items done, and of all, after
-        each batch. The result takes 154 kB of memory per item of an X3D-XS.
+        `num_workers` processes prepare the items; `listener` is called after each batch with the number of items done
+        and the number of all. The result takes 154 kB of memory per item of an X3D-XS.
         """
         keep_freed_memory()
         trunk = Trunk(network).eval()

@@ -1,4 +1,4 @@
-"""Memory of training: keep what is freed for the next batch, and one error for the many ways of running out."""
+"""Memory of training: reuse of freed memory, and one error for every way of running out."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ from opendr_har_core.backends.allocator import keep_freed
 from opendr_har_core.errors import ResourceError
 from opendr_har_core.training.settings import TrainingSettings
 
-# PyTorch's own on the CPU, and those of older versions and of CUDA's libraries, are plain RuntimeErrors.
+# PyTorch on the CPU, its older versions and CUDA's libraries raise plain RuntimeErrors with these texts.
 SHORTAGE = ("allocate memory", "unable to allocate", "out of memory", "_status_alloc_failed")
-# Processes that read data hand clips over in /dev/shm, which has a size of its own.
+# DataLoader workers pass clips through /dev/shm, which has a limit of its own.
 SHARED = ("shared memory", "unable to write to file </torch_")
-# What becomes of such a process where the kernel makes room; or where it crashes, which PyTorch does not tell apart.
+# A worker that the kernel killed to free memory, or that crashed: PyTorch does not distinguish them.
 LOST = ("is killed by signal", "exited unexpectedly")
-
-
 GIB = 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Let the tensors of one batch reuse those of the batch before, in this process and from now on.
+    """Let each batch reuse the memory of the batch before, for the rest of this process.
 
-    Page faults would otherwise take half the time of a pass over a batch on the CPU.
+    Otherwise page faults take half the time of a pass over a batch on the CPU.
     """
     keep_freed(GIB, GIB)
 
 
 @contextmanager
 def memory_explained(settings: TrainingSettings) -> Iterator[None]:
-    """Raises ResourceError where memory runs out within; every other error goes by as it is."""
+    """Raise ResourceError when memory runs out in the context; other errors pass unchanged."""
     try:
         yield
     except (MemoryError, OSError, RuntimeError) as error:
@@ -40,19 +38,21 @@ def memory_explained(settings: TrainingSettings) -> Iterator[None]:
         if what is None:
             raise
         given = {name: getattr(settings, name) for name in ("batch_size", "num_workers", "freeze")}
+        folder = settings.checkpoint_folder
+        kept = f". Earlier checkpoints in {folder} are intact; resume continues from them" if folder else ""
         raise ResourceError(
-            f"{what} while training with {given} ({told}); try {', '.join(_advice(settings, told))}{_kept(settings)}"
+            f"{what} while training with {given} ({told}); try {', '.join(_advice(settings, told))}{kept}"
         ) from error
 
 
 def _what(error: BaseException, told: str) -> Optional[str]:
-    if isinstance(error, OSError):  # its text may hold the name of a file
+    if isinstance(error, OSError):  # its text may contain a file name
         return "memory ran out" if error.errno == errno.ENOMEM else None
     if _tells(told, SHARED):
         return "shared memory ran out"
     if isinstance(error, MemoryError) or _tells(told, SHORTAGE):
         return "memory ran out"
-    return "a process that reads data ended (killed, crashed, or out of memory)" if _tells(told, LOST) else None
+    return "a data loader worker ended (killed, crashed, or out of memory)" if _tells(told, LOST) else None
 
 
 def _tells(text: str, signs: Sequence[str]) -> bool:
@@ -60,7 +60,7 @@ def _tells(text: str, signs: Sequence[str]) -> bool:
 
 
 def _told(error: BaseException) -> str:
-    """What it says in a line: the first one, or the last one where another process's traceback stands before it."""
+    """The first line of the message, or the last one after the traceback of a worker."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1 if lines[0].startswith("Caught ") else 0][:200]
 
@@ -68,17 +68,11 @@ def _told(error: BaseException) -> str:
 def _advice(settings: TrainingSettings, told: str) -> List[str]:
     choices = []
     if _tells(told, SHARED):
-        choices.append("num_workers 0, or more of it (docker run --shm-size)")
+        choices.append("num_workers 0, or more shared memory (docker run --shm-size)")
     elif settings.num_workers:
         choices.append("fewer num_workers")
     if settings.batch_size > 1:
-        choices.append("a smaller batch_size (with accumulate, updates stay as they are)")
+        choices.append("a smaller batch_size (with accumulate, for the same updates)")
     if settings.freeze != "head":
         choices.append("freeze 'head'")
     return [*choices, "a smaller network"]
-
-
-def _kept(settings: TrainingSettings) -> str:
-    if settings.checkpoint_folder is None:
-        return ""
-    return f". Checkpoints that were written to {settings.checkpoint_folder} before are whole; resume goes on from them"

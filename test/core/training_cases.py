@@ -1,4 +1,4 @@
-"""What the tests of training share: a tiny network and clips that it can learn."""
+"""A tiny network and clips that it can learn, shared by the tests of training."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ QUICK = TrainingSettings(epochs=3, batch_size=4, lr=1e-2, seed=5)
 
 
 class Ramps:
-    """Clips that get brighter or darker, with noise; `noisy` items differ at each call, as augmented ones do."""
+    """Clips that get brighter or darker, with noise; `noisy` items differ at each call, like augmented ones."""
 
     labels = LABELS
 
-    def __init__(self, count=12, noisy=False, targets=None):
+    def __init__(self, count=12, noisy=False, targets=None, noise=10):
         generator = torch.Generator().manual_seed(count)
         self.targets = list(targets) if targets is not None else [index % 2 for index in range(count)]
         self.noisy = noisy
@@ -30,7 +30,7 @@ class Ramps:
         for target in self.targets:
             level = torch.tensor([60.0, 120.0, 180.0])
             ramp = (level if target == 0 else level.flip(0))[None, :, None, None].expand(3, 3, 32, 32)
-            self.clips.append((ramp + torch.randn(3, 3, 32, 32, generator=generator) * 10).clamp(0, 255).byte())
+            self.clips.append((ramp + torch.randn(3, 3, 32, 32, generator=generator) * noise).clamp(0, 255).byte())
 
     def __len__(self):
         return len(self.clips)

@@ -103,7 +103,7 @@ def training_checkpoints(folder: Path) -> List[bytes]:
     del folder
     import torch
 
-    from opendr_har_core.training.progress import Progress
+    from opendr_har_core.training.checkpoint import Progress
 
     content = {
         "format": 1,

@@ -44,11 +44,11 @@ def checkpoint(path: Path) -> None:
 
 def resume(path: Path) -> None:
     """What `train --resume` reads before it begins."""
-    from opendr_har_core.training.checkpoint import checkpoint_of_step, last_step, progress_of
+    from opendr_har_core.training.checkpoint import last_step, path_of_step, progress_of, read_checkpoint
 
     step = last_step(path.parent)
-    path, content = checkpoint_of_step(path.parent, step)
-    progress_of(content, path)
+    path = path_of_step(path.parent, step)
+    progress_of(read_checkpoint(path), path)
 
 
 def model_json(path: Path) -> None:

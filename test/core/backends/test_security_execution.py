@@ -57,7 +57,7 @@ def test_the_exploits_are_real(tmp_path, how):
 def test_a_checkpoint_that_executes_is_refused(tmp_path, marker, how, form):
     torch = pytest.importorskip("torch")
     from opendr_har_core.networks.checkpoints import read_weights
-    from opendr_har_core.training.checkpoint import checkpoint_of_step, last_step, read_checkpoint
+    from opendr_har_core.training.checkpoint import last_step, path_of_step, read_checkpoint
 
     exploit = Exploit(marker, how)
     path = tmp_path / "last.ckpt"
@@ -73,7 +73,7 @@ def test_a_checkpoint_that_executes_is_refused(tmp_path, marker, how, form):
         lambda: read_weights(path),
         lambda: read_checkpoint(path),
         lambda: last_step(tmp_path),
-        lambda: checkpoint_of_step(tmp_path, 3),
+        lambda: path_of_step(tmp_path, 3),
     ):
         with pytest.raises(CheckpointError):
             read()

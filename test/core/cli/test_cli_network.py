@@ -151,7 +151,7 @@ def test_training_without_lookahead_is_the_default_and_can_only_go_on_so(xs, cli
 
     assert main([*job, "--resume", "--steps", "2", "--lookahead", "full"]) == 1
     error = capsys.readouterr().err
-    assert f"{checkpoint} is of a run with {{'warm_up': 1, 'lookahead': 'none'}}, which can't go on with" in error
+    assert f"{checkpoint} is of a run with {{'warm_up': 1, 'lookahead': 'none'}}, which can't continue with" in error
     assert main([*job, "--resume", "--steps", "2"]) == 0
     assert Recognizer.open(tmp_path / "mine.onnx").spec == told.spec
 

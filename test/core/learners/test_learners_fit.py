@@ -14,7 +14,7 @@ from opendr_har_core import CoX3DLearner, LabelMap, X3DLearner
 from opendr_har_core.errors import CheckpointError, ConfigError, DataError, LabelError
 from opendr_har_core.training import fit as fit_module
 from opendr_har_core.training.evaluate import step_over_clips
-from opendr_har_core.training.loss import standardised
+from opendr_har_core.training.module import standardised
 
 KINDS = [X3DLearner, CoX3DLearner]
 

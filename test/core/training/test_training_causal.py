@@ -1,10 +1,8 @@
-"""Training without lookahead: what learns is what a robot steps, from every official weight file on."""
+"""Training without lookahead: the trained network is the one that steps, from pretrained weights of every scheme."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("onnx")
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from training_cases import TINY, CoX3D, Ramps, quick, weights_of
 
 from opendr_har_core.backends.onnx import OnnxBackend
@@ -23,7 +20,7 @@ from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.training.evaluate import evaluate, step_over_clips
 from opendr_har_core.training.features import FeatureDataset, Tail
 from opendr_har_core.training.fit import fit
-from opendr_har_core.training.loss import standardised
+from opendr_har_core.training.module import standardised
 
 
 class Noise:
@@ -47,8 +44,11 @@ def causal(window=None, seed=1):
     return CoX3D(replace(TINY, lookahead="none"), 2, window)
 
 
-@pytest.mark.parametrize("scheme", ["slowfast.pyth", "pytorchvideo.pyth", "mmaction2.pth"])
-def test_it_goes_on_from_the_official_weights_and_ends_in_a_bundle_that_steps_alike(shared, tmp_path, scheme):
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("pytorchvideo.pyth", "mmaction2.pth")]
+
+
+@pytest.mark.parametrize("scheme", ["slowfast.pyth", *SLOW])
+def test_pretrained_weights_are_fine_tuned_into_a_bundle_that_steps_like_the_network(shared, tmp_path, scheme):
     network = CoX3D(x3d_config("xs", "none"), 2)
     load_weights(network, shared / "weights" / f"x3d_xs_k400_{scheme}", new_head=True)
     before = weights_of(network)
@@ -66,7 +66,7 @@ def test_it_goes_on_from_the_official_weights_and_ends_in_a_bundle_that_steps_al
 
 
 @pytest.mark.parametrize("window", [1, 2, 3])
-def test_what_is_trained_on_clips_is_what_steps_over_them(window):
+def test_validation_on_clips_equals_stepping(window):
     network = causal(window)
     report = fit(network, Ramps(), Ramps(8), quick(epochs=2))
     assert report.best_loss == pytest.approx(evaluate(network, Ramps(8), stepwise=True).loss, abs=1e-5)
@@ -75,7 +75,7 @@ def test_what_is_trained_on_clips_is_what_steps_over_them(window):
 
 
 @pytest.mark.parametrize("window", [2, 3])
-def test_training_the_last_layers_on_the_features_of_frozen_ones_is_training_the_network(window):
+def test_training_on_features_of_frozen_layers_equals_training_the_network(window):
     settings = quick(freeze="last_stage", epochs=2)
     whole, tail = causal(window), causal(window)
     fit(whole, Ramps(), settings=settings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
 onnx = pytest.importorskip("onnx")
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from training_cases import assert_same_weights
 
 from opendr_har_core.cli.main import main

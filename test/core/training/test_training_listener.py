@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: to a listener, as lines of JSON, as a progress bar."""
+"""Progress of a run: updates for a listener, lines of JSON, the progress bar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from training_cases import TINY, Ramps, quick, tiny
 
 from opendr_har_core.cli.main import main
@@ -23,7 +22,7 @@ from opendr_har_core.media.video import write_video
 from opendr_har_core.networks import config as configs
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_core.training import listener as listening
+from opendr_har_core.training import callbacks
 from opendr_har_core.training.fit import fit
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,7 +32,7 @@ COUNTS = {"state", "epoch", "epochs", "step", "steps", "loss", "accuracy", "val_
 
 @pytest.fixture
 def every_step(monkeypatch):
-    monkeypatch.setattr(listening, "EVERY_SEC", 0.0)
+    monkeypatch.setattr(callbacks, "REPORT_EVERY_SEC", 0.0)
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def heard(settings, val=None):
     return updates, report
 
 
-def test_every_epoch_is_told_with_its_numbers(every_step):
+def test_every_epoch_is_reported_with_its_numbers(every_step):
     updates, report = heard(quick(epochs=2), Ramps(6))  # three batches an epoch
     told = [(update.state, update.epoch, update.step) for update in updates]
     first = [("training", 1, step) for step in (0, 1, 2, 3)] + [("validating", 1, 3), ("epoch_end", 1, 3)]
@@ -66,7 +65,7 @@ def test_every_epoch_is_told_with_its_numbers(every_step):
     assert updates[-1].best_accuracy == report.best_accuracy
 
 
-def test_means_are_those_of_the_epoch_so_far_and_the_rest_of_the_time_shrinks(every_step):
+def test_means_cover_the_epoch_so_far_and_the_remaining_time_shrinks(every_step):
     updates, report = heard(quick(epochs=1))
     assert (updates[0].loss, updates[0].accuracy, updates[0].eta_sec) == (None, None, None)
     assert updates[3].loss == pytest.approx(report.history[0]["train_loss"])
@@ -76,13 +75,13 @@ def test_means_are_those_of_the_epoch_so_far_and_the_rest_of_the_time_shrinks(ev
     assert updates[3].val_loss is None
 
 
-def test_between_epochs_it_is_told_only_now_and_then(monkeypatch):
-    monkeypatch.setattr(listening, "EVERY_SEC", 1e9)
+def test_reports_within_an_epoch_are_limited_in_rate(monkeypatch):
+    monkeypatch.setattr(callbacks, "REPORT_EVERY_SEC", 1e9)
     updates, _ = heard(quick(epochs=2))
     assert [update.state for update in updates] == ["training", "epoch_end", "epoch_end"]
 
 
-def test_a_resumed_run_counts_on(every_step, tmp_path):
+def test_a_resumed_run_continues_the_count(every_step, tmp_path):
     folder = str(tmp_path)
     heard(quick(epochs=1, checkpoint_folder=folder))
     updates, _ = heard(quick(epochs=2, checkpoint_folder=folder, resume_step=3))
@@ -94,12 +93,7 @@ def test_a_resumed_run_counts_on(every_step, tmp_path):
     assert updates[-1].step == updates[-1].steps == 6
 
 
-def test_listening_changes_nothing(every_step):
-    _, report = heard(quick())
-    assert report.history == fit(tiny(), Ramps(), None, quick()).history
-
-
-def test_an_error_of_the_listener_ends_the_run():
+def test_an_exception_of_the_listener_ends_the_run():
     def refuse(update):
         raise OSError("no more room")
 
@@ -107,7 +101,7 @@ def test_an_error_of_the_listener_ends_the_run():
         fit(tiny(), Ramps(), None, quick(), refuse)
 
 
-def test_the_progress_bar_is_drawn(capsys):
+def test_the_progress_bar_counts_epochs_and_batches(capsys):
     report = fit(tiny(), Ramps(), Ramps(4), quick(epochs=2, progress_bar=True))
     assert report.epochs == 2
     drawn = capsys.readouterr().out
@@ -126,7 +120,7 @@ def lines_of(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_lines_of_json_and_nothing_else(every_step, clips, tmp_path, monkeypatch, capsys):
+def test_standard_output_has_lines_of_json_only(every_step, clips, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(configs.X3D_CONFIGS, "xs", TINY)
     bundle = tmp_path / "mine.onnx"
     assert main(command(clips, bundle, "--epochs", "2")) == 0
@@ -142,7 +136,7 @@ def test_lines_of_json_and_nothing_else(every_step, clips, tmp_path, monkeypatch
     assert Recognizer.open(last["output"]).labels.names == ACTIONS
 
 
-def test_a_run_that_fails_says_so_in_its_last_line(clips, tmp_path, monkeypatch, capsys):
+def test_the_last_line_of_a_failed_run_has_the_error(clips, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(configs.X3D_CONFIGS, "xs", TINY)
     assert main(command(tmp_path / "gone", tmp_path / "mine.onnx", "--epochs", "1")) == 1
     captured = capsys.readouterr()
@@ -155,12 +149,13 @@ def test_a_run_that_fails_says_so_in_its_last_line(clips, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("output", "message"), [("gone/mine.onnx", "make the folder"), ("mine.pth", "expected a file named *.onnx")]
 )
-def test_an_output_that_cannot_be_written_is_said_before_training(output, message, clips, tmp_path, capsys):
+def test_an_output_that_cannot_be_written_is_an_error_before_training(output, message, clips, tmp_path, capsys):
     assert main(command(clips, tmp_path / output, "--epochs", "1")) == 2
     (last,) = lines_of(capsys.readouterr().out)
     assert message in last["error"]
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_a_checkpoint_and_a_last_line(clips, tmp_path):
     flags = ["--epochs", "1000", "--freeze", "head", "--checkpoint-folder", str(tmp_path / "checkpoints")]
     arguments = [sys.executable, "-m", "opendr_har_core.cli.main", *command(clips, tmp_path / "mine.onnx", *flags)]
@@ -180,7 +175,7 @@ def test_sigterm_leaves_a_checkpoint_and_a_last_line(clips, tmp_path):
     assert "--resume" in errors
 
 
-def test_a_reader_that_has_gone_takes_nothing_with_it():
+def test_a_run_survives_the_loss_of_its_reader():
     reading, writing = os.pipe()
     os.close(reading)
     told = False
@@ -192,7 +187,7 @@ def test_a_reader_that_has_gone_takes_nothing_with_it():
     assert told
 
 
-def test_what_is_no_number_is_null(capsys):
+def test_nan_and_infinity_become_null(capsys):
     JsonProgress(sys.stdout).end("done", loss=float("nan"), rows={"a": float("inf")})
     assert lines_of(capsys.readouterr().out) == [
         {"state": "done", "cancelled": False, "output": None, "loss": None, "rows": {"a": None}}

@@ -1,4 +1,4 @@
-"""Memory that runs out while training: what is said, and what stays."""
+"""Memory that runs out while training: the error, and the checkpoint that stays."""
 
 from __future__ import annotations
 
@@ -48,13 +48,14 @@ class Killed(Ramps):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_array_that_does_not_fit_is_explained(workers):
+def test_an_array_that_does_not_fit(workers):
     with pytest.raises(ResourceError, match=r"^memory ran out .*'batch_size': 4, .* \(.*Unable to allocate 128. TiB"):
         fit(tiny(), Greedy(), settings=quick(num_workers=workers))
 
 
-def test_a_reading_process_that_is_killed_is_explained():
-    with pytest.raises(ResourceError, match=r"^a process that reads data ended \(killed, .*try fewer num_workers"):
+@pytest.mark.slow  # PyTorch waits for the worker
+def test_a_killed_data_loader_worker():
+    with pytest.raises(ResourceError, match=r"^a data loader worker ended \(killed, .*try fewer num_workers"):
         fit(tiny(), Killed(), settings=quick(num_workers=1))
 
 
@@ -72,7 +73,7 @@ def test_a_reading_process_that_is_killed_is_explained():
                       "workers are out of shared memory."), "shared memory ran out"),
     ],
 )  # fmt: skip
-def test_shortages_are_told(error, what):
+def test_errors_of_memory_are_explained(error, what):
     with pytest.raises(ResourceError, match=f"^{what} while training"), memory_explained(quick()):
         raise error
 
@@ -86,22 +87,23 @@ def test_shortages_are_told(error, what):
         RuntimeError(WORKER.format("RuntimeError", "raise error  # not out of memory", "the lens is gone")),
     ],
 )
-def test_other_errors_stay_as_they_are(error):
+def test_other_errors_pass_unchanged(error):
     with pytest.raises(type(error)) as caught, memory_explained(quick()):
         raise error
     assert caught.value is error
 
 
-def test_the_advice_is_what_can_be_done():
+def test_the_advice_depends_on_the_settings():
     with pytest.raises(ResourceError) as caught, memory_explained(quick(batch_size=1, freeze="head")):
         raise MemoryError
     assert str(caught.value).endswith("(MemoryError); try a smaller network")
     with pytest.raises(ResourceError) as caught, memory_explained(quick(checkpoint_folder="/x", num_workers=2)):
         raise MemoryError
     assert "try fewer num_workers, a smaller batch_size" in str(caught.value)
-    assert str(caught.value).endswith("Checkpoints that were written to /x before are whole; resume goes on from them")
+    assert str(caught.value).endswith("Earlier checkpoints in /x are intact; resume continues from them")
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_ends_training_with_advice_and_leaves_the_checkpoint(tmp_path):
     """A real limit of the process, a real network."""
     clips = ["synth", str(tmp_path / "clips"), "--clips", "2", "--seconds", "1", "--size", "96x72", "--quiet"]

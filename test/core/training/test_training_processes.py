@@ -1,4 +1,4 @@
-"""Several processes train together as one process with a larger batch does."""
+"""Several processes train together like one process with a larger batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 HERE = Path(__file__).parents[1]
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE))
 
 # Normalisation is by running statistics: its batch statistics would be those of each process alone.
 TRAIN = """
@@ -46,6 +45,7 @@ def output_of(command, folder):
     return json.loads(done.stdout[done.stdout.index('{"history"') :])
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_of_one_with_twice_the_batch(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(TRAIN)
