@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, List, Optional
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.media.video import is_camera, write_video
-from opendr_har_core.recordings.offline import passes_needed, sampled_frames
+from opendr_har_core.media.video import is_camera, probe, write_video
+from opendr_har_core.recordings.label_video import passes_needed, reachable_min_frames
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 from opendr_har_core.streaming.settings import StreamSettings
@@ -73,8 +73,9 @@ def _show(model: str, video: str, rendered: bool) -> int:
     recognizer = Recognizer.open(model)
     passes, min_frames = 1, StreamSettings.min_frames
     if not rendered and not is_camera(video):
-        passes = passes_needed(recognizer.spec, video)
-        min_frames = min(StreamSettings.min_frames, sampled_frames(recognizer.spec, video))
+        info = probe(video)
+        passes = passes_needed(recognizer.spec, info)
+        min_frames = reachable_min_frames(recognizer.spec, info)
     frames_needed = recognizer.stream(min_frames=min_frames).status.silent_frames + 1
     _say(f"model  {recognizer.spec.name}: {recognizer.source}")
     _say(f"labels from sampled frame {frames_needed} on, label delay {recognizer.spec.delay_sec:.1f} s")

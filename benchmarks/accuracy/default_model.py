@@ -21,7 +21,7 @@ from real_videos import RealVideo, real_videos
 from side_by_side import PersonDetector, cut_out, pairs
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.recordings.offline import mean_prediction
+from opendr_har_core.recordings.labelled import mean_prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import atomic_path
 from opendr_har_core.synthetic.scene import render_at

@@ -13,7 +13,7 @@ from typing import Iterable, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from opendr_har_core.frame import Frame, LazyFrame
-from opendr_har_core.media.video import Source, loop_frames
+from opendr_har_core.media.video import VideoSource, loop_frames
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.preprocess import to_network_input
@@ -94,13 +94,13 @@ class Viewer:
         return Track(np.array([prediction.stamp_ns for prediction in self._predictions], np.int64), scores)
 
 
-def played(video: Source, seconds: float) -> Iterator[Frame]:
+def played(video: VideoSource, seconds: float) -> Iterator[Frame]:
     """The frames of a file, looped, for `seconds`; stamps start at 0. Raises VideoError."""
     end = round(seconds * NANOSECONDS)
     return takewhile(lambda frame: frame.stamp_ns < end, loop_frames(video))
 
 
-def spliced(first: Source, second: Source, splice_sec: float, seconds: float) -> Iterator[Frame]:
+def spliced(first: VideoSource, second: VideoSource, splice_sec: float, seconds: float) -> Iterator[Frame]:
     """`first`, looped, until `splice_sec`, then `second` for `seconds`: a camera that sees the action change."""
     splice = round(splice_sec * NANOSECONDS)
     after = (Frame(frame.rgb, frame.stamp_ns + splice) for frame in played(second, seconds))

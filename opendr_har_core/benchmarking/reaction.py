@@ -9,7 +9,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 
 from opendr_har_core.benchmarking.footage import Track, Viewer, lead_seconds, show, spliced
-from opendr_har_core.media.video import Source
+from opendr_har_core.media.video import VideoSource
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.recognizer import Recognizer
 
@@ -24,8 +24,8 @@ PHASES = 10
 class Splice:
     """Two videos, one after the other; `class_id` is the label of the second."""
 
-    first: Source
-    second: Source
+    first: VideoSource
+    second: VideoSource
     class_id: int
 
 

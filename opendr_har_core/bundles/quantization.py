@@ -21,7 +21,7 @@ from opendr_har_core.bundles.graphs.writer import write_model
 from opendr_har_core.bundles.metadata import FLOAT16, FLOAT32, INT8, PRECISIONS
 from opendr_har_core.errors import ConfigError, ModelError
 from opendr_har_core.media.video import is_camera
-from opendr_har_core.recordings.offline import recognize_video
+from opendr_har_core.recordings.label_video import recognize_video
 from opendr_har_core.streaming.recognizer import Recognizer
 
 # A weight is worth an operator from here on; and a few large ones, which bear rounding well, are most of the file.

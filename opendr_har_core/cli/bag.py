@@ -1,11 +1,11 @@
-"""`opendr-har bag`: the labels of a recording, as a recording."""
+"""`opendr-har bag`: write the labels of a rosbag2 as a rosbag2."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opendr_har_core.cli.options import (
     add_file,
@@ -14,16 +14,11 @@ from opendr_har_core.cli.options import (
     add_model,
     add_recognizer,
     add_runtime,
-    filter_settings,
-    open_recognizer,
-    stream_settings,
+    open_pipeline,
 )
-from opendr_har_core.cli.output import Output, Result
+from opendr_har_core.cli.output import Result
 
-if TYPE_CHECKING:
-    from opendr_har_core.recordings.bag_labels import LabelBagSettings, LabelledBag
-
-DISTRIBUTIONS = ("foxy", "humble", "jazzy", "kilted")
+DISTRIBUTIONS = ("humble", "jazzy", "kilted", "lyrical")
 CLASS_ID_FORMATS = ("name", "index")
 
 
@@ -40,6 +35,7 @@ def add_parser(jobs: Any) -> None:
             "walk --topic /front/image_raw --output walk_front_labels --threshold 0.5",
         ),
         run=run,
+        extra="bags",
     )
     what = "folder with metadata.yaml, or one .db3 or .mcap"
     add_file(parser, "bag", suffixes=("db3", "mcap"), metavar="INPUT_BAG", type=Path, help=what)
@@ -55,36 +51,20 @@ def add_parser(jobs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Label one bag and say what came of it."""
-    from opendr_har_core.recordings.bag_labels import label_bag, labels_path
+    """Label one bag and print counts."""
     from opendr_har_core.recordings.bag_writer import check_is_new
+    from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag, labels_path
 
     output = options.output or labels_path(options.bag)
     check_is_new(output)
-    settings = _settings(options)
-    recognizer = open_recognizer(options)
+    settings = LabelBagSettings(options.topic, options.class_id_format, distribution=options.distribution)
+    pipeline = open_pipeline(options)
     with options.out.progress(f"labelling {options.bag.name}", "images") as report:
-        done = label_bag(recognizer, options.bag, output, settings, report)
-    _say_what_was_wrong(options.out, done)
+        done = label_bag(pipeline, options.bag, output, settings, report)
+    if done.resets:
+        options.out.note(f"the stream restarted {done.resets} times: stamps jump or the image size changes")
+    if done.unreadable:
+        options.out.warn(f"{done.unreadable} images could not be used; the last error: {done.last_error}")
     text = f"{done.path}: {done.labels} labels and {done.events} events of {done.images} images\n"
     values = asdict(done)
     return Result(text, {"output": values.pop("path"), **values})
-
-
-def _settings(options: argparse.Namespace) -> LabelBagSettings:
-    from opendr_har_core.recordings.bag_labels import LabelBagSettings
-
-    return LabelBagSettings(
-        topic=options.topic,
-        filter=filter_settings(options),
-        class_id_format=options.class_id_format,
-        distribution=options.distribution,
-        **stream_settings(options),
-    )
-
-
-def _say_what_was_wrong(out: Output, done: LabelledBag) -> None:
-    if done.resets:
-        out.note(f"the history was forgotten {done.resets} times: stamps jump or the images change their size")
-    if done.unreadable:
-        out.warn(f"{done.unreadable} images could not be used, the last because {done.last_error}")

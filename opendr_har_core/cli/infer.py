@@ -1,13 +1,14 @@
-"""`opendr-har infer`: what happens in videos."""
+"""`opendr-har infer`: label videos or a webcam."""
 
 from __future__ import annotations
 
 import argparse
 from contextlib import nullcontext
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
 
-from opendr_har_core.cli.infer_files import KINDS, OutputFiles
 from opendr_har_core.cli.inputs import videos_of
 from opendr_har_core.cli.options import (
     VIDEOS,
@@ -17,19 +18,19 @@ from opendr_har_core.cli.options import (
     add_model,
     add_recognizer,
     add_runtime,
-    filter_settings,
+    open_pipeline,
     open_recognizer,
-    stream_settings,
+    read_settings,
 )
 from opendr_har_core.cli.output import DONE, FAILED, Output, Result
+from opendr_har_core.cli.output_files import KINDS, TIMELINE, OutputFiles
 from opendr_har_core.cli.progress import ignore
-from opendr_har_core.errors import ConfigError, HarError
+from opendr_har_core.errors import HarError
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 
 if TYPE_CHECKING:
     from opendr_har_core.prediction import Prediction
-    from opendr_har_core.recordings.collect import LabelVideoSettings
-    from opendr_har_core.recordings.records import VideoLabels
-    from opendr_har_core.streaming.recognizer import Recognizer
+    from opendr_har_core.recordings.video_labels import VideoLabels
 
 
 def add_parser(jobs: Any) -> None:
@@ -39,11 +40,12 @@ def add_parser(jobs: Any) -> None:
         "infer",
         help="label videos",
         description="Print the labels of videos over time, then the label of the whole. With --output, write an "
-        "annotated video, a timeline picture and tables for each instead.",
+        "annotated video, a timeline chart and tables for each instead.",
         examples=(
             "clip.mp4",
             "clip.mp4 --model cox3d_s.onnx --output results",
             "videos 'more/*.avi' --output results --write timeline,csv --threshold 0.5 --smoothing 0.5",
+            "0 --threshold 0.5",
             "clip.mp4 --json --quiet",
         ),
         run=run,
@@ -51,24 +53,21 @@ def add_parser(jobs: Any) -> None:
     what = "files, folders (with all videos below them) and patterns, or the number of a webcam"
     add_file(parser, "videos", suffixes=VIDEOS, nargs="+", metavar="VIDEO", help=what)
     add_model(parser)
-    add_folder(parser, "--output", metavar="FOLDER", help="write results there; it is made where there is none")
+    add_folder(parser, "--output", metavar="FOLDER", help="write results there; created if needed")
     parser.add_argument(
         "--write",
         type=kinds,
-        default=KINDS,
         metavar="KINDS",
-        help=f"which, separated by commas (default: all, {','.join(KINDS)})",
+        help=f"which results, separated by commas (default: all, {','.join(KINDS)}; timeline needs matplotlib)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
-    parser.add_argument(
-        "--once", action="store_true", help="play each file once: quicker, but short ones may get no label"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    parser.add_argument("--once", action="store_true", help="play each file once, even if it is too short for a label")
     add_recognizer(parser, top_k=3)
     add_runtime(parser)
 
 
 def kinds(text: str) -> List[str]:
-    """What --write says; the order does not matter."""
+    """The results that --write names; the order does not matter."""
     wanted = [word.strip() for word in text.split(",")]
     strays = [word for word in wanted if word not in KINDS]
     if strays:
@@ -77,13 +76,15 @@ def kinds(text: str) -> List[str]:
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Stream each file through the model, as a camera would; a file that fails does not keep the others from it."""
-    if len(options.videos) == 1 and options.videos[0].isdigit():
-        return _watch(options, open_recognizer(options))
-    paths, missing = videos_of(options.videos)
+    """Stream each video through the model as a camera would; a file that fails does not stop the others."""
+    is_camera = len(options.videos) == 1 and options.videos[0].isdigit()
+    paths, missing = ([Path(options.videos[0])], []) if is_camera else videos_of(options.videos)
+    if options.write is None:
+        options.write = _writable(options)
     files = OutputFiles.of(paths, options) if options.output else None
-    recognizer = open_recognizer(options)
-    job = _Job(options, recognizer, files, several=len(paths) + len(missing) > 1)
+    if is_camera and files is None:
+        return _watch(options)
+    job = _Job(options, files, several=len(paths) + len(missing) > 1)
     for argument, error in missing:
         job.fail(argument, error)
     for path in paths:
@@ -91,16 +92,23 @@ def run(options: argparse.Namespace) -> Result:
     return job.result()
 
 
-class _Job:
-    """The videos one by one."""
+def _writable(options: argparse.Namespace) -> List[str]:
+    if find_spec("matplotlib") is not None:
+        return list(KINDS)
+    if options.output:
+        options.out.note("no timelines: they need matplotlib, pip install 'opendr_har_ros[plots]'")
+    return [kind for kind in KINDS if kind != TIMELINE]
 
-    def __init__(
-        self, options: argparse.Namespace, recognizer: Recognizer, files: Optional[OutputFiles], several: bool
-    ) -> None:
-        self._options = options
+
+class _Job:
+    """Labels the videos one by one."""
+
+    def __init__(self, options: argparse.Namespace, files: Optional[OutputFiles], several: bool) -> None:
         self._out: Output = options.out
-        self._recognizer = recognizer
-        self._settings = _settings(options)
+        self._recognizer = open_recognizer(options)
+        self._stream = read_settings(options, StreamSettings)
+        self._labels = read_settings(options, LabelSettings)
+        self._once: bool = options.once
         self._files = files
         self._several = several
         self._done: List[Dict[str, Any]] = []
@@ -129,39 +137,41 @@ class _Job:
         return Result(values=values, exit_code=FAILED, error=error)
 
     def _labelled(self, path: Path) -> Dict[str, Any]:
-        from opendr_har_core.recordings.collect import label_video
+        from opendr_har_core.recordings.label_video import label_video
 
-        on_sample = None
+        job: Any = partial(label_video, self._recognizer, path, self._stream, self._labels, self._once)
         if self._files is None:
             if self._several:
                 self._out.text(f"{path}\n")
-            on_sample = _Rows(self._out, path)
-        with self._progress(path.name) as report:
-            labels = label_video(self._recognizer, path, self._settings, report, on_sample)
-        files = {} if self._files is None else self._files.write(labels)
-        self._say(labels, files)
-        return {**_values(labels), "files": files}
+            with self._progress(path) as report:
+                labels, written = job(report, _Rows(self._out, path)), {}
+        else:
+            with self._progress(path) as report, self._files.copy(path) as copy:
+                labels = job(report, copy=copy)
+            written = self._files.write(labels)
+        self._describe(labels, written)
+        return {**{name: value for name, value in labels.to_dict().items() if name != "samples"}, "files": written}
 
-    def _progress(self, name: str) -> Any:
+    def _progress(self, path: Path) -> Any:
         if self._files is None and self._out.results_on_terminal():
             return nullcontext(ignore)
-        return self._out.progress(f"labelling {name}", "frames")
+        return self._out.progress(f"labelling {path.name}", "frames")
 
-    def _say(self, labels: VideoLabels, files: Dict[str, str]) -> None:
+    def _describe(self, labels: VideoLabels, files: Dict[str, str]) -> None:
         if self._files is None:
             self._out.text(_line("whole", labels.whole))
         else:
             count = len(labels.segments)
             spans = "1 segment" if count == 1 else f"{count} segments"
-            said = f"{labels.path}: {labels.whole.label} {labels.whole.score:.2f}, {spans}"
-            self._out.text(said + "".join(f"\n  {name}" for name in files.values()) + "\n")
+            summary = f"{labels.path}: {labels.whole.label} {labels.whole.score:.2f}, {spans}"
+            self._out.text(summary + "".join(f"\n  {name}" for name in files.values()) + "\n")
         if labels.remark not in self._remarks:  # many files of one model have the same
             self._remarks.add(labels.remark)
             self._out.note(f"{labels.path}: {labels.remark}" if self._several else labels.remark)
 
 
 class _Rows:
-    """Says each sample as it comes."""
+    """Prints each prediction when it comes."""
 
     def __init__(self, out: Output, path: Path) -> None:
         self._out = out
@@ -169,35 +179,23 @@ class _Rows:
 
     def __call__(self, sample: Prediction) -> None:
         if self._out.json:
-            from opendr_har_core.recordings.records import sample_values
+            from opendr_har_core.recordings.video_labels import sample_values
 
             self._out.row({"video": str(self._path), **sample_values(sample)})
         else:
             self._out.text(_line(f"{sample.stamp_ns / 1e9:.2f}", sample))
 
 
-def _watch(options: argparse.Namespace, recognizer: Recognizer) -> Result:
-    """A webcam, until Ctrl-C; its rows are stamped by the clock."""
-    from opendr_har_core.recordings.offline import recognize_video
+def _watch(options: argparse.Namespace) -> Result:
+    """Print the labels of a webcam until Ctrl-C, stamped by the clock; keeps nothing."""
+    from opendr_har_core.media.video import read_video
+    from opendr_har_core.recordings.labelled import label_frames
 
-    if options.output:
-        raise ConfigError("--output is for files; a webcam has no end to write at")
-    say = _Rows(options.out, Path(options.videos[0]))
-    source = options.videos[0]
-    for prediction in recognize_video(recognizer, source, options.top_k, **stream_settings(options)):
-        say(prediction)
+    rows = _Rows(options.out, Path(options.videos[0]))
+    for item in label_frames(open_pipeline(options), read_video(options.videos[0])):
+        if item.shown is not None:
+            rows(item.shown)
     return Result()
-
-
-def _settings(options: argparse.Namespace) -> LabelVideoSettings:
-    from opendr_har_core.recordings.collect import LabelVideoSettings
-
-    return LabelVideoSettings(filter=filter_settings(options), once=options.once, **stream_settings(options))
-
-
-def _values(labels: VideoLabels) -> Dict[str, Any]:
-    """All but the samples, which are rows or in files."""
-    return {name: value for name, value in labels.to_dict().items() if name != "samples"}
 
 
 def _line(when: str, prediction: Prediction) -> str:

@@ -1,4 +1,4 @@
-"""Files, folders and patterns into the videos they mean, and names for what is written of each."""
+"""Expands files, folders and patterns to videos, and names their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 from opendr_har_core.cli.options import VIDEOS
 from opendr_har_core.errors import DataError
 
-# Not to be taken for an input where results lie among the videos.
+# Results next to the videos are not inputs.
 ANNOTATED = ".annotated.mp4"
 PATTERN = "*?["
 
@@ -18,15 +18,15 @@ Missing = Tuple[str, DataError]
 
 
 def videos_of(arguments: Sequence[str]) -> Tuple[List[Path], List[Missing]]:
-    """The video files that the arguments mean, each once, in their order, and what means none.
+    """The video files that the arguments name, each once and in order, and the arguments that name none.
 
-    A folder means all videos in it and below it, sorted; a pattern, where there is no file of that name, what matches.
+    A folder names all videos in it and below it, sorted; a pattern, if there is no file of that name, its matches.
     """
     found: Dict[Path, Path] = {}
     missing: List[Missing] = []
     for argument in arguments:
         try:
-            for path in _meant(argument):
+            for path in _files(argument):
                 found.setdefault(path.absolute(), path)
         except DataError as error:
             missing.append((argument, error))
@@ -34,7 +34,7 @@ def videos_of(arguments: Sequence[str]) -> Tuple[List[Path], List[Missing]]:
 
 
 def names_for(paths: Sequence[Path]) -> List[str]:
-    """A different name for each file, also where case does not count: its own, with as much of its path as it takes."""
+    """A different name for each file, ignoring case: its own, with as much of its path as is needed."""
     levels = [0] * len(paths)
     while True:
         names = [_name(path, level, index) for index, (path, level) in enumerate(zip(paths, levels))]
@@ -46,15 +46,15 @@ def names_for(paths: Sequence[Path]) -> List[str]:
             levels[index] += 1
 
 
-def _meant(argument: str) -> List[Path]:
+def _files(argument: str) -> List[Path]:
     path = Path(argument)
     if path.is_dir():
         found = sorted(entry for entry in path.rglob("*") if _is_video(entry.relative_to(path)) and entry.is_file())
         if not found:
-            raise DataError(f"there is no video in the folder {path}, expected files such as *.{', *.'.join(VIDEOS)}")
+            raise DataError(f"the folder {path} has no videos, expected files such as *.{', *.'.join(VIDEOS)}")
         return found
     if path.exists() or not any(letter in argument for letter in PATTERN):
-        return [path]  # whether it can be read is found out when it is
+        return [path]  # reading reports what is wrong with it
     matches = sorted(Path(name) for name in glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     found = [match for match in matches if match.is_file() and not match.name.endswith(ANNOTATED)]
     if not found:

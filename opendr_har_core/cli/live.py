@@ -15,9 +15,7 @@ from opendr_har_core.cli.options import (
     add_model,
     add_recognizer,
     add_runtime,
-    filter_settings,
-    open_recognizer,
-    stream_settings,
+    open_pipeline,
 )
 from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
@@ -74,18 +72,16 @@ def run(options: argparse.Namespace) -> Result:
     from opendr_har_core.live.schema import model_facts
     from opendr_har_core.live.settings import live_settings
     from opendr_har_core.live.state import Board
-    from opendr_har_core.streaming.label_pipeline import LabelPipeline
 
     settings, _ = live_settings(
         options.host, options.token, port=options.port, names=tuple(options.name), max_viewers=options.max_viewers
     )
-    recognizer = open_recognizer(options)
-    stream = recognizer.stream(top_k=options.top_k, **stream_settings(options))
+    pipeline = open_pipeline(options)
     name, source, is_paced = _source(options)
-    board = Board(name, model_facts(stream))
+    board = Board(name, model_facts(pipeline.stream))
     server = LiveServer(settings, board)
     url = replace(settings, port=server.start()).url
-    player = Player(name, source, LabelPipeline(stream, filter_settings(options)), board, is_paced)
+    player = Player(name, source, pipeline, board, is_paced)
     player.start()
     try:
         options.out.row({"url": url})

@@ -16,6 +16,7 @@ from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD
 from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
 
 if TYPE_CHECKING:
+    from opendr_har_core.streaming.label_pipeline import LabelPipeline
     from opendr_har_core.streaming.recognizer import Recognizer
 
 SIZES = tuple(X3D_CONFIGS)
@@ -115,16 +116,6 @@ def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     add_settings(group, LabelSettings, **defaults)
 
 
-def stream_settings(options: argparse.Namespace) -> Dict[str, Any]:
-    """The flags of `add_recognizer` that are arguments of `Recognizer.stream`."""
-    return asdict(read_settings(options, StreamSettings))
-
-
-def filter_settings(options: argparse.Namespace) -> LabelSettings:
-    """The flags of `add_recognizer` that filter labels."""
-    return read_settings(options, LabelSettings)
-
-
 def add_model(parser: argparse.ArgumentParser, default: Optional[str] = ModelSettings.model, help: str = "") -> None:
     """--model."""
     (declared,) = [item for item in settings_of(ModelSettings) if item.name == "model"]
@@ -152,6 +143,14 @@ def open_recognizer(options: argparse.Namespace) -> Recognizer:
     from opendr_har_core.streaming.recognizer import Recognizer
 
     return Recognizer.open(options.model, providers(options), options.threads)
+
+
+def open_pipeline(options: argparse.Namespace) -> LabelPipeline:
+    """The labels of one camera, as the flags of `add_model`, `add_runtime` and `add_recognizer` say."""
+    from opendr_har_core.streaming.label_pipeline import LabelPipeline
+
+    labels, stream = read_settings(options, LabelSettings), read_settings(options, StreamSettings)
+    return LabelPipeline(open_recognizer(options).stream(top_k=1, **asdict(stream)), labels)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

@@ -97,7 +97,7 @@ def open_video(path: Union[str, Path]) -> VideoFile:
     """Check a file as far as that is cheap: its header and its first frame. Raises VideoError."""
     path = Path(path)
     with _opened(path) as (container, stream):
-        picture = first_picture(container, stream, path)
+        picture = first_picture(container.decode(stream), path)
         timed = picture.pts is not None and picture.time_base is not None
         return VideoFile(path, _duration(container, stream), picture.pts if timed else None)
 

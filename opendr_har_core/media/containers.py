@@ -50,10 +50,10 @@ def first_video(container: Any, source: Union[str, Path]) -> Any:
     return stream
 
 
-def first_picture(container: Any, stream: Any, source: Union[str, Path]) -> Any:
-    """The first decoded frame; raises VideoError where there is none."""
+def first_picture(pictures: Iterator[Any], source: Union[str, Path]) -> Any:
+    """The first decoded frame; raises VideoError if there is none."""
     try:
-        picture = next(container.decode(stream), None)
+        picture = next(pictures, None)
     except FAILURES as error:
         raise VideoError(f"{source} has no frame that can be decoded: {error}; check that it plays") from None
     if picture is None:

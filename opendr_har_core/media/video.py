@@ -1,4 +1,4 @@
-"""Video files and webcams as streams of frames, and back, with PyAV."""
+"""Video files and webcams as streams of frames, and frames into video files, with PyAV."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Generator, Iterable, Iterator, Optional, Union
+from typing import Any, Callable, Generator, Iterable, Iterator, Optional, Union
 
 import av
 import numpy as np
@@ -20,20 +20,21 @@ from opendr_har_core.media.orientation import Orientation
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import atomic_path
 
-Source = Union[str, Path]
+# The number of a webcam, or a file.
+VideoSource = Union[str, Path]
 
 TYPICAL_FPS = Fraction(30)
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video says about itself.
+    """Properties that the header of a video announces.
 
     Attributes:
-        width, height: pixels of the upright picture, as `read_video` gives it.
+        width, height: pixels of the upright picture, as `read_video` yields it.
         fps: average frames per second.
-        frames: number of frames, where the file says so.
-        duration_sec: length, where the file says so.
+        frames: number of frames; None if the file does not say.
+        duration_sec: length; None if the file does not say.
     """
 
     width: int
@@ -42,67 +43,79 @@ class VideoInfo:
     frames: Optional[int]
     duration_sec: Optional[float]
 
+    @property
+    def length_sec(self) -> Optional[float]:
+        """Length by the number of frames, else by the announced duration."""
+        return self.frames / self.fps if self.frames else self.duration_sec
 
-def probe(source: Source) -> VideoInfo:
-    """Look at a video's header and decode its first frame, which tells how it is turned; raises VideoError."""
+
+@dataclass(frozen=True)
+class OpenVideo:
+    """A video that is open: `info`, and `frames`, which can be read once; see `read_video`."""
+
+    info: VideoInfo
+    frames: Iterator[Frame]
+
+
+@contextmanager
+def open_video(source: VideoSource) -> Iterator[OpenVideo]:
+    """Open a file or webcam and decode its first frame; closed afterwards. Raises VideoError."""
     with _opened(source) as (container, stream):
-        fps = float(stream.average_rate or TYPICAL_FPS)
-        frames = stream.frames or None
+        pictures = container.decode(stream)
+        first = first_picture(pictures, source)
+        orientation = Orientation.of(first)
+        height, width = orientation.size(first)
         duration = container.duration / av.time_base if container.duration else None
-        picture = first_picture(container, stream, source)
-        height, width = Orientation.of(picture).size(picture)
-        return VideoInfo(width, height, fps, frames, duration)
+        info = VideoInfo(width, height, float(stream.average_rate or TYPICAL_FPS), stream.frames or None, duration)
+        yield OpenVideo(info, _frames(container, stream, source, chain([first], pictures), orientation))
 
 
-def is_camera(source: Source) -> bool:
+def probe(source: VideoSource) -> VideoInfo:
+    """Open a video only to look at it; raises VideoError."""
+    with open_video(source) as video:
+        return video.info
+
+
+def is_camera(source: VideoSource) -> bool:
     """Whether the source is the number of a webcam rather than a file."""
     return str(source).isdigit()
 
 
-def read_video(source: Source) -> Iterator[Frame]:
-    """The frames of a file, stamped by its own frame times from 0 on; or of webcam "0", stamped by the clock.
+def read_video(source: VideoSource) -> Iterator[Frame]:
+    """Yield the frames of a file, stamped by their own times from 0 on, or of webcam "0", stamped by the clock.
 
-    Pictures are C-contiguous, and upright: turned and mirrored as the file says. Stamps always rise. A damaged or
-    truncated file gives all frames that can be read and then raises VideoError; a file that is missing or no video
-    raises it at once.
+    Pictures are C-contiguous and upright: turned and mirrored as the file says. Stamps always rise. A damaged or
+    truncated file yields all frames that can be read and then raises VideoError; a file that is missing or not a
+    video raises it immediately.
     """
-    with _opened(source) as (container, stream):
-        clock = time.time_ns if is_camera(source) else None
-        count, last = 0, 0
-        for frame in _stamped(_decoded(container, stream, source), stream, clock):
-            count, last = count + 1, frame.stamp_ns
-            yield frame
-        if count == 0:
-            raise VideoError(f"{source} has no frame that can be decoded; check that it plays")
-        missing = _missing(container, stream, count, last)
-        if missing:
-            raise VideoError(f"{source} is incomplete: {missing} could be read; copy it again")
+    with open_video(source) as video:
+        yield from video.frames
 
 
-def loop_frames(source: Source, passes: Optional[int] = None) -> Iterator[Frame]:
-    """Play a file `passes` times, or for ever, with stamps that keep rising by the mean frame interval in between."""
+def loop_frames(source: VideoSource, passes: Optional[int] = None) -> Iterator[Frame]:
+    """Play a file `passes` times, or indefinitely; stamps keep rising by the mean frame interval in between."""
     if passes is not None and passes < 1:
         raise ConfigError(f"passes is {passes}, expected one or more")
     start_ns, done = 0, 0
     while passes is None or done < passes:
-        start_ns = yield from play_once(source, start_ns)
+        with open_video(source) as video:
+            start_ns = yield from shift(video, start_ns)
         done += 1
 
 
-def play_once(source: Source, start_ns: int) -> Generator[Frame, None, int]:
-    """The frames of a file, stamped from `start_ns` on; returns the stamp at which the next pass begins."""
-    stamp, count = start_ns, 0
-    for frame in read_video(source):
-        stamp = start_ns + frame.stamp_ns
-        count += 1
-        yield Frame(frame.rgb, stamp)
-    if count == 1:
-        return stamp + round(NANOSECONDS / probe(source).fps)
-    return stamp + (stamp - start_ns) // (count - 1)
+def shift(video: OpenVideo, start_ns: int) -> Generator[Frame, None, int]:
+    """The frames of a video with stamps from `start_ns` on; returns the stamp at which a next pass begins."""
+    first = stamp = 0
+    count = 0
+    for frame in video.frames:
+        first, stamp, count = frame.stamp_ns if count == 0 else first, frame.stamp_ns, count + 1
+        yield Frame(frame.rgb, start_ns + stamp - first)
+    interval = (stamp - first) // (count - 1) if count > 1 else round(NANOSECONDS / video.info.fps)
+    return start_ns + stamp - first + interval
 
 
-def write_video(path: Source, frames: Iterable[Frame], fps: float) -> Path:
-    """Encode frames of one size at a constant rate (MPEG-4); the file appears whole or not at all.
+def write_video(path: VideoSource, frames: Iterable[Frame], fps: float) -> Path:
+    """Encode frames of one size at a constant rate (MPEG-4); the file is written atomically.
 
     Raises VideoError when there are no frames, the size changes or the file can't be written.
     """
@@ -120,7 +133,8 @@ def write_video(path: Source, frames: Iterable[Frame], fps: float) -> Path:
 
 
 def _encode(path: Path, frames: Iterable[Frame], first: Frame, rate: Fraction) -> None:
-    with writing(path) as container:
+    # The file is ours: FFmpeg would not close its own on a full disk.
+    with path.open("w+b") as file, av.open(file, "w") as container:
         stream = container.add_stream("mpeg4", rate=rate)
         stream.height, stream.width = first.size
         stream.pix_fmt = "yuv420p"
@@ -134,18 +148,8 @@ def _encode(path: Path, frames: Iterable[Frame], first: Frame, rate: Fraction) -
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Any]:
-    """A PyAV container that becomes the file `path`; raises what PyAV and the file do.
-
-    The file is ours: FFmpeg would not close its own where the disk is full.
-    """
-    with path.open("w+b") as file, av.open(file, "w") as container:
-        yield container
-
-
-@contextmanager
-def _opened(source: Source) -> Iterator[Any]:
-    """(container, video stream); closed afterwards, also when a reader stops half way."""
+def _opened(source: VideoSource) -> Iterator[Any]:
+    """(container, video stream); closed afterwards, also when a reader stops early."""
     if not is_camera(source):
         with open_file(source) as opened:
             yield opened
@@ -158,35 +162,52 @@ def _opened(source: Source) -> Iterator[Any]:
         yield container, first_video(container, source)
 
 
-def _decoded(container: Any, stream: Any, source: Source) -> Iterator[Any]:
+def _frames(
+    container: Any, stream: Any, source: VideoSource, pictures: Iterator[Any], orientation: Orientation
+) -> Iterator[Frame]:
+    stamp_of = _stamps(stream, is_camera(source))
+    count, last = 0, 0
+    for picture in _decoded(pictures, source):
+        count, last = count + 1, stamp_of(picture)
+        yield Frame(orientation.upright(picture), last)
+    missing = _missing(container, stream, count, last)
+    if missing:
+        raise VideoError(f"{source} is incomplete: {missing} could be read; copy it again")
+
+
+def _decoded(pictures: Iterator[Any], source: VideoSource) -> Iterator[Any]:
     try:
-        yield from container.decode(stream)
+        yield from pictures
     except FAILURES as error:
         raise VideoError(f"{source} breaks off: {error}; the frames before were read") from None
 
 
-def _stamped(pictures: Iterator[Any], stream: Any, clock: Any) -> Iterator[Frame]:
-    """Frames with stamps that start at 0 and always rise, whatever the file says."""
+def _stamps(stream: Any, is_live: bool) -> Callable[[Any], int]:
+    """Stamps in nanoseconds that always rise: a file's start at 0, whatever it says; a webcam's are by the clock."""
     interval = round(NANOSECONDS / (stream.average_rate or TYPICAL_FPS))
-    start: Optional[int] = None
-    orientation: Optional[Orientation] = None
+    start: Optional[int] = 0 if is_live else None
     last = -interval
-    for picture in pictures:
-        if clock:
-            stamp = clock()
-        elif picture.pts is None or picture.time_base is None:
-            stamp = last + interval
-        else:
-            time_ns = round(picture.pts * picture.time_base * NANOSECONDS)
-            start = time_ns if start is None else start
-            stamp = time_ns - start
-        last = stamp if stamp > last else last + interval
-        orientation = orientation or Orientation.of(picture)
-        yield Frame(orientation.upright(picture), last)
+
+    def stamp(picture: Any) -> int:
+        nonlocal start, last
+        time_ns = time.time_ns() if is_live else _time_ns(picture)
+        start = time_ns if start is None else start
+        following = last + interval if time_ns is None or start is None else time_ns - start
+        last = following if following > last else last + interval
+        return last
+
+    return stamp
+
+
+def _time_ns(picture: Any) -> Optional[int]:
+    if picture.pts is None or picture.time_base is None:
+        return None
+    stamp: int = round(picture.pts * picture.time_base * NANOSECONDS)
+    return stamp
 
 
 def _missing(container: Any, stream: Any, count: int, last_ns: int) -> Optional[str]:
-    """What was read of what the header announces, where it is clearly less; None for a whole file."""
+    """How much was read, if it is clearly less than the header announces; None for a whole file."""
     if stream.frames:
         # An index may count frames that the codec never shows.
         hidden = 1 + int(getattr(stream.codec_context, "has_b_frames", 0) or 0)

@@ -1,1 +1,1 @@
-"""rosbag2 recordings, read and written with the package rosbags, not ROS."""
+"""Videos and rosbag2 recordings in, labels out."""

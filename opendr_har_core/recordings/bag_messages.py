@@ -1,4 +1,4 @@
-"""Labels as a recognizer node publishes them, as messages of rosbags, for any ROS 2 distribution."""
+"""The messages of a recognizer node as messages of rosbags, for any supported ROS 2 distribution."""
 
 from __future__ import annotations
 
@@ -13,63 +13,57 @@ from opendr_har_core.streaming.events import LabelEvent
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
-FOXY = "foxy"
-DISTRIBUTIONS = (FOXY, "humble", "jazzy", "kilted")
+DISTRIBUTIONS = ("humble", "jazzy", "kilted", "lyrical")
 NAME, INDEX = "name", "index"
 CLASS_ID_FORMATS = (NAME, INDEX)
 STRING, BOOL, EVENTS = "std_msgs/msg/String", "std_msgs/msg/Bool", "diagnostic_msgs/msg/DiagnosticArray"
-HYPOTHESIS = "vision_msgs/msg/ObjectHypothesis"
-# vision_msgs 4.1, and 2.0 as Foxy has it: rosbags knows neither.
-CLASSIFICATION, CLASSIFICATION_ON_FOXY = "vision_msgs/msg/Classification", "vision_msgs/msg/Classification2D"
+HYPOTHESIS, CLASSIFICATION = "vision_msgs/msg/ObjectHypothesis", "vision_msgs/msg/Classification"
+# vision_msgs 4.1, which rosbags does not bring.
 DEFINITIONS = {
     HYPOTHESIS: "string class_id\nfloat64 score\n",
     CLASSIFICATION: "std_msgs/Header header\nObjectHypothesis[] results\n",
 }
-DEFINITIONS_ON_FOXY = {
-    HYPOTHESIS: "string id\nfloat64 score\n",
-    CLASSIFICATION_ON_FOXY: "std_msgs/Header header\nObjectHypothesis[] results\nsensor_msgs/Image source_img\n",
+# The type of each topic, by its name below the node's.
+TOPICS = {
+    "classification": CLASSIFICATION,
+    "hypothesis": HYPOTHESIS,
+    "label": STRING,
+    "events": EVENTS,
+    "provisional": BOOL,
 }
 OK = 0
 
 
 class LabelMessages:
-    """Makes messages of one distribution; `header` is a std_msgs/Header of `self.header`."""
+    """Makes the messages of one distribution.
+
+    Attributes:
+        version: version of a bag's metadata that the distribution reads.
+        store: the types.
+    """
 
     def __init__(self, distribution: str, class_id_format: str) -> None:
-        """Raises ConfigError for a distribution or format that is not among those above."""
+        """Raises ConfigError for an unknown distribution or format, or without rosbags."""
         for name, value, known in (
             ("distribution", distribution, DISTRIBUTIONS),
             ("class_id_format", class_id_format, CLASS_ID_FORMATS),
         ):
             if value not in known:
                 raise ConfigError(f"{name} is {value!r}, expected one of {known}")
-        self._is_foxy = distribution == FOXY
         self._format = class_id_format
-        self.version: Version = VERSION_BEFORE_JAZZY if distribution in (FOXY, "humble") else LATEST_VERSION
-        self.classification_type = CLASSIFICATION_ON_FOXY if self._is_foxy else CLASSIFICATION
+        self.version: Version = VERSION_BEFORE_JAZZY if distribution == "humble" else LATEST_VERSION
         self.store = _typestore(distribution)
         self._types: Any = self.store.types
-
-    def topics(self) -> Dict[str, str]:
-        """The type of each topic, by the name that a node gives it below its own."""
-        return {
-            "classification": self.classification_type,
-            "hypothesis": HYPOTHESIS,
-            "label": STRING,
-            "events": EVENTS,
-            "provisional": BOOL,
-        }
 
     def header(self, stamp: Tuple[int, int], frame_id: str) -> Any:
         """A std_msgs/Header of (seconds, nanoseconds)."""
         return self._types["std_msgs/msg/Header"](self._types["builtin_interfaces/msg/Time"](*stamp), frame_id)
 
     def labels(self, prediction: Prediction, header: Any) -> Dict[str, Any]:
-        """What one prediction says on each topic, with the header of its image."""
+        """The messages of one prediction, by topic, with the header of its image."""
         results = [self._hypothesis(item) for item in prediction.top]
-        rest = (self._no_image(),) if self._is_foxy else ()
         return {
-            "classification": self._types[self.classification_type](header, results, *rest),
+            "classification": self._types[CLASSIFICATION](header, results),
             "hypothesis": results[0],
             "label": self._types[STRING](prediction.label),
         }
@@ -89,19 +83,14 @@ class LabelMessages:
         class_id = item.label if self._format == NAME else str(item.class_id)
         return self._types[HYPOTHESIS](class_id, float(item.score))
 
-    def _no_image(self) -> Any:
-        import numpy as np
-
-        return self._types["sensor_msgs/msg/Image"](self.header((0, 0), ""), 0, 0, "", 0, 0, np.zeros(0, np.uint8))
-
 
 def _typestore(distribution: str) -> Typestore:
     try:
         from rosbags.typesys import Stores, get_types_from_msg, get_typestore
     except ImportError:
         raise ConfigError("bags are written with the package rosbags: pip install 'opendr_har_ros[bags]'") from None
-    # The few standard messages used here are the same in all distributions; an old rosbags does not know the new ones.
+    # The few standard messages used here are the same in all distributions; an older rosbags lacks the newest ones.
     store = get_typestore(getattr(Stores, f"ROS2_{distribution.upper()}", Stores.LATEST))
-    for name, definition in (DEFINITIONS_ON_FOXY if distribution == FOXY else DEFINITIONS).items():
+    for name, definition in DEFINITIONS.items():
         store.register(get_types_from_msg(definition, name))
     return store

@@ -1,4 +1,4 @@
-"""The images of one topic of a rosbag2, in the order of recording."""
+"""Reads the images of one topic of a rosbag2, in the order of recording."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ END_OF_TIME = (1 << 63) - 1
 
 @dataclass(frozen=True, eq=False)
 class RecordedImage:
-    """One image message, not decoded yet.
+    """One image message that is not decoded yet.
 
     Attributes:
         kind: RAW or COMPRESSED.
-        recorded_ns: when it was recorded, which is what a bag finds messages by.
+        recorded_ns: time of recording, by which a bag finds messages.
         data: the serialised message.
     """
 
@@ -37,10 +37,10 @@ class RecordedImage:
 
     @property
     def stamp_ns(self) -> int:
-        """The header's stamp; raises DataError where the message is too short to have one."""
+        """The header's stamp; raises DataError if the message is too short to have one."""
         if len(self.data) < 12:
             raise DataError(f"a message of {len(self.data)} bytes is too short for an image")
-        # Both kinds of message begin with it, after the four bytes that say the byte order.
+        # Both types begin with it, after four bytes with the byte order.
         seconds, nanoseconds = struct.unpack_from("<iI" if self.data[1] & 1 else ">iI", self.data, 4)
         return int(seconds) * NANOSECONDS + int(nanoseconds)
 
@@ -48,20 +48,20 @@ class RecordedImage:
         """An object with the message's fields; raises ImageError for damaged data."""
         try:
             return self.reader.deserialize(self.data, self.kind)
-        except Exception as error:  # rosbags trusts what it reads: any error can come of bytes that are no message
+        except Exception as error:  # rosbags trusts its input: damaged bytes can raise anything
             raise ImageError(f"a {self.kind} of {len(self.data)} bytes is damaged: {error!r}") from None
 
     def frame(self, message: Any, stamp_ns: int) -> LazyFrame:
-        """The message as a node would take it in; raises ImageError for one that can't be right."""
+        """The message as a frame, decoded when first looked at, as in a node; raises ImageError if it is malformed."""
         try:
             return (read_raw if self.kind == RAW else read_compressed)(message, stamp_ns)
-        except (AttributeError, TypeError, ValueError) as error:  # a bag says itself which fields its types have
-            raise ImageError(f"a {self.kind} is not made as it should be: {error}") from None
+        except (AttributeError, TypeError, ValueError) as error:  # a bag defines the fields of its types
+            raise ImageError(f"a {self.kind} is malformed: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
 class ImageTopic:
-    """An image topic of a bag that is open.
+    """An image topic of an open bag.
 
     Attributes:
         path: the bag.
@@ -75,23 +75,23 @@ class ImageTopic:
     reader: AnyReader
 
     def images(self, start_ns: int = 0, stop_ns: int = END_OF_TIME) -> Iterator[RecordedImage]:
-        """Those recorded from `start_ns` on and before `stop_ns`; raises VideoError where the bag is damaged."""
+        """Images recorded from `start_ns` on and before `stop_ns`; raises VideoError if the bag is damaged."""
         connections = [connection for connection in self.reader.connections if connection.topic == self.topic]
         with _named_errors(self.path):
             for connection, time, data in self.reader.messages(connections, start=start_ns, stop=stop_ns):
                 if not isinstance(time, int) or not isinstance(data, bytes):  # a database may hold anything
-                    raise VideoError(f"{self.path} is damaged: it has a message of {data!r:.40} at {time!r:.40}")
+                    raise VideoError(f"{self.path} is damaged: it holds {data!r:.40} at {time!r:.40}")
                 yield RecordedImage(connection.msgtype, time, data, self.reader)
 
 
 @contextmanager
 def open_images(path: Path, topic: Optional[str] = None) -> Iterator[ImageTopic]:
-    """An image topic of a bag (a folder or its one file; sqlite3 or mcap); without a name the only one there is.
+    """Open an image topic of a bag (a folder or its one file; sqlite3 or mcap); without a name, the only one.
 
     Raises VideoError when bag or topic can't be read, ConfigError without rosbags.
     """
     with _opened(path) as reader:
-        with _named_errors(path):  # what a bag says of itself need not be of the right kind
+        with _named_errors(path):  # a bag's metadata may have wrong types
             found = _image_topic(reader, path, topic)
         yield found
 
@@ -100,7 +100,7 @@ def _image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTo
     name = _only_topic(reader, path) if topic is None else topic
     connections = [connection for connection in reader.connections if connection.topic == name]
     if not connections:
-        raise VideoError(f"{path} has no topic {name!r}; its topics of images are {_image_topics(reader)}")
+        raise VideoError(f"{path} has no topic {name!r}; its image topics are {_image_topics(reader)}")
     for connection in connections:
         if connection.msgtype not in (RAW, COMPRESSED):
             raise VideoError(f"{name} of {path} is a {connection.msgtype}, expected {RAW} or {COMPRESSED}")
@@ -110,7 +110,7 @@ def _image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTo
 def _only_topic(reader: AnyReader, path: Path) -> str:
     topics = _image_topics(reader)
     if len(topics) != 1:
-        raise VideoError(f"{path} has {len(topics)} topics of images, {topics}; say which one to use")
+        raise VideoError(f"{path} has {len(topics)} image topics, {topics}; name the one to use with --topic")
     return topics[0]
 
 
@@ -128,9 +128,9 @@ def _opened(path: Path) -> Iterator[AnyReader]:
     if not path.exists():
         raise VideoError(f"there is no bag {path}")
     if path.suffix == ".bag":
-        raise VideoError(f"{path} is a bag of ROS 1; make a rosbag2 of it with rosbags-convert")
+        raise VideoError(f"{path} is a ROS 1 bag; convert it with rosbags-convert")
     with _named_errors(path):
-        # The types of a bag that has none in it: sqlite3 bags from before Iron.
+        # For bags without type definitions: sqlite3 before Iron.
         reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()
     try:
@@ -141,7 +141,7 @@ def _opened(path: Path) -> Iterator[AnyReader]:
 
 @contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
-    """Besides rosbags' errors there are those of its database, its decompressors and of damaged data."""
+    """Map errors of rosbags, its database and its decompressors to VideoError."""
     try:
         yield
     except (HarError, GeneratorExit):

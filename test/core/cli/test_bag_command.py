@@ -1,115 +1,59 @@
-"""`opendr-har bag`: names, refusals, and nothing half-written."""
+"""`opendr-har bag` as a command."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rosbags")
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from bag_cases import FRAMES, ROOT, contents, expected, write_bag
-from rosbags.rosbag2 import StoragePlugin
+from bag_cases import FRAMES, contents, expected, stamp_of, write_bag
+from cli_cases import interrupted, run, started
 
-from opendr_har_core import Recognizer
 from opendr_har_core.cli.main import main
-from opendr_har_core.errors import ConfigError, DataError, VideoError
-from opendr_har_core.recordings.bag_labels import LabelBagSettings, label_bag, labels_path
+from opendr_har_core.streaming.settings import LabelSettings
 
 
-@pytest.fixture(scope="module")
-def recognizer():
-    return Recognizer.open("default")
+def test_options_reach_the_labels(tmp_path, tiny_bundle):
+    source, model = write_bag(tmp_path / "walk"), tiny_bundle("cox3d", "none")
+    options = ["--model", str(model), "--min-frames", "3", "--smoothing", "0.3", "--top-k", "1"]
+    assert main(["bag", str(source), *options]) == 0
+    found, _ = contents(tmp_path / "walk_labels")
+    predictions, events = expected(LabelSettings(top_k=1, smoothing=0.3), model=model, min_frames=3)
+    labels = [(stamp_of(message), message.results) for _, message in found["/recognizer/classification"]]
+    assert [(stamp, item.class_id, item.score) for stamp, (item,) in labels] == [
+        (prediction.stamp_ns, prediction.label, prediction.score) for prediction in predictions
+    ]
+    assert [message.data for _, message in found["/recognizer/provisional"]] == [True, False]
+    assert len(found["/recognizer/events"]) == len(events)
 
 
-def test_a_bag_of_one_file_is_named_after_it(tmp_path, recognizer):
-    folder = write_bag(tmp_path / "walk", StoragePlugin.MCAP)
-    (file,) = folder.glob("*.mcap")
-    assert labels_path(file) == folder / f"{file.stem}_labels"
-    done = label_bag(recognizer, file, labels_path(file), LabelBagSettings())
-    assert done.labels == len(expected()[0])
-    assert [path.suffix for path in done.path.glob("walk_labels*")] == [".mcap"]
-
-
-def test_nothing_is_overwritten(tmp_path, recognizer, capsys):
+def test_nothing_is_overwritten(tmp_path, capsys):
     source = write_bag(tmp_path / "walk")
     (tmp_path / "walk_labels").mkdir()
-    assert main(["bag", str(source)]) == 1
-    assert "walk_labels is there already and is not overwritten" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="not overwritten"):
-        label_bag(recognizer, source, tmp_path / "walk_labels", LabelBagSettings())
+    assert main(["bag", str(source)]) == 2
+    assert "walk_labels exists and is not overwritten" in capsys.readouterr().err
     assert list((tmp_path / "walk_labels").iterdir()) == []
 
 
-def test_a_bag_with_several_image_topics_wants_one_to_be_named(tmp_path, recognizer):
-    source = write_bag(tmp_path / "walk", topics=("/front", "/rear"))
-    with pytest.raises(VideoError, match=r"2 topics of images, \['/front', '/rear'\]; say which"):
-        label_bag(recognizer, source, tmp_path / "out", LabelBagSettings())
-    with pytest.raises(VideoError, match="no topic '/side'"):
-        label_bag(recognizer, source, tmp_path / "out", LabelBagSettings(topic="/side"))
-    assert label_bag(recognizer, source, tmp_path / "out", LabelBagSettings(topic="/rear")).labels > 5
-
-
-def test_a_failure_half_way_leaves_nothing_behind(tmp_path, recognizer):
-    source = write_bag(tmp_path / "walk")
-
-    def fail(done, _):
-        if done == 30:
-            raise OSError("no space left")
-
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(DataError, match="out can't be written: OSError: no space left"):
-        label_bag(recognizer, source, tmp_path / "out", LabelBagSettings(), fail)
-    assert sorted(tmp_path.iterdir()) == before
-    with pytest.raises(DataError, match="can't be written"):
-        label_bag(recognizer, source, tmp_path / "none" / "out", LabelBagSettings())
-
-
-def test_a_damaged_bag_is_named_and_leaves_nothing_behind(tmp_path, recognizer):
-    source = write_bag(tmp_path / "walk", StoragePlugin.MCAP)
-    (file,) = source.glob("*.mcap")
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(VideoError, match="walk can't be read"):
-        label_bag(recognizer, source, tmp_path / "out", LabelBagSettings())
-    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
-
-
 def test_an_interrupted_run_leaves_nothing_half_written(tmp_path):
-    """A real Ctrl-C, in a process of its own."""
     source = write_bag(tmp_path / "walk", frames=FRAMES[:60] * 40)
-    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "from opendr_har_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "bag", str(source)], env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
-    while not list(tmp_path.glob(".walk_labels.*/walk_labels")) and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    process = started("bag", source)
+    code, _, _ = interrupted(process, lambda: list(tmp_path.glob(".walk_labels.*/walk_labels")))
+    assert code == 130
     assert [path.name for path in tmp_path.iterdir()] == ["walk"]
 
 
-def test_the_command_says_what_it_did_and_loads_no_torch(tmp_path):
+def test_the_command_prints_counts_and_loads_no_torch(tmp_path):
     source = write_bag(tmp_path / "walk")
     code = "import json, sys; from opendr_har_core.cli.main import main; code = main(sys.argv[1:])\n"
     code += "print(json.dumps([code, sorted({'torch', 'rclpy', 'onnx'} & set(sys.modules))]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "bag", str(source), "--top-k", "1", "--output", str(tmp_path / "out")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    said, report = done.stdout.splitlines()
+    _, out, errors = run("bag", source, "--output", tmp_path / "out", code=code)
+    line, report = out.splitlines()
     predictions, events = expected()
-    assert said == f"{tmp_path / 'out'}: {len(predictions)} labels and {len(events)} events of {len(FRAMES)} images"
+    assert line == f"{tmp_path / 'out'}: {len(predictions)} labels and {len(events)} events of {len(FRAMES)} images"
     assert json.loads(report) == [0, []]
-    assert done.stderr == ""  # progress is for terminals only
-    found, _ = contents(tmp_path / "out")
-    assert {len(message.results) for _, message in found["/recognizer/classification"]} == {1}
+    assert errors == ""

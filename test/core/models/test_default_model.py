@@ -60,7 +60,8 @@ SEEN_WELL = 25
 
 
 def test_real_gestures_of_people_it_has_never_seen(default, shared, record_property):
-    from opendr_har_core.recordings.offline import mean_prediction, recognize_video
+    from opendr_har_core.recordings.label_video import recognize_video
+    from opendr_har_core.recordings.labelled import mean_prediction
 
     wanted = {"1": "raising both arms", "2": "waving one hand", "3": "raising both arms"}
     right = 0

@@ -20,14 +20,12 @@ from opendr_har_core.bundles.graphs.writer import write_model
 from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.errors import HarError
 from opendr_har_core.learners.model_folder import save_model
-from opendr_har_core.media.video import write_video
+from opendr_har_core.media.video import probe, write_video
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.recordings.annotated_video import write_annotated
+from opendr_har_core.recordings.annotated_copy import annotated_copy
 from opendr_har_core.recordings.bag_writer import LATEST_VERSION, MCAP, SQLITE3, new_bag
-from opendr_har_core.recordings.collect import LabelVideoSettings, label_video
-from opendr_har_core.recordings.tables import write_json, write_scores, write_segments
-from opendr_har_core.recordings.timeline import write_timeline
+from opendr_har_core.recordings.label_video import label_video
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, Recognizer
 from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_core.training.checkpoint import save_checkpoint
@@ -44,7 +42,7 @@ class Material:
         self.frames = list(render_clip("walking", 2.0, 15.0, (96, 128), seed=3))
         self.video = write_video(folder / "film.mp4", self.frames, 15.0)
         recognizer = Recognizer.open("default")
-        self.labels = label_video(recognizer, self.video, LabelVideoSettings())
+        self.labels = label_video(recognizer, self.video)
         self.spec, self.names = recognizer.spec, recognizer.labels
         self.bundle = onnx.load(str(DEFAULT_BUNDLE))
         self.network = X3D(x3d_config("xs"), num_classes=2)
@@ -58,6 +56,13 @@ def material(tmp_path_factory):
 
 def a_model(material, folder):
     save_model(folder / "m", material.spec, material.names, material.network, DEFAULT_BUNDLE, {})
+
+
+def an_annotated_video(material, folder):
+    with annotated_copy(folder / "a.mp4") as copy:
+        copy.start(probe(material.video))
+        for frame in material.frames:
+            copy.write(frame, material.labels.samples[0])
 
 
 def a_bag(storage):
@@ -79,11 +84,10 @@ WRITERS = {
     "a folder of a learner": a_model,
     "a checkpoint": lambda material, folder: save_checkpoint(material.tensors, folder / "last.ckpt"),
     "a video": lambda material, folder: write_video(folder / "v.mp4", material.frames, 15.0),
-    "an annotated video": lambda material, folder: write_annotated(material.labels, folder / "a.mp4"),
-    "a timeline": lambda material, folder: write_timeline(material.labels, folder / "t.png"),
-    "segments": lambda material, folder: write_segments(material.labels, folder / "s.csv"),
-    "scores": lambda material, folder: write_scores(material.labels, folder / "c.csv"),
-    "labels": lambda material, folder: write_json(material.labels, folder / "l.json"),
+    "an annotated video": an_annotated_video,
+    "segments": lambda material, folder: material.labels.write_segments(folder / "s.csv"),
+    "scores": lambda material, folder: material.labels.write_scores(folder / "c.csv"),
+    "labels": lambda material, folder: material.labels.write_json(folder / "l.json"),
     "a confusion matrix": lambda material, folder: confusion_picture(np.eye(3), ["a", "b", "c"], folder / "p.png"),
     "a report": lambda material, folder: write_report(
         Report(Machine("here", "x", "y", 2, 2, None, {"python": "3"}, None, 0.0), 1.0, ()), folder / "r.json"

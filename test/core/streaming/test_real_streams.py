@@ -15,8 +15,9 @@ import pytest
 pytest.importorskip("psutil")
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.media.video import loop_frames, read_video
-from opendr_har_core.recordings.offline import mean_prediction, passes_needed
+from opendr_har_core.media.video import loop_frames, probe, read_video
+from opendr_har_core.recordings.label_video import passes_needed
+from opendr_har_core.recordings.labelled import mean_prediction
 
 ROOT = Path(__file__).resolve().parents[3]
 FRAMES = 2000
@@ -52,7 +53,7 @@ def whole_label(recognizer, frames):
 @pytest.mark.parametrize("fps", [10, 15, 30, 60])
 @pytest.mark.parametrize("jitter_ms", [0, 8])
 def test_the_label_is_the_same_at_any_rate_and_under_jitter(recognizer, archery, fps, jitter_ms):
-    frames = loop_frames(archery, passes_needed(recognizer.spec, archery))
+    frames = loop_frames(archery, passes_needed(recognizer.spec, probe(archery)))
     assert whole_label(recognizer, retimed(frames, fps, jitter_ms * 1_000_000)) == "archery"
 
 
@@ -64,10 +65,10 @@ def test_the_original_stepping_of_every_frame_needs_no_stamps_of_the_training_ra
 
 def test_a_clip_that_starts_again_with_old_stamps_does_not_mix_with_its_past(recognizer, shared, archery):
     other = shared / "videos" / "labelled" / "crawling_baby.avi"
-    frames = list(loop_frames(archery, passes_needed(recognizer.spec, archery)))
+    frames = list(loop_frames(archery, passes_needed(recognizer.spec, probe(archery))))
     expected = scores(recognizer.stream(), frames)
     stream = recognizer.stream()
-    for frame in loop_frames(other, passes_needed(recognizer.spec, other)):
+    for frame in loop_frames(other, passes_needed(recognizer.spec, probe(other))):
         stream.push(frame)
     first = stream.push(frames[0])
     assert first is None
@@ -80,7 +81,7 @@ import gc, json, sys
 from itertools import islice
 import numpy as np, psutil
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.media.video import loop_frames
+from opendr_har_core.media.video import loop_frames, probe
 bundle, video, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 frames = list(islice(loop_frames(video), 100))
 recognizer = Recognizer.open(bundle)

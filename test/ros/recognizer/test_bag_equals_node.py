@@ -24,8 +24,9 @@ from vision_msgs.msg import Classification, ObjectHypothesis
 from opendr_har_core import Recognizer
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import read_video, write_video
-from opendr_har_core.recordings.bag_labels import LabelBagSettings, label_bag
 from opendr_har_core.recordings.bag_messages import LabelMessages
+from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag
+from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.scene import render_clip
 
@@ -114,8 +115,8 @@ def nearly(number):
 
 def check(client, start, bag, folder, model="default", warm_start="none", transport="raw"):
     """Label the bag here, play it to a node, and compare all that the node says."""
-    settings = LabelBagSettings(filter=FILTER, warm_start=warm_start)
-    label_bag(Recognizer.open(model), bag, folder / "labels", settings)
+    pipeline = LabelPipeline(Recognizer.open(model).stream(warm_start=warm_start), FILTER)
+    label_bag(pipeline, bag, folder / "labels", LabelBagSettings())
     expected = labels(folder / "labels")
     labelled = {recorded for recorded, _ in expected["label"]}
     assert len(labelled) > 3

@@ -12,7 +12,9 @@ from rclpy.qos import QoSProfile
 from vision_msgs.msg import Classification, VisionInfo
 
 from opendr_har_core import Recognizer
-from opendr_har_core.recordings.offline import mean_prediction, passes_needed, recognize_video
+from opendr_har_core.media.video import probe
+from opendr_har_core.recordings.label_video import passes_needed, recognize_video
+from opendr_har_core.recordings.labelled import mean_prediction
 from opendr_har_ros.common.qos import LATCHED
 
 CLIPS = (
@@ -69,7 +71,7 @@ def test_the_node_gives_real_footage_the_label_that_the_library_gives(
     recognizer = Recognizer.open(model)
     expected = list(recognize_video(recognizer, video))
     for speed in SPEEDS:
-        passes = passes_needed(recognizer.spec, video)
+        passes = passes_needed(recognizer.spec, probe(video))
         received, process = play(start, client, model, video, passes, rate=speed)
         peak_rss_mb = process.peak_rss_mb
         process.end()
