@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Sequence, Union
 
 import numpy as np
 
-from opendr_har_core.backends.file_check import check_onnx_file
+from opendr_har_core.bundles.file_check import check_onnx_file
 from opendr_har_core.backends.fingerprint import check_tuned_for
 from opendr_har_core.backends.protocol import Array, Row, finite
 from opendr_har_core.backends.provider_fallback import ProviderFallback
