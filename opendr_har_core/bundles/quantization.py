@@ -2,7 +2,7 @@
 
 Stored weights are followed by plain operators (Cast, Mul) that make float32 of them. ONNX Runtime computes these once,
 when it opens the file, and from there on runs the very graph of the original: only the file gets smaller, a step takes
-as long as before. See docs/decisions/0004-quantisation.md for what else was measured.
+as long as before. See docs/decisions/0004-stored-weights.md for what else was measured.
 """
 
 from __future__ import annotations
