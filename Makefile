@@ -67,7 +67,7 @@ kinetics400-model: $(VENV)/.develop-ready
 	@mkdir -p build
 	$(BIN)/opendr-har export "$(WEIGHTS)" build/kinetics400.onnx --network cox3d --size xs --lookahead none \
 		--source "X3D-XS with Kinetics-400 weights (PyTorchVideo's model zoo, Apache-2.0), run as a CoX3D without lookahead; its card is docs/kinetics400-model.md"
-	$(BIN)/opendr-har quantize build/kinetics400.onnx opendr_har_core/models/kinetics400.onnx --weights int8
+	$(BIN)/opendr-har quantize build/kinetics400.onnx opendr_har_core/models/kinetics400.onnx
 
 lock: $(VENV)/.develop-ready
 	$(BIN)/python .ci/lock.py > build.lock && mv build.lock .ci/constraints.txt

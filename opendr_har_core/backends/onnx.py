@@ -8,12 +8,12 @@ from typing import Any, Dict, Optional, Sequence, Union
 
 import numpy as np
 
-from opendr_har_core.bundles.file_check import check_onnx_file
 from opendr_har_core.backends.fingerprint import check_tuned_for
 from opendr_har_core.backends.protocol import Array, Row, finite
 from opendr_har_core.backends.provider_fallback import ProviderFallback
 from opendr_har_core.backends.session import session_settings
 from opendr_har_core.backends.state_buffers import BufferedState, BufferSpec, buffer_specs
+from opendr_har_core.bundles.file_check import check_onnx_file
 from opendr_har_core.bundles.metadata import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
 from opendr_har_core.errors import ModelError
 

@@ -18,7 +18,6 @@ from typing import Optional, cast
 import torch
 
 from opendr_har_core.bundles.export import export_bundle
-from opendr_har_core.bundles.metadata import PRECISIONS
 from opendr_har_core.bundles.quantization import quantize_bundle
 from opendr_har_core.datasets.clips import ClipSpec
 from opendr_har_core.datasets.synthetic import DrawnDataset
@@ -110,11 +109,11 @@ def without_lookahead(network: X3D, clips_per_action: int, settings: TrainingSet
     return continual
 
 
-def write(network: X3D, path: Path, precision: str = "float16", source: str = SOURCE) -> Path:
+def write(network: X3D, path: Path, source: str = SOURCE) -> Path:
     """The bundle of `network`, its weights stored in fewer bits."""
     with tempfile.TemporaryDirectory() as folder:
         whole = export_bundle(network, Path(folder) / "whole.onnx", DrawnDataset(CLIP, 1).labels, source=source)
-        return quantize_bundle(whole, path, precision).path
+        return quantize_bundle(whole, path).path
 
 
 def _show(done: int, total: int) -> None:
@@ -133,7 +132,6 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, default=1800, help="drawn clips of each action (default: 1800)")
     parser.add_argument("--epochs", type=int, default=SETTINGS.epochs, help=f"default: {SETTINGS.epochs}")
-    parser.add_argument("--precision", choices=PRECISIONS[1:], default="float16", help="of what is stored")
     parser.add_argument("--seed", type=int, default=0, help="of the head's first weights and the order of clips")
     options = parser.parse_args()
     if (options.weights is None) != options.random_weights:
@@ -142,14 +140,14 @@ def main() -> None:
     settings = replace(SETTINGS, epochs=options.epochs, seed=options.seed)
     network = train(options.weights, options.clips, settings)
     source = FROM_NOTHING if options.random_weights else SOURCE
-    _write_and_say(network, options.output, options.precision, source, start)
+    _write_and_say(network, options.output, source, start)
     if options.weights is not None:
         continual = without_lookahead(network, options.clips, replace(CAUSAL_SETTINGS, seed=options.seed))
-        _write_and_say(continual, options.continual_output, options.precision, CONTINUAL_SOURCE, start)
+        _write_and_say(continual, options.continual_output, CONTINUAL_SOURCE, start)
 
 
-def _write_and_say(network: X3D, path: Path, precision: str, source: str, start: float) -> None:
-    write(network, path, precision, source)
+def _write_and_say(network: X3D, path: Path, source: str, start: float) -> None:
+    write(network, path, source)
     minutes = (time.monotonic() - start) / 60
     sys.stdout.write(f"{path}: {path.stat().st_size / 1e6:.2f} MB after {minutes:.1f} minutes\n")
 

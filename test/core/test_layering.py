@@ -84,9 +84,7 @@ def test_imports_run_downward_only():
         f"{relative} imports {name}"
         for relative, tree in modules()
         for name in imported(tree)
-        if name.startswith("opendr_har_core.")
-        and RANK.get(name.split(".")[1], 99) < RANK[part_of(relative)]
-        and str(relative) != "bundles/quantization.py"  # its int8 half runs videos; it goes
+        if name.startswith("opendr_har_core.") and RANK.get(name.split(".")[1], 99) < RANK[part_of(relative)]
     ]
     assert upward == []
 

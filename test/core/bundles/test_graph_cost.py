@@ -52,5 +52,5 @@ def test_an_x3d_costs_what_was_published(size, tmp_path):
 
 def test_weights_stored_in_fewer_bits_count_as_weights(real_bundle, tmp_path):
     whole = real_bundle("x3d", "xs")
-    small = quantize_bundle(whole, tmp_path / "small.onnx", "int8").path
+    small = quantize_bundle(whole, tmp_path / "small.onnx").path
     assert graph_cost(small) == (pytest.approx(graph_cost(whole)[0], rel=1e-3), graph_cost(whole)[1])

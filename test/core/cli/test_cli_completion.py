@@ -75,7 +75,6 @@ def test_jobs(folder):
         ("opendr-har eval --config ", {"settings.yaml", "videos/"}),
         ("opendr-har download ", {"xs", "s", "m", "l"}),
         ("opendr-har export --network ", {"x3d", "cox3d"}),
-        ("opendr-har quantize mine.onnx small.onnx --weights f", {"float16"}),
         ("opendr-har synth clips --actions ", set(ACTIONS)),
     ],
 )

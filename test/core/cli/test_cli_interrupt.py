@@ -26,19 +26,6 @@ def long_clip(tmp_path_factory):
     return write_video(path, render_clip("walking", 25.0, 30.0, seed=1), 30.0)
 
 
-@pytest.fixture(scope="module")
-def random_bundle(tmp_path_factory):
-    """An X3D-XS of random weights."""
-    pytest.importorskip("torch")
-    pytest.importorskip("onnx")
-    from opendr_har_core.bundles.export import export_bundle
-    from opendr_har_core.networks.config import x3d_config
-    from opendr_har_core.networks.x3d import X3D
-
-    path = tmp_path_factory.mktemp("bundle") / "random.onnx"
-    return export_bundle(X3D(x3d_config("xs")), path, source="random weights")
-
-
 def hidden(folder):
     """Whether something is being written there."""
     return any(path.name.startswith(".") for path in folder.rglob("*"))
@@ -81,17 +68,6 @@ def test_export_that_is_stopped_leaves_a_whole_bundle_or_none(shared, tmp_path, 
     code, _, errors = interrupted(process, lambda: time.monotonic() > until or hidden(tmp_path))
     assert "Traceback" not in errors
     assert (code, files_in(tmp_path)) in [(130, []), (0, ["cox3d.onnx"])]
-
-
-def test_quantize_that_is_stopped_leaves_nothing(tmp_path, long_clip, random_bundle):
-    process = started("quantize", random_bundle, tmp_path / "small.onnx", "--weights", "int8", "--clips", long_clip)
-    for line in process.stderr:
-        if line.startswith("quantising"):
-            break
-    until = time.monotonic() + 1.0
-    code, _, errors = interrupted(process, lambda: time.monotonic() > until)
-    assert (code, errors) == (130, INTERRUPTED)
-    assert files_in(tmp_path) == []
 
 
 def test_a_download_that_is_stopped_leaves_only_what_it_goes_on_from(tmp_path):

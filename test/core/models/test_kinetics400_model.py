@@ -80,7 +80,7 @@ def test_its_commands_write_it_again(kinetics400, weights, tmp_path):
     whole, again = str(tmp_path / "whole.onnx"), tmp_path / "again.onnx"
     network = ["--network", "cox3d", "--size", "xs", "--lookahead", NONE, "--source", kinetics400.source]
     assert main(["export", str(weights), whole, *network]) == 0
-    assert main(["quantize", whole, str(again), "--weights", "int8"]) == 0
+    assert main(["quantize", whole, str(again)]) == 0
     backends = OnnxBackend(bundle_path(NAME)), OnnxBackend(again)
     assert backends[0].metadata == backends[1].metadata
     states = [backend.state([None]) for backend in backends]
