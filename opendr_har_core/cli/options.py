@@ -112,6 +112,7 @@ def _parser(item: Setting) -> Callable[[str], Any]:
 def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     """How a stream is sampled and its labels are filtered: the parameters of the recognizer node."""
     group = parser.add_argument_group("sampling and labels, as the recognizer node's parameters")
+    add_settings(group, ModelSettings, names=("spin",))
     add_settings(group, StreamSettings)
     add_settings(group, LabelSettings, **defaults)
 
@@ -139,10 +140,10 @@ def providers(options: argparse.Namespace) -> Tuple[str, ...]:
 
 
 def open_recognizer(options: argparse.Namespace) -> Recognizer:
-    """The recognizer that the flags of `add_model` and `add_runtime` give."""
+    """The recognizer that the flags of `add_model`, `add_runtime` and `add_recognizer` give."""
     from opendr_har_core.streaming.recognizer import Recognizer
 
-    return Recognizer.open(options.model, providers(options), options.threads)
+    return Recognizer.open(options.model, providers(options), options.threads, options.spin)
 
 
 def open_pipeline(options: argparse.Namespace) -> LabelPipeline:

@@ -1,98 +1,168 @@
-"""The command line: what it prints, and that every fault is one line and an exit code."""
+"""The command line as a whole: exit codes, flags, help, and the commands in the documentation."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from opendr_har_core import Recognizer
-from opendr_har_core.cli.main import main
+from opendr_har_core.cli.main import JOBS, main, parser
+from opendr_har_core.cli.options import VIDEOS, read_settings
+from opendr_har_core.datasets import video_file
 from opendr_har_core.media.video import write_video
-from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 from opendr_har_core.synthetic.scene import render_clip
 
-WAVING = next(action for action in ACTIONS if "wav" in action)
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+# Loaded by some subcommands only: the help of all, and completion, must not wait for them.
+HEAVY = {"numpy", "cv2", "av", "onnxruntime", "torch", "onnx", "rosbags", "rich", "yaml", "aiohttp", "argcomplete"}
+
+
+def commands():
+    (subparsers,) = [item for item in parser()._actions if isinstance(item, argparse._SubParsersAction)]
+    return dict(subparsers.choices)
+
+
+def flags_of(command):
+    return {flag: action for action in command._actions for flag in action.option_strings}
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("video") / "waving.mp4"
-    return write_video(path, render_clip(WAVING, 4.0, seed=2), 30.0)
-
-
-def test_infer_prints_labels_over_time_and_of_the_whole(clip, capsys):
-    assert main(["infer", str(clip), "--top", "2"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) > 5
-    assert lines[-1].strip().startswith(f"whole  {WAVING} ")
-    assert all(line.count(",") == 1 for line in lines)
-
-
-def test_infer_writes_json_lines(clip, capsys):
-    assert main(["infer", str(clip), "--json", "--top", "1"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert rows[-1]["videos"][0]["whole"]["top"][0]["label"] == WAVING
-    assert [row["time_sec"] for row in rows[:-1]] == sorted(row["time_sec"] for row in rows[:-1])
-
-
-def test_infer_labels_every_frame_at_once_and_marks_what_is_provisional(clip, capsys):
-    rows = {}
-    for arguments in ([], ["--sampling", "dense"], ["--sampling", "dense", "--warm-start", "repeat"]):
-        assert main(["infer", str(clip), "--json", "--top", "1", *arguments]) == 0
-        *rows[len(arguments)], _ = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(rows[2]) > 4 * len(rows[0])
-    assert rows[4][0]["time_sec"] == 0
-    certain = [row for row in rows[4] if not row["provisional"]]
-    assert 0 < len(certain) < len(rows[4])
-    assert not any(row["provisional"] for row in rows[2])
-    assert [row["top"][0]["label"] for row in (certain[-1], rows[2][-1])] == [WAVING] * 2
-    assert main(["infer", str(clip), "--warm-start", "repeat"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("(provisional)")
-    assert not lines[-1].endswith("(provisional)")
+    return write_video(tmp_path_factory.mktemp("video") / "clip.mp4", render_clip("walking", 1.5, seed=2), 30.0)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("command", "code", "message"),
     [
-        (["infer", "absent.mp4"], "there is no video file absent.mp4"),
-        (["infer", "{clip}", "--model", "absent.onnx"], "no model 'absent.onnx'"),
-        (["infer", "{clip}", "--model", "{clip}"], "can't be opened as an ONNX model"),
-        (["infer", "{text}"], "can't be opened as video"),
+        ("synth --list", 0, ""),
+        ("infer --help", 0, ""),
+        ("--version", 0, ""),
+        ("infer absent.mp4", 1, "there is no video file absent.mp4"),
+        ("infer {clip} --model absent.onnx", 1, "no model 'absent.onnx'"),
+        ("infer {clip} --model {clip}", 1, "can't be opened as an ONNX model"),
+        ("infer {clip} --providers warp", 1, "no execution provider 'warp'"),
+        ("", 2, "the following arguments are required"),
+        ("dance", 2, "invalid choice: 'dance'"),
+        ("infer", 2, "the following arguments are required: VIDEO"),
+        ("infer {clip} --speed 2", 2, "unrecognized arguments: --speed"),
+        ("infer {clip} --threshold 2", 2, "threshold is 2.0, expected a number, 0 to 1"),
+        ("infer {clip} --sampling all", 2, "sampling is 'all', expected one of"),
+        ("infer {clip} --output {clip}", 2, "can't be made"),
+        ("synth", 2, "FOLDER"),
+        ("export", 2, "--checkpoint is missing; example: opendr-har export"),
+        ("eval --config absent.yaml", 2, "can't read the configuration absent.yaml"),
     ],
 )
-def test_a_fault_is_one_line_and_code_1(arguments, message, clip, tmp_path, capsys):
-    text = tmp_path / "text.mp4"
-    text.write_text("this is no video\n" * 50)
-    assert main([argument.format(clip=clip, text=text) for argument in arguments]) == 1
+def test_exit_codes_are_the_documented_ones(command, code, message, clip, capsys):
+    """130, of an interrupted command, is in test_cli_interrupt."""
+    assert main(shlex.split(command.format(clip=clip))) == code
     written = capsys.readouterr()
     assert message in written.err
-    assert len(written.err.splitlines()) == 1
-    assert written.out == ""
+    assert bool(written.err) == (code != 0)
+    assert "Traceback" not in written.err
 
 
-def test_wrong_usage_is_code_2(capsys):
-    for arguments in ([], ["dance"], ["infer"], ["download", "xxl"]):
-        assert main(arguments) == 2
+def test_the_page_and_the_help_list_the_same_exit_codes(capsys):
+    main(["--help"])
+    codes = re.findall(r"\b(\d+) (?:success|failure|usage|interrupted)", capsys.readouterr().out)
+    page = (ROOT / "docs" / "cli.md").read_text()
+    assert codes == re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", "1", "2", "130"]
 
 
-def test_export_makes_a_bundle_of_real_weights(shared, tmp_path, capsys):
-    pytest.importorskip("torch")
-    checkpoint, bundle = shared / "weights" / "x3d_xs_k400_slowfast.pyth", tmp_path / "cox3d.onnx"
-    assert main(["export", str(checkpoint), str(bundle), "--network", "cox3d", "--size", "s", "--window", "4"]) == 0
-    assert "cox3d_s (lookahead full, window 4), 400 classes" in capsys.readouterr().out
-    assert Recognizer.open(bundle).spec.window == 4
+def test_the_flags_of_settings_give_the_settings():
+    options = parser().parse_args(["bag", "walk"])
+    assert read_settings(options, StreamSettings) == StreamSettings()
+    assert read_settings(options, LabelSettings) == LabelSettings()
+    stream = "--sampling dense --warm-start repeat --min-frames 5 --max-gap-sec 1.5"
+    labels = "--top-k 2 --threshold 0.5 --hysteresis 0.1 --smoothing 1 --min-duration-sec 2"
+    options = parser().parse_args(["bag", "walk", *stream.split(), *labels.split(), "--no-activity-label", "nothing"])
+    assert read_settings(options, StreamSettings) == StreamSettings("dense", "repeat", 5, 1.5)
+    assert read_settings(options, LabelSettings) == LabelSettings(2, 0.5, 0.1, "nothing", 1, 2)
 
 
-def test_export_refuses_what_does_not_fit(shared, tmp_path, capsys):
-    pytest.importorskip("torch")
-    checkpoint, bundle = shared / "weights" / "x3d_xs_k400_slowfast.pyth", tmp_path / "out.onnx"
-    assert main(["export", str(checkpoint), str(bundle), "--network", "x3d", "--window", "4"]) == 2
-    assert main(["export", str(checkpoint), str(bundle), "--size", "l"]) == 1
-    labels = tmp_path / "three.csv"
-    labels.write_text("id,name\n0,a\n1,b\n2,c\n")
-    assert main(["export", str(checkpoint), str(bundle), "--labels", str(labels)]) == 1
-    assert not bundle.exists()
-    errors = capsys.readouterr().err.splitlines()
-    assert ["window" in errors[0], "missing" in errors[1], "400" in errors[2]] == [True, True, True], errors
+def test_every_command_has_help_examples_json_and_quiet():
+    assert len(commands()) == len(JOBS)
+    for name, command in commands().items():
+        assert command.description, name
+        assert "examples:\n  opendr-har" in command.format_help(), name
+        assert {"--json", "--quiet"} <= set(flags_of(command)), name
+        assert [action.dest for action in command._actions if not action.help] == [], name
+
+
+def test_an_option_has_the_same_value_name_in_all_commands():
+    names = {}
+    for command in commands().values():
+        for flag, action in flags_of(command).items():
+            names.setdefault(flag, set()).add(str(action.metavar or action.choices))
+    for flag in ("--model", "--labels", "--report", "--threads", "--seed", "--window", "--config", "--top-k"):
+        assert len(names[flag]) == 1, flag
+
+
+def test_the_parser_loads_no_heavy_module():
+    code = "import json, sys; from opendr_har_core.cli.main import parser; parser(); print(json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(json.loads(done.stdout))
+    assert HEAVY & loaded == set()
+    assert len([name for name in loaded if name.startswith("opendr_har_core")]) < 40
+
+
+def test_the_completed_video_endings_are_those_of_the_datasets():
+    assert tuple(name[1:] for name in video_file.SUFFIXES) == VIDEOS
+
+
+def documented():
+    """(command, whether it is complete) in examples of --help, in blocks of code and in `inline` code."""
+    for name, command in commands().items():
+        for line in re.findall(r"^  (opendr-har .*)$", command.epilog or "", re.MULTILINE):
+            yield f"{name} --help", line, True
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for block in re.findall(r"^```(?:sh|console|bash)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            for part in re.split(r"\n|&&|\|\||[;&|]", re.sub(r" #.*", "", block)):
+                found = re.match(r"\s*(?:\$ )?(?:\S*/)?(opendr-har\s.*)", part)
+                if found:
+                    yield page.name, found[1], True
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+        yield from ((page.name, line, False) for line in re.findall(r"`(opendr-har [^`]+)`", prose))
+
+
+@pytest.mark.parametrize("page", sorted({page for page, _, _ in documented()}))
+def test_documented_commands_parse(page):
+    for _, line, is_complete in (item for item in documented() if item[0] == page):
+        name, *words = shlex.split(line)[1:]
+        if is_complete:
+            parser().parse_args([name, *words])
+        elif not name.startswith("-"):
+            assert {word for word in words if word.startswith("--")} <= set(flags_of(commands()[name])), line
+
+
+# Commands of docs/cli.md that run as they are on synthetic clips, in this order; the others need weights or a robot.
+RUNNABLE = (
+    "opendr-har synth --list",
+    "opendr-har synth clips/few --actions walking jumping --seconds 3 --size 160x120",
+    "opendr-har infer clip.mp4",
+    "opendr-har infer videos 'more/*.avi' --output results --write timeline,csv --smoothing 0.5 --threshold 0.5",
+    "opendr-har infer clip.mp4 --json --quiet",
+)
+
+
+@pytest.mark.slow
+def test_commands_of_the_page_run(clip, tmp_path, monkeypatch, capsys):
+    written = {" ".join(line.split()) for page, line, _ in documented() if page == "cli.md"}
+    monkeypatch.chdir(tmp_path)
+    for name in ("clip.mp4", "videos/one.mp4", "more/two.avi"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(Path(clip).read_bytes())
+    for command in RUNNABLE:
+        assert command in written
+        assert main(shlex.split(command)[1:]) == 0, (command, capsys.readouterr().err)
+    assert len(list(Path("clips/few").rglob("*.mp4"))) == 20
+    assert len(list(Path("results").iterdir())) == 6
