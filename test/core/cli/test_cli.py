@@ -55,7 +55,7 @@ def clip(tmp_path_factory):
         ("infer {clip} --speed 2", 2, "unrecognized arguments: --speed"),
         ("infer {clip} --threshold 2", 2, "threshold is 2.0, expected a number, 0 to 1"),
         ("infer {clip} --sampling all", 2, "sampling is 'all', expected one of"),
-        ("infer {clip} --output {clip}", 2, "can't be made"),
+        ("infer {clip} --output {clip}", 2, "can't be created"),
         ("synth", 2, "FOLDER"),
         ("export", 2, "--checkpoint is missing; example: opendr-har export"),
         ("eval --config absent.yaml", 2, "can't read the configuration absent.yaml"),
