@@ -1,4 +1,4 @@
-"""What a shell offers at the press of Tab, through argcomplete where it is installed (extra `completion`)."""
+"""Shell completion by argcomplete, which the extra `completion` installs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 import os
 from typing import Any, Callable, List
 
-Completer = Callable[..., Any]
+Completer = Callable[..., List[str]]
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
-    """Answer the shell and end the process, where it is a shell that asks."""
+    """Answer a shell that asks for completions, and exit."""
     if "_ARGCOMPLETE" not in os.environ:
         return
     try:
@@ -21,41 +21,31 @@ def complete(parser: argparse.ArgumentParser) -> None:
 
 
 def completed(action: argparse.Action, completer: Completer) -> argparse.Action:
-    """Let the action's values be completed by `completer`."""
+    """Complete the values of `action` by `completer`."""
     action.completer = completer  # type: ignore[attr-defined]
     return action
 
 
 def files(*suffixes: str) -> Completer:
-    """Completes folders, and files with these suffixes (without dots), or all where none are given."""
+    """A completer of folders and of files with these suffixes (without dots); without suffixes, of folders only."""
 
     def completer(prefix: str, **_: Any) -> List[str]:
-        from argcomplete.completers import FilesCompleter
+        from argcomplete.completers import DirectoriesCompleter, FilesCompleter
 
-        found: List[str] = list(FilesCompleter(list(suffixes))(prefix))
-        return found
+        return list((FilesCompleter(suffixes) if suffixes else DirectoriesCompleter())(prefix))
 
     return completer
 
 
-def folders(prefix: str, **_: Any) -> List[str]:
-    """Completes folders."""
-    from argcomplete.completers import DirectoriesCompleter
-
-    found: List[str] = list(DirectoriesCompleter()(prefix))
-    return found
-
-
 def bundles(prefix: str, **_: Any) -> List[str]:
-    """Completes models: packaged ones by their names, bundles by their files."""
+    """Completes the names of packaged models, and .onnx files."""
     from opendr_har_core.streaming.recognizer import packaged_models
 
     return [*(name for name in packaged_models() if name.startswith(prefix)), *files("onnx")(prefix)]
 
 
 def actions(prefix: str, **_: Any) -> List[str]:
-    """Completes the actions that can be drawn."""
+    """Completes synthetic actions."""
     from opendr_har_core.synthetic.actions import ACTIONS
 
-    found: List[str] = [action for action in ACTIONS if action.startswith(prefix)]
-    return found
+    return [action for action in ACTIONS if action.startswith(prefix)]

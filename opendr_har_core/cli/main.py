@@ -96,9 +96,9 @@ def _run(options: argparse.Namespace, interrupted: List[int]) -> Result:
             return Result(error=str(error), exit_code=USAGE)
         if isinstance(error, (HarError, OSError)):  # OSError: a full disk, a folder without write permission
             return Result(error=str(error), exit_code=FAILED)
-        if isinstance(error, ImportError) and options.extra:
-            needs = f"opendr-har {options.job} needs more packages: {error}"
-            return Result(error=f"{needs}; pip install 'opendr_har_ros[{options.extra}]'", exit_code=FAILED)
+        if isinstance(error, ImportError) and not str(error.name).startswith("opendr_har"):
+            package = f"'opendr_har_ros[{options.extra}]'" if options.extra else error.name
+            return Result(error=f"{options.job} needs more packages: {error}; pip install {package}", exit_code=FAILED)
         raise
 
 

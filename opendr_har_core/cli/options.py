@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar
 
-from opendr_har_core.cli.completion import bundles, completed, files, folders
+from opendr_har_core.cli.completion import bundles, completed, files
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.config import X3D_CONFIGS
 from opendr_har_core.settings import Setting, settings_of
@@ -43,7 +43,7 @@ def add_job(
 ) -> argparse.ArgumentParser:
     """The parser of a subcommand, with --json and --quiet, and examples below its help.
 
-    `extra` is the extra of the package (`pip install opendr_har_ros[extra]`) that `run` imports.
+    `extra` names what `run` needs beyond inference, as in `pip install opendr_har_ros[extra]`.
     """
     epilog = EXAMPLES + "".join(f"  opendr-har {name} {example}".rstrip() + "\n" for example in examples)
     parser: argparse.ArgumentParser = jobs.add_parser(
@@ -183,7 +183,7 @@ def add_file(parser: Any, *names: str, suffixes: Sequence[str] = (), **values: A
 
 def add_folder(parser: Any, *names: str, **values: Any) -> argparse.Action:
     """An option or argument that is a folder."""
-    return completed(parser.add_argument(*names, **values), folders)
+    return completed(parser.add_argument(*names, **values), files())
 
 
 def require(options: argparse.Namespace, *names: str, example: str) -> None:
@@ -196,6 +196,11 @@ def require(options: argparse.Namespace, *names: str, example: str) -> None:
 def file_values(path: Path) -> Dict[str, Any]:
     """The values of --json for a file that was written."""
     return {"output": str(path), "bytes": path.stat().st_size}
+
+
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """The bundle to read, as the first argument."""
+    completed(parser.add_argument("bundle", help="path of an .onnx bundle, or the name of a packaged model"), bundles)
 
 
 def add_bundle_output(parser: argparse.ArgumentParser, name: str, default: str = "") -> None:

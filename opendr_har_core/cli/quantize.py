@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from opendr_har_core.cli.options import add_bundle_output, add_file, add_job, bundle_output, file_values
+from opendr_har_core.cli.options import add_bundle, add_bundle_output, add_job, bundle_output, file_values
 from opendr_har_core.cli.output import Result
-from opendr_har_core.errors import ConfigError
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "quantize",
@@ -22,18 +21,17 @@ def add_parser(jobs: Any) -> None:
         examples=("cox3d_s.onnx small.onnx",),
         run=run,
     )
-    add_file(parser, "bundle", suffixes=("onnx",), help="bundle to quantize, .onnx")
+    add_bundle(parser)
     add_bundle_output(parser, "quantized")
 
 
 def run(options: argparse.Namespace) -> Result:
     """Write the smaller bundle and report its size."""
     target = bundle_output(options, "quantized", example="opendr-har quantize a.onnx b.onnx")
-    try:
-        from opendr_har_core.bundles.quantization import quantize_bundle
-    except ImportError as error:
-        raise ConfigError(f"quantizing needs onnx ({error}); pip install onnx") from None
-    report = quantize_bundle(options.bundle, target or "")
+    from opendr_har_core.bundles.quantization import quantize_bundle
+    from opendr_har_core.streaming.recognizer import bundle_path
+
+    report = quantize_bundle(bundle_path(options.bundle), target or "")
     share = report.target_bytes / report.source_bytes
     text = (
         f"{report.path}: {report.precision} weights, {report.target_bytes / 1e6:.1f} MB, "

@@ -1,4 +1,4 @@
-"""`opendr-har tune`: a CoX3D bundle made faster for the machine it is tuned on."""
+"""`opendr-har tune`: make a CoX3D bundle faster on this machine."""
 
 from __future__ import annotations
 
@@ -6,35 +6,32 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from opendr_har_core.cli.options import add_bundle_output, add_file, add_job, bundle_output, file_values
+from opendr_har_core.cli.options import add_bundle, add_bundle_output, add_job, bundle_output, file_values
 from opendr_har_core.cli.output import Result
-from opendr_har_core.errors import ConfigError
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "tune",
         help="make a CoX3D bundle faster on this machine",
         description="Write a copy of a CoX3D bundle that runs faster, but only with this machine's kind of processor "
         "and version of ONNX Runtime. The results stay the same; this is checked.",
-        examples=("cox3d_s.onnx", "cox3d_s.onnx --output here.onnx"),
+        examples=("cox3d_s.onnx", "continual --output here.onnx"),
         run=run,
     )
-    add_file(parser, "bundle", suffixes=("onnx",), help="bundle to tune, .onnx")
-    add_bundle_output(parser, "tuned", "(default: <bundle>.tuned.onnx beside it)")
+    add_bundle(parser)
+    add_bundle_output(parser, "tuned", "(default: <bundle>.tuned.onnx)")
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Tune, say what was written."""
-    try:
-        from opendr_har_core.backends.tuning import tune_bundle
-    except ImportError as error:
-        raise ConfigError(f"tuning needs onnx ({error}); pip install onnx") from None
-    source = Path(options.bundle)
-    target = bundle_output(options, "tuned") or source.with_suffix(".tuned.onnx")
-    report = tune_bundle(source, target)
+    """Write the tuned bundle and report its states."""
+    from opendr_har_core.backends.tuning import tune_bundle
+    from opendr_har_core.streaming.recognizer import bundle_path
+
+    target = bundle_output(options, "tuned") or Path(options.bundle).with_suffix(".tuned.onnx")
+    report = tune_bundle(bundle_path(options.bundle), target)
     text = (
         f"{report.path}: {report.state_buffers} states kept in the runtime's own layout, "
         f"probabilities equal within {report.difference:.1g}\n"
