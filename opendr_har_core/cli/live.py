@@ -1,4 +1,4 @@
-"""`opendr-har live`: a page in the browser that shows what a model sees."""
+"""`opendr-har live`: show live labels on a page in the browser."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from opendr_har_core.cli.options import (
     add_model,
     add_recognizer,
     add_runtime,
+    add_settings,
     open_pipeline,
+    read_settings,
 )
 from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.live.access import LiveSettings
 
 if TYPE_CHECKING:
-    from opendr_har_core.live.player import Source
+    from opendr_har_core.live.player import OpenFrames
 
-# By name: the core knows nothing of ROS, and works without it.
+# By name: the core works without ROS.
 ROS_PART = "opendr_har_ros.live_topic"
 
 
@@ -33,8 +36,8 @@ def add_parser(jobs: Any) -> None:
         jobs,
         "live",
         help="show labels live, in the browser",
-        description="Serve a page that shows a video, a webcam, a ROS 2 image topic or, without any of these, drawn "
-        "figures, with the labels that a model gives them. Ctrl-C ends it.",
+        description="Serve a page that shows a video, a webcam, a ROS 2 image topic or, without any of these, a "
+        "synthetic figure, with the labels of a model. Ctrl-C ends it.",
         examples=(
             "",
             "--camera 0",
@@ -43,45 +46,36 @@ def add_parser(jobs: Any) -> None:
             "--camera 0 --host 0.0.0.0",
         ),
         run=run,
+        extra="live",
     )
     source = parser.add_mutually_exclusive_group()
     add_file(source, "--video", suffixes=VIDEOS, metavar="FILE", help="play a file in a loop")
     source.add_argument("--camera", metavar="N", help="a webcam: its number, or its device as in /dev/video0")
     source.add_argument("--topic", metavar="TOPIC", help="a ROS 2 image topic")
     add_model(parser)
-    page = parser.add_argument_group("the page")
-    page.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to serve on (default: this machine only)")
-    page.add_argument("--port", type=int, default=8642, metavar="N", help="0 takes any that is free (default: 8642)")
-    page.add_argument("--token", default="", metavar="WORD", help="what viewers have to know; made up for other hosts")
-    page.add_argument("--name", action="append", default=[], metavar="HOST", help="another name of this machine")
-    page.add_argument("--max-viewers", type=int, default=8, metavar="N", help="at once (default: 8)")
-    page.add_argument("--open", action="store_true", help="open it in this machine's browser")
+    page = parser.add_argument_group("page")
+    add_settings(page, LiveSettings)
+    page.add_argument("--open", action="store_true", help="open the page in the browser of this machine")
     add_recognizer(parser)
     add_runtime(parser)
 
 
 def run(options: argparse.Namespace) -> Result:
     """Serve until Ctrl-C."""
-    try:
-        from opendr_har_core.live.server import LiveServer
-    except ImportError as error:
-        raise ConfigError(f"the page needs aiohttp ({error}); pip install 'opendr_har_ros[live]'") from None
     from dataclasses import replace
 
     from opendr_har_core.live.player import Player
-    from opendr_har_core.live.schema import model_facts
-    from opendr_har_core.live.settings import live_settings
-    from opendr_har_core.live.state import Board
+    from opendr_har_core.live.schema import ModelInfo
+    from opendr_har_core.live.server import LiveServer
+    from opendr_har_core.live.state import LiveState
 
-    settings, _ = live_settings(
-        options.host, options.token, port=options.port, names=tuple(options.name), max_viewers=options.max_viewers
-    )
+    settings = read_settings(options, LiveSettings)
     pipeline = open_pipeline(options)
-    name, source, is_paced = _source(options)
-    board = Board(name, model_facts(pipeline.stream))
-    server = LiveServer(settings, board)
+    name, open_frames, is_paced = _source(options)
+    state = LiveState(name, ModelInfo.of(pipeline.stream))
+    server = LiveServer(settings, state)
     url = replace(settings, port=server.start()).url
-    player = Player(name, source, pipeline, board, is_paced)
+    player = Player(name, open_frames, pipeline, state, is_paced)
     player.start()
     try:
         options.out.row({"url": url})
@@ -97,8 +91,8 @@ def run(options: argparse.Namespace) -> Result:
     return Result()
 
 
-def _source(options: argparse.Namespace) -> Tuple[str, Source, bool]:
-    """Its name, what opens it, and whether its stamps say when a frame is due."""
+def _source(options: argparse.Namespace) -> Tuple[str, OpenFrames, bool]:
+    """The name of the source, the function that opens it, and whether stamps say when a frame is due."""
     from opendr_har_core.media.video import loop_frames, probe, read_video
 
     if options.topic:
@@ -113,8 +107,8 @@ def _source(options: argparse.Namespace) -> Tuple[str, Source, bool]:
             raise ConfigError(f"--camera is {options.camera!r}, expected a number or a device as in /dev/video0")
         return f"camera {number}", lambda _: read_video(number), False
     if options.video:
-        probe(options.video)  # a file that can't be played is said at once
+        probe(options.video)  # report a file that can't be played immediately
         return str(options.video), lambda _: loop_frames(options.video), True
-    from opendr_har_core.live.sources import drawn_figures
+    from opendr_har_core.live.player import synthetic_frames
 
-    return "drawn figures", drawn_figures, True
+    return "synthetic figure", synthetic_frames, True

@@ -1,1 +1,1 @@
-"""A page that shows, live, what a recognizer sees: served by aiohttp (extra `live`), fed by any producer of labels."""
+"""A web page that shows live labels: served by aiohttp (extra `live`), fed by any producer of labels."""

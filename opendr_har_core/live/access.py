@@ -1,8 +1,8 @@
-"""Who may see the page: the names it answers to, the pages that may connect, and the token.
+"""How the live page is served, and who may see it: host names, origins and the token.
 
-A page of another site can make a browser connect to this machine, under a name of its own that it lets point here (DNS
-rebinding) or straight to a WebSocket, which no same-origin rule stops. So the name that was asked for must be one of
-ours, and the page that asks must have come from under the same name.
+A page of another site can make a browser connect to this machine, under a name of its own that it resolves to this
+address (DNS rebinding) or directly to a WebSocket, which no same-origin rule stops. So the requested host name must be
+one of ours, and the requesting page must come from the same name.
 """
 
 from __future__ import annotations
@@ -10,38 +10,72 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import secrets
 import socket
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Optional, Tuple
 from urllib.parse import urlsplit
 
-from opendr_har_core.live.settings import LiveSettings, is_loopback
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.settings import check, setting
 
-COOKIE_USE = b"opendr-har live: cookie of a viewer"
-# So many wrong tokens from one address in so many seconds, and it has to wait.
+LOOPBACK = "127.0.0.1"
+# Guessing at 5 tries per half minute would outlast the robot.
+SHORTEST_TOKEN = 16
 TRIES, TRIES_SEC = 5, 30.0
-REMEMBERED = 1000
+MOST_ADDRESSES = 1000
+COOKIE_USE = b"opendr-har live: cookie of a viewer"
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """How the page is served; an address that other machines can reach gets a token. Raises ConfigError."""
+
+    host: str = setting(
+        LOOPBACK, "Address to serve the page on; 0.0.0.0 makes it reachable from other machines, with a token."
+    )
+    port: int = setting(8642, "Port to serve on; 0 takes any free port.", least=0, most=65535)
+    token: str = setting(
+        "", "Token that viewers need, 16 characters or more; generated if the address needs one and none is given."
+    )
+    names: Tuple[str, ...] = setting((), "Further host names of this machine that viewers may use.")
+    max_viewers: int = setting(8, "Pages that may be open at the same time.", least=1, most=1000)
+    picture_hz: float = setting(10.0, "Maximum rate of the pictures on a page.", unit="Hz", least=0.1, most=60)
+    picture_side: int = setting(640, "Longer side of these pictures.", unit="pixels", least=64, most=4096)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.host:
+            raise ConfigError(f"host is empty, expected an address such as {LOOPBACK} or 0.0.0.0")
+        if self.token and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii() or " " in self.token):
+            raise ConfigError(f"the token must have {SHORTEST_TOKEN} or more ASCII characters and no space")
+        if not self.token and not is_loopback(self.host):
+            object.__setattr__(self, "token", secrets.token_urlsafe(24))
+
+    @property
+    def url(self) -> str:
+        """Address of the page, with the token as a fragment, which browsers do not send."""
+        host = self.host if self.host not in ("0.0.0.0", "::") else "localhost"
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self.port}/" + (f"#token={self.token}" if self.token else "")
 
 
 class Access:
-    """Decides for one server."""
+    """Decides who may see the page of one server."""
 
     def __init__(self, settings: LiveSettings) -> None:
         self._token = settings.token
         own = () if is_loopback(settings.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
         self._names = {name.lower() for name in ("localhost", settings.host, *own, *settings.names)}
         self._any_address = not is_loopback(settings.host)
-        self._tries = _Tries()
-
-    @property
-    def needs_token(self) -> bool:
-        """Whether viewers have to know one."""
-        return bool(self._token)
+        # Wrong tokens by address: count, and time of the first.
+        self._failed: OrderedDict[str, Tuple[int, float]] = OrderedDict()
 
     @property
     def cookie(self) -> str:
-        """What a viewer who knew the token keeps: not the token, as other ports of this host get cookies, too."""
+        """The cookie of a viewer who sent the token; not the token, since other ports of this host get cookies too."""
         return hmac.new(self._token.encode(), COOKIE_USE, hashlib.sha256).hexdigest()
 
     def knows_host(self, host: Optional[str]) -> bool:
@@ -53,11 +87,11 @@ class Access:
             address = ipaddress.ip_address(name)
         except ValueError:
             return False
-        # No name of another site resolves to a page that asks for a plain address.
+        # The name of another site never makes a browser ask for a plain address.
         return self._any_address or address.is_loopback
 
     def knows_origin(self, origin: Optional[str], host: Optional[str]) -> bool:
-        """Whether what asks is our own page; programs that are no browsers send no Origin, and have no cookies."""
+        """Whether our own page asks; programs other than browsers send no Origin, and have no cookies."""
         if origin is None:
             return True
         try:
@@ -67,35 +101,32 @@ class Access:
         return parts.scheme in ("http", "https") and parts.netloc.lower() == (host or "").lower()
 
     def has_cookie(self, cookie: Optional[str]) -> bool:
-        """Whether a viewer may see what the camera sees, going by its cookie."""
+        """Whether the cookie lets a viewer see the page."""
         return not self._token or (cookie is not None and _equal(cookie, self.cookie))
 
     def has_token(self, token: str, address: str) -> Optional[bool]:
-        """Whether the token is right; None for an address that has tried too often."""
-        if not self._tries.may(address):
-            return None
-        right = _equal(token, self._token)
-        if not right:
-            self._tries.failed(address)
-        return right
-
-
-class _Tries:
-    """Wrong tokens of late, by address."""
-
-    def __init__(self) -> None:
-        self._failed: OrderedDict[str, Tuple[int, float]] = OrderedDict()
-
-    def may(self, address: str) -> bool:
-        count, since = self._failed.get(address, (0, 0.0))
-        return count < TRIES or time.monotonic() - since > TRIES_SEC
-
-    def failed(self, address: str) -> None:
-        count, since = self._failed.pop(address, (0, 0.0))
+        """Whether the token is right; None for an address with too many wrong tries."""
         now = time.monotonic()
-        self._failed[address] = (1, now) if now - since > TRIES_SEC else (count + 1, since)
-        if len(self._failed) > REMEMBERED:
+        count, since = self._failed.get(address, (0, now))
+        if now - since > TRIES_SEC:
+            count, since = 0, now
+        if count >= TRIES:
+            return None
+        if _equal(token, self._token):
+            return True
+        self._failed[address] = (count + 1, since)
+        self._failed.move_to_end(address)
+        if len(self._failed) > MOST_ADDRESSES:
             self._failed.popitem(last=False)
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; of names, only localhost is known to be loopback."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _equal(given: str, expected: str) -> bool:
@@ -103,7 +134,7 @@ def _equal(given: str, expected: str) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The name or address of a Host header, without brackets and port; "" where it is malformed."""
+    """The name or address in a Host header, without brackets and port; "" if it is malformed."""
     try:
         return (urlsplit(f"//{host}").hostname or "") if not set(host) & set("/?#@\\ ") else ""
     except ValueError:

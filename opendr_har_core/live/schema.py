@@ -1,4 +1,4 @@
-"""What viewers are told, as values; a producer of labels fills them in."""
+"""The values that the live page shows; a producer of labels fills them in."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ WAITING, PLAYING, LOST = "waiting", "playing", "lost"
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ModelInfo:
     """The model that runs.
 
     Attributes:
         name, weights, provider: for people.
-        classes: how many it knows; 0 where that is not known.
-        first_label_sec: time until its first label; None if unknown.
+        classes: number of classes; 0 if unknown.
+        first_label_sec: time until the first label; None if unknown.
         label_delay_sec: how old a label is when it comes, because the model waits for later frames; None if unknown.
     """
 
@@ -28,15 +28,28 @@ class ModelFacts:
     first_label_sec: Optional[float] = None
     label_delay_sec: Optional[float] = None
 
+    @classmethod
+    def of(cls, stream: Stream) -> ModelInfo:
+        """The model of a stream."""
+        backend = stream.backend
+        return cls(
+            name=backend.spec.name,
+            weights=backend.source,
+            provider=backend.provider,
+            classes=len(backend.labels),
+            first_label_sec=stream.silent_sec,
+            label_delay_sec=backend.spec.delay_sec,
+        )
+
 
 @dataclass(frozen=True)
-class SourceFacts:
+class SourceInfo:
     """Where images come from.
 
     Attributes:
         name: for people.
         state: "waiting" for the first image, "playing", or "lost".
-        text: why it is so, or what is to be seen; may be empty.
+        text: the reason for the state, or "".
     """
 
     name: str
@@ -45,8 +58,8 @@ class SourceFacts:
 
 
 @dataclass(frozen=True)
-class StreamFacts:
-    """Where the stream stands: a phase of `StreamStatus`, and how far the warm-up is; `text` is what hinders it."""
+class StreamInfo:
+    """State of the stream: a phase of `StreamStatus`, progress of the warm-up, and a warning or ""."""
 
     phase: str = IDLE
     step: int = 0
@@ -55,23 +68,10 @@ class StreamFacts:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """Frames and labels per second, (p50, p95, p99) of the milliseconds from image to label, frames left out."""
+class Metrics:
+    """Frames and labels per second, (p50, p95, p99) of the milliseconds from image to label, and dropped frames."""
 
     rate_in: float = 0.0
     rate_out: float = 0.0
     latency_ms: Optional[Tuple[float, float, float]] = None
     dropped: int = 0
-
-
-def model_facts(stream: Stream) -> ModelFacts:
-    """The model that a stream runs on."""
-    model = stream.backend
-    return ModelFacts(
-        name=model.spec.name,
-        weights=model.source,
-        provider=model.provider,
-        classes=len(model.labels),
-        first_label_sec=stream.silent_sec,
-        label_delay_sec=model.spec.delay_sec,
-    )

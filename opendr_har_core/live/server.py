@@ -1,4 +1,4 @@
-"""Serves the page and what a board says, in a thread of its own."""
+"""Serves the live page and a state's updates, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ import threading
 from concurrent.futures import Future
 from pathlib import Path
 from socket import SO_SNDBUF, SOL_SOCKET
-from typing import Any, Awaitable, Callable, Optional
+from typing import Any, Awaitable, Callable
 
 from aiohttp import WSCloseCode, web
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.live.access import Access
-from opendr_har_core.live.connections import LimitedRunner, most_connections
-from opendr_har_core.live.jpeg import Pictures
-from opendr_har_core.live.settings import LiveSettings
-from opendr_har_core.live.state import Board
-from opendr_har_core.live.subscribers import LONGEST_MESSAGE, Viewer, Viewers
-from opendr_har_core.streaming.stream import AnyFrame
+from opendr_har_core.live.access import Access, LiveSettings
+from opendr_har_core.live.state import LiveState
+from opendr_har_core.live.subscribers import LONGEST_MESSAGE, Subscriber, Subscribers
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/timeline.js": "timeline.js"}
 COOKIE = "opendr_har_live"
 STATUS_HZ = 4.0
-# A picture or two.
-ON_THE_WAY_BYTES = 64 << 10
+# One or two pictures: those that wait in the system's buffers, megabytes by default, can't be replaced by newer ones.
+SEND_BUFFER_BYTES = 64 << 10
 LONGEST_FORM = 1024
-START_SEC, STOP_SEC, AGAIN_SEC = 10.0, 5.0, 1.0
+# Each viewer needs a few, for the page's files and its socket; the spare ones are for those who enter the token.
+CONNECTIONS_EACH, CONNECTIONS_SPARE = 4, 60
+START_SEC, STOP_SEC, RETRY_SEC = 10.0, 5.0, 1.0
 LOG = logging.getLogger(__name__)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -43,59 +41,36 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class LiveServer:
-    """The audience of one board; `start` returns when the page can be opened."""
+    """Serves the page of one state; `start` returns when the page can be opened."""
 
-    def __init__(self, settings: LiveSettings, board: Board) -> None:
+    def __init__(self, settings: LiveSettings, state: LiveState) -> None:
         self._settings = settings
-        self._board = board
+        self._state = state
         self._access = Access(settings)
-        self._viewers = Viewers()
-        self._pictures = Pictures(settings, self._viewers.show)
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._ended: Optional[asyncio.Event] = None
+        # Set by the thread, once it has bound.
+        self._subscribers: Subscribers
+        self._loop: asyncio.AbstractEventLoop
+        self._stopped: asyncio.Event
         self._started: Future = Future()
         self._thread = threading.Thread(target=self._run, name="live page", daemon=True)
 
     def start(self) -> int:
-        """Bind and return the port; raises HarError where that fails."""
+        """Bind and return the port; raises HarError if that fails."""
         self._thread.start()
         try:
             port: int = self._started.result(START_SEC)
         except OSError as error:
             where = f"{self._settings.host}:{self._settings.port}"
             raise HarError(f"the page can't be served on {where}: {error}; choose another port, 0 takes any") from None
-        self._board.attach(self)
+        self._state.attach(self._subscribers)
         return port
 
     def stop(self) -> None:
-        """Send everybody away and end."""
-        self._board.attach(None)
-        if self._loop is not None and self._ended is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._ended.set)
+        """Close all connections and stop."""
+        self._state.attach(None)
+        if self._started.done() and not self._started.exception() and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(STOP_SEC)
-
-    # What a board asks of its audience, from any thread.
-
-    @property
-    def is_watching(self) -> bool:
-        """Whether anybody is there."""
-        return len(self._viewers) > 0
-
-    @property
-    def wants_pictures(self) -> bool:
-        """Whether anybody looks at the pictures."""
-        return self._viewers.want_pictures
-
-    def tell(self, message: str) -> None:
-        """A message for everybody."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._viewers.tell, message)
-
-    def show(self, frame: AnyFrame) -> None:
-        """The newest frame."""
-        self._pictures.put(frame)
-
-    # The server's own thread.
 
     def _run(self) -> None:
         try:
@@ -105,109 +80,141 @@ class LiveServer:
                 self._started.set_exception(error)
 
     async def _serve(self) -> None:
-        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
+        self._subscribers = Subscribers(self._settings)
         app = web.Application(middlewares=[self._guard], client_max_size=LONGEST_FORM)
         for path in FILES:
             app.router.add_get(path, self._file)
         app.router.add_post("/token", self._token)
         app.router.add_get("/ws", self._socket)
-        app.on_response_prepare.append(_add_headers)  # to what is refused, too
-        most = most_connections(self._settings)
-        runner = LimitedRunner(most, app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        app.on_response_prepare.append(_add_headers)  # also to refusals
+        runner = LimitedRunner(most_connections(self._settings), app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         tasks = []
         try:
             site = web.TCPSite(runner, self._settings.host, self._settings.port)
             await site.start()
-            tasks = [asyncio.ensure_future(_for_ever(work)) for work in (self._pictures.run, self._tell_status)]
+            jobs = (self._subscribers.encode_pictures, self._send_status)
+            tasks = [asyncio.ensure_future(_run_resiliently(job)) for job in jobs]
             self._started.set_result(runner.addresses[0][1])
-            await self._ended.wait()
+            await self._stopped.wait()
         finally:
             for task in tasks:
                 task.cancel()
-            await self._viewers.close()
+            await self._subscribers.close()
             await runner.cleanup()
 
-    async def _tell_status(self) -> None:
+    async def _send_status(self) -> None:
         while True:
-            if len(self._viewers):
-                self._viewers.tell(self._board.status(len(self._viewers)))
+            if len(self._subscribers):
+                self._subscribers.send(self._state.status(len(self._subscribers)))
             await asyncio.sleep(1.0 / STATUS_HZ)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._access.knows_host(request.headers.get("Host")):
-            return web.Response(status=403, text="this page is not known under that name")
+            return web.Response(status=403, text="this page is not known under that name; allow it with --names")
         return await handler(request)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        """The page's files hold nothing secret: everything to be seen comes over the socket."""
+        """The files of the page hold nothing secret: all data comes over the socket."""
         return web.FileResponse(PAGE / FILES[request.path])
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
-        """A viewer shows the token and gets a cookie for it."""
-        if not self._same_origin(request):
-            raise web.HTTPForbidden(text="the page asks from another site")
+        """Exchange the token for a cookie."""
+        if not self._is_same_origin(request):
+            raise web.HTTPForbidden(text="request from another site")
         try:
             given = await request.text()
         except (LookupError, UnicodeDecodeError):
-            raise web.HTTPBadRequest(text="the token is no text") from None
-        right = self._access.has_token(given.strip(), request.remote or "")
-        if right is None:
+            raise web.HTTPBadRequest(text="the token is not text") from None
+        is_right = self._access.has_token(given.strip(), request.remote or "")
+        if is_right is None:
             raise web.HTTPTooManyRequests(text="too many wrong tokens; wait half a minute")
-        if not right:
+        if not is_right:
             raise web.HTTPForbidden(text="wrong token")
         response = web.Response(status=204)
         response.set_cookie(COOKIE, self._access.cookie, httponly=True, samesite="Strict")
         return response
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        if not self._same_origin(request):
-            raise web.HTTPForbidden(text="the page asks from another site")
+        if not self._is_same_origin(request):
+            raise web.HTTPForbidden(text="request from another site")
         if not self._access.has_cookie(request.cookies.get(COOKIE)):
             return await _refused(request, WSCloseCode.POLICY_VIOLATION, b"token")
-        if len(self._viewers) >= self._settings.max_viewers:
+        if len(self._subscribers) >= self._settings.max_viewers:
             return await _refused(request, WSCloseCode.TRY_AGAIN_LATER, b"too many viewers")
-        # JPEGs do not get smaller by deflation, which would take its time for each viewer.
+        # Deflating JPEGs would cost time for each viewer and save nothing.
         socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=LONGEST_MESSAGE, compress=False)
         await socket.prepare(request)
-        _keep_little_on_the_way(request)
-        viewer = Viewer(socket, request.transport.abort if request.transport else lambda: None)
-        self._viewers.add(viewer)
-        viewer.tell(self._board.hello())
+        if request.transport is not None:
+            request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
+        subscriber = Subscriber(socket, request.transport.abort if request.transport else lambda: None)
+        self._subscribers.add(subscriber)
+        subscriber.send(self._state.hello())
         try:
-            await viewer.serve()
+            await subscriber.serve()
         finally:
-            self._viewers.remove(viewer)
+            self._subscribers.remove(subscriber)
         return socket
 
-    def _same_origin(self, request: web.Request) -> bool:
+    def _is_same_origin(self, request: web.Request) -> bool:
         return self._access.knows_origin(request.headers.get("Origin"), request.headers.get("Host"))
 
 
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    """Begin again where it fails, as where there is no memory for a moment: a page without pictures tells nobody."""
+def most_connections(settings: LiveSettings) -> int:
+    """Maximum number of open connections: without a limit they would use up the robot's file descriptors."""
+    return CONNECTIONS_SPARE + CONNECTIONS_EACH * settings.max_viewers
+
+
+class LimitedRunner(web.AppRunner):
+    """Accepts a limited number of connections."""
+
+    def __init__(self, most: int, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._most = most
+
+    @property
+    def server(self) -> Any:
+        """The factory of a protocol for each connection."""
+        return self._protocol if super().server is not None else None
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        return _Gate(super().server, self._most)
+
+
+class _Gate(asyncio.Protocol):
+    """Hands a new connection over to `server`, or drops it: only then are the earlier ones counted."""
+
+    def __init__(self, server: Any, most: int) -> None:
+        self._server = server
+        self._most = most
+
+    def connection_made(self, transport: Any) -> None:
+        if len(self._server.connections) >= self._most:
+            transport.abort()
+            return
+        protocol = self._server()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
+async def _run_resiliently(job: Callable[[], Awaitable[None]]) -> None:
+    """Restart a job that fails, for instance for a moment without memory."""
     while True:
         try:
-            await work()
+            await job()
         except Exception:
-            LOG.exception("the live page goes on after an error")
-            await asyncio.sleep(AGAIN_SEC)
+            LOG.exception("the live page continues after an error")
+            await asyncio.sleep(RETRY_SEC)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
 
 
-def _keep_little_on_the_way(request: web.Request) -> None:
-    """Pictures that wait in the system's buffers can't be replaced by newer ones: by default that can be megabytes."""
-    socket = None if request.transport is None else request.transport.get_extra_info("socket")
-    if socket is not None:
-        socket.setsockopt(SOL_SOCKET, SO_SNDBUF, ON_THE_WAY_BYTES)
-
-
 async def _refused(request: web.Request, code: int, why: bytes) -> web.StreamResponse:
-    """Browsers tell pages why a socket was closed, but not why it was never opened."""
+    """Browsers tell a page why a socket was closed, but not why it was never opened."""
     socket: Any = web.WebSocketResponse()
     await socket.prepare(request)
     await socket.close(code=code, message=why)

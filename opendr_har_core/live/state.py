@@ -1,4 +1,4 @@
-"""What there is to be seen now, and the last minutes of it: written by a producer's threads, read by the server's."""
+"""The current state of the live page and its recent history, written by a producer's threads."""
 
 from __future__ import annotations
 
@@ -9,106 +9,91 @@ import threading
 import time
 from collections import deque
 from dataclasses import asdict
-from typing import Any, Deque, Dict, Optional, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, Sequence
 
-from opendr_har_core.live.schema import ModelFacts, Numbers, SourceFacts, StreamFacts
+from opendr_har_core.live.schema import Metrics, ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.streaming.stream import AnyFrame
 
+if TYPE_CHECKING:
+    from opendr_har_core.live.subscribers import Subscribers
+
 PROTOCOL = 1
-# A minute of a 30 Hz camera whose every frame gets a label.
+# A minute of a 30 Hz camera with a label for every frame.
 KEPT_LABELS, KEPT_SEC = 1800, 90.0
 KEPT_EVENTS = 60
-# Longer names would make a page that nobody can read, and messages that nobody should send.
+# Longer names would make an unreadable page and large messages.
 LONGEST_TEXT = 300
 
 
-class Audience(Protocol):
-    """Who looks at a board; called from a producer's threads."""
+class LiveState:
+    """All methods may be called from any thread, and return immediately."""
 
-    @property
-    def is_watching(self) -> bool:
-        """Whether anybody is there."""
-
-    @property
-    def wants_pictures(self) -> bool:
-        """Whether anybody looks at the pictures."""
-
-    def tell(self, message: str) -> None:
-        """A message for everybody."""
-
-    def show(self, frame: AnyFrame) -> None:
-        """The newest frame; it may be let go."""
-
-
-class Board:
-    """All methods may be called from any thread, and return at once."""
-
-    def __init__(self, source: str, model: Optional[ModelFacts] = None) -> None:
-        """`source` is its name for people."""
+    def __init__(self, source: str, model: Optional[ModelInfo] = None) -> None:
+        """`source` is the name of the source, for people."""
         self._lock = threading.Lock()
-        self._audience: Optional[Audience] = None
+        self._subscribers: Optional[Subscribers] = None
         self._session = secrets.token_hex(4)
         self._number = 0
         self._model = model
-        self._source = SourceFacts(source)
-        self._stream = StreamFacts()
-        self._numbers = Numbers()
+        self._source = SourceInfo(source)
+        self._stream = StreamInfo()
+        self._metrics = Metrics()
         self._labels: Deque[Dict[str, Any]] = deque(maxlen=KEPT_LABELS)
         self._events: Deque[Dict[str, Any]] = deque(maxlen=KEPT_EVENTS)
 
-    def attach(self, audience: Optional[Audience]) -> None:
-        """Let a server's viewers look at this board; None when it has ended."""
-        self._audience = audience
+    def attach(self, subscribers: Optional[Subscribers]) -> None:
+        """Send updates to these subscribers; None when their server has stopped."""
+        self._subscribers = subscribers
 
     @property
     def is_watched(self) -> bool:
-        """Whether anybody looks at the page."""
-        audience = self._audience
-        return audience is not None and audience.is_watching
+        """Whether a page is open."""
+        subscribers = self._subscribers
+        return subscribers is not None and len(subscribers) > 0
 
     @property
     def wants_pictures(self) -> bool:
-        """Whether anybody looks at the pictures: whoever has to make them can save it otherwise."""
-        audience = self._audience
-        return audience is not None and audience.wants_pictures
+        """Whether an open page shows pictures; producers can save the work otherwise."""
+        subscribers = self._subscribers
+        return subscribers is not None and subscribers.want_pictures
 
-    def model(self, model: ModelFacts) -> None:
+    def set_model(self, model: ModelInfo) -> None:
         """Another model runs."""
         with self._lock:
             self._model = model
-        self._spread({"kind": "model", "model": _model_values(model)})
+        self._publish({"kind": "model", "model": _model_values(model)})
 
-    def state(
+    def set_status(
         self,
-        source: Optional[SourceFacts] = None,
-        stream: Optional[StreamFacts] = None,
-        numbers: Optional[Numbers] = None,
+        source: Optional[SourceInfo] = None,
+        stream: Optional[StreamInfo] = None,
+        metrics: Optional[Metrics] = None,
     ) -> None:
-        """What has changed of the source, the stream and the numbers; viewers hear of it a little later."""
+        """Change the given parts; viewers get them with the next status message."""
         with self._lock:
             self._source = source or self._source
             self._stream = stream or self._stream
-            self._numbers = numbers or self._numbers
+            self._metrics = metrics or self._metrics
 
-    def picture(self, frame: AnyFrame) -> None:
-        """The newest frame, for whoever looks."""
-        audience = self._audience
-        if audience is not None and audience.wants_pictures:
-            audience.show(frame)
+    def push_frame(self, frame: AnyFrame) -> None:
+        """Show the newest frame to viewers."""
+        subscribers = self._subscribers
+        if subscribers is not None and subscribers.want_pictures:
+            subscribers.show(frame)
 
-    def labels(self, top: Sequence[Hypothesis], provisional: bool = False) -> None:
-        """The hypotheses of now, best first."""
-        ranked = [[_short(item.label), _share(item.score), item.class_id] for item in top]
+    def push_labels(self, top: Sequence[Hypothesis], provisional: bool = False) -> None:
+        """Add the current hypotheses, best first."""
+        ranked = [[_short(item.label), _score(item.score), item.class_id] for item in top]
         self._add(self._labels, {"kind": "labels", "top": ranked, "provisional": provisional})
 
-    def event(self, kind: str, label: str, score: float, duration_sec: float) -> None:
-        """A label "began" or "ended"."""
-        values = {"event": kind, "label": _short(label), "score": _share(score)}
+    def push_event(self, kind: str, label: str, score: float, duration_sec: float) -> None:
+        """Add an event: a label "began" or "ended"."""
+        values = {"event": kind, "label": _short(label), "score": _score(score)}
         self._add(self._events, {"kind": "event", **values, "duration_sec": round(duration_sec, 3)})
 
     def hello(self) -> str:
-        """What a new viewer is told: all that is known, as JSON."""
+        """The first message to a new viewer, with everything known, as JSON."""
         with self._lock:
             oldest = time.time() - KEPT_SEC
             values = {
@@ -124,29 +109,28 @@ class Board:
         return json.dumps(values)
 
     def status(self, viewers: int) -> str:
-        """How things are, as JSON; to be told several times a second."""
+        """The status message, sent several times per second, as JSON."""
         with self._lock:
             return json.dumps({"kind": "status", **self._status(), "viewers": viewers})
 
     def _status(self) -> Dict[str, Any]:
         stream = {**asdict(self._stream), "text": _short(self._stream.text)}
         source = {name: _short(text) for name, text in asdict(self._source).items()}
-        return {"now": time.time(), "source": source, "stream": stream, "numbers": asdict(self._numbers)}
+        return {"now": time.time(), "source": source, "stream": stream, "metrics": asdict(self._metrics)}
 
     def _add(self, kept: Deque[Dict[str, Any]], values: Dict[str, Any]) -> None:
         with self._lock:
-            self._number += 1  # a new viewer may be told the same twice
+            self._number += 1  # by which a new viewer recognizes what it gets twice
             values = {**values, "number": self._number, "at": time.time()}
             kept.append(values)
-        self._spread(values)
+        self._publish(values)
 
-    def _spread(self, values: Dict[str, Any]) -> None:
-        audience = self._audience
-        if audience is not None and audience.is_watching:
-            audience.tell(json.dumps(values))
+    def _publish(self, values: Dict[str, Any]) -> None:
+        if self.is_watched and self._subscribers is not None:
+            self._subscribers.publish(json.dumps(values))
 
 
-def _model_values(model: ModelFacts) -> Dict[str, Any]:
+def _model_values(model: ModelInfo) -> Dict[str, Any]:
     return {name: _short(value) if isinstance(value, str) else value for name, value in asdict(model).items()}
 
 
@@ -154,6 +138,6 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
-def _share(score: float) -> float:
-    """Rounded; zero for what is no number, which JSON has no word for: one such would end every page."""
+def _score(score: float) -> float:
+    """Rounded; NaN and infinity, which JSON lacks, become 0."""
     return round(float(score), 4) if math.isfinite(score) else 0.0

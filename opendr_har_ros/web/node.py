@@ -13,9 +13,9 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from opendr_har_core.errors import ConfigError, ImageError
-from opendr_har_core.live.schema import LOST, PLAYING, WAITING, ModelFacts, Numbers, SourceFacts, StreamFacts
-from opendr_har_core.live.settings import LOOPBACK
-from opendr_har_core.live.state import Board
+from opendr_har_core.live.access import LOOPBACK
+from opendr_har_core.live.schema import LOST, PLAYING, WAITING, Metrics, ModelInfo, SourceInfo, StreamInfo
+from opendr_har_core.live.state import LiveState
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_ros.common.image_subscription import ImageInput
 from opendr_har_ros.common.images import frame_from_compressed, frame_from_image
@@ -39,9 +39,9 @@ class WebNode(Node):
         super().__init__("web")
         declare(self, WEB)
         self._settings = WebSettings.from_values(read(self, WEB))
-        self._board = Board(f"recognizer {self._settings.recognizer}")
+        self._state = LiveState(f"recognizer {self._settings.recognizer}")
         self._heard = 0.0
-        self._model = ModelFacts("")
+        self._model = ModelInfo("")
         self._provisional = False
         self._images: Optional[ImageInput] = None
         self._server = self._serve()
@@ -60,7 +60,7 @@ class WebNode(Node):
             from opendr_har_core.live.server import LiveServer
         except ImportError as error:
             raise ConfigError(f"the page needs aiohttp ({error}); pip install aiohttp") from None
-        server = LiveServer(self._settings.page, self._board)
+        server = LiveServer(self._settings.page, self._state)
         port = server.start()
         page = replace(self._settings.page, port=port)
         self.get_logger().info(f"the page is at {replace(page, host=LOOPBACK, token='').url}")
@@ -87,7 +87,7 @@ class WebNode(Node):
     def _on_classification(self, message: Any) -> None:
         self._heard = time.monotonic()
         top = [Hypothesis(index, class_name(item), item.score) for index, item in enumerate(message.results)]
-        self._board.labels(top, self._provisional)
+        self._state.push_labels(top, self._provisional)
 
     def _on_provisional(self, message: Bool) -> None:
         self._provisional = message.data
@@ -96,16 +96,16 @@ class WebNode(Node):
         for status in message.status:
             values = _values(status)
             score, duration = _number(values.get("score")), _number(values.get("duration_sec"))
-            self._board.event(status.message, status.name, score, duration)
+            self._state.push_event(status.message, status.name, score, duration)
 
     def _on_vision_info(self, message: Any) -> None:
         name, _, _ = message.method.partition(",")  # the rest is in the diagnostics
         self._tell_model(replace(self._model, name=name))
 
-    def _tell_model(self, model: ModelFacts) -> None:
+    def _tell_model(self, model: ModelInfo) -> None:
         if model != self._model:
             self._model = model
-            self._board.model(model)
+            self._state.set_model(model)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -118,35 +118,35 @@ class WebNode(Node):
         weights, provider = values.get("weights", ""), values.get("provider", "")
         delay = values.get("label delay (s)")
         name = self._model.name or values.get("model", "")
-        self._tell_model(ModelFacts(name, weights, provider, label_delay_sec=None if delay is None else _number(delay)))
+        self._tell_model(ModelInfo(name, weights, provider, label_delay_sec=None if delay is None else _number(delay)))
         latency = tuple(_number(values.get(f"latency {name} (ms)")) for name in ("p50", "p95", "p99"))
-        numbers = Numbers(
+        metrics = Metrics(
             rate_in=_number(values.get("rate in (Hz)")),
             rate_out=_number(values.get("rate out (Hz)")),
             latency_ms=latency if any(latency) else None,
             dropped=int(_number(values.get("frames dropped"))),
         )
         is_well = status.level == DiagnosticStatus.OK
-        state = PLAYING if numbers.rate_in else (WAITING if is_well else LOST)
+        state = PLAYING if metrics.rate_in else (WAITING if is_well else LOST)
         hint = "" if is_well else status.message
-        source = SourceFacts(self._name(), state, status.message if state != PLAYING else "")
-        self._board.state(source, _stream(values.get("stream", "")) or StreamFacts("running", text=hint), numbers)
+        source = SourceInfo(self._name(), state, status.message if state != PLAYING else "")
+        self._state.set_status(source, _stream(values.get("stream", "")) or StreamInfo("running", text=hint), metrics)
 
     def _look(self) -> None:
         """Images come and go with those who look at them; a recognizer that is silent is gone."""
-        if self._board.wants_pictures and self._images is None:
+        if self._state.wants_pictures and self._images is None:
             settings = self._settings
             self._images = ImageInput(self, settings.camera, settings.transport, settings.image_qos, self._on_image)
-        elif not self._board.wants_pictures and self._images is not None:
+        elif not self._state.wants_pictures and self._images is not None:
             self._images.close()
             self._images = None
         if self._heard and time.monotonic() - self._heard > SILENT_SEC:
-            self._board.state(SourceFacts(self._name(), LOST, "nothing is heard of the recognizer"))
+            self._state.set_status(SourceInfo(self._name(), LOST, "nothing is heard of the recognizer"))
 
     def _on_image(self, message: Any) -> None:
         convert = frame_from_compressed if self._settings.transport == COMPRESSED else frame_from_image
         try:
-            self._board.picture(convert(message, 0))
+            self._state.push_frame(convert(message, 0))
         except ImageError:  # the recognizer counts it and says so
             return
 
@@ -168,11 +168,11 @@ def _number(text: Optional[str]) -> float:
     return number if math.isfinite(number) else 0.0
 
 
-def _stream(text: str) -> Optional[StreamFacts]:
+def _stream(text: str) -> Optional[StreamInfo]:
     """The warm-up as diagnostics write it, "warming 3/12"; None where it is over."""
     phase, _, counts = text.partition(" ")
     step, _, needed = counts.partition("/")
     try:
-        return StreamFacts(phase, int(step), int(needed))
+        return StreamInfo(phase, int(step), int(needed))
     except ValueError:
         return None

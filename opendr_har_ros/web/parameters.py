@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Tuple
 
-from opendr_har_core.live.settings import LiveSettings, live_settings
+from opendr_har_core.live.access import LiveSettings
 from opendr_har_ros.common.parameters import Parameter, check_values
 from opendr_har_ros.recognizer.parameters import AUTO, BEST_EFFORT, COMPRESSED, RAW, RELIABLE
 
@@ -46,9 +46,9 @@ class WebSettings:
     def from_values(cls, values: Dict[str, Any]) -> WebSettings:
         """Check parameter values; raises ConfigError naming a wrong one."""
         check_values(WEB, values)
-        page, _ = live_settings(
-            values["host"],
-            values["token"],
+        page = LiveSettings(
+            host=values["host"],
+            token=values["token"],
             port=values["port"],
             names=tuple(name for name in values["names"] if name),
             max_viewers=values["max_viewers"],

@@ -1,4 +1,4 @@
-"""The live page in a real browser: labels come and change, viewers come and go, and so do the camera and the server."""
+"""The live page in a real browser."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from playwright.sync_api import expect
 
 from opendr_har_core import Frame, Recognizer
 from opendr_har_core.errors import VideoError
+from opendr_har_core.live.access import LiveSettings
 from opendr_har_core.live.player import Player
-from opendr_har_core.live.schema import ModelFacts, SourceFacts, StreamFacts, model_facts
+from opendr_har_core.live.schema import ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.live.server import LiveServer
-from opendr_har_core.live.settings import LiveSettings
-from opendr_har_core.live.state import Board
+from opendr_har_core.live.state import LiveState
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
@@ -31,7 +31,7 @@ LONG_MS = 30_000
 
 
 class Camera:
-    """Plays one action for ever, another when it is told so, and can be unplugged."""
+    """Plays one action indefinitely, another on request, and can be unplugged."""
 
     def __init__(self, action):
         times = np.arange(int(4 * FPS)) / FPS
@@ -65,10 +65,10 @@ def recognizer():
 def live(camera, recognizer):
     """A page that shows the camera: its server, whose port is `live.port`."""
     stream = recognizer.stream()
-    board = Board("a test camera", model_facts(stream))
-    player = Player("a test camera", camera, LabelPipeline(stream, LabelSettings()), board, is_paced=False)
-    server = LiveServer(LiveSettings(port=0), board)
-    server.port, server.board = server.start(), board
+    state = LiveState("a test camera", ModelInfo.of(stream))
+    player = Player("a test camera", camera, LabelPipeline(stream, LabelSettings()), state, is_paced=False)
+    server = LiveServer(LiveSettings(port=0), state)
+    server.port, server.state = server.start(), state
     player.start()
     yield server
     player.stop()
@@ -76,12 +76,12 @@ def live(camera, recognizer):
 
 
 @pytest.fixture
-def board():
-    """A page that shows what a test says."""
-    board = Board("a test", ModelFacts("a model", "weights of a test"))
-    server = LiveServer(LiveSettings(port=0), board)
-    board.port = server.start()
-    yield board
+def state():
+    """A page whose state the test sets."""
+    state = LiveState("a test", ModelInfo("a model", "weights of a test"))
+    server = LiveServer(LiveSettings(port=0), state)
+    state.port = server.start()
+    yield state
     server.stop()
 
 
@@ -89,7 +89,7 @@ def url(port, host="127.0.0.1"):
     return f"http://{host}:{port}/"
 
 
-def test_labels_come_and_change_with_what_is_seen(tab, live, camera):
+def test_labels_follow_the_camera(tab, live, camera):
     page = tab(url(live.port))
     expect(page.locator("#warm")).to_be_visible(timeout=LONG_MS)
     expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
@@ -107,21 +107,21 @@ def test_labels_come_and_change_with_what_is_seen(tab, live, camera):
     until(lambda: painted(page) > 50)
 
 
-def test_it_says_how_old_labels_are_and_that_they_are_provisional(tab, board):
-    page = tab(url(board.port))
+def test_it_shows_the_label_delay_and_provisional_labels(tab, state):
+    page = tab(url(state.port))
     expect(page.locator("#delay")).to_have_text("\u2013", timeout=LONG_MS)
-    board.model(ModelFacts("cox3d_s", classes=400, first_label_sec=8.0, label_delay_sec=5.6))
+    state.set_model(ModelInfo("cox3d_s", classes=400, first_label_sec=8.0, label_delay_sec=5.6))
     expect(page.locator("#delay")).to_have_text("5.6 s: the model waits for later frames", timeout=LONG_MS)
     expect(page.locator("#now-title")).to_have_text("About 5.6 s ago")
-    board.model(ModelFacts("cox3d_s", classes=400, first_label_sec=0.0, label_delay_sec=0.0))
+    state.set_model(ModelInfo("cox3d_s", classes=400, first_label_sec=0.0, label_delay_sec=0.0))
     expect(page.locator("#delay")).to_have_text("none: labels are about the newest frame", timeout=LONG_MS)
     expect(page.locator("#now-title")).to_have_text("Now")
     expect(page.locator("#model")).to_have_text("cox3d_s, 400 classes, first label with the first frame")
-    board.state(stream=StreamFacts("provisional", 3, 12))
-    board.labels([Hypothesis(0, "walking", 0.9)], provisional=True)
+    state.set_status(stream=StreamInfo("provisional", 3, 12))
+    state.push_labels([Hypothesis(0, "walking", 0.9)], provisional=True)
     expect(page.locator("#warm-text")).to_have_text("Labels are provisional: 3 of 13 frames", timeout=LONG_MS)
     expect(page.locator("#label")).to_have_text("walking (provisional)")
-    board.state(stream=StreamFacts("warming", 3, 12))
+    state.set_status(stream=StreamInfo("warming", 3, 12))
     expect(page.locator("#warm-text")).to_have_text("Warming up: 3 of 13 frames", timeout=LONG_MS)
 
 
@@ -139,7 +139,7 @@ def painted(page):
     return page.locator("#timeline").evaluate(script)
 
 
-def test_a_second_tab_is_told_what_was_before_and_both_go_on(tab, live):
+def test_a_second_tab_gets_the_history(tab, live):
     first = tab(url(live.port))
     expect(first.locator("#label")).to_have_text("walking", timeout=LONG_MS)
     second = tab(url(live.port))
@@ -151,7 +151,7 @@ def test_a_second_tab_is_told_what_was_before_and_both_go_on(tab, live):
     expect(first.locator("#viewers")).to_have_text("1", timeout=LONG_MS)
 
 
-def test_a_camera_that_stops_is_lost_and_comes_back(tab, live, camera):
+def test_a_lost_camera_is_shown_and_recovers(tab, live, camera):
     page = tab(url(live.port))
     expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
     camera.unplugged.set()
@@ -163,18 +163,18 @@ def test_a_camera_that_stops_is_lost_and_comes_back(tab, live, camera):
     expect(page.locator("#lost")).to_be_hidden()
 
 
-def test_the_page_connects_again_when_the_server_has_been_restarted(tab, recognizer):
-    board = Board("before")
-    server = LiveServer(LiveSettings(port=0), board)
+def test_the_page_reconnects_to_a_restarted_server(tab, recognizer):
+    state = LiveState("before")
+    server = LiveServer(LiveSettings(port=0), state)
     port = server.start()
     page = tab(url(port))
     expect(page.locator("#source")).to_have_text("before", timeout=LONG_MS)
-    board.labels([Hypothesis(0, "old label", 0.9)])
+    state.push_labels([Hypothesis(0, "old label", 0.9)])
     expect(page.locator("#label")).to_have_text("old label")
     server.stop()
-    expect(page.locator("#state")).to_have_attribute("data-state", "apart", timeout=LONG_MS)
-    board = Board("after")
-    server = LiveServer(LiveSettings(port=port), board)
+    expect(page.locator("#state")).to_have_attribute("data-state", "disconnected", timeout=LONG_MS)
+    state = LiveState("after")
+    server = LiveServer(LiveSettings(port=port), state)
     server.start()
     try:
         expect(page.locator("#source")).to_have_text("after", timeout=LONG_MS)
@@ -183,21 +183,21 @@ def test_the_page_connects_again_when_the_server_has_been_restarted(tab, recogni
         server.stop()
 
 
-def test_names_are_text_whatever_is_in_them(tab, board):
-    page = tab(url(board.port))
+def test_names_are_shown_as_text(tab, state):
+    page = tab(url(state.port))
     name = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
-    board.labels([Hypothesis(0, name, 0.9)])
-    board.event("began", name, 0.9, 0.0)
-    board.state(source=SourceFacts(name, "lost", name))
+    state.push_labels([Hypothesis(0, name, 0.9)])
+    state.push_event("began", name, 0.9, 0.0)
+    state.set_status(source=SourceInfo(name, "lost", name))
     for place in ("#label", "#bars", "#events", "#source", "#lost", "#legend"):
         expect(page.locator(place)).to_contain_text(name, timeout=LONG_MS)
     assert page.title() == "opendr-har live"
     assert page.locator("#main script, #main #events img, #label img").count() == 0
 
 
-def test_a_page_that_needs_a_token_takes_it_from_the_address_or_asks(tab):
+def test_the_token_comes_from_the_address_or_a_form(tab):
     token = "correct-horse-battery"
-    server = LiveServer(LiveSettings(port=0, token=token), Board("secret camera"))
+    server = LiveServer(LiveSettings(port=0, token=token), LiveState("secret camera"))
     port = server.start()
     try:
         page = tab(url(port) + f"#token={token}")
@@ -217,8 +217,8 @@ def test_a_page_that_needs_a_token_takes_it_from_the_address_or_asks(tab):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_follows_the_system_and_can_be_switched(tab, board, scheme):
-    page = tab(url(board.port), color_scheme=scheme)
+def test_the_theme_follows_the_system_and_can_be_switched(tab, state, scheme):
+    page = tab(url(state.port), color_scheme=scheme)
     ground = "getComputedStyle(document.body).backgroundColor"
     before = page.evaluate(ground)
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
@@ -228,21 +228,21 @@ def test_it_follows_the_system_and_can_be_switched(tab, board, scheme):
     assert page.evaluate("document.documentElement.dataset.theme") != scheme
 
 
-def test_a_phone_shows_all_of_it_in_its_width(tab, board):
-    page = tab(url(board.port), viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
-    board.labels([Hypothesis(0, "a label " * 12, 0.9), Hypothesis(1, "unbroken" * 20, 0.1)])
-    board.event("began", "unbroken" * 20, 0.9, 0.0)
+def test_the_page_fits_a_phone(tab, state):
+    page = tab(url(state.port), viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    state.push_labels([Hypothesis(0, "a label " * 12, 0.9), Hypothesis(1, "unbroken" * 20, 0.1)])
+    state.push_event("began", "unbroken" * 20, 0.9, 0.0)
     expect(page.locator("#bars li")).to_have_count(2, timeout=LONG_MS)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.locator("#theme").bounding_box()["width"] >= 40  # a finger's width
 
 
-def test_everything_has_a_name_for_those_who_do_not_see_it(tab, board):
-    page = tab(url(board.port))
-    board.labels([Hypothesis(0, "walking", 0.9)])
+def test_screen_readers_get_names(tab, state):
+    page = tab(url(state.port))
+    state.push_labels([Hypothesis(0, "walking", 0.9)])
     expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
     assert page.locator("#label").get_attribute("aria-live") == "polite"
-    for name in ("Now", "The last minute", "Events", "How it runs", "Camera"):
+    for name in ("Now", "The last minute", "Events", "Status", "Camera"):
         assert page.get_by_role("region", name=name).count() == 1
     for role, name in (
         ("img", "Scores of the best labels over the last minute"),

@@ -83,21 +83,21 @@ def set_display_matrix():
 
 @pytest.fixture
 def serve_page():
-    """Start servers of the live page: serve_page(**settings) -> (board, port)."""
+    """Start servers of the live page: serve_page(**settings) -> (state, port)."""
     pytest.importorskip("aiohttp")
-    from opendr_har_core.live.schema import ModelFacts
+    from opendr_har_core.live.access import LiveSettings
+    from opendr_har_core.live.schema import ModelInfo
     from opendr_har_core.live.server import LiveServer
-    from opendr_har_core.live.settings import LiveSettings
-    from opendr_har_core.live.state import Board
+    from opendr_har_core.live.state import LiveState
 
     started = []
 
     def start(**settings):
-        board = Board("a camera", ModelFacts("a model"))
-        server = LiveServer(LiveSettings(port=0, **settings), board)
+        state = LiveState("a camera", ModelInfo("a model"))
+        server = LiveServer(LiveSettings(port=0, **settings), state)
         port = server.start()
         started.append(server)
-        return board, port
+        return state, port
 
     yield start
     for server in started:

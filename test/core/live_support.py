@@ -1,4 +1,4 @@
-"""What tests of the live page share: servers, viewers without a browser, and patience."""
+"""Shared by tests of the live page: requests, sockets and waiting."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def get(port, path="/", data=None, **headers):
 
 
 def talk(port, work, **options):
-    """What the coroutine function `work` makes of a socket to the server."""
+    """The result of the coroutine function `work` on a socket to the server."""
 
     async def run():
         address = f"http://127.0.0.1:{port}/ws"
@@ -46,5 +46,5 @@ def until(condition, seconds=10):
         time.sleep(0.02)
 
 
-def status(board):
-    return json.loads(board.status(0))
+def status(state):
+    return json.loads(state.status(0))

@@ -1,12 +1,12 @@
 "use strict";
-// What comes over the socket is shown as text only: nothing here writes HTML.
+// Data from the socket is shown as text only: nothing here writes HTML.
 const at = (id) => document.getElementById(id);
-const say = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
+const setText = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
 const FIRST_RETRY_MS = 500, LAST_RETRY_MS = 5000, SILENT_MS = 6000, MOST_EVENTS = 60;
 const TOKEN_WANTED = 1008;
 
 const timeline = new Timeline(at("timeline"), at("legend"));
-let socket = null, retryMs = FIRST_RETRY_MS, heard = 0, clockOffset = 0, seen = new Set(), session = null;
+let socket = null, retryMs = FIRST_RETRY_MS, lastMessageMs = 0, clockOffset = 0, seen = new Set(), session = null;
 let pictureUrl = null, label = null;
 
 // --- light and dark -------------------------------------------------------------------------------------------------
@@ -26,9 +26,9 @@ showTheme();
 function connect() {
   const own = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
   own.binaryType = "blob";
-  own.onopen = () => { heard = Date.now(); if (document.hidden) own.send("pictures off"); };
+  own.onopen = () => { lastMessageMs = Date.now(); if (document.hidden) own.send("pictures off"); };
   own.onmessage = ({ data }) => {
-    heard = Date.now();
+    lastMessageMs = Date.now();
     retryMs = FIRST_RETRY_MS;
     if (typeof data === "string") take(JSON.parse(data));
     else showPicture(data);
@@ -36,14 +36,14 @@ function connect() {
   own.onclose = ({ code, reason }) => {
     if (own !== socket) return;
     if (code === TOKEN_WANTED && reason === "token") return ask();
-    showState("apart", reason || "no connection to the server; trying again");
+    showState("disconnected", reason || "no connection to the server; trying again");
     setTimeout(connect, retryMs);
     retryMs = Math.min(retryMs * 1.6, LAST_RETRY_MS);
   };
   socket = own;
 }
-setInterval(() => { // a server that vanished without a word
-  if (socket && socket.readyState === WebSocket.OPEN && Date.now() - heard > SILENT_MS) socket.close();
+setInterval(() => { // a server that is gone without closing the connection
+  if (socket && socket.readyState === WebSocket.OPEN && Date.now() - lastMessageMs > SILENT_MS) socket.close();
 }, 1000);
 document.addEventListener("visibilitychange", () => {
   if (socket && socket.readyState === WebSocket.OPEN) socket.send(document.hidden ? "pictures off" : "pictures on");
@@ -53,7 +53,7 @@ document.addEventListener("visibilitychange", () => {
 async function show(token) {
   const answer = await fetch("/token", { method: "POST", body: token }).catch(() => null);
   if (answer && answer.ok) return true;
-  say("ask-error", answer ? await answer.text() : "no connection to the server");
+  setText("ask-error", answer ? await answer.text() : "no connection to the server");
   return false;
 }
 function ask() {
@@ -72,7 +72,7 @@ at("ask").addEventListener("submit", async (event) => {
 async function begin() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {
-    history.replaceState(null, "", location.pathname); // not into bookmarks and screenshots
+    history.replaceState(null, "", location.pathname); // keep it out of bookmarks and screenshots
     await show(token);
   }
   connect();
@@ -138,14 +138,14 @@ function takeEvent(message) {
   at("no-events").hidden = true;
 }
 
-function takeStatus({ source, stream, numbers, viewers, now }) {
+function takeStatus({ source, stream, metrics, viewers, now }) {
   clockOffset = now - Date.now() / 1000;
   const words = { waiting: "waiting for the first image", playing: "live", lost: "source lost" };
   showState(source.state, words[source.state] ?? source.state);
-  say("source", source.name);
+  setText("source", source.name);
   const isLost = source.state === "lost";
   at("lost").hidden = !isLost;
-  if (isLost) say("lost", `Source lost${source.text ? `: ${source.text}` : ""}. It is shown again as soon as it is back.`);
+  if (isLost) setText("lost", `Source lost${source.text ? `: ${source.text}` : ""}. It is shown again as soon as it returns.`);
   const warming = stream.phase === "warming" || stream.phase === "provisional";
   at("warm").hidden = !warming;
   if (warming) {
@@ -153,23 +153,23 @@ function takeStatus({ source, stream, numbers, viewers, now }) {
     at("warm-bar").max = needed;
     at("warm-bar").value = Math.min(stream.step, needed);
     const what = stream.phase === "warming" ? "Warming up" : "Labels are provisional";
-    say("warm-text", `${what}: ${Math.min(stream.step, needed)} of ${needed} frames`);
+    setText("warm-text", `${what}: ${Math.min(stream.step, needed)} of ${needed} frames`);
   }
-  say("hint", stream.text || source.text || "");
-  say("rate-in", `${numbers.rate_in.toFixed(1)} a second`);
-  say("rate-out", `${numbers.rate_out.toFixed(1)} a second`);
-  const ms = numbers.latency_ms;
-  say("latency", ms ? `${ms[0].toFixed(1)} ms, at times ${ms[1].toFixed(1)}` : "–");
-  if (viewers !== undefined) say("viewers", String(viewers));
+  setText("hint", stream.text || source.text || "");
+  setText("rate-in", `${metrics.rate_in.toFixed(1)} a second`);
+  setText("rate-out", `${metrics.rate_out.toFixed(1)} a second`);
+  const ms = metrics.latency_ms;
+  setText("latency", ms ? `${ms[0].toFixed(1)} ms, p95 ${ms[1].toFixed(1)}` : "–");
+  if (viewers !== undefined) setText("viewers", String(viewers));
 }
 
 function takeModel(model) {
   if (!model) return;
   const first = model.first_label_sec === null ? "" : `, first label ${firstText(model.first_label_sec)}`;
-  say("model", `${model.name}${model.classes ? `, ${model.classes} classes` : ""}${first}`);
-  say("weights", model.weights || "–");
-  say("delay", model.label_delay_sec === null ? "–" : delayText(model.label_delay_sec));
-  say("now-title", model.label_delay_sec > 0 ? `About ${model.label_delay_sec.toFixed(1)} s ago` : "Now");
+  setText("model", `${model.name}${model.classes ? `, ${model.classes} classes` : ""}${first}`);
+  setText("weights", model.weights || "–");
+  setText("delay", model.label_delay_sec === null ? "–" : delayText(model.label_delay_sec));
+  setText("now-title", model.label_delay_sec > 0 ? `About ${model.label_delay_sec.toFixed(1)} s ago` : "Now");
 }
 
 const firstText = (seconds) => seconds > 0 ? `after ${seconds.toFixed(1)} s` : "with the first frame";
@@ -181,12 +181,12 @@ const percent = (score) => `${Math.round(score * 100)} %`;
 
 function showState(state, text) {
   at("state").dataset.state = state;
-  say("state-text", text);
+  setText("state-text", text);
 }
 
 function showLabel(name, provisional) {
   const text = name === null ? "\u00a0" : provisional ? `${name} (provisional)` : name;
-  if (text !== label) at("label").textContent = label = text; // said aloud, so only when it changes
+  if (text !== label) at("label").textContent = label = text; // screen readers announce it, so only when it changes
 }
 
 function showBars(top) {

@@ -1,5 +1,5 @@
 "use strict";
-// The course of the best labels: a line for each, told apart by colour and by dashes.
+// Chart of the best labels over time: a line for each, told apart by colour and dashes.
 const TIMELINE_SEC = 60;
 const LINES = 5;
 const DASHES = [[], [7, 4], [2, 3], [10, 4, 2, 4], [4, 2]];
@@ -13,7 +13,7 @@ class Timeline {
     this.canvas = canvas;
     this.legend = legend;
     this.points = []; // [seconds, Map(label -> score), provisional]
-    this.shown = []; // labels with a line, each in its slot for as long as it is seen
+    this.shown = []; // labels with a line, each in its slot while it is visible
   }
 
   clear() {
@@ -92,7 +92,7 @@ class Timeline {
       for (const [label, score] of scores) peaks.set(label, Math.max(peaks.get(label) ?? 0, score));
     const wanted = [...peaks].filter(([, peak]) => peak > 0.15).sort((a, b) => b[1] - a[1]).slice(0, LINES).map(([label]) => label);
     const best = this.points.length ? [...this.points[this.points.length - 1][1].keys()][0] : undefined;
-    if (best !== undefined && !wanted.includes(best)) { // what holds now always has one
+    if (best !== undefined && !wanted.includes(best)) { // the current label always has one
       if (wanted.length === LINES) wanted.pop();
       wanted.push(best);
     }
@@ -123,7 +123,7 @@ class Timeline {
         "stroke-dasharray": DASHES[slot].join(" "),
       })) line.setAttribute(name, value);
       svg.append(line);
-      item.append(svg, label); // a string becomes text, whatever is in it
+      item.append(svg, label); // a string is added as text, never as HTML
       return [item];
     }));
   }

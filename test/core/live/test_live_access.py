@@ -1,4 +1,4 @@
-"""Who may look at the live page, and that nobody else does."""
+"""Access to the live page: host names, origins, tokens."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ aiohttp = pytest.importorskip("aiohttp")
 from live_support import first, get, talk
 
 from opendr_har_core.errors import ConfigError, HarError
-from opendr_har_core.live.access import TRIES, Access
+from opendr_har_core.live.access import TRIES, Access, LiveSettings
 from opendr_har_core.live.server import LiveServer
-from opendr_har_core.live.settings import LiveSettings, live_settings
-from opendr_har_core.live.state import Board
+from opendr_har_core.live.state import LiveState
 
 TOKEN = "correct-horse-battery"
 
 
-def test_the_page_comes_with_headers_that_leave_no_room_for_foreign_scripts(serve_page):
+def test_the_page_forbids_foreign_scripts(serve_page):
     _, port = serve_page()
     for path in ("/", "/page.js", "/page.css", "/timeline.js"):
         status, text, headers = get(port, path)
@@ -51,7 +50,7 @@ def test_only_names_of_this_machine_are_answered(serve_page, host, status):
     assert get(port, Host=host)[0] == status
 
 
-def test_another_sites_page_gets_no_socket(serve_page):
+def test_the_page_of_another_site_gets_no_socket(serve_page):
     _, port = serve_page()
     for origin in ("http://evil.example", "null", f"http://localhost:{port}", "file://"):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -61,7 +60,7 @@ def test_another_sites_page_gets_no_socket(serve_page):
     assert json.loads(hello.data)["kind"] == "hello"
 
 
-def test_who_has_no_token_is_told_nothing(serve_page):
+def test_viewers_without_the_token_get_nothing(serve_page):
     _, port = serve_page(token=TOKEN)
     message = talk(port, first)
     assert (message.type, message.data, message.extra) == (aiohttp.WSMsgType.CLOSE, 1008, "token")
@@ -77,7 +76,7 @@ def test_who_has_no_token_is_told_nothing(serve_page):
     assert talk(port, first, headers={"Cookie": "opendr_har_live=" + "0" * 64}).data == 1008
 
 
-def test_guessing_is_slow(serve_page):
+def test_guessing_tokens_is_slow(serve_page):
     _, port = serve_page(token=TOKEN)
     answers = [get(port, "/token", b"guess")[0] for _ in range(TRIES + 2)]
     assert answers == [403] * TRIES + [429] * 2
@@ -85,7 +84,7 @@ def test_guessing_is_slow(serve_page):
     assert get(port, "/token", b"x" * 5000)[0] == 413
 
 
-def test_tokens_are_compared_without_telling_how_much_was_right(monkeypatch):
+def test_tokens_are_compared_in_constant_time(monkeypatch):
     compared = []
     monkeypatch.setattr("hmac.compare_digest", lambda a, b: compared.append((a, b)) or a == b)
     access = Access(LiveSettings(token=TOKEN))
@@ -95,14 +94,12 @@ def test_tokens_are_compared_without_telling_how_much_was_right(monkeypatch):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "::", "robot.local"])
-def test_an_address_that_others_can_reach_needs_a_token(host):
-    with pytest.raises(ConfigError, match="needs a token"):
-        LiveSettings(host=host)
-    settings, made_up = live_settings(host, "")
-    assert made_up
+def test_an_address_that_others_can_reach_gets_a_token(host):
+    settings = LiveSettings(host=host)
     assert len(settings.token) >= 16
     assert f"#token={settings.token}" in settings.url
-    assert live_settings("127.0.0.1", "") == (LiveSettings(), False)
+    assert LiveSettings(host=host, token=TOKEN).token == TOKEN
+    assert LiveSettings().token == ""
 
 
 @pytest.mark.parametrize(
@@ -115,12 +112,12 @@ def test_an_address_that_others_can_reach_needs_a_token(host):
         ({"picture_hz": 0}, "picture_hz is 0"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(wrong, named):
+def test_invalid_settings_are_refused(wrong, named):
     with pytest.raises(ConfigError, match=named):
         LiveSettings(**wrong)
 
 
-def test_a_port_that_is_taken_is_said(serve_page):
+def test_a_port_in_use_is_an_error(serve_page):
     _, port = serve_page()
     with pytest.raises(HarError, match=f"can't be served on 127.0.0.1:{port}.*another port"):
-        LiveServer(LiveSettings(port=port), Board("another")).start()
+        LiveServer(LiveSettings(port=port), LiveState("another")).start()

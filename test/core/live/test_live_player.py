@@ -1,11 +1,10 @@
-"""The player behind the live page: its pace, its losses, and what it says of them."""
+"""The player of the live page: pace, lost sources, and what it reports."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,33 +14,41 @@ aiohttp = pytest.importorskip("aiohttp")
 from live_support import status, until
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.errors import VideoError
+from opendr_har_core.errors import ImageError, VideoError
+from opendr_har_core.frame import LazyFrame
 from opendr_har_core.live.player import Player
-from opendr_har_core.live.schema import LOST, PLAYING, model_facts
-from opendr_har_core.live.state import Board
-from opendr_har_core.prediction import Hypothesis
+from opendr_har_core.live.schema import LOST, PLAYING, ModelInfo
+from opendr_har_core.live.state import LiveState
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
 
-
-class Echo:
-    """Stands in for a LabelPipeline: labels every frame."""
-
-    def __init__(self):
-        self.stream = SimpleNamespace(status=SimpleNamespace(phase="running", step=9, warm_up=3, slow_camera=False))
-        self.resets = 0
-
-    def push(self, frame):
-        return SimpleNamespace(top=[Hypothesis(0, "walking", 0.9)], provisional=False), ()
-
-    def reset(self):
-        self.resets += 1
-        return ()
+IMAGE = np.zeros((8, 8, 3), np.uint8)
 
 
-def test_a_source_that_fails_is_lost_and_tried_again():
-    plugged = threading.Event()
-    image = np.zeros((8, 8, 3), np.uint8)
+@pytest.fixture
+def play(recognizer):
+    """Play frames to a tiny network: play(open_frames) -> state."""
+    players = []
+
+    def start(open_frames, used=None, is_paced=False, **stream):
+        stream = {"sampling": "every_frame", **stream}
+        pipeline = LabelPipeline((used or recognizer).stream(**stream), LabelSettings())
+        state = LiveState("a source")
+        players.append(Player("a source", open_frames, pipeline, state, is_paced))
+        players[-1].start()
+        return state
+
+    yield start
+    for player in players:
+        player.stop()
+
+
+def labels(state):
+    return json.loads(state.hello())["labels"]
+
+
+def test_a_source_that_fails_is_lost_and_opened_again(play):
+    plugged, broken = threading.Event(), threading.Event()
 
     def source(_):
         if not plugged.is_set():
@@ -49,26 +56,58 @@ def test_a_source_that_fails_is_lost_and_tried_again():
         for index in range(10_000):
             if broken.is_set():
                 raise RuntimeError("a bug")
-            yield Frame(image, index * 10_000_000)
+            yield Frame(IMAGE, index * 10_000_000)
             time.sleep(0.01)
 
-    broken = threading.Event()
-    board, labelling = Board("a camera"), Echo()
-    player = Player("a camera", source, labelling, board, is_paced=False)
-    player.start()
-    try:
-        until(lambda: status(board)["source"]["state"] == LOST)
-        assert "no such camera" in status(board)["source"]["text"]
-        plugged.set()
-        until(lambda: status(board)["source"]["state"] == PLAYING)
-        until(lambda: status(board)["numbers"]["rate_out"] > 10)
-        assert labelling.resets >= 1
-        broken.set()
-        until(lambda: "a bug" in status(board)["source"]["text"])
-        broken.clear()
-        until(lambda: status(board)["source"]["state"] == PLAYING)
-    finally:
-        player.stop()
+    state = play(source)
+    until(lambda: status(state)["source"]["state"] == LOST)
+    assert "no such camera" in status(state)["source"]["text"]
+    plugged.set()
+    until(lambda: status(state)["source"]["state"] == PLAYING)
+    until(lambda: status(state)["metrics"]["rate_out"] > 10)
+    broken.set()
+    until(lambda: "a bug" in status(state)["source"]["text"])
+    until(lambda: json.loads(state.hello())["events"][-1]["event"] == "ended")  # labels end with the source
+    broken.clear()
+    until(lambda: status(state)["source"]["state"] == PLAYING)
+
+
+def test_an_unreadable_image_does_not_end_the_source(play):
+    def refuse():
+        raise ImageError("no picture")
+
+    frames = [Frame(IMAGE, index * 10_000_000) for index in range(9)]
+    frames[4] = LazyFrame(frames[4].stamp_ns, (8, 8), refuse)
+    released = threading.Event()
+
+    def source(_):
+        yield from frames
+        released.wait(10)
+
+    state = play(source)
+    until(lambda: labels(state) and status(state)["source"]["state"] == PLAYING)
+    released.set()
+
+
+def test_labels_are_provisional_until_the_window_is_full(play, tiny_bundle):
+    used = Recognizer.open(tiny_bundle("cox3d", "none"))
+    frames = [Frame(IMAGE, index * 100_000_000) for index in range(5)]
+    state = play(lambda _: frames, used, min_frames=1)
+    until(lambda: len(labels(state)) >= 5)
+    assert [label["provisional"] for label in labels(state)][:5] == [True, True, True, False, False]
+
+
+def test_a_file_is_played_at_its_own_pace(play):
+    seen = []
+
+    def source(_):
+        for index in range(12):
+            seen.append(time.monotonic())
+            yield Frame(IMAGE, index * 100_000_000)
+
+    play(source, is_paced=True)
+    until(lambda: len(seen) >= 12)
+    assert seen[11] - seen[0] == pytest.approx(1.0, abs=0.3)
 
 
 @pytest.mark.parametrize(
@@ -77,44 +116,12 @@ def test_a_source_that_fails_is_lost_and_tried_again():
         (("x3d",), {}, 1.2, 0.0),
         (("cox3d", "full"), {}, 12.4, 11.2),
         (("cox3d", "full"), {"warm_start": "repeat"}, 0.0, 11.2),
-        (("cox3d", "none"), {"min_frames": 1}, 0.0, 0.0),
         (("cox3d", "none"), {"min_frames": 3}, 0.8, 0.0),
     ],
 )
-def test_viewers_are_told_when_the_first_label_comes_and_how_old_labels_are(
+def test_model_info_has_the_time_of_the_first_label_and_the_delay(
     tiny_bundle, kind, settings, first_label_sec, label_delay_sec
 ):
-    facts = model_facts(Recognizer.open(tiny_bundle(*kind)).stream(**settings))
-    assert facts.first_label_sec == pytest.approx(first_label_sec)
-    assert facts.label_delay_sec == pytest.approx(label_delay_sec)
-
-
-def test_the_labels_of_a_model_without_lookahead_are_provisional_until_its_window_is_full(tiny_bundle):
-    stream = Recognizer.open(tiny_bundle("cox3d", "none")).stream("every_frame", min_frames=1)
-    frames = [Frame(np.zeros((8, 8, 3), np.uint8), index * 100_000_000) for index in range(5)]
-    board = Board("a film")
-    player = Player("a film", lambda _: frames, LabelPipeline(stream, LabelSettings()), board, is_paced=False)
-    player.start()
-    try:
-        until(lambda: len(json.loads(board.hello())["labels"]) >= 5)
-    finally:
-        player.stop()
-    told = [label["provisional"] for label in json.loads(board.hello())["labels"]]
-    assert told[:5] == [True, True, True, False, False]
-
-
-def test_a_file_is_played_at_its_own_pace():
-    image = np.zeros((8, 8, 3), np.uint8)
-    seen = []
-
-    class Noting(Echo):
-        def push(self, frame):
-            seen.append((time.monotonic(), frame.stamp_ns))
-            return super().push(frame)
-
-    frames = [Frame(image, index * 100_000_000) for index in range(12)]
-    player = Player("a file", lambda _: frames, Noting(), Board("a file"), is_paced=True)
-    player.start()
-    until(lambda: len(seen) >= 12)
-    player.stop()
-    assert seen[11][0] - seen[0][0] == pytest.approx(1.1, abs=0.3)
+    info = ModelInfo.of(Recognizer.open(tiny_bundle(*kind)).stream(**settings))
+    assert info.first_label_sec == pytest.approx(first_label_sec)
+    assert info.label_delay_sec == pytest.approx(label_delay_sec)

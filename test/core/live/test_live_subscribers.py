@@ -1,4 +1,4 @@
-"""What viewers of the live page are told, and that nobody of them holds anybody up."""
+"""Messages and pictures to the viewers of the live page; slow viewers delay nobody."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ aiohttp = pytest.importorskip("aiohttp")
 from live_support import first, get, talk, until
 
 from opendr_har_core import Frame
-from opendr_har_core.live.jpeg import encode
+from opendr_har_core.live.access import LiveSettings
 from opendr_har_core.live.server import most_connections
-from opendr_har_core.live.settings import LiveSettings
-from opendr_har_core.live.state import LONGEST_TEXT, Board
-from opendr_har_core.live.subscribers import MOST_MESSAGES
+from opendr_har_core.live.state import LONGEST_TEXT, LiveState
+from opendr_har_core.live.subscribers import MOST_MESSAGES, encode
 from opendr_har_core.prediction import Hypothesis
 
 
-def test_viewers_are_told_what_was_and_what_comes(serve_page):
-    board, port = serve_page()
-    board.labels([Hypothesis(3, "before", 0.75)])
+def test_viewers_get_the_history_and_updates(serve_page):
+    state, port = serve_page()
+    state.push_labels([Hypothesis(3, "before", 0.75)])
 
     async def watch(socket):
         hello = json.loads((await socket.receive()).data)
-        board.labels([Hypothesis(4, "after", 0.5)], provisional=True)
-        board.event("began", "after", 0.5, 0.0)
+        state.push_labels([Hypothesis(4, "after", 0.5)], provisional=True)
+        state.push_event("began", "after", 0.5, 0.0)
         found = {}
         while not {"labels", "event", "status"} <= set(found):
             message = await socket.receive()
@@ -48,21 +47,23 @@ def test_viewers_are_told_what_was_and_what_comes(serve_page):
     assert found["status"]["viewers"] == 1
 
 
-def test_pictures_are_encoded_only_while_somebody_looks_and_once_for_all(serve_page, monkeypatch):
+def test_pictures_are_encoded_once_for_all_viewers_and_only_for_viewers(serve_page, monkeypatch):
     encoded = []
-    monkeypatch.setattr("opendr_har_core.live.jpeg.encode", lambda *given: encoded.append(given) or encode(*given))
-    board, port = serve_page(picture_side=64)
+    monkeypatch.setattr(
+        "opendr_har_core.live.subscribers.encode", lambda *given: encoded.append(given) or encode(*given)
+    )
+    state, port = serve_page(picture_side=64)
     frame = Frame(np.full((120, 160, 3), 99, np.uint8), 0)
-    assert not board.wants_pictures
-    board.picture(frame)
+    assert not state.wants_pictures
+    state.push_frame(frame)
     time.sleep(0.3)
     assert not encoded
 
     async def both(first_socket):
         async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/ws") as second:
             await first_socket.receive(), await second.receive()
-            assert board.wants_pictures
-            board.picture(frame)
+            assert state.wants_pictures
+            state.push_frame(frame)
             return [await picture(socket) for socket in (first_socket, second)]
 
     async def picture(socket):
@@ -77,7 +78,7 @@ def test_pictures_are_encoded_only_while_somebody_looks_and_once_for_all(serve_p
     assert cv2.imdecode(np.frombuffer(one, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)
 
 
-def test_pictures_come_again_after_an_error(serve_page, monkeypatch, caplog):
+def test_pictures_resume_after_an_error(serve_page, monkeypatch, caplog):
     broken = [True, True]
 
     def failing(*given):
@@ -86,14 +87,14 @@ def test_pictures_come_again_after_an_error(serve_page, monkeypatch, caplog):
             raise RuntimeError("can't start new thread")
         return encode(*given)
 
-    monkeypatch.setattr("opendr_har_core.live.jpeg.encode", failing)
-    monkeypatch.setattr("opendr_har_core.live.server.AGAIN_SEC", 0.05)
-    board, port = serve_page()
+    monkeypatch.setattr("opendr_har_core.live.subscribers.encode", failing)
+    monkeypatch.setattr("opendr_har_core.live.server.RETRY_SEC", 0.05)
+    state, port = serve_page()
     frame = Frame(np.full((120, 160, 3), 99, np.uint8), 0)
 
     async def watch(socket):
         for _ in range(100):
-            board.picture(frame)
+            state.push_frame(frame)
             with suppress(asyncio.TimeoutError):
                 message = await socket.receive(timeout=0.2)
                 if message.type == aiohttp.WSMsgType.BINARY:
@@ -105,21 +106,21 @@ def test_pictures_come_again_after_an_error(serve_page, monkeypatch, caplog):
 
 
 def test_a_page_in_the_background_gets_no_pictures(serve_page):
-    board, port = serve_page()
+    state, port = serve_page()
 
     async def hide(socket):
         await socket.receive()
         await socket.send_str("pictures off")
-        while board.wants_pictures:
+        while state.wants_pictures:
             await asyncio.sleep(0.01)
         await socket.send_str("pictures on")
-        while not board.wants_pictures:
+        while not state.wants_pictures:
             await asyncio.sleep(0.01)
 
     talk(port, hide)
 
 
-def test_more_viewers_than_allowed_are_sent_away_with_a_reason(serve_page):
+def test_too_many_viewers_are_refused_with_a_reason(serve_page):
     _, port = serve_page(max_viewers=1)
 
     async def second(socket):
@@ -131,7 +132,7 @@ def test_more_viewers_than_allowed_are_sent_away_with_a_reason(serve_page):
     assert (message.data, message.extra) == (1013, "too many viewers")
 
 
-def test_a_page_that_talks_too_much_or_too_long_is_sent_away(serve_page):
+def test_a_page_that_sends_too_much_is_disconnected(serve_page):
     _, port = serve_page()
 
     async def chatter(socket):
@@ -151,16 +152,16 @@ def test_a_page_that_talks_too_much_or_too_long_is_sent_away(serve_page):
 
     assert talk(port, chatter) == 1008
     assert talk(port, lecture) == 1009
-    assert json.loads(talk(port, first).data)["kind"] == "hello"  # others are not bothered
+    assert json.loads(talk(port, first).data)["kind"] == "hello"
 
 
-def test_a_viewer_who_does_not_read_holds_nobody_up(serve_page):
-    board, port = serve_page()
+def test_a_viewer_that_does_not_read_delays_nobody(serve_page):
+    state, port = serve_page()
 
     async def ignore(socket):
         start = time.monotonic()
         for index in range(20_000):
-            board.labels([Hypothesis(0, "x" * 200, 0.5)])
+            state.push_labels([Hypothesis(0, "x" * 200, 0.5)])
             if index % 1000 == 0:
                 await asyncio.sleep(0)
         return time.monotonic() - start
@@ -169,52 +170,50 @@ def test_a_viewer_who_does_not_read_holds_nobody_up(serve_page):
     assert json.loads(talk(port, first).data)["kind"] == "hello"
 
 
-def test_what_waits_for_a_slow_viewer_is_little(serve_page):
-    """Not megabytes in the system's buffers: it should see what is now, once it can."""
-    board, port = serve_page(picture_hz=60.0)
+def test_little_waits_for_a_slow_viewer(serve_page):
+    state, port = serve_page(picture_hz=60.0)
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
     sock.sendall(
         b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    until(lambda: board.wants_pictures)
+    until(lambda: state.wants_pictures)
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     for index in range(60):
-        board.picture(Frame(noise, index))
+        state.push_frame(Frame(noise, index))
         time.sleep(0.02)
-    waiting, sent, end = 0, len(encode(Frame(noise, 0), 640, 75)) * 60, time.monotonic() + 1.5
+    waiting, sent, end = 0, len(encode(Frame(noise, 0), 640)) * 60, time.monotonic() + 1.5
     while waiting < sent and time.monotonic() < end:
-        waiting += len(sock.recv(1 << 16))  # four times a second there is at least a status
+        waiting += len(sock.recv(1 << 16))  # there are four status messages per second
     sock.close()
     assert sent > 10_000_000
     assert waiting < 1_500_000
 
 
-def test_a_viewer_who_takes_nothing_but_seems_alive_is_let_go(serve_page):
-    """Pings are answered unasked, so that only what waits for it tells that it is not there."""
-    board, port = serve_page(max_viewers=1)
+def test_a_viewer_that_answers_pings_but_reads_nothing_is_disconnected(serve_page):
+    state, port = serve_page(max_viewers=1)
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 10)
     sock.sendall(
         b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    until(lambda: board.is_watched)
+    until(lambda: state.is_watched)
     end = time.monotonic() + 20
-    while board.is_watched and time.monotonic() < end:
+    while state.is_watched and time.monotonic() < end:
         for _ in range(200):
-            board.labels([Hypothesis(0, "x" * 290, 0.5)])
+            state.push_labels([Hypothesis(0, "x" * 290, 0.5)])
         with suppress(OSError):
             sock.sendall(b"\x8a\x80\0\0\0\0")  # a pong
         time.sleep(0.05)
-    gone = not board.is_watched
+    gone = not state.is_watched
     sock.close()
     assert gone
     assert json.loads(talk(port, first).data)["kind"] == "hello"
 
 
-def test_connections_are_limited_and_free_again(serve_page):
+def test_connections_are_limited(serve_page):
     _, port = serve_page()
     most = most_connections(LiveSettings())
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(most + 40)]
@@ -250,14 +249,14 @@ def test_pictures_are_not_deflated_for_each_viewer(serve_page):
     assert not talk(port, negotiated, compress=15)
 
 
-def test_what_is_no_number_ends_no_page():
-    board = Board("a camera")
-    board.labels([Hypothesis(0, "walking", float("nan"))])
-    board.event("ended", "walking", float("inf"), 1.0)
-    told = json.loads(board.hello(), parse_constant=pytest.fail)
+def test_scores_that_are_not_finite_become_zero():
+    state = LiveState("a camera")
+    state.push_labels([Hypothesis(0, "walking", float("nan"))])
+    state.push_event("ended", "walking", float("inf"), 1.0)
+    told = json.loads(state.hello(), parse_constant=pytest.fail)
     assert told["labels"][0]["top"] == [["walking", 0.0, 0]]
 
 
 def test_long_names_are_cut():
-    board = Board("s" * 1000)
-    assert len(json.loads(board.hello())["status"]["source"]["name"]) == LONGEST_TEXT
+    state = LiveState("s" * 1000)
+    assert len(json.loads(state.hello())["status"]["source"]["name"]) == LONGEST_TEXT

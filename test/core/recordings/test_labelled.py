@@ -15,15 +15,19 @@ from opendr_har_core.synthetic.scene import render_clip
 
 
 @pytest.fixture
-def pipeline(tiny_bundle):
-    recognizer = Recognizer.open(tiny_bundle("x3d"))
+def recognizer(tiny_bundle):
+    return Recognizer.open(tiny_bundle("x3d"))
+
+
+@pytest.fixture
+def pipeline(recognizer):
     return LabelPipeline(recognizer.stream("every_frame"), LabelSettings(smoothing=0.5, threshold=0.1))
 
 
-def test_frames_come_with_predictions_filtered_labels_and_events(pipeline):
+def test_frames_come_with_predictions_filtered_labels_and_events(recognizer, pipeline):
     frames = list(render_clip("walking", 1.0, 10.0, (32, 32)))
     labelled = list(label_frames(pipeline, frames))
-    raw = pipeline.stream.recognizer.stream("every_frame")
+    raw = recognizer.stream("every_frame")
     assert [item.frame for item in labelled] == frames
     for item, frame in zip(labelled, frames):
         prediction = raw.push(frame)
