@@ -15,7 +15,7 @@ from opendr_har_core.backends.session import default_threads, usable_cores
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.cox3d import CoX3D, CoX3DState
-from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.networks.x3d import X3D, standardized
 
 
 @contextmanager
@@ -58,7 +58,7 @@ class TorchBackend:
     def classify(self, clips: Array) -> Array:
         """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities."""
         with torch.inference_mode():
-            logits: Tensor = self._network(self._standardise(clips).permute(0, 4, 1, 2, 3))
+            logits: Tensor = self._network(self._input(clips))
             return _probabilities(logits)
 
     def state(self, rows: Sequence[Row[TorchState]]) -> TorchState:
@@ -71,7 +71,7 @@ class TorchBackend:
         """CoX3D: one uint8 (S, S, 3) frame for each row -> float32 (rows, num_classes); advances the state."""
         network = self._continual()
         with torch.inference_mode(), few_threads():
-            frame = self._standardise(np.stack(frames)).permute(0, 3, 1, 2)
+            frame = self._input(np.stack(frames))
             logits, tensors = network.step(frame, state.tensors)
             probabilities = _probabilities(logits)
             state.tensors = tensors
@@ -82,11 +82,10 @@ class TorchBackend:
             raise ConfigError(f"{self.spec.name} classifies clips and can't step; use classify, or a CoX3D")
         return self._network
 
-    def _standardise(self, images: Array) -> Tensor:
-        mean = torch.tensor(self.spec.mean, device=self._device)
-        std = torch.tensor(self.spec.std, device=self._device)
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device, torch.float32)
-        return (pixels / 255 - mean) / std
+    def _input(self, images: Array) -> Tensor:
+        """uint8 (B, ..., S, S, 3) images -> standardized (B, 3, ..., S, S)."""
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
+        return standardized(pixels.movedim(-1, 1), self.spec)
 
 
 def _probabilities(logits: Tensor) -> Array:

@@ -120,16 +120,16 @@ class OpenNetwork:
         import torch
 
         from opendr_har_core.networks.cox3d import CoX3D
+        from opendr_har_core.networks.x3d import standardized
 
         network, spec = self._network, self._network.spec
-        mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
 
-        def standardize(images: np.ndarray) -> torch.Tensor:
-            return (torch.from_numpy(images).to(torch.float32) / 255 - mean) / std
+        def prepared(images: np.ndarray) -> torch.Tensor:
+            return standardized(torch.from_numpy(images).movedim(-1, 1), spec)
 
         def classify() -> object:
             with torch.inference_mode():
-                logits: torch.Tensor = network(standardize(clips).permute(0, 4, 1, 2, 3))
+                logits: torch.Tensor = network(prepared(clips))
                 return logits.softmax(dim=1).numpy()
 
         if not isinstance(network, CoX3D):
@@ -144,8 +144,7 @@ class OpenNetwork:
         def step() -> object:
             nonlocal state
             with torch.inference_mode():
-                frames = standardize(images[next(steps) % FRAMES_KEPT])
-                logits, state = continual.step(frames.permute(0, 3, 1, 2), state)
+                logits, state = continual.step(prepared(images[next(steps) % FRAMES_KEPT]), state)
                 return logits.softmax(dim=1).numpy()
 
         return step

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from opendr_har_core.errors import DataError
 from opendr_har_core.learners.types import Image, Video
+from opendr_har_core.networks.x3d import standardized
 from opendr_har_core.spec import ModelSpec
 from opendr_har_core.streaming.preprocess import to_network_input
 
@@ -38,9 +39,7 @@ class Batch:
         """float32 (B, 3, ..., H, W) for a network on `device`."""
         if self.floats is not None:
             return self.floats.to(device)
-        pixels = torch.from_numpy(self.pixels).to(device, torch.float32)
-        mean, std = torch.tensor(spec.mean, device=device), torch.tensor(spec.std, device=device)
-        return ((pixels / 255 - mean) / std).movedim(-1, 1)
+        return standardized(torch.from_numpy(self.pixels).to(device).movedim(-1, 1), spec)
 
     def whole_pixels(self, spec: ModelSpec) -> Optional[Array]:
         """uint8 (B, ..., S, S, 3), also where floats were made from such; None where they were not."""

@@ -13,7 +13,7 @@ from opendr_har_core.learners.history import History, Memory
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.layers import TemporalConv
-from opendr_har_core.training.module import standardised
+from opendr_har_core.networks.x3d import standardized
 
 
 class SteppingCoX3D(CoX3D):
@@ -39,7 +39,7 @@ class SteppingCoX3D(CoX3D):
 
     def forward_step(self, frames: Tensor) -> Optional[Tensor]:
         """Frames (B, 3, S, S), uint8 or standardised -> logits (B, num_classes); None during warm-up."""
-        frames = standardised(frames.to(self.head.projection.weight.device), self.spec)
+        frames = standardized(frames.to(self.head.projection.weight.device), self.spec)
         history = self._memory.history
         shape = (len(frames), frames.shape[-1])
         if history is None or history.backend is not None or history.shape != shape:

@@ -64,9 +64,25 @@ class X3D(nn.Module):
         return logits
 
 
-def in_fast_layout(clip: Tensor) -> Tensor:
-    """The same values, on a CPU with channels last in memory: training is 1.5 to 2 times as fast."""
-    return clip.contiguous(memory_format=torch.channels_last_3d) if clip.device.type == "cpu" else clip
+def standardized(pixels: Tensor, spec: ModelSpec) -> Tensor:
+    """uint8 (B, 3, ..., H, W) pixels -> float32 network input; floats are returned as they are.
+
+    The one standardization in PyTorch; in a bundle, it is part of the graph.
+    """
+    if pixels.dtype != torch.uint8:
+        return pixels
+    shape = (1, 3, *[1] * (pixels.dim() - 2))
+    mean = torch.tensor(spec.mean, device=pixels.device).reshape(shape)
+    std = torch.tensor(spec.std, device=pixels.device).reshape(shape)
+    return (pixels.float() / 255 - mean) / std
+
+
+def in_fast_layout(x: Tensor, on_gpu: bool = False) -> Tensor:
+    """The same values (B, C, T, H, W) with channels last in memory: on a CPU always, on a GPU if asked for.
+
+    On a CPU, training is 1.5 to 2 times as fast.
+    """
+    return x.contiguous(memory_format=torch.channels_last_3d) if on_gpu or x.device.type == "cpu" else x
 
 
 def _stage(config: X3DConfig, in_width: int, width: int, depth: int) -> nn.ModuleDict:

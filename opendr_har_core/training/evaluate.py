@@ -14,10 +14,9 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.cox3d import CoX3D
-from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.networks.x3d import X3D, standardized
 from opendr_har_core.spec import NONE
 from opendr_har_core.training.data import check_classes, check_items
-from opendr_har_core.training.module import standardised
 
 TOP = 5
 
@@ -125,7 +124,7 @@ def _all_logits(network: X3D, loader: DataLoader, device: str, stepwise: bool) -
     targets: List[Tensor] = []
     try:
         for clips, classes in loader:
-            x = standardised(clips.to(place), network.spec)
+            x = standardized(clips.to(place), network.spec)
             stepping = stepwise and isinstance(network, CoX3D)
             outputs.append((step_over_clips(network, x) if stepping else network(x)).float().cpu())  # type: ignore[arg-type]
             targets.append(classes)

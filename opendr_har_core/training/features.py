@@ -10,9 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.layers import ResidualBlock
-from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout
+from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout, standardized
 from opendr_har_core.spec import ModelSpec
-from opendr_har_core.training.module import standardised
 from opendr_har_core.training.out_of_memory import keep_freed_memory
 
 Listener = Callable[[int, int], None]
@@ -29,7 +28,7 @@ class Trunk(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips as datasets give them, (B, 3, T, S, S) -> features (B, C, T, H, W)."""
-        x = self.stem(in_fast_layout(standardised(clips, self.spec)))
+        x = self.stem(in_fast_layout(standardized(clips, self.spec)))
         for block in _blocks(self.stages):
             x = block(x)
         return x  # type: ignore[no-any-return]

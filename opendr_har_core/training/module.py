@@ -13,8 +13,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.spec import ModelSpec
+from opendr_har_core.networks.x3d import X3D, in_fast_layout, standardized
 from opendr_har_core.training.checkpoint import Progress, Row
 from opendr_har_core.training.data import mixed_seed
 from opendr_har_core.training.optimization import apply_freezing, lr_factor, make_optimizer, set_training_mode
@@ -43,10 +42,8 @@ class TrainingModule(pl.LightningModule):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips as datasets give them, (B, 3, T, S, S) -> logits (B, num_classes)."""
-        x = standardised(clips, self.network.spec)
-        if self.settings.channels_last:
-            x = x.to(memory_format=torch.channels_last_3d)
-        logits: Tensor = self.network(x)
+        x = standardized(clips, self.network.spec)
+        logits: Tensor = self.network(in_fast_layout(x, self.settings.channels_last))
         return logits
 
     def configure_optimizers(self) -> Optimizer:
@@ -99,16 +96,6 @@ class TrainingModule(pl.LightningModule):
             metric.reset()
         rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         return {"epoch": self.progress.epoch, "step": self.progress.step, "lr": rate, **row}
-
-
-def standardised(clips: Tensor, spec: ModelSpec) -> Tensor:
-    """uint8 clips (B, 3, T, S, S) in 0..255 -> standardised float32; float clips are taken as standardised already."""
-    if clips.dtype != torch.uint8:
-        return clips
-    shape = (1, 3, *[1] * (clips.dim() - 2))
-    mean = torch.tensor(spec.mean, device=clips.device).reshape(shape)
-    std = torch.tensor(spec.std, device=clips.device).reshape(shape)
-    return (clips.float() / 255 - mean) / std
 
 
 def make_loss(settings: TrainingSettings, targets: Sequence[int], num_classes: int) -> nn.CrossEntropyLoss:

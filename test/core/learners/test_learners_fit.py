@@ -12,9 +12,9 @@ import torch.nn.functional as F
 
 from opendr_har_core import CoX3DLearner, LabelMap, X3DLearner
 from opendr_har_core.errors import CheckpointError, ConfigError, DataError, LabelError
+from opendr_har_core.networks.x3d import standardized
 from opendr_har_core.training import fit as fit_module
 from opendr_har_core.training.evaluate import step_over_clips
-from opendr_har_core.training.module import standardised
 
 KINDS = [X3DLearner, CoX3DLearner]
 
@@ -257,7 +257,7 @@ def test_cox3d_is_evaluated_frame_by_frame_or_as_clips_on_request():
     assert as_clips["loss"] == pytest.approx(twin.eval(data)["loss"], abs=1e-5)
     clips = torch.stack([data[index][0] for index in range(2)])
     with torch.inference_mode():
-        logits = step_over_clips(subject.model, standardised(clips, subject.spec))
+        logits = step_over_clips(subject.model, standardized(clips, subject.spec))
     assert stepped["loss"] == pytest.approx(float(F.cross_entropy(logits, torch.tensor(data.targets))), abs=1e-5)
     assert abs(stepped["loss"] - as_clips["loss"]) > 1e-3
 

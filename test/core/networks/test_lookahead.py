@@ -142,7 +142,7 @@ def test_predictions_start_at_min_frames_and_never_later_than_a_full_window(bund
 
 
 def test_min_frames_below_one_is_refused(bundle):
-    with pytest.raises(ConfigError, match=r"min_frames is 0, expected one or more"):
+    with pytest.raises(ConfigError, match=r"min_frames is 0, expected a whole number, 1 to"):
         Recognizer.open(bundle).stream(min_frames=0)
 
 

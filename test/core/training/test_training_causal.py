@@ -17,10 +17,10 @@ from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
+from opendr_har_core.networks.x3d import standardized
 from opendr_har_core.training.evaluate import evaluate, step_over_clips
 from opendr_har_core.training.features import FeatureDataset, Tail
 from opendr_har_core.training.fit import fit
-from opendr_har_core.training.module import standardised
 
 
 class Noise:
@@ -60,7 +60,7 @@ def test_pretrained_weights_are_fine_tuned_into_a_bundle_that_steps_like_the_net
     ours, theirs = backend.state([None]), network.initial_state()
     with torch.inference_mode():
         for frame in clips.clips[0].transpose(1, 2, 3, 0):
-            pixels = standardised(torch.from_numpy(frame.transpose(2, 0, 1))[None, :, None], network.spec)[:, :, 0]
+            pixels = standardized(torch.from_numpy(frame.transpose(2, 0, 1))[None, :, None], network.spec)[:, :, 0]
             logits, theirs = network.step(pixels, theirs)
             assert np.abs(backend.step([frame], ours)[0] - logits.softmax(1).numpy()[0]).max() <= 1e-4
 
@@ -80,6 +80,6 @@ def test_training_on_features_of_frozen_layers_equals_training_the_network(windo
     whole, tail = causal(window), causal(window)
     fit(whole, Ramps(), settings=settings)
     fit(Tail(tail), FeatureDataset.of(tail, Ramps()), settings=replace(settings, freeze="none"))
-    x = standardised(torch.stack([Ramps()[index][0] for index in range(4)]), whole.spec)
+    x = standardized(torch.stack([Ramps()[index][0] for index in range(4)]), whole.spec)
     with torch.inference_mode():
         torch.testing.assert_close(step_over_clips(whole, x), step_over_clips(tail, x), atol=1e-4, rtol=1e-3)

@@ -13,9 +13,9 @@ import numpy as np
 from training_cases import TINY, CoX3D, Ramps, quick, tiny
 
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.networks.x3d import standardized
 from opendr_har_core.training.evaluate import evaluate, score, step_over_clips
 from opendr_har_core.training.fit import fit
-from opendr_har_core.training.module import standardised
 from opendr_har_core.training.plots import confusion_picture, curves_picture
 
 LONG = 24
@@ -73,7 +73,7 @@ class Still(Ramps):
 def test_stepping_ends_in_steady_state():
     """More repetitions of the clip change nothing: no temporal padding is left."""
     network = tiny(CoX3D).eval()
-    x = standardised(Ramps(2)[1][0][None], network.spec)
+    x = standardized(Ramps(2)[1][0][None], network.spec)
     with torch.inference_mode():
         once = step_over_clips(network, x)
         state = network.initial_state(1)

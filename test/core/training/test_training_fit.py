@@ -17,7 +17,7 @@ from opendr_har_core.training.checkpoint import Progress
 from opendr_har_core.training.data import ClipData, EpochBatches
 from opendr_har_core.training.evaluate import evaluate
 from opendr_har_core.training.fit import fit
-from opendr_har_core.training.module import inverse_frequencies, standardised
+from opendr_har_core.training.module import inverse_frequencies, standardized
 from opendr_har_core.training.optimization import lr_factor, make_optimizer, set_training_mode
 
 
@@ -135,7 +135,7 @@ def test_class_weights_raise_the_recall_of_rare_classes():
     weights = inverse_frequencies([0, 0, 0, 1, 3], 4)
     torch.testing.assert_close(weights, torch.tensor([5 / 9, 5 / 3, 0.0, 5 / 3]))
     rare = Ramps(targets=[0] * 14 + [1] * 2)
-    clips = standardised(torch.stack(rare.clips[:14]), tiny().spec)
+    clips = standardized(torch.stack(rare.clips[:14]), tiny().spec)
     mean = {}
     for weigh in (False, True):
         network, _ = trained(quick(epochs=2, lr=2e-3, class_weights=weigh, keep="last", batch_size=8), rare, seed=2)
@@ -261,8 +261,8 @@ def test_processes_share_a_batch_as_one_process_would_take_it():
 def test_float_clips_are_taken_as_standardised():
     spec = tiny().spec
     clip = torch.rand(1, 3, 3, 32, 32)
-    assert standardised(clip, spec) is clip
-    white = standardised(torch.full((1, 3, 3, 4, 4), 255, dtype=torch.uint8), spec)
+    assert standardized(clip, spec) is clip
+    white = standardized(torch.full((1, 3, 3, 4, 4), 255, dtype=torch.uint8), spec)
     torch.testing.assert_close(white, torch.full((1, 3, 3, 4, 4), (1 - 0.45) / 0.225))
 
 
