@@ -1,13 +1,10 @@
-"""Code of the pages that runs as it stands, and the arithmetic of the delays against the networks themselves.
+"""Code of the pages runs as written, and the latencies in their tables are those of the networks.
 
-docs/datasets.md, docs/learners.md and docs/cli.md have tests of their own: test_dataset_examples, test_learner_examples
-and test_cli_vocabulary. What every block must be, test_docs holds.
+For docs/datasets.md, docs/learners.md and docs/cli.md see test_dataset_examples, test_learner_examples and test_cli.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
 import re
 import shutil
 from pathlib import Path
@@ -24,35 +21,21 @@ from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.scene import render_clip
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-# What a block may take for given, because the page says what it is.
-GIVEN = {
-    "docs/launch.md": {
-        "FindPackageShare",
-        "GroupAction",
-        "IncludeLaunchDescription",
-        "PathJoinSubstitution",
-        "PushRosNamespace",
-    },
-    "docs/learners.md": {"pictures"},
-    "docs/migrate.md": {"pictures"},
-    "docs/streams.md": {"LabelEvents", "frame", "front", "label_filter", "other", "prediction", "rear", "recognizer"},
-}
 
 
 def blocks(page):
-    """The python blocks of a page, in order."""
+    """The Python blocks of a page."""
     return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
 def block_with(page, text):
-    """The one block of a page that has a text in it."""
+    """The block of a page that contains a text."""
     (found,) = [block for block in blocks(page) if text in block]
     return found
 
 
 def run(code, page, names=None):
-    """Every name that a block leaves behind."""
+    """The names that a block defines."""
     names = dict(names or {})
     exec(compile(code, page, "exec"), names)
     return names
@@ -60,7 +43,7 @@ def run(code, page, names=None):
 
 @pytest.fixture
 def clip(tmp_path, monkeypatch):
-    """A working directory with a clip.mp4, and the packaged model under the name that the pages use."""
+    """A working directory with clip.mp4, and the packaged model under the name in the pages."""
     monkeypatch.chdir(tmp_path)
     write_video("clip.mp4", render_clip("bending", 3.0, 30.0, (120, 160), 3), 30.0)
     shutil.copy(bundle_path("default"), "cox3d_s.onnx")
@@ -98,14 +81,14 @@ def test_the_examples_of_streams(clip, capsys):
     assert capsys.readouterr().out == f"began {names['prediction'].label} 0.0\n"
 
 
-def test_a_provider_that_is_not_here_is_named(clip):
+def test_an_unavailable_provider_is_an_error_as_documented(clip):
     if "TensorrtExecutionProvider" in ort.get_available_providers():
         pytest.skip("this ONNX Runtime has TensorRT")
     with pytest.raises(BackendError, match=r"no execution provider 'tensorrt'; it has \['"):
         run(block_with("docs/jetson.md", "Recognizer.open"), "docs/jetson.md")
 
 
-def test_the_examples_for_those_who_come_from_opendr(tmp_path, monkeypatch, capsys):
+def test_the_examples_of_the_migration_guide(tmp_path, monkeypatch, capsys):
     torch = pytest.importorskip("torch")
     pytest.importorskip("lightning")
     from opendr_har_core.networks.config import x3d_config
@@ -123,25 +106,8 @@ def test_the_examples_for_those_who_come_from_opendr(tmp_path, monkeypatch, caps
     assert capsys.readouterr().out == ""  # warming up
 
 
-def free_names(code):
-    """Names that a block uses and does not make."""
-    nodes = list(ast.walk(ast.parse(code)))
-    used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    made |= {alias.asname or alias.name for node in nodes if hasattr(node, "names") for alias in node.names}
-    made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    made |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    return used - made - set(dir(builtins))
-
-
-@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
-def test_blocks_make_or_import_what_they_use(page):
-    unknown = set().union(*(free_names(block) for block in blocks(page))) - GIVEN.get(page, set())
-    assert unknown == set()
-
-
 def delay_of(network):
-    """k-1-p of every convolution over time, one after the other: what a stream waits for."""
+    """Frames that a stream waits for: the sum of k-1-p over the temporal convolutions."""
     from torch import nn
 
     over_time = [layer for layer in network.modules() if isinstance(layer, nn.Conv3d) and layer.kernel_size[0] > 1]
@@ -165,7 +131,7 @@ def first_label_rows(page):
 
 @pytest.mark.parametrize("size", ["xs", "s", "m", "l"])
 @pytest.mark.parametrize("family", ["X3D", "CoX3D"])
-def test_the_seconds_before_a_label_are_those_of_the_networks(family, size):
+def test_latencies_in_the_tables_are_those_of_the_networks(family, size):
     pytest.importorskip("torch")
     from opendr_har_core.networks.config import x3d_config
     from opendr_har_core.networks.cox3d import CoX3D
@@ -184,5 +150,5 @@ def test_the_seconds_before_a_label_are_those_of_the_networks(family, size):
 
 
 def window_of(spec):
-    """The cell of a window's length; only the first row has the unit."""
+    """The cell of a window's length; only the first row has a unit."""
     return f"{spec.window} frames" if spec.name == "x3d_xs" else str(spec.window)

@@ -1,4 +1,4 @@
-"""docs/tutorial.md: its commands, run one after the other as they stand, but for a tiny network and fewer clips."""
+"""The commands of docs/tutorial.md, run in order with a tiny network and fewer clips."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ SMALL = ["--size", "96x72", "--seconds", "2", "--fps", "15"]
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty working directory, in which 'xs' is a tiny network."""
+    """An empty working directory; 'xs' is a tiny network."""
     monkeypatch.setitem(configs.X3D_CONFIGS, "xs", TINY)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def run(command):
-    """One command of the page, made small; the test needs no internet, so that weights are made here."""
+    """Run a command of the page on small videos; instead of a download, write random weights."""
     if command == ["download", "xs"]:
         torch.manual_seed(0)
         Path("downloads").mkdir()
@@ -51,21 +51,22 @@ def run(command):
     assert main(less + (SMALL if command[0] == "synth" else [])) == 0, command
 
 
+@pytest.mark.slow
 def test_every_step_of_the_page_works(place, capsys):
-    said = {}
+    printed = {}
     for command in COMMANDS:
         run(command)
-        said[command[0]] = said.get(command[0], "") + capsys.readouterr().out
-    assert list(said) == ["synth", "download", "train", "eval", "infer"]
+        printed[command[0]] = printed.get(command[0], "") + capsys.readouterr().out
+    assert list(printed) == ["synth", "download", "train", "eval", "infer"]
 
     classes = sorted(folder.name for folder in (place / "clips" / "train").iterdir())
     clips = sorted(path.relative_to(place / "clips" / "val") for path in (place / "clips" / "val").glob("*/*.mp4"))
     assert (len(classes), len(clips)) == (3, 6)
     epochs = int(COMMANDS[3][COMMANDS[3].index("--epochs") + 1])
-    assert f"epoch {epochs}, step {epochs}: train_loss" in said["train"]
+    assert f"epoch {epochs}, step {epochs}: train_loss" in printed["train"]
     report = json.loads((place / "mine.json").read_text())
     assert "x3d_xs.pyth" in json.dumps(report)
-    assert "6 clips: accuracy" in said["eval"]
+    assert "6 clips: accuracy" in printed["eval"]
     assert (place / "confusion.png").stat().st_size > 5000
     assert len(list((place / "results").glob("**/*.annotated.mp4"))) == len(clips)
     assert len(list((place / "results").glob("**/*.timeline.png"))) == len(clips)
