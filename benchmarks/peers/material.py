@@ -1,4 +1,4 @@
-"""What all participants share: the same weights and the same frames, written to a temporary folder."""
+"""The weights, bundles and frames that all participants share, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import NONE
 
-# Ours: a portable bundle and one that is tuned for this machine; of CoX3D, also without lookahead.
+# Ours: a portable bundle and one that is tuned for this machine; for CoX3D, also without lookahead.
 OURS, TUNED = "ours", "ours, tuned"
 CAUSAL, CAUSAL_TUNED = "ours, no lookahead", "ours, no lookahead, tuned"
 REAL = "x3d_xs_k400_slowfast.pyth"  # fits XS, S and M
@@ -33,101 +33,71 @@ class Material:
     """One network in one size, ready for every participant.
 
     Attributes:
-        task: what a worker's setup takes: paths, sizes, threads.
-        ours: the same with each of our bundles, by the name of the participant; none tuned where nothing can be tuned.
-        warm_up: calls until results mean something and times are steady.
+        task: arguments of a worker's setup: paths, sizes, threads.
+        ours: the same with each of our bundles, by the name of the participant; no tuned ones where tuning fails.
+        warm_up: calls until the results are valid and the times are steady.
         weights: "real" or "random".
-        pytorchvideo_agrees: whether PyTorchVideo has the same weights, so that its results can be compared.
     """
 
     task: Dict[str, Any]
     ours: Dict[str, Dict[str, Any]]
     warm_up: int
     weights: str
-    pytorchvideo_agrees: bool
 
 
-class Workshop:
-    """Makes materials in a folder, once each."""
-
-    def __init__(self, folder: Path, shared: Path, threads: Optional[int], cores: int) -> None:
-        """`shared` holds the real weights and clips; without it random ones are used, which take the same time."""
-        self._folder = folder
-        self._shared = shared
-        self._threads = threads
-        self._cores = cores
-        self._made: Dict[str, Material] = {}
-
-    def material(self, network: str, size: str) -> Material:
-        """The material of "x3d" or "cox3d" in "xs", "s", "m" or "l"."""
-        name = f"{network}_{size}"
-        if name not in self._made:
-            self._made[name] = self._make(network, size)
-        return self._made[name]
-
-    def _make(self, network: str, size: str) -> Material:
-        config = x3d_config(size)
-        ours = (X3D if network == "x3d" else CoX3D)(config)
-        real = self._shared / "weights" / REAL
-        is_real = size != "l" and real.is_file()
-        weights = real if is_real else self._random_weights(ours, size)
-        load_weights(ours, weights)
-        task = {
-            "network": network,
-            "size": size,
-            "window": ours.spec.window,
-            "bundle": str(export_bundle(ours, self._folder / f"{network}_{size}.onnx", source=weights.name)),
-            "weights": str(weights),
-            "pytorchvideo_weights": str(self._shared / "weights" / REAL_PYTORCHVIDEO) if is_real else None,
-            "frames": str(self._frames(size, config.image_size)),
-            "threads": self._threads or self._cores,
-        }
-        tasks = {OURS: task}
-        if network == "cox3d":
-            tasks[CAUSAL] = {**task, "bundle": str(self._without_lookahead(size, weights))}
-            tasks.update(tuned_tasks(tasks))
-        warm_up = ours.spec.warm_up + MORE_STEPS if network == "cox3d" else 1
-        return Material(task, tasks, warm_up, "real" if is_real else "random", is_real)
-
-    def _without_lookahead(self, size: str, weights: Path) -> Path:
-        network = CoX3D(x3d_config(size, NONE))
-        load_weights(network, weights)
-        return export_bundle(network, self._folder / f"cox3d_{size}_none.onnx", source=weights.name)
-
-    def _random_weights(self, network: X3D, size: str) -> Path:
-        path = self._folder / f"random_{size}.pyth"
-        if not path.is_file():
-            torch.save({"model_state": random_weights(network)}, path)
-        return path
-
-    def _frames(self, size: str, side: int) -> Path:
-        """A clip of the golden outputs in its size where there is one, else noise; (T, side, side, 3) uint8."""
-        path = self._folder / f"frames_{size}.npy"
-        golden = self._shared / "golden" / f"x3d_{size}_archery.npz"
-        if golden.is_file():
-            frames = np.load(golden)["frames"]
-        else:
-            frames = np.random.default_rng(1).integers(0, 256, (FRAMES, side, side, 3), dtype=np.uint8)
-        np.save(path, frames)
-        return path
+def make_material(figure: str, folder: Path, shared: Path, threads: int) -> Material:
+    """Material for "cox3d-s" and the like; without the real weights in `shared` it has random ones, as fast."""
+    network, size = figure.split("-")
+    config = x3d_config(size)
+    ours = (X3D if network == "x3d" else CoX3D)(config)
+    real = shared / "weights" / REAL
+    is_real = size != "l" and real.is_file()
+    weights = real if is_real else _random_weights(ours, folder / f"random_{size}.pyth")
+    load_weights(ours, weights)
+    task: Dict[str, Any] = {
+        "network": network,
+        "size": size,
+        "window": ours.spec.window,
+        "bundle": str(export_bundle(ours, folder / f"{figure}.onnx", source=weights.name)),
+        "weights": str(weights),
+        "pytorchvideo_weights": str(shared / "weights" / REAL_PYTORCHVIDEO) if is_real else None,
+        "frames": str(_frames(folder / f"frames_{size}.npy", shared, size, config.image_size)),
+        "threads": threads,
+    }
+    if network == "x3d":
+        return Material(task, {OURS: task}, 1, "real" if is_real else "random")
+    causal = CoX3D(x3d_config(size, NONE))
+    load_weights(causal, weights)
+    bundles = {
+        OURS: Path(task["bundle"]),
+        CAUSAL: export_bundle(causal, folder / f"{figure}_none.onnx", source=weights.name),
+    }
+    tuned = {f"{name}, tuned": _tuned(path) for name, path in bundles.items()}
+    every = {name: {**task, "bundle": str(path)} for name, path in {**bundles, **tuned}.items() if path}
+    return Material(task, every, ours.spec.warm_up + MORE_STEPS, "real" if is_real else "random")
 
 
-def tuned_tasks(tasks: Dict[str, Dict[str, Any]]) -> Dict[str, Dict[str, Any]]:
-    """The same tasks with their bundles tuned."""
-    tuned = {}
-    for name, task in tasks.items():
-        bundle = Path(task["bundle"])
-        try:
-            path = tune_bundle(bundle, bundle.with_suffix(".tuned.onnx")).path
-        except ModelError as error:  # a machine whose runtime has no layout of its own
-            sys.stderr.write(f"{error}\n")
-            return {}
-        tuned[f"{name}, tuned"] = {**task, "bundle": str(path)}
-    return tuned
+def _tuned(bundle: Path) -> Optional[Path]:
+    try:
+        return tune_bundle(bundle, bundle.with_suffix(".tuned.onnx")).path
+    except ModelError as error:  # the runtime has no layout of its own on this machine
+        sys.stderr.write(f"{error}\n")
+        return None
 
 
-def random_weights(network: X3D) -> Dict[str, torch.Tensor]:
-    """Weights that keep activations in a sane range, so that results can be compared."""
+def _frames(path: Path, shared: Path, size: str, side: int) -> Path:
+    """uint8 (T, side, side, 3): a golden clip of this size, or noise."""
+    golden = shared / "golden" / f"x3d_{size}_archery.npz"
+    if golden.is_file():
+        frames = np.load(golden)["frames"]
+    else:
+        frames = np.random.default_rng(1).integers(0, 256, (FRAMES, side, side, 3), dtype=np.uint8)
+    np.save(path, frames)
+    return path
+
+
+def _random_weights(network: X3D, path: Path) -> Path:
+    """Weights that keep activations in a normal range, so that results can be compared."""
     generator, weights = torch.Generator().manual_seed(0), {}
     for key, tensor in sorted(network.state_dict().items()):
         noise = torch.randn(tensor.shape, generator=generator)
@@ -141,4 +111,5 @@ def random_weights(network: X3D) -> Dict[str, torch.Tensor]:
             weights[key] = (2 / tensor[0].numel()) ** 0.5 * noise
         else:
             weights[key] = (1 + 0.1 * noise) * (0.2 if key.endswith("c_bn.weight") else 1)
-    return weights
+    torch.save({"model_state": weights}, path)
+    return path

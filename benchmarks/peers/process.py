@@ -1,34 +1,45 @@
-"""The parent's side of a worker process."""
+"""Worker processes as their parent sees them: requests, memory, and the load that others put on the machine."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import IO, Any, Dict, Optional, Type, cast
 
+import psutil
+from participants import PARTICIPANTS
+
+from opendr_har_core.benchmarking.memory import ProcessMemory, process_memory
+
 WORKER = Path(__file__).with_name("worker.py")
-PATIENCE_SEC = 10
+END_SEC = 10
 LOG_TAIL = 2000
+# Share of all cores that others may use in a quiet turn.
+QUIET = 0.1
+LOOK_SEC = 0.3
 
 
 class PeerError(Exception):
-    """A worker died; the message holds the end of what it had to say."""
+    """A worker died; the message contains the end of its log."""
 
 
 class Worker:
     """A participant in its own process; leave the `with` block to end it."""
 
-    def __init__(self, name: str, python: Path, log: Path, *, foreign: bool) -> None:
-        """`foreign`: its virtual environment is not ours, so our library and module paths are kept from it."""
+    def __init__(self, name: str, peers_python: Path, folder: Path) -> None:
+        """Peers run with `peers_python`, without our library and module paths; logs go to `folder`."""
         self.name = name
-        self._log = log
+        self._log = folder / f"{name}.log"
         environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
-        if foreign:
+        if name in PARTICIPANTS:
             environment = {k: v for k, v in environment.items() if k not in ("LD_LIBRARY_PATH", "PYTHONPATH")}
-        with log.open("wb") as errors:
+        python = peers_python if name in PARTICIPANTS else Path(sys.executable)
+        with self._log.open("wb") as errors:
             self._process = subprocess.Popen(
                 [str(python), str(WORKER), name],
                 stdin=subprocess.PIPE,
@@ -40,8 +51,17 @@ class Worker:
         self._requests = cast(IO[str], self._process.stdin)
         self._replies = cast(IO[str], self._process.stdout)
 
+    @property
+    def memory(self) -> ProcessMemory:
+        """Resident memory of the process."""
+        return cast(ProcessMemory, process_memory(self._process.pid))
+
     def ask(self, **request: Any) -> Dict[str, Any]:
-        """Send one request and wait for its reply; raises PeerError when the process died over it."""
+        """Send a request and wait for the reply, to which `others` is added: the share of all cores used by others.
+
+        Raises PeerError where the process died.
+        """
+        begin, busy, own = monotonic(), _busy_sec(), self._cpu_sec()
         try:
             self._requests.write(json.dumps(request) + "\n")
             self._requests.flush()
@@ -51,9 +71,14 @@ class Worker:
         if not line:
             self._process.wait()
             tail = self._log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
-            raise PeerError(f"{self.name} ended over {request}; its last words:\n{tail}")
-        reply: Dict[str, Any] = json.loads(line)
-        return reply
+            raise PeerError(f"{self.name} ended at {request}; the end of its log:\n{tail}")
+        others = _busy_sec() - busy - (self._cpu_sec() - own)
+        available = (monotonic() - begin) * (psutil.cpu_count() or 1)
+        return {**json.loads(line), "others": max(0.0, others) / max(available, 1e-3)}
+
+    def _cpu_sec(self) -> float:
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def __enter__(self) -> Worker:
         return self
@@ -63,7 +88,23 @@ class Worker:
     ) -> None:
         try:
             self._requests.close()
-            self._process.wait(PATIENCE_SEC)
+            self._process.wait(END_SEC)
         except (BrokenPipeError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
+
+
+def wait_until_quiet(patience_sec: float) -> None:
+    """Wait until others use less than QUIET of the machine, at most `patience_sec`.
+
+    Torch's operators end with their slowest thread, so other load slows the peers down more than ours.
+    """
+    end = monotonic() + patience_sec
+    while monotonic() < end and psutil.cpu_percent(LOOK_SEC) >= 100 * QUIET:
+        pass
+
+
+def _busy_sec() -> float:
+    """Busy seconds of all cores together since boot, including time that a hypervisor took."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
