@@ -1,4 +1,4 @@
-"""Cameras that publish a drawn figure as rgb8 images: python benchmarks/ros/camera.py FPS WIDTHxHEIGHT TOPIC ...
+"""Cameras that publish a synthetic figure as rgb8 images: python benchmarks/ros/camera.py FPS WIDTHxHEIGHT TOPIC ...
 
 Stamps are the time of publishing; several topics are published one after the other in each interval.
 """
@@ -45,11 +45,10 @@ def main() -> None:
 
 
 def pictures(width: int, height: int) -> List[Image]:
-    """The frames of a drawn clip as messages, made once."""
+    """The frames of a synthetic clip as messages."""
     messages = []
     for frame in render_clip("walking", CLIP_SEC, CLIP_FPS, size=(height, width), seed=1):
-        pixels = array.array("B")
-        pixels.frombytes(frame.rgb.tobytes())
+        pixels = array.array("B", frame.rgb.tobytes())
         messages.append(Image(height=height, width=width, encoding="rgb8", step=3 * width, data=pixels))
     return messages
 

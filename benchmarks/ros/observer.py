@@ -1,4 +1,4 @@
-"""A node that notes when labels come, how old they are, and what the recognizers say of themselves."""
+"""A node that records when labels arrive, how old they are, and the counts in the recognizers' diagnostics."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 PATIENCE_SEC = 120.0
 COUNTS = ("frames received", "frames sampled", "frames dropped", "stream resets")
+SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
 class Observer:
@@ -25,7 +26,7 @@ class Observer:
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context)
         self._node = rclpy.create_node("benchmark_observer", context=self._context)
-        self._topics, self._nodes = list(topics), [name.lstrip("/") for name in nodes]
+        self._nodes = [name.lstrip("/") for name in nodes]
         self._labels: Dict[str, List[Tuple[float, float]]] = {topic: [] for topic in topics}
         self._counts: Dict[str, Dict[str, int]] = {}
         self._before: Dict[str, Dict[str, int]] = {}
@@ -49,7 +50,7 @@ class Observer:
         self._context.try_shutdown()
 
     def wait_for_labels(self) -> None:
-        """Until every topic has had a label; raises TimeoutError."""
+        """Wait until every topic has had a label; raises TimeoutError."""
         end = time.monotonic() + PATIENCE_SEC
         while not all(self._labels.values()):
             if time.monotonic() > end:
@@ -57,7 +58,7 @@ class Observer:
             time.sleep(0.1)
 
     def begin(self) -> None:
-        """Forget what was until now."""
+        """Start recording: forget all labels and counts so far."""
         self._before = {name: dict(counts) for name, counts in self._counts.items()}
         for got in self._labels.values():
             got.clear()
@@ -66,20 +67,18 @@ class Observer:
         """Labels, their ages, and the nodes' counts since `begin`, `seconds` ago."""
         ages = sorted(age for got in self._labels.values() for _, age in got)
         gaps = [later - earlier for got in self._labels.values() for (earlier, _), (later, _) in zip(got, got[1:])]
-        latency = {name: 1000 * ages[round(share * (len(ages) - 1))] for name, share in SHARES.items()}
-        counted = {
-            name: sum(
-                counts[name] - self._before.get(camera, {}).get(name, 0) for camera, counts in self._counts.items()
-            )
-            for name in COUNTS
-        }
         return {
             "labels": len(ages),
             "labels_per_sec": len(ages) / seconds,
-            "latency_ms": latency,
+            "latency_ms": {name: 1000 * ages[round(share * (len(ages) - 1))] for name, share in SHARES.items()},
             "longest_gap_ms": 1000 * max(gaps),
-            "usual_gap_ms": 1000 * statistics.median(gaps),
-            **counted,
+            "median_gap_ms": 1000 * statistics.median(gaps),
+            **{
+                name: sum(
+                    counts[name] - self._before.get(status, {}).get(name, 0) for status, counts in self._counts.items()
+                )
+                for name in COUNTS
+            },
         }
 
     def _on_label(self, topic: str, message: Any) -> None:
@@ -92,6 +91,3 @@ class Observer:
             if any(status.name.startswith(f"{name}:") for name in self._nodes):
                 values = {item.key: item.value for item in status.values}
                 self._counts[status.name] = {name: int(values.get(name, 0)) for name in COUNTS}
-
-
-SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}

@@ -1,10 +1,9 @@
-"""The recognizer node over DDS: latency, processor time, drops and memory, and what ROS adds to the bare library.
+"""The recognizer node over DDS: latency, processor time, dropped frames and memory.
 
 python benchmarks/ros/run.py MODEL.onnx [FIGURE ...] [--slow-model MODEL.onnx] [--seconds 30] [--json FILE]
 
 Figures: `rate` (a 30 Hz camera of 640x480 rgb8, at the model's own rate and at every frame), `overload` (a camera four
-times as fast as the node can be, with --slow-model, so that not the camera is what is slow), `cameras` (four in one
-node, and in four), `overhead` (round trips against the library on the same frames). All by default.
+times as fast as the library steps --slow-model), `cameras` (four in one node, and in four nodes). All by default.
 """
 
 from __future__ import annotations
@@ -19,10 +18,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
+import numpy as np
 from observer import Observer
-from processes import cameras, isolate, recognizer
+from processes import Process, cameras, isolate, node
 
-from opendr_har_core import Recognizer
+from opendr_har_core import Frame, Recognizer
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import atomic_path
 
@@ -31,14 +31,15 @@ OVERLOAD = 4
 FOUR = ("front", "rear", "left", "right")
 CAMERAS_HZ = 15.0
 SETTLE_SEC = 5.0
+STEPS = 30
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="CoX3D bundle")
-    parser.add_argument("figures", nargs="*", default=[], help="rate, overload, cameras, overhead")
-    parser.add_argument("--slow-model", type=Path, help="CoX3D bundle to overload")
+    parser.add_argument("figures", nargs="*", default=[], help=", ".join(FIGURES))
+    parser.add_argument("--slow-model", type=Path, help="CoX3D bundle to overload (default: MODEL)")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -47,7 +48,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in options.figures or FIGURES:
             report[name] = FIGURES[name](options, Path(folder))
-            say(json.dumps({name: report[name]}, indent=1))
+            sys.stdout.write(json.dumps({name: report[name]}, indent=1) + "\n")
+            sys.stdout.flush()
     if options.json:
         with atomic_path(options.json) as temporary:
             temporary.write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -62,24 +64,21 @@ def rate(options: Any, folder: Path) -> Dict[str, Any]:
 
 
 def overload(options: Any, folder: Path) -> Dict[str, Any]:
-    """How old the newest label gets when images come four times as fast as they can be worked on."""
+    """Age of the newest label while images arrive four times as fast as the library can step."""
     model = options.slow_model or options.model
     step_sec = steady_step_sec(model)
     result = one_node(model, folder, {"sampling": "every_frame"}, OVERLOAD / step_sec, options.seconds)
-    return {
-        **result,
-        "library_step_ms": 1000 * step_sec,
-        "oldest_in_steps": result["latency_ms"]["max"] / (1000 * step_sec),
-    }
+    in_steps = result["latency_ms"]["max"] / (1000 * step_sec)
+    return {**result, "library_step_ms": 1000 * step_sec, "oldest_in_steps": in_steps}
 
 
 def one_node(model: Path, folder: Path, parameters: Dict[str, Any], fps: float, seconds: float) -> Dict[str, Any]:
-    """A camera, a recognizer, and what an observer sees."""
+    """One camera and one recognizer."""
     with ExitStack() as stack:
-        node = stack.enter_context(recognizer(folder / "node.log", {"model": model, **parameters}))
+        recognizer = stack.enter_context(node("recognizer", folder / "node.log", {"model": model, **parameters}))
         observer = stack.enter_context(Observer(["/recognizer/classification"], ["/recognizer"]))
         stack.enter_context(cameras(folder / "camera.log", fps, ["image_raw"]))
-        return measured([node], observer, seconds, {"camera_hz": fps})
+        return {"camera_hz": fps, **measured([recognizer], observer, seconds)}
 
 
 def four(options: Any, folder: Path) -> Dict[str, Any]:
@@ -87,24 +86,18 @@ def four(options: Any, folder: Path) -> Dict[str, Any]:
     images = [f"{name}/image_raw" for name in FOUR]
     result = {}
     with ExitStack() as stack:
-        node = stack.enter_context(
-            recognizer(folder / "one.log", {"model": options.model, "cameras": f"[{','.join(FOUR)}]"})
-        )
+        parameters = {"model": options.model, "cameras": f"[{','.join(FOUR)}]"}
+        one = stack.enter_context(node("recognizer", folder / "one.log", parameters))
         topics = [f"/recognizer/{name}/classification" for name in FOUR]
         observer = stack.enter_context(Observer(topics, ["/recognizer"]))
         stack.enter_context(cameras(folder / "cameras.log", CAMERAS_HZ, images))
-        result["one node"] = measured([node], observer, options.seconds)
+        result["one node"] = measured([one], observer, options.seconds)
     with ExitStack() as stack:
-        nodes = [
-            stack.enter_context(
-                recognizer(
-                    folder / f"{name}.log",
-                    {"model": options.model},
-                    {"__ns": f"/{name}", "image_raw": f"/{name}/image_raw"},
-                )
-            )
-            for name in FOUR
-        ]
+        nodes = []
+        for name in FOUR:
+            remaps = {"__ns": f"/{name}", "image_raw": f"/{name}/image_raw"}
+            process = node("recognizer", folder / f"{name}.log", {"model": options.model}, remaps)
+            nodes.append(stack.enter_context(process))
         topics = [f"/{name}/recognizer/classification" for name in FOUR]
         observer = stack.enter_context(Observer(topics, [f"/{name}/recognizer" for name in FOUR]))
         stack.enter_context(cameras(folder / "cameras.log", CAMERAS_HZ, images))
@@ -112,63 +105,35 @@ def four(options: Any, folder: Path) -> Dict[str, Any]:
     return result
 
 
-def measured(nodes: Sequence[Any], observer: Observer, seconds: float, facts: Any = ()) -> Dict[str, Any]:
-    """What happens in `seconds`, once labels have come for a while."""
+def measured(nodes: Sequence[Process], observer: Observer, seconds: float) -> Dict[str, Any]:
+    """Measure for `seconds`, after labels have come for a while."""
     observer.wait_for_labels()
     time.sleep(SETTLE_SEC)
     observer.begin()
-    cpu, begun = [node.cpu_sec for node in nodes], time.monotonic()
+    cpu, begun = [process.cpu_sec for process in nodes], time.monotonic()
     time.sleep(seconds)
     elapsed = time.monotonic() - begun
-    used = sum(node.cpu_sec - before for node, before in zip(nodes, cpu))
+    used = sum(process.cpu_sec - before for process, before in zip(nodes, cpu))
     return {
-        **dict(facts),
         **observer.summary(elapsed),
         "cpu_percent_of_a_core": 100 * used / elapsed,
-        "peak_rss_mb": sum(node.peak_rss_mb for node in nodes),
+        "peak_rss_mb": sum(process.peak_rss_mb for process in nodes),
     }
 
 
-def overhead(options: Any, folder: Path) -> Dict[str, Any]:
-    """Frames one by one to a node and to the library, by turns: time from publishing to label, and in `push`."""
-    from round_trip import RoundTrip
-
-    result = {}
-    for executor in ("single", "events"):
-        parameters = {"model": options.model, "sampling": "every_frame", "image_qos": "reliable", "executor": executor}
-        with recognizer(folder / f"{executor}.log", parameters) as node:
-            result[executor] = RoundTrip(options.model, node).measure(options.seconds)
-    return result
-
-
 def steady_step_sec(model: Path) -> float:
-    """Time of a step of the library past its warm-up, as the node has it."""
-    from camera import pictures
-
-    from opendr_har_ros.common.images import frame_from_image
-
+    """Time of a step of the library after the warm-up, for 640x480 images."""
     stream = Recognizer.open(model).stream("every_frame")
-    message = pictures(640, 480)[0]
+    rgb = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     times: List[float] = []
-    for index in range(stream.spec.warm_up + 30):
+    for index in range(stream.recognizer.spec.warm_up + STEPS):
         start = time.perf_counter()
-        stream.push(frame_from_image(message, (index + 1) * NANOSECONDS // 30))
+        stream.push(Frame(rgb, index * NANOSECONDS // 30))
         times.append(time.perf_counter() - start)
-    return statistics.median(times[-30:])
+    return statistics.median(times[-STEPS:])
 
 
-def say(line: str) -> None:
-    """Print at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-FIGURES: Dict[str, Callable[[Any, Path], Dict[str, Any]]] = {
-    "rate": rate,
-    "overload": overload,
-    "cameras": four,
-    "overhead": overhead,
-}
+FIGURES: Dict[str, Callable[[Any, Path], Dict[str, Any]]] = {"rate": rate, "overload": overload, "cameras": four}
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""What goes wrong in a minute: functions that yield, for each tick of the camera, the images to publish then."""
+"""Faults of one minute: functions that yield, for each tick of the camera, the images to publish at that tick."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import shutil
 from typing import Any, Callable, Iterator, List, Tuple
 
-from player import LARGE, NODE, Player
+from participants import LARGE, RECOGNIZER, Player
 
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 
@@ -16,19 +16,19 @@ HOUR_SEC = 3600.0
 
 
 def nothing(player: Player, count: int) -> Iterator[Tick]:
-    """All is well."""
+    """No fault."""
     for _ in range(count):
         yield [player.next_image()]
 
 
-def twice(player: Player, count: int) -> Iterator[Tick]:
+def duplicated(player: Player, count: int) -> Iterator[Tick]:
     """Each image comes twice."""
     for _ in range(count):
         yield [player.next_image()] * 2
 
 
-def overtaken(player: Player, count: int) -> Iterator[Tick]:
-    """Every other image is overtaken by the next."""
+def swapped(player: Player, count: int) -> Iterator[Tick]:
+    """Images come in pairs in the wrong order."""
     for _ in range(count // 2):
         first, second = player.next_image(), player.next_image()
         yield [second]
@@ -48,7 +48,7 @@ def late(player: Player, count: int) -> Iterator[Tick]:
 
 
 def lossy(player: Player, count: int) -> Iterator[Tick]:
-    """One of twenty is lost."""
+    """One of twenty images is lost."""
     rng = random.Random(SEED)
     for _ in range(count):
         image = player.next_image()
@@ -56,7 +56,7 @@ def lossy(player: Player, count: int) -> Iterator[Tick]:
 
 
 def unreadable(player: Player, count: int) -> Iterator[Tick]:
-    """One of five is cut off, of an unknown encoding, or of no size."""
+    """One of five images is truncated, of an unknown encoding, or empty."""
     spoils = ({"encoding": "nonsense"}, {"height": 0, "width": 0}, {"height": 10**6}, {"step": 7})
     for index in range(count):
         image = player.next_image()
@@ -72,16 +72,14 @@ def resized(player: Player, count: int) -> Iterator[Tick]:
         yield [player.next_image(*([LARGE] if index < count // 2 else []))]
 
 
-def ahead(player: Player, count: int) -> Iterator[Tick]:
-    """The camera's clock jumps an hour ahead."""
-    yield [player.next_image(ahead_sec=HOUR_SEC)]
-    yield from nothing(player, count - 1)
+def clock_jump(hours: int) -> Callable[[Player, int], Iterator[Tick]]:
+    """The camera's clock jumps by some hours."""
 
+    def jump(player: Player, count: int) -> Iterator[Tick]:
+        yield [player.next_image(ahead_sec=hours * HOUR_SEC)]
+        yield from nothing(player, count - 1)
 
-def back(player: Player, count: int) -> Iterator[Tick]:
-    """And back."""
-    yield [player.next_image(ahead_sec=-HOUR_SEC)]
-    yield from nothing(player, count - 1)
+    return jump
 
 
 def reopened(player: Player, count: int) -> Iterator[Tick]:
@@ -89,7 +87,7 @@ def reopened(player: Player, count: int) -> Iterator[Tick]:
     for _ in range(3):
         player.disconnect()
         player.connect()
-        player.wait_until_heard()
+        player.wait_for_subscriber()
         yield from nothing(player, count // 3)
 
 
@@ -100,35 +98,35 @@ def visited(player: Player, count: int) -> Iterator[Tick]:
         yield from nothing(player, count // 10)
 
 
-def forgotten(player: Player, count: int) -> Iterator[Tick]:
-    """The history is reset twice."""
+def reset(player: Player, count: int) -> Iterator[Tick]:
+    """The stream is reset twice."""
     for _ in range(2):
         player.reset()
         yield from nothing(player, count // 2)
 
 
 def other_models(player: Player, count: int) -> Iterator[Tick]:
-    """A model that is not there, one that is none, then another file, and the first one again."""
+    """A missing model, an invalid one, then another file, and the first one again."""
     broken, copy = player.folder / "broken.onnx", player.folder / "copy.onnx"
     broken.write_bytes(b"no model")
     shutil.copy(DEFAULT_BUNDLE, copy)
     for path in (player.folder / "absent.onnx", broken, copy, "default"):
-        player.set(NODE, model=str(path))
+        player.set(RECOGNIZER, model=str(path))
         yield from nothing(player, count // 4)
 
 
 FAULTS: Tuple[Tuple[str, Callable[[Player, int], Iterator[Tick]]], ...] = (
     ("none", nothing),
-    ("each image twice", twice),
-    ("every other one overtaken", overtaken),
+    ("each image twice", duplicated),
+    ("every pair in the wrong order", swapped),
     ("one of ten ten ticks late", late),
     ("5 % lost", lossy),
     ("one of five unreadable", unreadable),
     ("another resolution", resized),
-    ("clock an hour ahead", ahead),
-    ("clock an hour back", back),
-    ("camera opened anew three times", reopened),
-    ("ten participants come and go", visited),
-    ("history reset", forgotten),
-    ("two bad models, two good ones", other_models),
+    ("clock an hour ahead", clock_jump(1)),
+    ("clock an hour back", clock_jump(-1)),
+    ("camera reopened three times", reopened),
+    ("ten participants join and leave", visited),
+    ("stream reset", reset),
+    ("two invalid models, two valid ones", other_models),
 )

@@ -1,21 +1,21 @@
-"""What a process holds, over time: memory, threads, open files; Linux's /proc."""
+"""Memory, threads and open files of a process over time, and whether they stay flat."""
 
 from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Dict, List, Sequence
 
 import numpy as np
+import psutil
 
-# Caches fill and allocators settle in the beginning.
+# At first caches fill and allocators settle.
 SETTLED_AFTER = 1 / 3
 
 
 @dataclass(frozen=True)
 class Vitals:
-    """A look at a process; memory in kB, `at` in whatever the caller counts."""
+    """One sample of a process; `at` counts whatever the caller counts."""
 
     at: float
     rss_kb: int
@@ -24,27 +24,26 @@ class Vitals:
 
 
 def vitals(pid: int, at: float) -> Vitals:
-    """How the process is doing now."""
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    return Vitals(at, int(status["VmRSS"].split()[0]), int(status["Threads"]), files)
+    """Sample a process now."""
+    process = psutil.Process(pid)
+    return Vitals(at, process.memory_info().rss >> 10, process.num_threads(), process.num_fds())
 
 
-def drift(looks: Sequence[Vitals], unit: float) -> Dict[str, float]:
-    """How memory (kB for each `unit` of `at`) and the numbers of threads and files change once all has settled."""
-    settled = list(looks)[int(SETTLED_AFTER * len(looks)) :]
-    slope = np.polyfit([look.at / unit for look in settled], [look.rss_kb for look in settled], 1)[0]
+def drift(samples: Sequence[Vitals], unit: float) -> Dict[str, float]:
+    """Change of memory (kB per `unit` of `at`) and of the numbers of threads and files after the first third."""
+    settled = list(samples)[int(SETTLED_AFTER * len(samples)) :]
+    slope = np.polyfit([sample.at / unit for sample in settled], [sample.rss_kb for sample in settled], 1)[0]
     return {
         "rss_first_kb": settled[0].rss_kb,
         "rss_last_kb": settled[-1].rss_kb,
         "rss_slope_kb": float(slope),
-        "threads_range": max(look.threads for look in settled) - min(look.threads for look in settled),
-        "files_range": max(look.files for look in settled) - min(look.files for look in settled),
+        "threads_range": max(sample.threads for sample in settled) - min(sample.threads for sample in settled),
+        "files_range": max(sample.files for sample in settled) - min(sample.files for sample in settled),
     }
 
 
 def latency_drift(values: List[float]) -> Dict[str, float]:
-    """Median of the last third against that of the middle one."""
+    """Median of the last third compared with that of the middle third."""
     third = len(values) // 3
     middle, last = statistics.median(values[third : 2 * third]), statistics.median(values[2 * third :])
     return {"middle_ms": 1000 * middle, "last_ms": 1000 * last, "ratio": last / middle}
