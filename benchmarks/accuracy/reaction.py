@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -21,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
+from real_videos import SHARED
 
 from opendr_har_core import Recognizer
 from opendr_har_core.benchmarking.footage import Track, Viewer, camera_costs, follow, lead_seconds, played
@@ -35,7 +35,6 @@ from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import FULL, NANOSECONDS, NONE
 from opendr_har_core.storage.atomic import atomic_path
 
-SHARED = Path(os.environ.get("HAR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 WEIGHTS = "x3d_xs_k400_slowfast.pyth"
 SIZES = ("xs", "s", "m")
 CLIP = "clip"

@@ -1,8 +1,8 @@
 """Half an hour of a camera, faster than real time, with another fault each minute: python benchmarks/soak/node.py.
 
 Publishes --minutes 30 of a 30 Hz camera to a real recognizer over DDS at --speed times real time. Prints the labels of
-each minute, and memory, threads, open files and latency, as JSON; exits with 1 where a minute has no labels or something
-is not flat. Run it on an otherwise idle machine.
+each minute, and memory, threads, open files and latency, as JSON; exits with 1 where a minute has no labels or a
+figure is not flat. Run it on an otherwise idle machine.
 """
 
 from __future__ import annotations

@@ -1,16 +1,14 @@
-"""Nodes of a soak test: a camera with faults, a viewer of labels, and a client of the trainer."""
+"""Nodes of a soak test: a camera with faults, and a viewer of labels."""
 
 from __future__ import annotations
 
 import array
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Type, TypeVar
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -19,16 +17,13 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.common.qos import LATCHED, image_qos
-from opendr_har_ros.trainer.job import CANCELLED, DONE, FAILED, IDLE
+from opendr_har_ros.common.qos import image_qos
 
-RECOGNIZER, TRAINER, TOPIC = "/recognizer", "/trainer", "image_raw"
+RECOGNIZER, TOPIC = "/recognizer", "image_raw"
 LABELS = f"{RECOGNIZER}/classification"
 PATIENCE_SEC = 30.0
 ACTIONS = ("walking", "jumping jacks", "bending")
 SMALL, LARGE = (120, 160), (240, 320)
-OVER = (DONE, CANCELLED, FAILED)
-ATTEMPTS, ASK_AGAIN_SEC = 10, 3.0
 Self = TypeVar("Self", bound="Participant")
 
 
@@ -168,51 +163,6 @@ class Player(Participant):
         sent = self._sent.get(_nanoseconds(message))
         if sent is not None:
             self.latencies.append(time.monotonic() - sent)
-
-
-class TrainerClient(Participant):
-    """Starts training jobs; `progress` contains the trainer's latest report."""
-
-    def __init__(self) -> None:
-        super().__init__("soak_trainer_client")
-        self.progress: Dict[str, str] = {}
-        self.node.create_subscription(DiagnosticStatus, f"{TRAINER}/progress", self._on_progress, LATCHED)
-
-    def wait_for_trainer(self) -> None:
-        """Wait for a trainer that has just started; raises TimeoutError."""
-        self.until(lambda: self.progress.get("state") == IDLE, "a trainer that is idle")
-
-    def start(self) -> None:
-        """Start a job; raises RuntimeError with the trainer's reason where it refuses, and TimeoutError."""
-        before = self.progress["job"]
-        client = self.node.create_client(Trigger, f"{TRAINER}/start")
-        # A killed trainer stays in the graph for a while, and a new one may not have discovered this client yet.
-        for _ in range(ATTEMPTS):
-            response = client.call_async(Trigger.Request())
-            with suppress(TimeoutError):
-                self.until(response.done, "a response", ASK_AGAIN_SEC)
-                break
-        self.node.destroy_client(client)
-        if response.done() and not response.result().success and self.progress["job"] == before:
-            raise RuntimeError(response.result().message)
-        self.until(lambda: self.progress["job"] != before, "a job that starts")
-
-    def wait_for_end(self, patience_sec: float) -> float:
-        """Seconds until the trainer reports that the job is over; raises TimeoutError."""
-        return self.until(lambda: self.over, "the end of a job", patience_sec)
-
-    @property
-    def over(self) -> bool:
-        """Whether the job has ended."""
-        return self.progress.get("state") in OVER
-
-    @property
-    def pid(self) -> int:
-        """Process id of the training subprocess; 0 without one."""
-        return int(self.progress.get("pid") or 0)
-
-    def _on_progress(self, message: DiagnosticStatus) -> None:
-        self.progress = {item.key: item.value for item in message.values}
 
 
 def _nanoseconds(message: Any) -> int:
