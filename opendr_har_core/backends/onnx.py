@@ -11,7 +11,7 @@ import numpy as np
 from opendr_har_core.backends.fingerprint import check_tuned_for
 from opendr_har_core.backends.protocol import Array, Row, finite
 from opendr_har_core.backends.provider_fallback import ProviderFallback
-from opendr_har_core.backends.session import session_settings
+from opendr_har_core.backends.session import CPU, session_settings
 from opendr_har_core.backends.state_buffers import BufferedState, BufferSpec, buffer_specs
 from opendr_har_core.bundles.file_check import check_onnx_file
 from opendr_har_core.bundles.metadata import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
@@ -100,18 +100,25 @@ class OnnxBackend:
         binding = bindings[state.turn]
         if binding is None:
             binding = bindings[state.turn] = self._bind(session, state)
+        elif session.get_providers()[0] != CPU:
+            # Binding an input copies it to the provider's device; what is in our buffer later never gets there.
+            self._bind_inputs(binding, state)
         return binding
 
     def _bind(self, session: Any, state: BufferedState) -> Any:
         """Where one turn's step reads and writes; the state keeps the buffers alive."""
         binding = session.io_binding()
-        _bind_input(binding, FRAMES, state.frames)
+        self._bind_inputs(binding, state)
         _bind_output(binding, PROBABILITIES, state.probabilities)
+        for queue in self._queues:
+            _bind_output(binding, f"{NEXT}{queue.name}", state.entering(queue))
+        return binding
+
+    def _bind_inputs(self, binding: Any, state: BufferedState) -> None:
+        _bind_input(binding, FRAMES, state.frames)
         for queue in self._queues:
             for index in range(queue.depth):
                 _bind_input(binding, f"{STATE}{queue.name}.{index}", state.entry(queue, index))
-            _bind_output(binding, f"{NEXT}{queue.name}", state.entering(queue))
-        return binding
 
 
 def _scores_of(clip: Array, session: Any) -> Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence
@@ -12,7 +14,9 @@ from opendr_har_core.backends.runtime import ort
 from opendr_har_core.bundles.metadata import BATCH
 from opendr_har_core.errors import BackendError, ConfigError, ModelError
 
-DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
+NVIDIA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+CPU = "CPUExecutionProvider"
+DEFAULT_PROVIDERS = (CPU,)
 QUIET = 3
 # This fusion would take activations out of the memory layout of the convolutions around them.
 UNWANTED_FUSIONS = ["QuickGeluFusion"]
@@ -78,6 +82,7 @@ def open_session(
         options.add_free_dimension_override_by_name(BATCH, rows)
     if save_optimized is not None:
         options.optimized_model_filepath = str(save_optimized)
+    _load_libraries_of(settings.providers)
     try:
         session = ort.InferenceSession(
             str(path), options, providers=list(settings.providers), disabled_optimizers=UNWANTED_FUSIONS
@@ -91,6 +96,13 @@ def open_session(
     if provider != settings.providers[0]:
         raise BackendError(f"{settings.providers[0]} could not be started for {path}; ONNX Runtime took {provider}")
     return session
+
+
+def _load_libraries_of(providers: Sequence[str]) -> None:
+    """CUDA and cuDNN where pip has put them, which ONNX Runtime's own search does not find; it has this since 1.21."""
+    if hasattr(ort, "preload_dlls") and any(provider in NVIDIA for provider in providers):
+        with redirect_stdout(io.StringIO()):  # it prints what it misses, even what the system's own path will give
+            ort.preload_dlls()
 
 
 def _options(settings: SessionSettings) -> ort.SessionOptions:
