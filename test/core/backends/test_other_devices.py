@@ -63,3 +63,13 @@ def test_cuda_s_libraries_are_found_where_pip_puts_them_and_nothing_is_printed(m
     )
     sessions._load_libraries_of([provider])
     assert (len(calls), capsys.readouterr().out) == (loads, "")
+
+
+@pytest.mark.parametrize(
+    "version, tf32", [("1.16.3", {}), ("1.18.0", {"use_tf32": "0"}), ("1.31.1", {"use_tf32": "0"})]
+)
+def test_cuda_computes_in_single_precision_and_starts_without_trying_every_algorithm(monkeypatch, version, tf32):
+    monkeypatch.setattr(sessions.ort, "__version__", version)
+    given = sessions._with_options(["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"])
+    options = {"cudnn_conv_algo_search": "HEURISTIC", **tf32}
+    assert given == ["TensorrtExecutionProvider", ("CUDAExecutionProvider", options), "CPUExecutionProvider"]
