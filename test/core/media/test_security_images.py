@@ -15,10 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from image_contract import CompressedCase
-from image_seeds import (
+from pictures import (
     HEIGHT,
     WIDTH,
+    Compressed,
     jpeg_announcing,
     jpeg_of_many_scans,
     jpeg_with_hidden_size,
@@ -70,20 +70,20 @@ def test_a_jpeg_of_thousands_of_scans_is_refused():
     jpeg = jpeg_of_many_scans(5000, 2000)
     start = time.perf_counter()
     with pytest.raises(ImageError, match=f"scans, over the limit of {MAX_SCANS}"):
-        read_compressed(CompressedCase(jpeg), 0).rgb
+        read_compressed(Compressed(jpeg), 0).rgb
     assert time.perf_counter() - start < 1.0
 
 
 def test_an_ordinary_progressive_jpeg_is_not():
-    assert read_compressed(CompressedCase(jpeg_of_many_scans(0, 40)), 0).rgb.shape == (40, 40, 3)
+    assert read_compressed(Compressed(jpeg_of_many_scans(0, 40)), 0).rgb.shape == (40, 40, 3)
 
 
 def test_a_camera_that_notes_its_orientation_is_read_as_it_sees():
     plain = seeds()[0]
     for orientation in range(1, 9):
-        frame = read_compressed(CompressedCase(jpeg_with_orientation(plain, orientation)), 0)
+        frame = read_compressed(Compressed(jpeg_with_orientation(plain, orientation)), 0)
         assert frame.size == (HEIGHT, WIDTH)
-        assert np.array_equal(frame.rgb, read_compressed(CompressedCase(plain), 0).rgb)
+        assert np.array_equal(frame.rgb, read_compressed(Compressed(plain), 0).rgb)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".ppm", ".pgm", ".webp"])
@@ -134,18 +134,18 @@ def in_a_small_process(data, megabytes):
     """(picture's shape or error, growth of memory in MB) of decoding in a process that may grow by `megabytes`."""
     code = """
 import resource, sys
-from image_contract import CompressedCase
-from image_seeds import seeds
+from pictures import Compressed
+from pictures import seeds
 from opendr_har_core.media.encodings import read_compressed
 from opendr_har_core.errors import ImageError
 def size(name):
     return int(next(l for l in open('/proc/self/status') if l.startswith(name)).split()[1]) << 10
-read_compressed(CompressedCase(seeds()[0]), 0).rgb
+read_compressed(Compressed(seeds()[0]), 0).rgb
 data = sys.stdin.buffer.read()
 before = size('VmRSS')
 resource.setrlimit(resource.RLIMIT_AS, (size('VmSize') + (int(sys.argv[1]) << 20),) * 2)
 try:
-    print(read_compressed(CompressedCase(data), 0).rgb.shape)
+    print(read_compressed(Compressed(data), 0).rgb.shape)
 except ImageError as error:
     print('ImageError', error)
 print((size('VmHWM') - before) / 1e6)
