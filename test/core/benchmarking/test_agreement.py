@@ -133,8 +133,3 @@ def test_the_command_prints_tables_and_json(video, tiny_bundle, capsys):
     assert values["models"][0]["same_stamp"] == 1.0
     assert values["models"][2]["first_label_sec"] == 0.8  # MIN_FRAMES
     assert values["models"][2]["cost"]["stream_bytes"] < values["models"][1]["cost"]["stream_bytes"]
-
-
-def test_a_folder_without_videos_is_one_line(tmp_path, tiny_bundle, capsys):
-    assert main(["agreement", str(tiny_bundle("x3d")), "--videos", str(tmp_path)]) == 1
-    assert f"there is no video in the folder {tmp_path}" in capsys.readouterr().err
