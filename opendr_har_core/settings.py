@@ -23,14 +23,10 @@ class Setting:
 
     Attributes:
         name: the field, the YAML key and the ROS parameter; the flag is "--" and the name with dashes.
-        kind: bool, int, float or str; with `many`, the type of the items.
-        default: the value where none is given.
-        help: one or two sentences.
-        unit: such as "s"; "" for a plain number.
-        choices: all allowed values; empty where there is no such list.
-        least, most: inclusive bounds of a number.
-        above, below: exclusive bounds of a number.
-        many: whether the value is a tuple of items.
+        kind: bool, int, float or str; with `many`, the type of the items of a tuple.
+        default, help, unit: the help is one or two sentences; the unit is "" for a plain number.
+        choices: all allowed values, if there is such a list.
+        least, most, above, below: inclusive and exclusive bounds of a number.
         optional: whether None is allowed.
     """
 
@@ -49,7 +45,7 @@ class Setting:
 
     @property
     def range(self) -> str:
-        """The allowed numbers, such as "0 to 1", "1 or more", "above 0", or "" where all are."""
+        """The allowed numbers, such as "0 to 1", "1 or more", "above 0", or "" for all."""
         low = f"{self.least:g}" if self.least is not None else f"above {self.above:g}" if self.above is not None else ""
         high = f"to {self.most:g}" if self.most is not None else f"to below {self.below:g}" if self.below else ""
         return f"{low} {high}".strip() if high else f"{low} or more" if self.least is not None else low
@@ -60,7 +56,7 @@ class Setting:
         if self.choices:
             text = f"one of {list(self.choices)}"
         else:
-            text = ", ".join(part for part in (_KINDS[self.kind], self.range, self.unit and f"in {self.unit}") if part)
+            text = ", ".join(part for part in (_KINDS[self.kind], f"{self.range} {self.unit}".strip()) if part)
         return ("a list, each item " if self.many else "") + text + (", or None" if self.optional else "")
 
     def checked(self, value: Any) -> Any:
@@ -83,18 +79,17 @@ class Setting:
     def _checked_item(self, value: Any) -> Any:
         if self.kind in (int, float):
             is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-            if not is_number or self.kind(value) != value:
-                raise self._error(value)
-            value = self.kind(value)
-            is_low = (self.least is not None and value < self.least) or (self.above is not None and value <= self.above)
-            is_high = (self.most is not None and value > self.most) or (self.below is not None and value >= self.below)
-            if is_low or is_high:
-                raise self._error(value)
-        elif not isinstance(value, self.kind):
+            is_wrong = not is_number or self.kind(value) != value or not self._in_range(value)
+        else:
+            is_wrong = not isinstance(value, self.kind)
+        if is_wrong or (self.choices and value not in self.choices):
             raise self._error(value)
-        if self.choices and value not in self.choices:
-            raise self._error(value)
-        return value
+        return self.kind(value)
+
+    def _in_range(self, value: Any) -> bool:
+        is_low = (self.least is not None and value < self.least) or (self.above is not None and value <= self.above)
+        is_high = (self.most is not None and value > self.most) or (self.below is not None and value >= self.below)
+        return not (is_low or is_high)
 
     def _error(self, value: Any) -> ConfigError:
         return ConfigError(f"{self.name} is {reprlib.repr(value)}, expected {self.expected}")
