@@ -37,7 +37,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument(
         "--models", nargs="+", choices=NAMES, metavar="NAME", help=f"published networks (default: {' '.join(NAMES)})"
     )
-    add_model(parser, None, "path of an .onnx bundle, or the name of a packaged model: continual, default, kinetics400")
+    add_model(parser, None)
     add_file(
         parser,
         "--against",

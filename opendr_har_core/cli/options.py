@@ -25,7 +25,6 @@ DEVICES = ("cpu", "cuda")
 VIDEOS = ("mp4", "avi", "mkv", "webm", "mov", "m4v", "mpg", "mpeg")
 WEIGHTS = ("pth", "pyth", "ckpt")
 EXAMPLES = "examples:\n"
-_METAVARS = {int: "N", float: "X", str: "TEXT"}
 Declared = TypeVar("Declared")
 
 
@@ -55,12 +54,15 @@ def add_job(
     return parser
 
 
-def add_settings(parser: Any, declaration: Any, title: str = "", names: Sequence[str] = (), **defaults: Any) -> None:
-    """A flag for each setting of a dataclass, or for those in `names`, with the dataclass's own checks.
+def add_settings(
+    parser: Any, declaration: Any, title: str = "", names: Sequence[str] = (), **defaults: Any
+) -> Dict[str, argparse.Action]:
+    """Add a flag for each setting of a dataclass, or for those in `names`, with the dataclass's own checks.
 
-    The flags form a group of their own if there is a `title`. `defaults` replace declared ones.
+    The flags form a group if there is a `title`. `defaults` replace the declared ones. Returns the flags by name.
     """
     group = parser.add_argument_group(title) if title else parser
+    actions = {}
     for item in settings_of(declaration):
         if names and item.name not in names:
             continue
@@ -69,10 +71,13 @@ def add_settings(parser: Any, declaration: Any, title: str = "", names: Sequence
         if item.kind is bool:
             values["action"] = "store_true"
         else:
-            values["type"] = _parser(item)
-            values.update({"choices": item.choices} if item.choices else {"metavar": _metavar(item)})
-            values.update({"nargs": "+"} if item.many else {})
-        group.add_argument(flag(item.name), **values)
+            values.update({"type": _parser(item), **({"nargs": "+"} if item.many else {})})
+            if item.choices:
+                values["choices"] = item.choices
+            elif item.kind is not str:
+                values["metavar"] = (item.unit or "N").upper()
+        actions[item.name] = group.add_argument(flag(item.name), **values)
+    return actions
 
 
 def read_settings(options: argparse.Namespace, declaration: Type[Declared]) -> Declared:
@@ -95,10 +100,6 @@ def flag_help(item: Setting, default: Any) -> str:
     return (f"{text} ({'; '.join(facts)})" if facts else text).replace("%", "%%")
 
 
-def _metavar(item: Setting) -> str:
-    return (item.unit or _METAVARS[item.kind]).upper()
-
-
 def _parser(item: Setting) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         try:
@@ -117,11 +118,9 @@ def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     add_settings(group, LabelSettings, **defaults)
 
 
-def add_model(parser: argparse.ArgumentParser, default: Optional[str] = ModelSettings.model, help: str = "") -> None:
+def add_model(parser: argparse.ArgumentParser, default: Optional[str] = ModelSettings.model) -> None:
     """--model."""
-    (declared,) = [item for item in settings_of(ModelSettings) if item.name == "model"]
-    text = help or flag_help(declared, default)
-    completed(parser.add_argument("--model", default=default, metavar="MODEL", help=text), bundles)
+    completed(add_settings(parser, ModelSettings, names=("model",), model=default)["model"], bundles)
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:

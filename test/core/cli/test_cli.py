@@ -138,7 +138,7 @@ def documented():
 def test_documented_commands_parse(page):
     for _, line, is_complete in (item for item in documented() if item[0] == page):
         name, *words = shlex.split(line)[1:]
-        if is_complete:
+        if is_complete and not re.search(r"\.\.\.|\[", line):
             parser().parse_args([name, *words])
         elif not name.startswith("-"):
             assert {word for word in words if word.startswith("--")} <= set(flags_of(commands()[name])), line
