@@ -1,1 +1,1 @@
-"""Runtimes that a recognizer can use, behind one Protocol."""
+"""Runtimes that run a model, behind one protocol."""

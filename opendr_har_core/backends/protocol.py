@@ -1,4 +1,4 @@
-"""What a runtime must offer to a recognizer."""
+"""Protocol of a backend: what a recognizer needs from a runtime."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = np.ndarray
 
 
 class State(Protocol):
-    """What a CoX3D remembers of one or more streams, a row for each; only the backend that made it looks inside.
+    """Network state of one or more streams of a CoX3D, a row for each; opaque to all but its backend.
 
     Attributes:
         rows: number of streams.
@@ -24,19 +24,19 @@ class State(Protocol):
 
 
 StateType = TypeVar("StateType", bound=State)
-# A row to carry over, or None for one that begins anew.
+# A row of a state to copy, or None for a new stream.
 Row = Optional[Tuple[StateType, int]]
 
 
 class Backend(Protocol[StateType]):
-    """A loaded network: immutable, safe to share between streams; all arrays have a leading batch axis.
+    """A loaded network: immutable and thread-safe; all arrays have a leading batch axis.
 
     Attributes:
-        spec: what the network is and expects.
+        spec: what the network is and what input it expects.
         labels: class names, one per score.
-        provider: what computes, for people ("CPUExecutionProvider").
-        fallback_reason: why something else computes than was asked for first, for people, or "".
-        source: where the weights come from, for people.
+        source: origin of the weights, as text for people.
+        provider: the device or library in use, such as "CPUExecutionProvider".
+        fallback_reason: why `provider` is not the first one that was asked for, or "".
     """
 
     spec: ModelSpec
@@ -54,23 +54,23 @@ class Backend(Protocol[StateType]):
         ...
 
     def state(self, rows: Sequence[Row]) -> StateType:
-        """CoX3D: a new state made of copies of rows of others; those, and None for a row before its first frame."""
+        """CoX3D: a new state, with a copy of each given row, or zeros for None."""
         ...
 
     def step(self, frames: Sequence[Array], state: StateType) -> Array:
-        """CoX3D: one uint8 (S, S, 3) RGB frame for each row -> float32 (rows, num_classes) probabilities.
+        """CoX3D: one uint8 (S, S, 3) RGB frame per row -> float32 (rows, num_classes) probabilities.
 
-        Advances the state; when the step fails, the state stays as it was. The first `spec.silent_frames` results of
-        a new row mean nothing and must not be shown.
+        Advances the state, or leaves it unchanged if the step fails. The first `spec.silent_frames` results of a new
+        row are meaningless.
         """
         ...
 
 
 def finite(probabilities: Array) -> Array:
-    """The same array; raises BackendError where one is no finite number, which would stay in a state for ever."""
+    """Return `probabilities`; raises BackendError if any is not finite, as NaN would stay in a stream's state."""
     if not np.isfinite(probabilities).all():
         raise BackendError(
-            "the model's scores are not finite (NaN): its weights are broken, as after training that diverged, or "
-            "the provider's precision does not suffice; use another bundle, or the CPU"
+            "the model's scores are not finite (NaN): its weights are broken, as after training that diverged, or the "
+            "provider's precision is too low; use another bundle, or the CPU"
         )
     return probabilities

@@ -1,4 +1,4 @@
-"""The sessions of one bundle, on the best of the wanted providers that still works."""
+"""ONNX Runtime sessions of a bundle that fall back to the next execution provider when one fails."""
 
 from __future__ import annotations
 
@@ -11,29 +11,27 @@ from typing import Any, Callable, Optional
 from opendr_har_core.backends.session import SessionSettings, open_session
 from opendr_har_core.errors import BackendError, HarError
 
-Work = Callable[[Any], Any]
-
 
 class ProviderFallback:
-    """What runs a bundle; from several threads, too.
+    """Runs a bundle on the first provider that works; thread-safe.
 
-    A provider that fails while it computes (a GPU that fell off its bus, or has no memory left) is given up for good,
-    and the next one of the settings takes over where it stood. The last one's failures are the caller's.
+    If a provider fails while it computes (a lost GPU, or one without free memory), the next one of the settings
+    replaces it for good and repeats the work. Failures of the last provider are raised.
 
     Attributes:
-        fallback_reason: which provider was given up and why, or "".
+        reason: which provider failed and why, or "".
     """
 
     def __init__(self, path: Path, settings: SessionSettings) -> None:
-        """Open one for single streams or clips; raises as `open_session` does."""
+        """Open a session for single streams or clips; raises what `open_session` does."""
         self._path = path
-        self._current = _OnProvider(path, settings)
+        self._current = _Provider(path, settings)
         self._changing = threading.Lock()
-        self.fallback_reason = ""
+        self.reason = ""
 
     @property
     def provider(self) -> str:
-        """Whole name of the provider that computes."""
+        """Full name of the provider in use."""
         return self._current.settings.providers[0]
 
     @property
@@ -41,11 +39,8 @@ class ProviderFallback:
         """The session for one stream or clip."""
         return self._current.single
 
-    def run(self, rows: int, work: Work) -> Any:
-        """What `work` makes of the session for so many rows; it is done again where a provider had to be given up.
-
-        Raises BackendError when the last provider fails, too.
-        """
+    def run(self, rows: int, work: Callable[[Any], Any]) -> Any:
+        """Result of `work` on a session for so many rows; raises BackendError if the last provider fails."""
         while True:
             current = self._current
             try:
@@ -54,28 +49,28 @@ class ProviderFallback:
                 raise
             except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
                 failure = BackendError(f"{current.settings.providers[0]} failed on {self._path}: {error}")
-                self._give_up(current, failure, error)
+                self._fall_back(current, failure, error)
 
-    def _give_up(self, failed: _OnProvider, failure: BackendError, cause: Exception) -> None:
-        """Go over to the next provider that can be started; raises `failure` where there is none."""
+    def _fall_back(self, failed: _Provider, failure: BackendError, cause: Exception) -> None:
+        """Change to the next provider that starts; raises `failure` if there is none."""
         with self._changing:
-            if self._current is not failed:  # another thread has done so
+            if self._current is not failed:  # another thread was first
                 return
             left = failed.settings.providers[1:]
             while left:
                 try:
-                    self._current = _OnProvider(self._path, replace(failed.settings, providers=left))
+                    self._current = _Provider(self._path, replace(failed.settings, providers=left))
                     break
                 except HarError:
                     left = left[1:]
             else:
                 raise failure from cause
-            self.fallback_reason = f"{failure}; {self.provider} goes on"
-            warnings.warn(self.fallback_reason, RuntimeWarning, stacklevel=2)
+            self.reason = f"{failure}; continuing on {self.provider}"
+            warnings.warn(self.reason, RuntimeWarning, stacklevel=2)
 
 
-class _OnProvider:
-    """Sessions on one provider, and those behind it where it can't do an operator."""
+class _Provider:
+    """Sessions on one provider, with the later ones for operators that it lacks."""
 
     def __init__(self, path: Path, settings: SessionSettings) -> None:
         self.settings = settings
@@ -85,7 +80,7 @@ class _OnProvider:
         self._opening = threading.Lock()
 
     def several(self) -> Any:
-        """For any number of rows; opened when first needed, as most robots have one camera."""
+        """Session for any number of rows; opened on first use, as most robots have one camera."""
         with self._opening:
             if self._several is None:
                 self._several = open_session(self._path, self.settings)

@@ -1,4 +1,4 @@
-"""Opening ONNX Runtime sessions: providers, threads, and what an idle robot must not pay for."""
+"""ONNX Runtime sessions: execution providers, threads and memory."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ NVIDIA = (CUDA, "TensorrtExecutionProvider")
 CPU = "CPUExecutionProvider"
 DEFAULT_PROVIDERS = (CPU,)
 QUIET = 3
-# This fusion would take activations out of the memory layout of the convolutions around them.
+# This fusion takes activations out of the memory layout of the convolutions around them.
 UNWANTED_FUSIONS = ["QuickGeluFusion"]
 MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """How to run a model.
+    """Settings of a session.
 
     Attributes:
-        providers: whole names of execution providers, best first.
+        providers: full names of execution providers, best first.
         threads: number of threads within one operator.
-        spin: whether threads keep spinning between steps; they always do within one.
+        spin: whether threads keep spinning between steps; within a step they always do.
     """
 
     providers: Sequence[str]
@@ -46,19 +46,19 @@ class SessionSettings:
 def session_settings(
     providers: Optional[Sequence[str]] = None, threads: Optional[int] = None, spin: bool = False
 ) -> SessionSettings:
-    """Settings from what a user gave; raises BackendError or ConfigError."""
+    """Settings with defaults filled in; raises BackendError or ConfigError."""
     if threads is not None and threads < 0:
         raise ConfigError(f"threads is {threads}, expected 1 or more, or 0 to choose automatically")
     return SessionSettings(provider_names(providers), threads or default_threads(usable_cores()), spin)
 
 
 def default_threads(cores: int) -> int:
-    """One core is left to the camera and to DDS; more than four threads wait for each other more than they compute."""
+    """Leave one core to the camera and DDS; more than four threads wait for each other more than they compute."""
     return max(1, min(MOST_THREADS, cores - 1))
 
 
 def provider_names(providers: Optional[Sequence[str]]) -> List[str]:
-    """Whole names of the wanted providers; raises BackendError for one that is not available here."""
+    """Full names of the given providers; raises BackendError for one that this ONNX Runtime lacks."""
     available = list(ort.get_available_providers())
     by_short_name = {name.replace("ExecutionProvider", "").lower(): name for name in available}
     by_short_name.update({name.lower(): name for name in available})
@@ -66,7 +66,7 @@ def provider_names(providers: Optional[Sequence[str]]) -> List[str]:
     for provider in providers or DEFAULT_PROVIDERS:
         if provider.lower() not in by_short_name:
             raise BackendError(
-                f"ONNX Runtime {ort.__version__} here has no execution provider {provider!r}; it has {available}"
+                f"ONNX Runtime {ort.__version__} has no execution provider {provider!r} here; choose from {available}"
             )
         names.append(by_short_name[provider.lower()])
     return names
@@ -75,13 +75,11 @@ def provider_names(providers: Optional[Sequence[str]]) -> List[str]:
 def open_session(
     path: Path, settings: SessionSettings, rows: Optional[int] = None, save_optimized: Optional[Path] = None
 ) -> ort.InferenceSession:
-    """A session for any batch or, faster, for batches of exactly `rows`.
+    """Open a session for any batch size or, faster, for exactly `rows`.
 
-    `save_optimized` also writes the graph as ONNX Runtime has rewritten it for this machine. Raises ModelError for a
-    file that is no model, BackendError where the first provider can't be started.
+    `save_optimized` also writes the graph as ONNX Runtime rewrote it for this machine. Raises ModelError for a file
+    that is no model, BackendError if the first provider does not start.
     """
-    if not path.is_file():
-        raise ModelError(f"there is no model file {path}")
     options = _options(settings)
     if rows is not None:
         options.add_free_dimension_override_by_name(BATCH, rows)
@@ -92,14 +90,14 @@ def open_session(
         session = ort.InferenceSession(
             str(path), options, providers=_with_options(settings.providers), disabled_optimizers=UNWANTED_FUSIONS
         )
-    except Exception as error:  # ONNX Runtime raises a type of its own for every kind of broken file
+    except Exception as error:  # ONNX Runtime raises another type for each kind of broken file
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path} can't be opened as an ONNX model: {reason}") from None
-    give_memory_back()  # loading leaves a second copy of the weights to the allocator
-    session.disable_fallback()  # it would go on with providers that nobody asked for, and tell only stdout
+    give_memory_back()  # loading leaves a freed second copy of the weights
+    session.disable_fallback()  # to providers that nobody asked for, reported on stdout only
     provider = session.get_providers()[0]
     if provider != settings.providers[0]:
-        raise BackendError(f"{settings.providers[0]} could not be started for {path}; ONNX Runtime took {provider}")
+        raise BackendError(f"{settings.providers[0]} did not start for {path}; ONNX Runtime chose {provider} instead")
     return session
 
 
@@ -111,9 +109,9 @@ def _with_options(providers: Sequence[str]) -> List[Union[str, Tuple[str, Dict[s
 
 
 def _load_libraries_of(providers: Sequence[str]) -> None:
-    """CUDA and cuDNN where pip has put them, which ONNX Runtime's own search does not find; it has this since 1.21."""
+    """Load CUDA and cuDNN from pip's wheels, which ONNX Runtime (1.21 and later) does not find by itself."""
     if hasattr(ort, "preload_dlls") and any(provider in NVIDIA for provider in providers):
-        with redirect_stdout(io.StringIO()):  # it prints what it misses, even what the system's own path will give
+        with redirect_stdout(io.StringIO()):  # it prints missing libraries, even those on the system's path
             ort.preload_dlls()
 
 
@@ -122,17 +120,17 @@ def _options(settings: SessionSettings) -> ort.SessionOptions:
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = QUIET
-    # In the order of the file: a tuned bundle's keeps tensors in the caches, and it frees them earlier.
+    # In the order of the file: that of a tuned bundle suits the caches, and frees tensors earlier.
     options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
-    # A pattern puts all tensors into one block of memory, next to those that the first run has allocated.
+    # A memory pattern allocates one block for all tensors, in addition to those of the first run.
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     if not settings.spin:
-        # Between frames, spinning threads would drain a robot's battery for nothing.
+        # Spinning between frames drains a robot's battery.
         options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,8 @@
-"""The state of a stepping graph as queues of buffers that rotate, so that no step copies or allocates any."""
+"""State of a stepping graph in rotating buffers, so that a step copies and allocates no state.
+
+A graph's state is a set of queues: inputs `state.<queue>.0` (the newest entry) to `state.<queue>.<depth - 1>`, and an
+output `next.<queue>` that enters the queue.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,23 @@ from opendr_har_core.spec import ModelSpec
 
 Array = np.ndarray
 
-# A queue of depth d has a buffer for each entry and one that the step writes. With these numbers of buffers all queues
-# are back where they began after TURNS steps, so that TURNS sets of bindings, made once, serve for ever.
+# A queue has a buffer for each entry and one that the step writes. With these numbers of buffers, all queues are back
+# in their first position after TURNS steps, so TURNS sets of I/O bindings suffice.
 BUFFER_COUNTS = (2, 3, 6)
 TURNS = 6
 LARGEST_STATE_BYTES = 1 << 30
-# Floats in a cache line, which is also the widest vector.
-LINE_FLOATS = 16
+FLOATS_PER_CACHE_LINE = 16  # also the widest vector
 
 
 @dataclass(frozen=True)
 class BufferSpec:
-    """One queue of a graph's state.
+    """Buffers of one queue.
 
     Attributes:
-        name: as in the graph's `state.<name>.<index>` and `next.<name>`.
+        name: of the queue.
         depth: number of past entries that a step reads.
         shape: of one entry of one stream.
-        delay: number of steps for which the queue stays zero.
+        delay: number of steps for which the entries stay zero.
     """
 
     name: str
@@ -39,16 +42,16 @@ class BufferSpec:
     delay: int
 
     @property
-    def buffers(self) -> int:
+    def count(self) -> int:
         """Number of buffers that rotate."""
         return next(count for count in BUFFER_COUNTS if count > self.depth)
 
 
 def buffer_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int]) -> List[BufferSpec]:
-    """The queues behind state inputs named `<queue>.<index>` with these shapes (without the batch).
+    """Buffers for state inputs named `<queue>.<index>` with these shapes (without the batch).
 
-    Raises ModelError where the indices of a queue are not 0, 1, 2, ... or go on for too long, where its entries differ,
-    and where there is more state than there may be.
+    Raises ModelError for a queue whose indices are not 0, 1, 2, ..., that is too deep or whose entries differ, and for
+    a state that is too large.
     """
     depths: Dict[str, int] = {}
     for name in shapes:
@@ -61,92 +64,86 @@ def buffer_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int])
     unknown = sorted(set(delays) - set(depths))
     if unknown:
         raise ModelError(f"the metadata delays queues that the graph does not have: {unknown}")
-    queues = [
-        BufferSpec(name, depth, tuple(shapes[f"{name}.0"]), delays.get(name, 0)) for name, depth in depths.items()
-    ]
-    for spec in queues:
-        _check_shapes(spec, [tuple(shapes[f"{spec.name}.{index}"]) for index in range(spec.depth)])
-    floats = sum(math.prod(spec.shape) * spec.buffers for spec in queues)
+    specs = [BufferSpec(name, depth, tuple(shapes[f"{name}.0"]), delays.get(name, 0)) for name, depth in depths.items()]
+    for spec in specs:
+        entries = [tuple(shapes[f"{spec.name}.{index}"]) for index in range(spec.depth)]
+        if set(entries) != {spec.shape} or not all(isinstance(side, int) and side > 0 for side in spec.shape):
+            raise ModelError(f"the entries of the queue {spec.name!r} have shapes {entries}, expected equal numbers")
+    floats = sum(math.prod(spec.shape) * spec.count for spec in specs)
     if 4 * floats > LARGEST_STATE_BYTES:
-        raise ModelError(f"the graph's state takes {4 * floats} bytes for a stream, over {LARGEST_STATE_BYTES}")
-    return queues
-
-
-def _check_shapes(queue: BufferSpec, shapes: Sequence[Tuple[int, ...]]) -> None:
-    sound = all(isinstance(side, int) and side > 0 for side in queue.shape)
-    if not sound or any(shape != queue.shape for shape in shapes):
-        raise ModelError(f"the entries of the queue {queue.name!r} have the shapes {shapes}, expected one of numbers")
+        raise ModelError(f"the graph's state takes {4 * floats} bytes per stream, the limit is {LARGEST_STATE_BYTES}")
+    return specs
 
 
 class BufferedState:
-    """The queues of one or more streams (rows), with the buffers for a step's frames and probabilities beside them."""
+    """State of one or more streams (rows), and the buffers of a step's frames and probabilities."""
 
-    def __init__(self, queues: Sequence[BufferSpec], spec: ModelSpec, rows: int) -> None:
-        """Rows before their first frame: all zeros."""
+    def __init__(self, specs: Sequence[BufferSpec], spec: ModelSpec, rows: int) -> None:
+        """Zeros: all rows are before their first frame."""
         self.rows = rows
         self.ages = [0] * rows
         self.frames = np.zeros((rows, spec.image_size, spec.image_size, 3), np.uint8)
         self.probabilities = np.zeros((rows, spec.num_classes), np.float32)
         self._bindings: List[Optional[Any]] = [None] * TURNS
         self._bound_to: Any = None
-        self._queues = queues
-        self._longest_delay = max((queue.delay for queue in queues), default=0)
-        self._buffers = _buffers(queues, rows)
+        self._specs = specs
+        self._longest_delay = max((spec.delay for spec in specs), default=0)
+        self._buffers = _allocate(specs, rows)
         self._steps = 0
 
     @property
     def turn(self) -> int:
-        """Which set of bindings the next step needs."""
+        """Index of the bindings that the next step needs."""
         return self._steps % TURNS
 
     def bindings_of(self, session: Any) -> List[Optional[Any]]:
-        """The bindings to a session, None for turns that are not bound yet; those to another one are forgotten."""
+        """Bindings to a session by turn, None for those not made yet; bindings to another session are dropped."""
         if session is not self._bound_to:
             self._bound_to, self._bindings = session, [None] * TURNS
         return self._bindings
 
-    def entry(self, queue: BufferSpec, index: int) -> Array:
+    def entry(self, spec: BufferSpec, index: int) -> Array:
         """The entry put `index` + 1 steps ago, (rows, ...)."""
-        return self._buffers[queue.name][(self._steps - 1 - index) % queue.buffers]
+        return self._buffers[spec.name][(self._steps - 1 - index) % spec.count]
 
-    def entering(self, queue: BufferSpec) -> Array:
+    def entering(self, spec: BufferSpec) -> Array:
         """The buffer that the next step writes, (rows, ...)."""
-        return self._buffers[queue.name][self._steps % queue.buffers]
+        return self._buffers[spec.name][self._steps % spec.count]
 
     def advance(self) -> None:
-        """The step has succeeded: what it wrote is now the newest entry."""
+        """Make what a successful step has written the newest entry."""
         if min(self.ages) < self._longest_delay:
             self._keep_delayed_at_zero()
         self._steps += 1
         self.ages = [age + 1 for age in self.ages]
 
     def _keep_delayed_at_zero(self) -> None:
-        for queue in self._queues:
+        for spec in self._specs:
             for row, age in enumerate(self.ages):
-                if age < queue.delay:
-                    self.entering(queue)[row] = 0
+                if age < spec.delay:
+                    self.entering(spec)[row] = 0
 
     def copy_row(self, row: int, source: BufferedState, source_row: int) -> None:
-        """Take over one stream from another state of the same graph."""
+        """Copy one stream from another state of the same graph."""
         self.ages[row] = source.ages[source_row]
-        for queue in self._queues:
-            for index in range(queue.depth):
-                self.entry(queue, index)[row] = source.entry(queue, index)[source_row]
+        for spec in self._specs:
+            for index in range(spec.depth):
+                self.entry(spec, index)[row] = source.entry(spec, index)[source_row]
 
 
-def _buffers(queues: Sequence[BufferSpec], rows: int) -> Dict[str, List[Array]]:
-    """Zeros for all queues in one piece of memory, which the system can back with large pages, each at the start of a
-    cache line: vector loads that straddle two lines take twice as long.
+def _allocate(specs: Sequence[BufferSpec], rows: int) -> Dict[str, List[Array]]:
+    """Zeros in one piece of memory, which the system can back with large pages; each buffer starts at a cache line, as
+    vector loads that straddle two lines take twice as long.
     """
-    lengths = [-(-rows * math.prod(queue.shape) // LINE_FLOATS) * LINE_FLOATS for queue in queues]
-    needed = sum(length * queue.buffers for length, queue in zip(lengths, queues))
-    memory = np.zeros(needed + LINE_FLOATS, np.float32)
-    position = -(memory.ctypes.data // 4) % LINE_FLOATS
+    lengths = [-(-rows * math.prod(spec.shape) // FLOATS_PER_CACHE_LINE) * FLOATS_PER_CACHE_LINE for spec in specs]
+    needed = sum(length * spec.count for length, spec in zip(lengths, specs))
+    memory = np.zeros(needed + FLOATS_PER_CACHE_LINE, np.float32)
+    position = -(memory.ctypes.data // 4) % FLOATS_PER_CACHE_LINE
     buffers: Dict[str, List[Array]] = {}
-    for length, queue in zip(lengths, queues):
-        shape = (rows, *queue.shape)
-        buffers[queue.name] = []
-        for _ in range(queue.buffers):
-            buffers[queue.name].append(memory[position : position + math.prod(shape)].reshape(shape))
+    for length, spec in zip(lengths, specs):
+        shape = (rows, *spec.shape)
+        buffers[spec.name] = []
+        for _ in range(spec.count):
+            buffers[spec.name].append(memory[position : position + math.prod(shape)].reshape(shape))
             position += length
     return buffers

@@ -1,4 +1,4 @@
-"""Networks on PyTorch: for training machines and for checking exports."""
+"""Backend for networks on PyTorch, for training machines and for checking exports."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from opendr_har_core.networks.x3d import X3D, standardized
 
 @contextmanager
 def few_threads() -> Iterator[None]:
-    """Limit torch to as many threads as ONNX Runtime takes by default; for steps, whose operators are small.
+    """Limit PyTorch to the threads that ONNX Runtime uses by default, for steps, whose operators are small.
 
-    After each operator the threads wait for the slowest, which other work may keep from its core. The number is that of
-    the whole process, so it is restored afterwards.
+    After each operator, threads wait for the slowest, which may share its core with other work. The limit holds for the
+    whole process and is restored afterwards.
     """
     threads, limit = torch.get_num_threads(), default_threads(usable_cores())
     torch.set_num_threads(min(threads, limit))
@@ -35,19 +35,19 @@ def few_threads() -> Iterator[None]:
 
 @dataclass
 class TorchState:
-    """A CoX3D's tensors, (rows, ...)."""
+    """Network state of a CoX3D, (rows, ...)."""
 
     rows: int
     tensors: CoX3DState
 
 
 class TorchBackend:
-    """An X3D or CoX3D behind the same interface as a bundle; the network is switched to evaluation mode."""
+    """An X3D or CoX3D with the interface of a bundle."""
 
     fallback_reason = ""
 
     def __init__(self, network: X3D, labels: Optional[Sequence[str]] = None, source: str = "torch") -> None:
-        """`labels` default to Kinetics-400 for 400 classes; raises LabelError where their number differs."""
+        """Switch `network` to evaluation mode. For `labels` see `LabelMap.numbered`; raises LabelError."""
         self.spec = network.spec
         self.labels = LabelMap.numbered(self.spec.num_classes, labels)
         self.source = source
@@ -56,19 +56,19 @@ class TorchBackend:
         self.provider = f"torch {self._device}"
 
     def classify(self, clips: Array) -> Array:
-        """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities."""
+        """See `Backend`."""
         with torch.inference_mode():
             logits: Tensor = self._network(self._input(clips))
             return _probabilities(logits)
 
     def state(self, rows: Sequence[Row[TorchState]]) -> TorchState:
-        """CoX3D: a new state made of copies of rows of others; zeros for None."""
+        """See `Backend`."""
         fresh = self._continual().initial_state(1)
         parts = [fresh if row is None else _row(row[0].tensors, row[1]) for row in rows]
         return TorchState(len(rows), _joined(parts))
 
     def step(self, frames: Sequence[Array], state: TorchState) -> Array:
-        """CoX3D: one uint8 (S, S, 3) frame for each row -> float32 (rows, num_classes); advances the state."""
+        """See `Backend`."""
         network = self._continual()
         with torch.inference_mode(), few_threads():
             frame = self._input(np.stack(frames))
@@ -101,7 +101,7 @@ def _joined(states: Sequence[CoX3DState]) -> CoX3DState:
 
 
 def _each(combine: Callable[[List[Tensor]], Tensor], states: Sequence[CoX3DState]) -> CoX3DState:
-    """The state whose every tensor is made of those of `states`."""
+    """Combine the tensors of several states, one by one."""
     return CoX3DState(
         age=combine([state.age for state in states]),
         stem=combine([state.stem for state in states]),

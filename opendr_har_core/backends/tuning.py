@@ -1,9 +1,8 @@
-"""A CoX3D bundle tuned for one machine: its state stays in the memory layout of the runtime's convolutions.
+"""Tuning: a copy of a CoX3D bundle whose state stays in the memory layout of ONNX Runtime's convolutions.
 
-On x86, ONNX Runtime convolves in blocks of 8 or 16 channels. It reorders a state from the plain layout into blocks
-before each step and back after it, which is up to a third of the work. A tuned bundle leaves both out. It consists of
-ONNX Runtime's own rewriting of the graph, whose operators are internal, so it runs only on the version and kind of
-processor that it was made on, and says so when opened elsewhere.
+On x86, ONNX Runtime convolves in blocks of 8 or 16 channels and reorders the state into blocks before each step and
+back after it, which is up to a third of the work. A tuned bundle omits both. It holds the graph as ONNX Runtime rewrote
+it, with internal operators, so it runs only with that version and kind of processor, and is refused elsewhere.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto
 
-from opendr_har_core.backends.fingerprint import this_machine
 from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.backends.runtime import this_machine
 from opendr_har_core.backends.session import open_session, session_settings
 from opendr_har_core.bundles.graphs.node_order import keep_caches_warm
 from opendr_har_core.bundles.graphs.writer import write_model
@@ -32,12 +31,12 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class TuningReport:
-    """What was done.
+    """Result of `tune_bundle`.
 
     Attributes:
         path: the tuned bundle.
-        state_buffers: number of queues of the state that stay in blocks now.
-        difference: the largest difference of a probability from the original's, over a few steps.
+        state_buffers: number of queues of the state that now stay in blocks.
+        difference: largest change of a probability over a few steps.
     """
 
     path: Path
@@ -46,17 +45,18 @@ class TuningReport:
 
 
 def tune_bundle(source: Union[str, Path], target: Union[str, Path]) -> TuningReport:
-    """Write a tuned copy of the CoX3D bundle `source` to `target`, compared with the original first.
+    """Write a tuned copy of the CoX3D bundle `source` to `target`, atomically, after comparing it with the original.
 
-    Raises ModelError for a bundle that is no CoX3D's or is tuned already, where this machine's ONNX Runtime has no
-    layout of its own, and where the copy would not give the same probabilities.
+    Raises ModelError for a bundle of an X3D or one that is tuned already, if ONNX Runtime uses the plain layout on this
+    machine, and if the copy gives other probabilities.
     """
     source, target = Path(source), Path(target)
     original = OnnxBackend(source)
     if original.metadata.tuned_for:
-        raise ModelError(f"{source} is tuned already, for {original.metadata.tuned_for}; tune what it was made from")
+        tuned_for = original.metadata.tuned_for
+        raise ModelError(f"{source} is tuned already, for {tuned_for}; tune the bundle it was made from")
     if not original.spec.is_continual:
-        raise ModelError(f"{source} is an {original.spec.name}, which has no state to keep; only cox3d can be tuned")
+        raise ModelError(f"{source} is an {original.spec.name}, which has no state; only a cox3d can be tuned")
     with tempfile.TemporaryDirectory() as folder:
         rewritten = Path(folder) / "rewritten.onnx"
         open_session(source, session_settings(), rows=1, save_optimized=rewritten)
@@ -65,7 +65,7 @@ def tune_bundle(source: Union[str, Path], target: Union[str, Path]) -> TuningRep
         _fuse_swish(model)
         keep_caches_warm(model)
         if queues == 0:
-            raise ModelError(f"{this_machine()} convolves in the plain layout; {source} is as fast as it gets here")
+            raise ModelError(f"{this_machine()} convolves in the plain layout; {source} can't get faster here")
         onnx.helper.set_model_props(model, replace(original.metadata, tuned_for=this_machine()).to_properties())
         candidate = write_model(model, Path(folder) / "tuned.onnx")
         difference = _difference(original, OnnxBackend(candidate))
@@ -75,7 +75,7 @@ def tune_bundle(source: Union[str, Path], target: Union[str, Path]) -> TuningRep
 
 
 def _keep_blocks(model: ModelProto) -> int:
-    """Let states enter and leave in blocks where nothing but reordering stands in between; returns their number."""
+    """Remove the reordering of all states where that is possible; returns their number."""
     graph = _Edges(model)
     kept = 0
     for output in list(model.graph.output):
@@ -89,9 +89,9 @@ def _keep_blocks(model: ModelProto) -> int:
 
 
 def _fuse_swish(model: ModelProto) -> None:
-    """x * sigmoid(x) in one pass over memory, by an operator that takes any layout.
+    """Compute x * sigmoid(x) in one pass over memory, by an operator that takes any layout.
 
-    ONNX Runtime would do this by itself too early, before the convolutions have their layout.
+    ONNX Runtime would fuse it earlier, before the convolutions have their layout.
     """
     edges = _Edges(model)
     for sigmoid in [node for node in model.graph.node if node.op_type == "Sigmoid"]:
@@ -99,7 +99,7 @@ def _fuse_swish(model: ModelProto) -> None:
 
 
 class _Edges:
-    """A model's graph with its connections at hand."""
+    """A graph indexed by producers and consumers of tensors."""
 
     def __init__(self, model: ModelProto) -> None:
         self._graph = model.graph
@@ -111,7 +111,7 @@ class _Edges:
                 self._consumers.setdefault(name, []).append(node)
 
     def can_stay_in_blocks(self, output: str) -> bool:
-        """Whether a queue is written by a convolution and read by operators, both behind a reordering only."""
+        """Whether only a reordering lies between a queue and the convolution that writes it, and its readers."""
         if output in self._consumers:  # a narrow convolution reads the plain layout
             return False
         writer = self._producer[output]
@@ -121,7 +121,7 @@ class _Edges:
         return bool(readers) and all(reader.op_type == REORDER_IN for reader in readers)
 
     def keep_in_blocks(self, output: str) -> None:
-        """Take the reorderings of a queue away; its shape is then that of the convolution that writes it."""
+        """Remove the reorderings of a queue, which then has the shape of the convolution that writes it."""
         writer = self._producer[output]
         convolution = self._producer[writer.input[0]]
         self._rename(writer.input[0], output)
@@ -135,7 +135,7 @@ class _Edges:
             self._set_channels(name, channels)
 
     def fuse_with_product(self, sigmoid: NodeProto) -> None:
-        """Replace a sigmoid and the multiplication with its own input, where that is what follows."""
+        """Fuse a sigmoid with a multiplication by its own input, if that follows."""
         followers, x = self._consumers.get(sigmoid.output[0], []), sigmoid.input[0]
         if len(followers) != 1 or followers[0].op_type != "Mul" or x not in followers[0].input:
             return
@@ -152,7 +152,7 @@ class _Edges:
         return [value.name for value in self._graph.input if value.name.startswith(prefix)]
 
     def _past_entering(self, tensor: str) -> str:
-        """`tensor`, or what the operator makes of it that only served to get it into blocks."""
+        """`tensor`, or the output of an operator on it that only serves to get it into blocks, which is removed."""
         consumers = self._consumers[tensor]
         if len(consumers) == 1 and ENTERING in consumers[0].name:
             self._graph.node.remove(consumers[0])
@@ -173,7 +173,7 @@ class _Edges:
 
 
 def _difference(original: OnnxBackend, tuned: OnnxBackend) -> float:
-    """Between the two over a few steps of noise, alone and as two streams."""
+    """Largest difference of a probability over a few steps of noise, with one stream and with two."""
     rng = np.random.default_rng(0)
     side = original.spec.image_size
     largest = 0.0

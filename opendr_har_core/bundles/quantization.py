@@ -60,8 +60,6 @@ def quantize_bundle(source: Union[str, Path], target: Union[str, Path]) -> Quant
 
 
 def _read_bundle(path: Path) -> Tuple[ModelProto, BundleMetadata]:
-    if not path.is_file():
-        raise ModelError(f"there is no model file {path}")
     check_onnx_file(path)
     try:
         model = onnx.load(path, load_external_data=False)

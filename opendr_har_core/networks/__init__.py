@@ -1,1 +1,1 @@
-"""The networks themselves, in PyTorch."""
+"""The networks X3D and CoX3D in PyTorch, and their weights."""

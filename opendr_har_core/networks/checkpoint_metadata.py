@@ -1,4 +1,4 @@
-"""What a checkpoint of training says of its network, so that nobody else has to."""
+"""Network description inside a training checkpoint: spec and labels."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from opendr_har_core.networks.config import X3D_CONFIGS, x3d_config
 from opendr_har_core.networks.tensor_file import read_tensor_file
 from opendr_har_core.spec import ModelSpec
 
-ENTRY = "network"  # of a checkpoint; those of older versions, and published weights, have none
+ENTRY = "network"  # of a checkpoint; published weights and older checkpoints have none
 
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """The network that the weights of a checkpoint are of.
+    """The network that a checkpoint belongs to.
 
     Attributes:
-        path: the checkpoint.
-        spec: the network as it was trained.
+        path: of the checkpoint.
+        spec: of the network as it was trained.
         labels: its classes.
     """
 
@@ -32,50 +32,50 @@ class NetworkFacts:
 
     @classmethod
     def read(cls, path: Union[str, Path]) -> Optional[NetworkFacts]:
-        """The facts that a weight file holds, None where it holds none.
+        """Read them from a weight file; None if it has none.
 
         Raises CheckpointError for a file that can't be read, or whose network this version can't build.
         """
         facts = cls.of(read_tensor_file(path), path)
         if facts is not None and not _is_known(facts.spec):
-            raise CheckpointError(f"{path} is of a network that this version does not have: {facts.spec}")
+            raise CheckpointError(f"{path} belongs to a network that this version does not have: {facts.spec}")
         return facts
 
     @classmethod
     def of(cls, content: Mapping[str, Any], path: Union[str, Path]) -> Optional[NetworkFacts]:
-        """The facts among the content of a weight file; raises CheckpointError for what can't be used."""
+        """Take them from the content of a weight file; raises CheckpointError for malformed ones."""
         entry = content.get(ENTRY)
         if entry is None:
             return None
         try:
-            told = entry if isinstance(entry, dict) else {}
-            spec, labels = ModelSpec.from_dict(told["spec"]), LabelMap(told["labels"])
+            values = entry if isinstance(entry, dict) else {}
+            spec, labels = ModelSpec.from_dict(values["spec"]), LabelMap(values["labels"])
         except (HarError, KeyError, RuntimeError, TypeError) as error:  # RuntimeError by tensors in place of numbers
-            raise CheckpointError(f"{path} does not say properly what its network is: {error!r}") from None
+            raise CheckpointError(f"{path} has a malformed description of its network: {error!r}") from None
         if len(labels) != spec.num_classes:
-            raise CheckpointError(f"{path} names {len(labels)} classes of a network of {spec.num_classes}")
+            raise CheckpointError(f"{path} names {len(labels)} classes for a network of {spec.num_classes} classes")
         return cls(str(path), spec, labels)
 
     def check(self, size: Optional[str] = None, labels: Optional[LabelMap] = None) -> None:
-        """Raise ConfigError for a size or classes that the weights are not of; None is not checked."""
+        """Raise ConfigError if the weights have another size or other labels; None is not checked."""
         if size not in (None, self.spec.size):
             raise ConfigError(f"size is {size}, but {self.path} was trained with size {self.spec.size}; leave size out")
         if labels not in (None, self.labels):
             given = list(labels or ())
             same = takewhile(lambda pair: pair[0] == pair[1], zip(given, self.labels))
             raise ConfigError(
-                f"the {len(given)} labels are not the {len(self.labels)} that {self.path} was trained with, they "
-                f"differ from id {len(list(same))} on; leave labels out"
+                f"the {len(given)} labels differ from the {len(self.labels)} that {self.path} was trained with, from "
+                f"id {len(list(same))} on; leave labels out"
             )
 
 
 def facts_entry(spec: ModelSpec, labels: Iterable[str]) -> Dict[str, Any]:
-    """The entry of a checkpoint that `NetworkFacts` reads, plain values only."""
+    """Entry of a checkpoint that `NetworkFacts` reads; plain values only."""
     return {ENTRY: {"spec": spec.to_dict(), "labels": [str(name) for name in labels]}}
 
 
 def _is_known(spec: ModelSpec) -> bool:
-    """Whether this version has a network that is the same in every respect."""
+    """Whether this version has exactly this network."""
     if spec.size not in X3D_CONFIGS:
         return False
     config = x3d_config(spec.size, spec.lookahead)

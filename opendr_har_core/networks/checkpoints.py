@@ -1,7 +1,7 @@
-"""Published weight files, in the three key schemes in use, into our networks.
+"""Load published weights with the key names of SlowFast (also OpenDR), PyTorchVideo or MMAction2.
 
-The schemes hold the same tensors under other names: SlowFast (also OpenDR), PyTorchVideo and MMAction2. Names are
-translated one by one; positions are never trusted, because the schemes order their keys differently.
+The schemes name the same tensors differently. Names are translated one by one; positions are not used, as each scheme
+has another order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HEAD_KEYS = ("head.projection.weight", "head.projection.bias")
 COUNTER = "num_batches_tracked"
 LISTED = 8
 
-# PyTorchVideo's stem has the names of its two convolutions the wrong way round.
+# PyTorchVideo's stem swaps the names of its two convolutions.
 PYTORCHVIDEO_RULES = (
     (r"blocks\.0\.conv\.conv_t\.", "s1.pathway0_stem.conv_xy."),
     (r"blocks\.0\.conv\.conv_xy\.", "s1.pathway0_stem.conv."),
@@ -80,12 +80,12 @@ def load_weights(
 ) -> str:
     """Load a weight file into `network` and return the file's sha256.
 
-    With `new_head`, a classifier of another number of classes keeps its fresh initial weights; otherwise that is an
-    error. If `labels`, those of `network`, are given as well and the file names its own, the classifier takes over the
-    classes of the same names, whatever their order, and the others keep their fresh weights.
+    With `new_head`, a network with another number of classes keeps its initial classifier; without it, that is an
+    error. If `labels` of `network` are given as well and the file names its own, the classifier takes over the classes
+    with the same names in any order; the others keep their initial weights.
 
-    Raises CheckpointError, and leaves the network as it was, when the file can't be read safely or when tensors are
-    missing, extra or misshapen; the message lists them.
+    Raises CheckpointError, and leaves the network unchanged, if the file can't be read safely or tensors are missing,
+    extra or misshapen; the message lists them.
     """
     content = read_tensor_file(path)
     weights = to_slowfast_keys(_tensors(content, path))
@@ -101,23 +101,18 @@ def load_weights(
     return sha256(path)
 
 
-def read_weights(path: Union[str, Path]) -> Weights:
-    """The tensors of a `.pth`, `.pyth` or `.ckpt` file under their own names; raises CheckpointError."""
-    return _tensors(read_tensor_file(path), path)
-
-
 def _tensors(content: Dict[str, Any], path: Union[str, Path]) -> Weights:
     for wrapper in ("model_state", "state_dict"):
         if isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     strays = [key for key, value in content.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
     if strays:
-        raise CheckpointError(f"{path} holds entries that are no named tensors: {strays[:LISTED]}")
+        raise CheckpointError(f"{path} has entries that are not named tensors: {strays[:LISTED]}")
     return dict(content)
 
 
 def to_slowfast_keys(weights: Mapping[str, Tensor]) -> Weights:
-    """Translate the keys of any of the three schemes; keys that no rule knows stay as they are."""
+    """Translate the keys of any of the three schemes; keys without a rule stay as they are."""
     for marker, rules, block, rest in SCHEMES.values():
         if any(key.startswith(marker) for key in weights):
             return {_translate(key, rules, block, rest): value for key, value in weights.items()}
@@ -150,7 +145,7 @@ def _first_match(text: str, rules: Rules) -> str:
 
 
 def _take_classes(weights: Weights, theirs: LabelMap, own: Weights, ours: LabelMap) -> None:
-    """Make the classifier of `weights` one of our classes: rows of the same names, and our own for the others."""
+    """Give the classifier of `weights` our classes: its rows for the same names, our initial ones for the others."""
     shared = [name for name in ours if name in set(theirs)]
     for key in HEAD_KEYS:
         head = own[key].clone()
@@ -160,8 +155,8 @@ def _take_classes(weights: Weights, theirs: LabelMap, own: Weights, ours: LabelM
 
 
 def _complete(weights: Weights, own: Mapping[str, Tensor]) -> None:
-    """Fill in what a scheme leaves out although the network's function does not depend on it, and mend ranks."""
-    # PyTorchVideo normalises no shortcut of the first stage: an identity normalisation there changes nothing.
+    """Add tensors that a scheme omits and that change nothing, and adapt ranks."""
+    # PyTorchVideo does not normalise the first stage's shortcut; an identity normalisation changes nothing.
     identity = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
     prefix = "s2.pathway0_res0.branch1_bn."
     if not any(key.startswith(prefix) for key in weights):
@@ -170,7 +165,7 @@ def _complete(weights: Weights, own: Mapping[str, Tensor]) -> None:
     for key in own:
         if key.endswith(COUNTER):
             weights.setdefault(key, torch.zeros_like(own[key]))
-    # A linear layer written as a 1x1x1 convolution, or the other way round.
+    # A linear layer as a 1x1x1 convolution, or the other way round.
     for key, value in weights.items():
         if key in own and _squeezed(value) == _squeezed(own[key]):
             weights[key] = value.reshape(own[key].shape)

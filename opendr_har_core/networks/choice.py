@@ -1,4 +1,4 @@
-"""Which network to build: what was asked for, else what the weight file says, else a default."""
+"""Choice of the network to build: as requested, else as the weight file says, else a default."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Blueprint:
     window: Optional[int]
 
     def to_dict(self) -> Dict[str, Any]:
-        """The choices under their names as options, for a record of what was run."""
+        """The choices by the names of their options, for a record of the run."""
         lookahead = None if self.architecture == CLIP else self.config.lookahead
         return {
             "network": self.architecture,
@@ -38,7 +38,7 @@ class Blueprint:
         }
 
     def build(self, num_classes: int) -> X3D:
-        """The network, with random weights."""
+        """Build the network with random weights."""
         if self.architecture == CLIP:
             return X3D(self.config, num_classes)
         return CoX3D(self.config, num_classes, self.window)
@@ -46,7 +46,7 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """A network as somebody asks for it; None leaves a choice open.
+    """A requested network; None leaves a choice open.
 
     Attributes:
         architecture: "x3d" or "cox3d".
@@ -61,12 +61,11 @@ class NetworkChoice:
     lookahead: Optional[str] = None
 
     def settled(self, facts: Optional[NetworkFacts], default: NetworkChoice) -> Blueprint:
-        """Leave what is open to `facts`, those of the weights to come, and then to `default`, which has no size open.
+        """Fill open choices from `facts` about the weights to load, then from `default`, which must have a size.
 
-        A lookahead that is open even then is "none" for weights that were trained on short clips, else "full".
-
-        X3D and CoX3D of any window and lookahead take the same weights, so that each may be asked for. Raises
-        ConfigError for another size than that of the weights, and for a window or lookahead of an X3D.
+        A lookahead that is still open becomes "none" for weights that were trained on short clips, else "full". X3D and
+        CoX3D with any window and lookahead take the same weights, so each can be requested. Raises ConfigError for
+        another size than that of the weights, and for a window or lookahead of an X3D.
         """
         if facts is not None:
             facts.check(size=self.size)
@@ -88,7 +87,7 @@ class NetworkChoice:
 
 
 def _told(facts: Optional[NetworkFacts]) -> NetworkChoice:
-    """What a weight file says; a clip network has no window and no lookahead to hand on to a CoX3D."""
+    """Choices of a weight file; a clip network has no window and no lookahead for a CoX3D."""
     if facts is None:
         return NetworkChoice()
     spec = facts.spec

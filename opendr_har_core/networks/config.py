@@ -1,4 +1,4 @@
-"""The shapes of the X3D family (Feichtenhofer, CVPR 2020, arXiv 2004.04730, table 1 and section 3)."""
+"""Shapes of the X3D family (Feichtenhofer, CVPR 2020, arXiv 2004.04730, table 1 and section 3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCK_KERNEL = 3
 
 @dataclass(frozen=True)
 class X3DConfig:
-    """One member of the family; every width is a number of channels.
+    """Shape of one variant; widths are numbers of channels.
 
     Attributes:
         size: name of the variant.
@@ -50,24 +50,24 @@ class X3DConfig:
         return int(self.bottleneck * width)
 
     def squeeze_width(self, inner_width: int) -> int:
-        """Channels of the squeeze: `squeeze_ratio` of the inner width in multiples of eight, never under 90 % of it."""
+        """Channels of the squeeze: `squeeze_ratio` of the inner width, rounded to a multiple of 8 of at least 90 %."""
         wanted = inner_width * self.squeeze_ratio
         rounded = max(8, int(wanted + 4) // 8 * 8)
         return rounded + 8 if rounded < 0.9 * wanted else rounded
 
     @property
     def delay(self) -> int:
-        """Steps by which a CoX3D's features trail its input: k-1-p for each temporal convolution that looks ahead."""
+        """Steps by which a CoX3D's features trail its input: k-1-p for each temporal convolution with lookahead."""
         if self.lookahead == NONE:
             return 0
         return STEM_KERNEL // 2 + sum(self.stage_depths) * (BLOCK_KERNEL // 2)
 
     def clip_spec(self, num_classes: int) -> ModelSpec:
-        """The spec of this X3D over clips."""
+        """Spec of this X3D over clips."""
         return self._spec(CLIP, self.frames, self.frames - 1, num_classes)
 
     def continual_spec(self, num_classes: int, window: Optional[int] = None) -> ModelSpec:
-        """The spec of this CoX3D over a stream; `window` defaults to the clip length."""
+        """Spec of this CoX3D over a stream; `window` defaults to the clip length."""
         window = self.frames if window is None else window
         if window < 1:
             raise ConfigError(f"the temporal window is {window}, expected one step or more")
@@ -96,7 +96,7 @@ X3D_CONFIGS: Dict[str, X3DConfig] = {
 
 
 def x3d_config(size: str, lookahead: str = FULL) -> X3DConfig:
-    """The published variant called `size`; raises ConfigError for another name or lookahead."""
+    """The published variant `size`; raises ConfigError for another name or lookahead."""
     if size not in X3D_CONFIGS:
         raise ConfigError(f"no X3D has the size {size!r}, expected one of {sorted(X3D_CONFIGS)}")
     return replace(X3D_CONFIGS[size], lookahead=lookahead)

@@ -1,11 +1,11 @@
 """CoX3D: X3D stepped frame by frame (Hedegaard and Iosifidis, ECCV 2022, arXiv 2106.00050).
 
-Each temporal convolution keeps the inputs that it will need again instead of computing them again, so that a step
-costs one frame's work. The weights are X3D's own.
+Each temporal convolution keeps the inputs that it needs again, so that a step costs one frame's work. The weights are
+those of an X3D.
 
-With lookahead "full", as in the paper, every convolution waits for the future frames that it was trained with, so that
-predictions trail the newest frame by `config.delay` steps. With "none" zeros take the place of the future, as after the
-last frame of a training clip, and predictions are about the newest frame.
+With lookahead "full", as in the paper, every convolution waits for the future frames that it was trained with, so
+predictions trail the newest frame by `config.delay` steps. With "none", zeros replace the future, as after the last
+frame of a training clip, and predictions are about the newest frame.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from opendr_har_core.spec import NONE, ModelSpec
 
 
 class CoX3DState(NamedTuple):
-    """All that a CoX3D remembers; every tensor has a leading batch axis.
+    """State of a CoX3D; every tensor has a leading batch axis.
 
     Attributes:
-        age: int64 (B,), number of frames seen.
+        age: int64 (B,), number of frames so far.
         stem: inputs of the stem's temporal convolution, (B, C, 4 or without lookahead 2, S/2, S/2).
         past: for each block, the inputs of its temporal convolution, (B, C, 2 or without lookahead 1, H, W).
-        skipped: for each block, the shortcut of the frame before, (B, C, H, W); nothing without lookahead.
+        skipped: for each block, the shortcut of the previous frame, (B, C, H, W); empty without lookahead.
         features: pooled features of the latest window-1 steps, (B, window-1, C).
     """
 
@@ -39,14 +39,14 @@ class CoX3DState(NamedTuple):
 
 
 class CoX3D(X3D):
-    """The stepping network: `step` is a pure function, all memory is in the state handed in and out.
+    """The stepping network: `step` is a pure function of a frame and a state.
 
-    `forward` classifies whole clips, so that the same object can be trained on clips. With lookahead it does what X3D
-    does; without, it gives what stepping over the clip gives after the last frame.
+    `forward` classifies whole clips, for training. With lookahead, it equals X3D; without, it equals stepping over the
+    clip.
     """
 
     def __init__(self, config: X3DConfig, num_classes: int = 400, window: Optional[int] = None) -> None:
-        """`window` is the number of steps that the head averages over; by default the clip length of `config`."""
+        """`window` is the number of steps that the head averages; default: the clip length of `config`."""
         super().__init__(config, num_classes)
         self.window = config.continual_spec(num_classes, window).window
         if config.lookahead == NONE:
@@ -54,11 +54,11 @@ class CoX3D(X3D):
 
     @property
     def spec(self) -> ModelSpec:
-        """What users of this network need to know."""
+        """Spec of this network."""
         return self.config.continual_spec(self.num_classes, self.window)
 
     def initial_state(self, batch: int = 1, image_size: Optional[int] = None) -> CoX3DState:
-        """The state before the first frame: zeros, on the network's device; `image_size` defaults to the spec's."""
+        """State before the first frame: zeros on the network's device; `image_size` defaults to the spec's."""
         side = _halved(image_size or self.config.image_size)
         weight = self.head.projection.weight
 
@@ -80,9 +80,9 @@ class CoX3D(X3D):
     def step(self, frame: Tensor, state: CoX3DState) -> Tuple[Tensor, CoX3DState]:
         """Standardised float frames (B, 3, S, S) and a state -> logits (B, num_classes), next state.
 
-        Logits mean something from step `spec.silent_frames` on (counted from zero). With lookahead, layers further up
-        see their first real input only after those below have: until then their input counts as temporal padding, as in
-        a clip. Without, the average is over the steps that there are, up to the window.
+        Logits are meaningful from step `spec.silent_frames` on (counted from zero). With lookahead, higher layers get
+        their first real input later than lower ones; until then their input counts as temporal padding, as in a clip.
+        Without, the average covers the steps so far, up to the window.
         """
         x, stem = self.stem.step(frame, state.stem)
         x, past, skipped = self._step_blocks(x, state)
@@ -93,7 +93,7 @@ class CoX3D(X3D):
         return logits, CoX3DState(state.age + 1, stem, tuple(past), tuple(skipped), features[:, 1:])
 
     def _step_blocks(self, x: Tensor, state: CoX3DState) -> Tuple[Tensor, List[Tensor], List[Tensor]]:
-        """All residual blocks: output, and what they keep."""
+        """Output of the residual blocks, and their new states."""
         delay = STEM_KERNEL // 2
         past: List[Tensor] = []
         skipped: List[Tensor] = []

@@ -32,15 +32,14 @@ def on_frame(layer: nn.Module, x: Tensor) -> Tensor:
 class TemporalConv(nn.Conv3d):
     """A depthwise convolution over time and space, zero-padded at the edges.
 
-    Without lookahead the taps on future frames stay unused, so that weights fit either form: every output is the one
-    of a clip's last frame.
+    Without lookahead, the taps on future frames are unused; the weights fit both forms.
 
     Attributes:
-        taps: number of frames that an output depends on.
+        taps: number of frames that contribute to an output.
     """
 
     def __init__(self, width: int, kernel: Tuple[int, int], stride: int = 1, lookahead: str = FULL) -> None:
-        """`kernel` is the size in time and in space, `stride` the one in space."""
+        """`kernel` is the size in (time, space), `stride` is in space."""
         time, space = kernel
         size, padding = (time, space, space), (time // 2, space // 2, space // 2)
         super().__init__(width, width, size, (1, stride, stride), padding, groups=width, bias=False)
@@ -53,15 +52,15 @@ class TemporalConv(nn.Conv3d):
         return self._over(F.pad(x, (0, 0, 0, 0, self.taps - 1, 0)))
 
     def step(self, past: Tensor, x: Tensor) -> Tuple[Tensor, Tensor]:
-        """One output, and the inputs to keep; with lookahead it belongs to the frame (k-1)/2 steps before `x`.
+        """(output, inputs to keep); with lookahead, the output belongs to the frame (k-1)/2 steps before `x`.
 
-        `past` holds the previous inputs, (B, C, taps - 1, H, W); zeros stand for the temporal padding.
+        `past` holds the previous inputs, (B, C, taps - 1, H, W), zeros before the first frame.
         """
         window = torch.cat([past, x.unsqueeze(2)], dim=2)
         return self._over(window).squeeze(2), window[:, :, 1:]
 
     def _over(self, padded: Tensor) -> Tensor:
-        """Convolve frames that have their temporal padding already."""
+        """Convolve frames with temporal padding."""
         weight = self.weight[:, :, : self.taps]
         return F.conv3d(padded, weight, None, self.stride, (0, *self.padding[1:]), groups=self.groups)
 
@@ -80,13 +79,13 @@ class Stem(nn.Module):
         return F.relu(self.bn(self.conv(self.conv_xy(x))))
 
     def step(self, x: Tensor, past: Tensor) -> Tuple[Tensor, Tensor]:
-        """One frame; `past` is (B, C, taps - 1, S/2, S/2)."""
+        """Step one frame; `past` is (B, C, taps - 1, S/2, S/2)."""
         y, past = self.conv.step(past, on_frame(self.conv_xy, x))
         return F.relu(on_frame(self.bn, y)), past
 
 
 class SqueezeExcitation(nn.Module):
-    """Channel attention (Hu et al., CVPR 2018), pooled over the clip, or, without lookahead, over each frame."""
+    """Channel attention (Hu et al., CVPR 2018), pooled over the clip or, without lookahead, over each frame."""
 
     def __init__(self, width: int, squeeze: int, lookahead: str = FULL) -> None:
         super().__init__()
@@ -95,7 +94,7 @@ class SqueezeExcitation(nn.Module):
         self.fc2 = pointwise(squeeze, width, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, H, W) -> the same shape; with T = 1 it attends to one frame alone."""
+        """(B, C, T, H, W) -> the same shape."""
         pooled = x.mean(dim=self._pooled, keepdim=True)
         return x * torch.sigmoid(self.fc2(F.relu(self.fc1(pooled))))
 
@@ -138,7 +137,7 @@ class Bottleneck(nn.Module):
         return self.project(self.b(self.expand(x)))
 
     def step(self, x: Tensor, past: Tensor, valid: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
-        """One frame; where `valid` (B, 1, 1, 1) is 0 the input counts as temporal padding, that is zeros."""
+        """Step one frame; where `valid` (B, 1, 1, 1) is 0, the input counts as temporal padding."""
         inner = self.expand(x.unsqueeze(2)).squeeze(2)
         y, past = self.b.step(past, inner if valid is None else inner * valid)
         return self.project(y.unsqueeze(2)).squeeze(2), past
@@ -174,12 +173,12 @@ class ResidualBlock(nn.Module):
         return F.relu(self.shortcut(x) + self.branch2(x))
 
     def step(self, x: Tensor, past: Tensor) -> Tuple[Tensor, Tensor]:
-        """One frame without lookahead: output and inputs to keep both belong to `x`."""
+        """Step one frame without lookahead: (output for `x`, inputs to keep)."""
         y, past = self.branch2.step(x, past)
         return F.relu(self.shortcut(x.unsqueeze(2)).squeeze(2) + y), past
 
     def step_behind(self, x: Tensor, past: Tensor, skipped: Tensor, valid: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        """One frame with lookahead. `skipped` is the shortcut of the frame before, to which the output belongs."""
+        """Step one frame with lookahead; the output belongs to the previous frame, whose shortcut is `skipped`."""
         y, past = self.branch2.step(x, past, valid)
         return F.relu(skipped + y), past, self.shortcut(x.unsqueeze(2)).squeeze(2)
 
@@ -188,7 +187,7 @@ class Head(nn.Module):
     """Widen, average over space and time, classify.
 
     Attributes:
-        window: number of frames, the last ones of a clip, that are averaged; None for all.
+        window: number of last frames of a clip to average; None for all.
     """
 
     def __init__(self, in_width: int, inner: int, hidden: int, num_classes: int) -> None:

@@ -1,4 +1,4 @@
-"""Files that `torch.save` wrote, read without running the code that such a file can hold."""
+"""Read files of `torch.save` without running code that they may contain."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ EXPECTED = "expected what torch.save writes of tensors and plain values, a .pth,
 
 
 def read_tensor_file(path: Union[str, Path], what: str = "a file of weights") -> Dict[str, Any]:
-    """The dictionary that a file holds; `what` is what messages call the file.
+    """The dictionary in a file, which messages call `what`.
 
-    Raises CheckpointError where there is no file, where it holds something else, or objects whose reading runs code.
+    Raises CheckpointError if there is no file, or it holds something else or objects that would run code.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the pickles of others, which the error is about already
+            warnings.simplefilter("ignore")  # about foreign pickles; the error says so
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"there is no file {path}; {what} is expected there") from None
+        raise CheckpointError(f"there is no file {path}; expected {what}") from None
     except OSError as error:
         raise CheckpointError(f"{path} can't be read as {what}: {error.strerror or error}") from None
     except Exception as error:  # torch.load raises a dozen types for broken or hostile files
@@ -36,9 +36,9 @@ def read_tensor_file(path: Union[str, Path], what: str = "a file of weights") ->
 
 
 def _reason(error: Exception) -> str:
-    """Ours: torch's own advice is to let the file run its code."""
+    """Our own words: torch advises to let the file run its code."""
     found = OBJECT.search(str(error))
     if not found:
-        return f"it is of another kind, or damaged; {EXPECTED}"
+        return f"it is another kind of file, or damaged; {EXPECTED}"
     name = found[1]
-    return f"it holds the Python object {name}, which could run any code; save network.state_dict() in its place"
+    return f"it holds the Python object {name}, which could run any code; save network.state_dict() instead"

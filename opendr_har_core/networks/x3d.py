@@ -1,4 +1,4 @@
-"""X3D: a clip in, logits out (Feichtenhofer, CVPR 2020, arXiv 2004.04730)."""
+"""X3D, which classifies clips (Feichtenhofer, CVPR 2020, arXiv 2004.04730)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FIRST_STAGE = 2  # the stem counts as stage one in the published key names
 
 
 class X3D(nn.Module):
-    """The clip network; `state_dict` has the key names of the published SlowFast weights."""
+    """The clip network; its `state_dict` has the key names of the published SlowFast weights."""
 
     def __init__(self, config: X3DConfig, num_classes: int = 400) -> None:
-        """Random weights; load published ones with `checkpoints.load_weights`."""
+        """Random weights; `checkpoints.load_weights` loads published ones."""
         super().__init__()
         if num_classes < 1:
             raise ConfigError(f"num_classes is {num_classes}, expected one or more")
@@ -33,7 +33,7 @@ class X3D(nn.Module):
 
     @property
     def stem(self) -> Stem:
-        """The first layers, which see the image."""
+        """The first layers."""
         stem = self.s1["pathway0_stem"]
         if not isinstance(stem, Stem):
             raise TypeError(f"the stem of an X3D is a {type(stem).__name__}")
@@ -46,11 +46,11 @@ class X3D(nn.Module):
 
     @property
     def spec(self) -> ModelSpec:
-        """What users of this network need to know."""
+        """Spec of this network."""
         return self.config.clip_spec(self.num_classes)
 
     def blocks(self) -> Iterator[Tuple[str, ResidualBlock]]:
-        """All residual blocks with their key names, in the order of computation."""
+        """Residual blocks with their key names, in order of computation."""
         for name, module in self.named_modules():
             if isinstance(module, ResidualBlock):
                 yield name, module
@@ -86,7 +86,7 @@ def in_fast_layout(x: Tensor, on_gpu: bool = False) -> Tensor:
 
 
 def _stage(config: X3DConfig, in_width: int, width: int, depth: int) -> nn.ModuleDict:
-    """Blocks of one stage: the first halves the image, every other one has attention."""
+    """Blocks of a stage: the first halves the image, every other one has attention."""
     inner = config.inner_width(width)
     blocks = {}
     for index in range(depth):

@@ -10,10 +10,12 @@ import shutil
 import tempfile
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Callable, List
+from typing import Any, Callable, List
 
 import numpy as np
 
@@ -105,13 +107,25 @@ def checkpoints(folder):
     return contents
 
 
+@lru_cache(maxsize=1)
+def small_network() -> Any:
+    from opendr_har_core.networks.config import X3DConfig
+    from opendr_har_core.networks.x3d import X3D
+
+    tiny = X3DConfig("tiny", image_size=16, frames=2, stride=1, stage_depths=(1,), stage_widths=(8,), stem_width=8)
+    return X3D(tiny, 2)
+
+
 def read_checkpoint(path):
     from opendr_har_core.errors import CheckpointError
-    from opendr_har_core.networks.checkpoints import read_weights, to_slowfast_keys
+    from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
+    from opendr_har_core.networks.checkpoints import load_weights
     from opendr_har_core.training.checkpoint import progress_of, read_checkpoint
 
+    with suppress(CheckpointError):  # weights of another network
+        load_weights(small_network(), path)
     try:
-        to_slowfast_keys(read_weights(path))
+        NetworkFacts.read(path)
     except CheckpointError:
         progress_of(read_checkpoint(path), path)
 

@@ -84,7 +84,7 @@ def test_a_stream_goes_on_where_it_was(stepping, good):
     expected = scores(OnnxBackend(stepping, threads=1), 40)
     backend = opened(stepping, good)
     assert (backend.provider, backend.fallback_reason) == (OTHER, "")
-    with pytest.warns(RuntimeWarning, match="CPUExecutionProvider goes on"):
+    with pytest.warns(RuntimeWarning, match="continuing on CPUExecutionProvider"):
         found = scores(backend, 40)
     np.testing.assert_array_equal(found, expected)
     assert backend.provider == "CPUExecutionProvider"
@@ -94,7 +94,7 @@ def test_a_stream_goes_on_where_it_was(stepping, good):
 
 def test_clips_are_classified_all_the_same():
     expected = scores(OnnxBackend(DEFAULT_BUNDLE, threads=1), 8)
-    with pytest.warns(RuntimeWarning, match="CPUExecutionProvider goes on"):
+    with pytest.warns(RuntimeWarning, match="continuing on CPUExecutionProvider"):
         found = scores(opened(DEFAULT_BUNDLE, 2), 8)
     np.testing.assert_array_equal(found, expected)
 
@@ -165,6 +165,6 @@ def test_a_next_provider_that_cannot_be_started_is_passed_over(stepping, monkeyp
 
     original = sessions.open_session
     monkeypatch.setattr(sessions, "open_session", open_session)
-    with pytest.warns(RuntimeWarning, match="CPUExecutionProvider goes on"):
+    with pytest.warns(RuntimeWarning, match="continuing on CPUExecutionProvider"):
         scores(backend, 3)
     assert tried == ["CUDAExecutionProvider", "CPUExecutionProvider"]

@@ -56,7 +56,7 @@ def test_the_exploits_are_real(tmp_path, how):
 @pytest.mark.parametrize("form", ["zip", "legacy", "bare pickle", "among tensors", "lightning"])
 def test_a_checkpoint_that_executes_is_refused(tmp_path, marker, how, form):
     torch = pytest.importorskip("torch")
-    from opendr_har_core.networks.checkpoints import read_weights
+    from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
     from opendr_har_core.training.checkpoint import last_step, path_of_step, read_checkpoint
 
     exploit = Exploit(marker, how)
@@ -70,7 +70,7 @@ def test_a_checkpoint_that_executes_is_refused(tmp_path, marker, how, form):
     else:
         torch.save(content, path, _use_new_zipfile_serialization=form != "legacy")
     for read in (
-        lambda: read_weights(path),
+        lambda: NetworkFacts.read(path),
         lambda: read_checkpoint(path),
         lambda: last_step(tmp_path),
         lambda: path_of_step(tmp_path, 3),

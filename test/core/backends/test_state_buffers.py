@@ -18,22 +18,22 @@ SHAPES = {
     "block.1": (2,),
     "skip.0": (1,),
 }
-QUEUES = buffer_specs(SHAPES, {"block": 3})
+SPECS = buffer_specs(SHAPES, {"block": 3})
 
 
 def put(state, value, rows=None):
     """One step that writes `value` into every queue."""
-    for queue in QUEUES:
+    for queue in SPECS:
         state.entering(queue)[slice(None) if rows is None else rows] = value
     state.advance()
 
 
 def entries(state, row=0):
-    return {queue.name: [float(state.entry(queue, k)[row][0]) for k in range(queue.depth)] for queue in QUEUES}
+    return {queue.name: [float(state.entry(queue, k)[row][0]) for k in range(queue.depth)] for queue in SPECS}
 
 
 def test_a_queue_is_read_newest_first_and_begins_with_zeros():
-    state = BufferedState(QUEUES, SPEC, 1)
+    state = BufferedState(SPECS, SPEC, 1)
     seen = []
     for value in range(1, 12):
         put(state, value)
@@ -43,7 +43,7 @@ def test_a_queue_is_read_newest_first_and_begins_with_zeros():
 
 
 def test_a_delayed_queue_stays_zero_for_its_delay_only():
-    state = BufferedState(QUEUES, SPEC, 1)
+    state = BufferedState(SPECS, SPEC, 1)
     newest = []
     for value in range(1, 6):
         put(state, value)
@@ -52,21 +52,21 @@ def test_a_delayed_queue_stays_zero_for_its_delay_only():
 
 
 def test_what_a_step_writes_is_never_what_it_reads_and_turns_come_round():
-    state = BufferedState(QUEUES, SPEC, 1)
-    first = {(queue.name, k): state.entry(queue, k).ctypes.data for queue in QUEUES for k in range(queue.depth)}
+    state = BufferedState(SPECS, SPEC, 1)
+    first = {(queue.name, k): state.entry(queue, k).ctypes.data for queue in SPECS for k in range(queue.depth)}
     for value in range(6):
-        for queue in QUEUES:
+        for queue in SPECS:
             read = {state.entry(queue, k).ctypes.data for k in range(queue.depth)}
             assert len(read) == queue.depth
             assert state.entering(queue).ctypes.data not in read
         assert state.turn == value
         put(state, value)
     assert state.turn == 0
-    assert first == {(queue.name, k): state.entry(queue, k).ctypes.data for queue in QUEUES for k in range(queue.depth)}
+    assert first == {(queue.name, k): state.entry(queue, k).ctypes.data for queue in SPECS for k in range(queue.depth)}
 
 
 def test_a_row_moves_to_another_state_with_its_age_whatever_the_turn():
-    source, target = BufferedState(QUEUES, SPEC, 2), BufferedState(QUEUES, SPEC, 2)
+    source, target = BufferedState(SPECS, SPEC, 2), BufferedState(SPECS, SPEC, 2)
     for value in range(1, 5):
         put(source, [[value], [10 * value]])
     put(target, 77)

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from opendr_har_core.backends.fingerprint import this_machine
 from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.backends.runtime import this_machine
 from opendr_har_core.backends.tuning import tune_bundle
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.errors import ModelError
@@ -129,7 +129,7 @@ def test_what_cannot_be_tuned_is_refused(tuned, tmp_path):
     with pytest.raises(ModelError, match="tuned already"):
         tune_bundle(tuned.path, tmp_path / "again.onnx")
     clips = export_bundle(X3D(ODD, 3), tmp_path / "clips.onnx", LABELS, source="test")
-    with pytest.raises(ModelError, match="no state to keep"):
+    with pytest.raises(ModelError, match="has no state; only a cox3d"):
         tune_bundle(clips, tmp_path / "tuned.onnx")
     with pytest.raises(ModelError, match=r"no model file .*gone\.onnx"):
         tune_bundle(tmp_path / "gone.onnx", tmp_path / "tuned.onnx")

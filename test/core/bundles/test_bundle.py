@@ -154,7 +154,7 @@ def test_a_missing_bundle_is_named(tmp_path):
 
 
 def test_an_unknown_provider_is_refused_with_those_that_exist(bundle):
-    with pytest.raises(BackendError, match=r"no execution provider 'warp'; it has \[.*CPUExecutionProvider"):
+    with pytest.raises(BackendError, match=r"no execution provider 'warp' here; choose from \[.*CPUExecutionProvider"):
         OnnxBackend(bundle, providers=["warp"])
 
 

@@ -103,7 +103,7 @@ def test_another_size_than_that_of_the_checkpoint_is_refused(checkpoint, clips, 
 def test_other_labels_than_those_of_the_checkpoint_are_refused(checkpoint, clips, others, tmp_path, capsys, job):
     arguments = {"export": [str(tmp_path / "mine.onnx")], "eval": ["--data", clips]}
     assert main([job, checkpoint, *arguments[job], "--labels", others]) == 2
-    assert "the 2 labels are not the 2 that" in capsys.readouterr().err
+    assert "the 2 labels differ from the 2 that" in capsys.readouterr().err
 
 
 def test_eval_takes_network_and_classes_from_the_checkpoint(checkpoint, clips, tmp_path, capsys):

@@ -70,8 +70,8 @@ def test_what_contradicts_the_file_is_refused(given, message):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["falls", "rises"], "the 2 labels are not the 2 that best.ckpt was trained with, they differ from id 0 on"),
-        (["rises", "falls", "stays"], "the 3 labels are not the 2 .* differ from id 2 on; leave labels out"),
+        (["falls", "rises"], "the 2 labels differ from the 2 that best.ckpt was trained with, from id 0 on"),
+        (["rises", "falls", "stays"], "the 3 labels differ from the 2 .*, from id 2 on; leave labels out"),
     ],
 )
 def test_other_classes_than_the_file_has_are_refused(names, message):
@@ -113,14 +113,14 @@ def test_published_weights_and_older_checkpoints_say_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"network": {"spec": {"size": "xs"}, "labels": ["a", "b"]}}, "does not say properly what its network is"),
-        ({"network": 5}, "does not say properly"),
-        ({"network": torch.zeros(2)}, "does not say properly"),
-        ({"network": {"spec": {**CLIP.to_dict(), "window": torch.zeros(2)}, "labels": LABELS.names}}, "does not say"),
-        (facts_entry(CLIP, ["a", "a"]), "does not say properly"),
-        (facts_entry(CLIP, ["a"]), "names 1 classes of a network of 2"),
-        (facts_entry(TINY.clip_spec(2), ["a", "b"]), "is of a network that this version does not have"),
-        (facts_entry(replace(CLIP, image_size=64), ["a", "b"]), "is of a network that this version does not have"),
+        ({"network": {"spec": {"size": "xs"}, "labels": ["a", "b"]}}, "malformed description of its network"),
+        ({"network": 5}, "malformed description"),
+        ({"network": torch.zeros(2)}, "malformed description"),
+        ({"network": {"spec": {**CLIP.to_dict(), "window": torch.zeros(2)}, "labels": LABELS.names}}, "malformed"),
+        (facts_entry(CLIP, ["a", "a"]), "malformed description"),
+        (facts_entry(CLIP, ["a"]), "names 1 classes for a network of 2"),
+        (facts_entry(TINY.clip_spec(2), ["a", "b"]), "belongs to a network that this version does not have"),
+        (facts_entry(replace(CLIP, image_size=64), ["a", "b"]), "belongs to a network that this version does not have"),
     ],
 )
 def test_a_file_that_says_what_cannot_be_is_refused(tmp_path, entry, message):
