@@ -1,4 +1,4 @@
-"""The options of `train` and `eval` that say where the clips are."""
+"""Data options of `opendr-har train` and `eval`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from opendr_har_core.cli.options import DEVICES, add_folder, add_labels
+from opendr_har_core.cli.options import add_folder, add_labels, add_settings
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from opendr_har_core.datasets.base import ClipDataset, Transform
@@ -25,7 +26,7 @@ def open_dataset(
     train: bool,
     transform: Optional[Transform] = None,
 ) -> ClipDataset:
-    """A folder with a folder of videos per class, or a CSV `path,start,end,label`; frames per `options`."""
+    """Open a folder with a folder of videos per class, or a CSV `path,start,end,label`."""
     from opendr_har_core.datasets.annotations import AnnotationDataset
     from opendr_har_core.datasets.folder import FolderDataset
 
@@ -37,15 +38,16 @@ def open_dataset(
     }
     if Path(path).suffix.lower() == TABLE:
         if labels is None:
-            raise ConfigError(f"{path} is a table, so say which classes there are: --labels CSV, with id,name")
+            raise ConfigError(f"{path} is a CSV, which needs a list of classes: --labels CSV, with lines of id,name")
         return AnnotationDataset(path, labels, clip, **common)
     return FolderDataset(path, clip, labels=labels, frame_fps=options.frame_fps, **common)
 
 
 def add_data_options(parser: argparse.ArgumentParser, labels: str = "see --data") -> None:
-    """Options that both jobs have; `labels` says what classes they have by default."""
+    """Options of both jobs; `labels` describes the default of --labels."""
     add_labels(parser, labels)
-    add_folder(parser, "--cache", metavar="FOLDER", help="keep decoded frames there")
-    parser.add_argument("--frame-fps", type=float, default=30.0, metavar="HZ", help="of frame folders (default: 30)")
-    parser.add_argument("--num-workers", type=int, default=0, metavar="N", help="processes that decode (default: 0)")
-    parser.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
+    add_folder(parser, "--cache", metavar="FOLDER", help="folder that keeps decoded frames")
+    parser.add_argument(
+        "--frame-fps", type=float, default=30.0, metavar="HZ", help="rate of frame folders (default: 30)"
+    )
+    add_settings(parser, TrainingSettings, names=("num_workers", "device"))

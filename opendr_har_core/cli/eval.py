@@ -1,4 +1,4 @@
-"""`opendr-har eval`: how often a network is right on labelled clips."""
+"""`opendr-har eval`: evaluate a network on labelled clips."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, Sequence
 
 from opendr_har_core.cli.config_file import add_config
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
-from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network, require
+from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network, add_settings, require
 from opendr_har_core.cli.output import Result
 from opendr_har_core.cli.progress import Report
+from opendr_har_core.training.settings import TrainingSettings
 
 EXAMPLE = "best.ckpt --data clips/test"
 
@@ -34,7 +35,7 @@ def add_parser(jobs: Any) -> None:
     add_file(parser, "checkpoint", suffixes=WEIGHTS, nargs="?", help="weight file, .pth, .pyth or .ckpt")
     add_folder(parser, "--data", metavar="PATH", help="folder with a folder per class, or a CSV")
     add_network(parser)
-    parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="default: 16")
+    add_settings(parser, TrainingSettings, names=("batch_size",), batch_size=16)
     parser.add_argument("--steps", type=int, metavar="N", help="only so many batches")
     parser.add_argument(
         "--stepwise", action="store_true", help="frame by frame, as cox3d runs on a stream; always without lookahead"
@@ -46,7 +47,7 @@ def add_parser(jobs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Load, evaluate, say it."""
+    """Evaluate and report."""
     require(options, "checkpoint", "data", example=f"example: opendr-har eval {EXAMPLE}")
     from opendr_har_core.cli.network import chosen_network, described
     from opendr_har_core.datasets.clips import ClipSpec
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> Result:
 
 
 class _Watched:
-    """A dataset that tells how many of its clips were read."""
+    """A dataset that reports how many of its clips were read."""
 
     def __init__(self, dataset: Any, report: Report) -> None:
         self._dataset = dataset

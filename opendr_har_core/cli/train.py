@@ -1,4 +1,4 @@
-"""`opendr-har train`: clips of one's own actions into a bundle that robots run."""
+"""`opendr-har train`: train a network on your own clips and write a bundle."""
 
 from __future__ import annotations
 
@@ -6,66 +6,40 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
 from opendr_har_core.cli.augmentation import Augmentation, add_augmentation
 from opendr_har_core.cli.config_file import add_config
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
-from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network, file_values, require
+from opendr_har_core.cli.options import (
+    WEIGHTS,
+    add_file,
+    add_folder,
+    add_job,
+    add_network,
+    add_settings,
+    file_values,
+    require,
+)
 from opendr_har_core.cli.output import INTERRUPTED, Output, Result
 from opendr_har_core.cli.train_progress import FORMS, TEXT, JsonProgress, TextProgress, json_progress
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
+from opendr_har_core.settings import settings_of
+from opendr_har_core.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from opendr_har_core.networks.choice import Blueprint
     from opendr_har_core.networks.x3d import X3D
     from opendr_har_core.training.fit import FitReport
-    from opendr_har_core.training.settings import TrainingSettings
 
 EXAMPLE = "--data clips/train --val clips/val --base x3d_s.pyth --size s --output mine.onnx"
 
-# Settings of training that are flags; their types and meanings are those of TrainingSettings.
-WHOLE = (
-    ("epochs", "passes over the data"),
-    ("steps", "updates of the weights in all"),
-    ("batch_size", "clips that a process takes at a time"),
-    ("accumulate", "batches that make one update"),
-    ("warmup_steps", "updates over which the learning rate rises"),
-    ("early_stopping_patience", "end after so many epochs without a lower loss"),
-    ("checkpoint_every_steps", "write a checkpoint every so many updates"),
-    ("resume_step", "go on from the checkpoint of that step"),
-    ("seed", "the same seed gives the same result"),
-    ("devices", "processes on this machine"),
-    ("num_nodes", "machines"),
-)
-REAL = (
-    ("lr", "peak learning rate"),
-    ("backbone_lr_factor", "share of it for all layers but the classifier"),
-    ("momentum", "of sgd"),
-    ("weight_decay", "weight decay"),
-    ("label_smoothing", "share of the target spread over all classes"),
-)
-CHOICES = (
-    ("optimizer", ("adam", "adamw", "sgd"), "how the weights are updated"),
-    ("lr_schedule", ("", "cosine", "step", "plateau"), "how the learning rate falls"),
-    ("freeze", ("none", "last_stage", "head"), "last_stage: only that and the head learn; head: only the classifier"),
-    ("precision", ("32-true", "bf16-mixed", "16-mixed"), "of the computations"),
-    ("keep", ("best", "last"), "which epoch's weights are exported"),
-)
-SWITCHES = (
-    ("freeze_batch_norm", "keep the running statistics, for small batches"),
-    ("class_weights", "weigh rare classes up"),
-    ("channels_last", "memory layout for the tensor cores of a GPU"),
-    ("pin_memory", "for faster copies to a GPU"),
-)
-TEXTS = (
-    ("checkpoint_folder", "FOLDER", "where checkpoints are written (default: mine_checkpoints for --output mine.onnx)"),
-    ("logging_path", "FOLDER", "for TensorBoard and CSV logs"),
-    ("strategy", "NAME", "how Lightning spreads the work, such as ddp"),
-)
+# Not flags of their own: `loss` has one choice, the others depend on the data or the terminal.
+NO_FLAG = ("loss", "drop_last", "progress_bar", "num_workers", "device")
+FLAGS = [item.name for item in settings_of(TrainingSettings) if item.name not in NO_FLAG]
 
 
 def add_parser(jobs: Any) -> None:
@@ -73,8 +47,8 @@ def add_parser(jobs: Any) -> None:
     parser = add_job(
         jobs,
         "train",
-        help="train a network on clips of your own",
-        description="Train X3D or CoX3D, from pretrained weights or from none, and write a bundle.",
+        help="train a network on your own clips",
+        description="Train X3D or CoX3D, from pretrained or random weights, and write a bundle.",
         examples=(
             EXAMPLE,
             "--data clips/train --output mine.onnx --epochs 20 --freeze last_stage --flip never --colour 0.4",
@@ -85,41 +59,27 @@ def add_parser(jobs: Any) -> None:
         extra="train",
     )
     add_folder(parser, "--data", metavar="PATH", help="folder with a folder of videos per class, or a CSV")
-    add_folder(parser, "--val", metavar="PATH", help="the same, of videos to validate with")
-    base = "pretrained weights, .pth, .pyth or a checkpoint of training (default: random ones)"
+    add_folder(parser, "--val", metavar="PATH", help="the same, with validation videos")
+    base = "pretrained weights, .pth, .pyth or .ckpt (default: random weights)"
     add_file(parser, "--base", suffixes=WEIGHTS, metavar="FILE", help=base)
     add_network(parser)
     add_file(parser, "--output", suffixes=("onnx",), metavar="FILE", help="bundle to write, .onnx")
-    what = "JSON to write with what was run and what came of it"
+    what = "write options, settings and the numbers of each epoch there, JSON"
     add_file(parser, "--report", suffixes=("json",), metavar="FILE", help=what)
-    parser.add_argument("--resume", action="store_true", help="go on from last.ckpt in the folder of checkpoints")
+    parser.add_argument("--resume", action="store_true", help="resume from last.ckpt in the checkpoint folder")
     parser.add_argument("--progress", choices=FORMS, default=TEXT, help="json: one object a line, for programs")
     add_data_options(parser)
-    _add_setting_options(parser)
+    add_settings(parser, TrainingSettings, title="training", names=FLAGS, epochs=None)
     add_augmentation(parser)
     add_config(parser)
 
 
-def _add_setting_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("training", "defaults are those of TrainingSettings")
-    absent = argparse.SUPPRESS
-    for names, kind in ((WHOLE, int), (REAL, float)):
-        for name, meaning in names:
-            group.add_argument(_flag(name), type=kind, default=absent, metavar="N", help=meaning)
-    for name, choices, meaning in CHOICES:
-        group.add_argument(_flag(name), choices=choices, default=absent, help=meaning)
-    for name, meaning in SWITCHES:
-        group.add_argument(_flag(name), action="store_true", default=absent, help=meaning)
-    for name, metavar, meaning in TEXTS:
-        group.add_argument(_flag(name), default=absent, metavar=metavar, help=meaning)
-
-
 def run(options: argparse.Namespace) -> Optional[Result]:
-    """Train, export, say what was run and what came of it."""
+    """Train and export."""
     if options.progress == TEXT:
         return _run(options, TextProgress(options.out.quiet, options.out.json))
     if options.json:
-        raise ConfigError("--progress json prints JSON already, --json another kind; leave one of them out")
+        raise ConfigError("--progress json and --json print different JSON lines; leave one of them out")
     with json_progress() as progress:
         result = _run(options, progress)
     return replace(result, text="")
@@ -143,7 +103,7 @@ def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress
 
 
 def _check_files(options: argparse.Namespace) -> None:
-    """What would otherwise be found out after hours of training."""
+    """Find out before hours of training whether its results can be written."""
     require(options, "data", "output", example=f"example: opendr-har train {EXAMPLE}")
     output = Path(options.output)
     if output.suffix != ".onnx":
@@ -154,13 +114,10 @@ def _check_files(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> TrainingSettings:
-    from opendr_har_core.training.settings import TrainingSettings
-
-    names = {field.name for field in fields(TrainingSettings)}
-    values = {name: value for name, value in vars(options).items() if name in names}
-    if "steps" in values:
-        values.setdefault("epochs", None)
-    if not values.get("checkpoint_folder"):
+    values = {item.name: getattr(options, item.name) for item in settings_of(TrainingSettings) if item.name in options}
+    if not options.steps and not options.epochs:
+        values["epochs"] = TrainingSettings.epochs
+    if not options.checkpoint_folder:
         output = Path(options.output)
         values["checkpoint_folder"] = str(output.with_name(f"{output.stem}_checkpoints"))
     bar = options.progress == TEXT and sys.stderr.isatty() and not options.quiet
@@ -169,22 +126,20 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
 
 
 def _resumed(settings: TrainingSettings, out: Output) -> TrainingSettings:
-    """Where to go on; a run that was stopped before its first checkpoint, or a mistyped folder, begins anew aloud."""
+    """Resume from the last checkpoint; without one (or with a mistyped folder), start anew with a warning."""
     from opendr_har_core.training.checkpoint import LAST, last_step
 
     folder = str(settings.checkpoint_folder)
     step = last_step(folder)
     if step:
-        out.note(f"going on from {Path(folder) / LAST}, step {step}")
+        out.note(f"resuming from {Path(folder) / LAST}, step {step}")
     else:
-        out.warn(
-            f"--resume found no {LAST} in {folder}: training begins anew; give --checkpoint-folder if it is another"
-        )
+        out.warn(f"--resume finds no {LAST} in {folder}, so training starts anew; is it another --checkpoint-folder?")
     return replace(settings, resume_step=step)
 
 
 def _beginning(options: argparse.Namespace, settings: TrainingSettings) -> Optional[str]:
-    """The file whose weights training goes on from, or starts from."""
+    """The file whose weights training resumes or starts from."""
     from opendr_har_core.training.checkpoint import path_of_step
 
     if settings.resume_step:
@@ -239,7 +194,7 @@ def _finish(
     from opendr_har_core.training.fit import is_first_process
 
     if not is_first_process():
-        return Result()  # one writes for all
+        return Result()  # only the first process writes
     progress.trained(report)
     counts: Dict[str, Any] = {
         "steps": report.steps,
@@ -247,7 +202,7 @@ def _finish(
         "best_loss": report.best_loss,
     }
     if report.cancelled:
-        advice = f"go on with --checkpoint-folder {settings.checkpoint_folder} --resume"
+        advice = f"continue with --checkpoint-folder {settings.checkpoint_folder} --resume"
         values = {**counts, "checkpoints": list(report.checkpoints)}
         return Result("", values, INTERRUPTED, f"stopped after {report.steps} steps; {advice}")
     source = f"trained on {Path(options.data).name} for {report.steps} steps from {_origin(options, digest)}"
@@ -266,7 +221,3 @@ def _finish(
 
 def _origin(options: argparse.Namespace, digest: Optional[str]) -> str:
     return f"{Path(options.base).name} (sha256 {digest[:12]})" if digest else "random weights"
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

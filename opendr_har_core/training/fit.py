@@ -105,9 +105,8 @@ def fit(
         callbacks.append(EpochBar(progress, epochs))
     try:
         if progress.step < total:
-            trainer = _trainer(settings, callbacks, begins_within_epoch=progress.batch > 0)
             with memory_explained(settings), _quiet(), torch.random.fork_rng(), stem_in_float32(network), signals:
-                trainer.fit(module, datamodule=data)
+                _trainer(settings, callbacks, begins_within_epoch=progress.batch > 0).fit(module, datamodule=data)
         if settings.keep == "best" and progress.best_weights and not books.cancelled:
             network.load_state_dict(progress.best_weights)
     finally:

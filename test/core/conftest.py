@@ -102,3 +102,19 @@ def serve_page():
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory):
+    """A folder with two short videos of each of two actions, for tests that train and evaluate."""
+    from training_cases import ACTIONS
+
+    from opendr_har_core.media.video import write_video
+    from opendr_har_core.synthetic.scene import render_clip
+
+    folder = tmp_path_factory.mktemp("data") / "clips"
+    for action in ACTIONS:
+        (folder / action).mkdir(parents=True)
+        for seed in range(2):
+            write_video(folder / action / f"{seed}.mp4", render_clip(action, 1.5, 15.0, (72, 96), seed), 15.0)
+    return folder

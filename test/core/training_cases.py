@@ -13,6 +13,7 @@ from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.settings import TrainingSettings
 
 TINY = X3DConfig("tiny", image_size=32, frames=3, stride=1, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
+ACTIONS = ("walking", "jumping")  # of the fixture clip_folder; not in the order of their folders' names
 LABELS = LabelMap(["rises", "falls"])
 QUICK = TrainingSettings(epochs=3, batch_size=4, lr=1e-2, seed=5)
 
@@ -60,4 +61,4 @@ def assert_same_weights(first, second):
         assert torch.equal(value, second[key]), key
 
 
-__all__ = ["LABELS", "TINY", "CoX3D", "Ramps", "assert_same_weights", "quick", "tiny", "weights_of"]
+__all__ = ["ACTIONS", "LABELS", "TINY", "CoX3D", "Ramps", "assert_same_weights", "quick", "tiny", "weights_of"]

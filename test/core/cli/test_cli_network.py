@@ -1,31 +1,26 @@
-"""`export`, `eval` and `train --base` make of a checkpoint the network that it says it is of."""
+"""`export`, `eval` and `train --base` build the network that a checkpoint describes."""
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("onnx")
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from training_cases import ACTIONS
 from training_cases import TINY as SHAPE
 
 from opendr_har_core.cli.main import main
-from opendr_har_core.media.video import write_video
 from opendr_har_core.networks import config as configs
 from opendr_har_core.networks.checkpoint_metadata import NetworkFacts, facts_entry
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.streaming.recognizer import Recognizer
-from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_core.training.checkpoint import save_checkpoint
 
 TINY = replace(SHAPE, size="xs", stride=6)
-ACTIONS = ("walking", "jumping")  # not in the order of their folders' names
 
 
 @pytest.fixture
@@ -36,7 +31,7 @@ def xs(monkeypatch):
 
 @pytest.fixture
 def checkpoint(xs, tmp_path):
-    """As training leaves it, of a network and classes that are not the defaults."""
+    """A training checkpoint whose network and classes are not the defaults."""
     torch.manual_seed(0)
     network = CoX3D(replace(TINY, lookahead="full"), 2, window=2)
     path = tmp_path / "best.ckpt"
@@ -44,15 +39,9 @@ def checkpoint(xs, tmp_path):
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    """Two videos of each action."""
-    folder = tmp_path_factory.mktemp("clips")
-    for action in ACTIONS:
-        (folder / action).mkdir()
-        for seed in range(2):
-            write_video(folder / action / f"{seed}.mp4", render_clip(action, 1.5, 15.0, (72, 96), seed), 15.0)
-    return str(folder)
+@pytest.fixture
+def clips(clip_folder):
+    return str(clip_folder)
 
 
 @pytest.fixture
@@ -73,7 +62,7 @@ def others(tmp_path):
         (["--network", "x3d"], ("x3d", "full", 3)),
     ],
 )
-def test_a_checkpoint_is_exported_as_what_it_is_unless_something_else_is_asked_for(
+def test_export_builds_the_network_of_the_checkpoint_unless_told_otherwise(
     checkpoint, tmp_path, capsys, flags, expected
 ):
     assert main(["export", checkpoint, str(tmp_path / "mine.onnx"), "--json", *flags]) == 0
@@ -86,7 +75,7 @@ def test_a_checkpoint_is_exported_as_what_it_is_unless_something_else_is_asked_f
 
 
 @pytest.mark.parametrize("job", ["export", "eval", "train"])
-def test_another_size_than_that_of_the_checkpoint_is_refused(checkpoint, clips, tmp_path, capsys, job):
+def test_another_size_than_the_checkpoints_is_an_error(checkpoint, clips, tmp_path, capsys, job):
     output = str(tmp_path / "mine.onnx")
     arguments = {
         "export": [checkpoint, output],
@@ -100,7 +89,7 @@ def test_another_size_than_that_of_the_checkpoint_is_refused(checkpoint, clips, 
 
 
 @pytest.mark.parametrize("job", ["export", "eval"])
-def test_other_labels_than_those_of_the_checkpoint_are_refused(checkpoint, clips, others, tmp_path, capsys, job):
+def test_other_labels_than_the_checkpoints_are_an_error(checkpoint, clips, others, tmp_path, capsys, job):
     arguments = {"export": [str(tmp_path / "mine.onnx")], "eval": ["--data", clips]}
     assert main([job, checkpoint, *arguments[job], "--labels", others]) == 2
     assert "the 2 labels differ from the 2 that" in capsys.readouterr().err
@@ -129,7 +118,7 @@ def test_eval_steps_a_cox3d_without_lookahead_frame_by_frame(checkpoint, clips, 
     assert list(stepped.values()) == [1, 1, 0, 1]
 
 
-def test_training_starts_from_a_checkpoint_as_the_network_that_it_is(checkpoint, clips, tmp_path):
+def test_training_continues_with_the_network_of_the_checkpoint(checkpoint, clips, tmp_path):
     bundle = tmp_path / "mine.onnx"
     flags = ["--steps", "1", "--batch-size", "2", "--report", str(tmp_path / "report.json")]
     assert main(["train", "--base", checkpoint, "--data", clips, "--output", str(bundle), *flags]) == 0
@@ -140,7 +129,7 @@ def test_training_starts_from_a_checkpoint_as_the_network_that_it_is(checkpoint,
     assert [run[name] for name in ("network", "size", "window", "lookahead")] == ["cox3d", "xs", 2, "full"]
 
 
-def test_training_without_lookahead_is_the_default_and_can_only_go_on_so(xs, clips, tmp_path, capsys):
+def test_training_is_without_lookahead_by_default_and_resumes_only_so(xs, clips, tmp_path, capsys):
     job = ["train", "--data", clips, "--output", str(tmp_path / "mine.onnx"), "--batch-size", "2"]
     assert main([*job, "--size", "xs", "--window", "2", "--steps", "1"]) == 0
     assert "mine.onnx: cox3d_xs (lookahead none, window 2), 2 classes" in capsys.readouterr().out
@@ -156,7 +145,7 @@ def test_training_without_lookahead_is_the_default_and_can_only_go_on_so(xs, cli
     assert Recognizer.open(tmp_path / "mine.onnx").spec == told.spec
 
 
-def test_plain_weights_keep_the_defaults(xs, tmp_path, capsys):
+def test_plain_weights_use_the_defaults(xs, tmp_path, capsys):
     torch.save({"model_state": CoX3D(TINY, 400).state_dict()}, tmp_path / "x3d_xs.pyth")
     assert main(["export", str(tmp_path / "x3d_xs.pyth"), str(tmp_path / "mine.onnx"), "--size", "xs"]) == 0
     recognizer = Recognizer.open(tmp_path / "mine.onnx")
