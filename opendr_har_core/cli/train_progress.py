@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, TextIO
 from opendr_har_core.errors import HarError
 
 if TYPE_CHECKING:
-    from opendr_har_core.datasets.report import DataReport
+    from opendr_har_core.datasets.base import DataReport
     from opendr_har_core.training.callbacks import Update
     from opendr_har_core.training.fit import FitReport
 

@@ -1,1 +1,1 @@
-"""Labelled clips to train and evaluate with: from videos, frames, bags or memory."""
+"""Datasets of labelled clips from videos, frames, bags or memory."""

@@ -1,21 +1,103 @@
-"""A table that says what is to be seen when in which video."""
+"""Annotated segments of videos: CSV files with start, end and label."""
 
 from __future__ import annotations
 
+import csv
+import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform
-from opendr_har_core.datasets.cache import ClipCache
-from opendr_har_core.datasets.clips import ClipSpec, Segment
-from opendr_har_core.datasets.index import Found, open_videos
+from opendr_har_core.datasets.cache import ClipCache, open_videos
+from opendr_har_core.datasets.clips import ClipSpec, Segment, VideoSource
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
-from opendr_har_core.datasets.stretches import read_table, segment_of
 from opendr_har_core.errors import DataError, VideoError
+from opendr_har_core.storage.reading import read_text
+
+LARGEST_TABLE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One line of an annotation file.
+
+    Attributes:
+        where: file and line, for messages.
+        path: the video; empty in files without that column.
+        start_sec, end_sec: None for an empty cell, which is the start or end of the video.
+        label: name of the class.
+        class_id: its index in the list of classes.
+    """
+
+    where: str
+    path: str
+    start_sec: Optional[float]
+    end_sec: Optional[float]
+    label: str
+    class_id: int = 0
+
+    def segment(self, source: VideoSource) -> Segment:
+        """The annotated segment of `source`; raises DataError if it lies outside of it."""
+        start = self.start_sec or 0.0
+        end = source.duration_sec if self.end_sec is None else min(self.end_sec, source.duration_sec)
+        if start >= source.duration_sec:
+            raise DataError(f"{self.where}: starts at {start} s, but {source.name} is {source.duration_sec:.2f} s long")
+        return Segment(source, self.class_id, start, end - start)
+
+
+def read_annotations(
+    table: Union[str, Path], columns: Sequence[str], ids: Optional[ClassIds] = None
+) -> List[Annotation]:
+    """Lines of a CSV whose header has `columns`, in any order, with class ids from `ids`.
+
+    Raises DataError for a malformed line and LabelError for an unknown label, both with the line's number.
+    """
+    table = Path(table)
+    try:
+        text = read_text(table, LARGEST_TABLE)
+        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+        lines = [(reader.line_num, line) for line in reader]
+        header = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"can't read the annotations in {table}: {error}") from None
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise DataError(f"{table} has the columns {list(header)}, but needs {list(columns)} in its first line")
+    return [_annotation(f"{table}, line {number}", line, columns, ids) for number, line in lines]
+
+
+def _annotation(where: str, line: Dict[str, str], columns: Sequence[str], ids: Optional[ClassIds]) -> Annotation:
+    for column in columns:
+        if line.get(column) is None:
+            raise DataError(f"{where}: no value for {column!r}; expected {','.join(columns)}")
+        if "\0" in line[column]:
+            raise DataError(f"{where}: the value for {column!r} contains a zero byte")
+    values = {column: line[column].strip() for column in columns}
+    empty = [column for column in ("path", "label") if values.get(column) == ""]
+    if empty:
+        raise DataError(f"{where}: a row needs {' and '.join(empty)}, got {line}")
+    start, end = (_seconds(where, column, values[column]) for column in ("start", "end"))
+    if end is not None and end <= (start or 0.0):
+        raise DataError(f"{where}: ends at {end} s, which is not after its start at {start or 0.0} s")
+    label = values["label"]
+    return Annotation(where, values.get("path", ""), start, end, label, ids.id(label, where) if ids else 0)
+
+
+def _seconds(where: str, column: str, text: str) -> Optional[float]:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise DataError(f"{where}: {column} is {text!r}, expected seconds since the first frame, zero or more")
+    return value
 
 
 class AnnotationDataset(ClipDataset):
-    """Clips of the stretches that a CSV with the header `path,start,end,label` names; see ClipDataset for items."""
+    """Clips of the segments in a CSV with the header `path,start,end,label`; see ClipDataset for items."""
 
     def __init__(
         self,
@@ -31,26 +113,24 @@ class AnnotationDataset(ClipDataset):
     ) -> None:
         """Times are in seconds; an empty start or end is that of the video.
 
-        Paths count from `root`, by default the table's folder. Raises LabelError for a label that is not among the
-        labels, DataError for a malformed table or when there is nothing to use.
+        Paths are relative to `root`, by default the folder of the CSV. Raises LabelError for a label that is not in
+        `labels`, DataError for a malformed CSV or when there is no usable clip.
         """
         names = label_map(labels)
-        ids = ClassIds(names)
-        rows = read_table(table, ("path", "start", "end", "label"))
+        rows = read_annotations(table, ("path", "start", "end", "label"), ClassIds(names))
         folder = Path(table).parent if root is None else Path(root)
-        class_ids = [ids.id(row.label, row.where) for row in rows]
         cache = ClipCache(cache_folder) if use_caching else None
         paths = list(dict.fromkeys(folder / row.path for row in rows))
-        videos: Dict[Path, Found] = dict(zip(paths, open_videos(paths, cache)))
+        videos = dict(zip(paths, open_videos(paths, cache)))
         segments: List[Segment] = []
         skipped: List[Skipped] = [
-            (str(path), str(error)) for path, error in videos.items() if isinstance(error, VideoError)
+            (str(path), str(video)) for path, video in videos.items() if isinstance(video, VideoError)
         ]
-        for row, class_id in zip(rows, class_ids):
+        for row in rows:
             video = videos[folder / row.path]
             if not isinstance(video, VideoError):
                 try:
-                    segments.append(segment_of(row, video, class_id))
+                    segments.append(row.segment(video))
                 except DataError as error:
                     skipped.append((video.name, str(error)))
         super().__init__(segments, names, clip, train, transform, cache, skipped)

@@ -1,4 +1,4 @@
-"""Videos that are in memory already."""
+"""Videos in memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from opendr_har_core.errors import ConfigError, DataError
 
 @dataclass(frozen=True, eq=False)
 class ArrayVideo:
-    """uint8 (T, H, W, 3) RGB frames at a constant rate.
+    """VideoSource of uint8 (T, H, W, 3) RGB frames at a constant rate.
 
     Attributes:
         pixels: the frames.
-        fps: how many there are to a second.
-        name: what to call it.
+        fps: frames per second.
+        name: its name in reports.
     """
 
     pixels: np.ndarray
@@ -32,9 +32,9 @@ class ArrayVideo:
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
             raise DataError(f"{self.name} must be a uint8 NumPy array, got {getattr(pixels, 'dtype', type(pixels))}")
         if pixels.ndim != 4 or pixels.shape[3] != 3 or 0 in pixels.shape:
-            raise DataError(f"{self.name} must have shape (T, H, W, 3) with no side zero, got {pixels.shape}")
+            raise DataError(f"{self.name} must have shape (T, H, W, 3) without an empty dimension, got {pixels.shape}")
         if not 0 < self.fps < float("inf"):
-            raise ConfigError(f"fps is {self.fps!r}, expected frames per second above zero")
+            raise ConfigError(f"fps is {self.fps!r}, expected a number of frames per second above 0")
 
     @property
     def duration_sec(self) -> float:
@@ -46,12 +46,12 @@ class ArrayVideo:
         return self.name
 
     def frames(self, times_sec: Sequence[float]) -> Iterator[np.ndarray]:
-        """See Source.frames."""
+        """See VideoSource.frames."""
         return iter(self.pixels[nearest(np.arange(len(self.pixels)) / self.fps, times_sec)])
 
 
 class ArrayDataset(ClipDataset):
-    """Clips of uint8 videos in memory; see ClipDataset for what items are."""
+    """Clips of uint8 videos in memory; see ClipDataset for items."""
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class ArrayDataset(ClipDataset):
     ) -> None:
         """`videos` are uint8 (T, H, W, 3) at `fps`, `targets` their class ids in `labels`.
 
-        Raises DataError for arrays of other kinds, an id without a class, or when there are none.
+        Raises DataError for other arrays, an id without a class, or when there are no videos.
         """
         names = label_map(labels)
         if len(videos) != len(targets):
-            raise DataError(f"{len(videos)} videos and {len(targets)} targets, expected one for each")
+            raise DataError(f"{len(videos)} videos and {len(targets)} targets, expected one target for each video")
         for target in targets:
             if not 0 <= int(target) < len(names):
                 raise DataError(f"the class id {target} is not among the {len(names)} classes 0..{len(names) - 1}")

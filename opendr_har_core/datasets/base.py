@@ -1,7 +1,8 @@
-"""What all datasets share: labelled stretches of sources, from which clips are sampled, cached and transformed."""
+"""Base of all datasets of clips: sample, cache and transform labelled segments, and report what can't be used."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -12,7 +13,6 @@ from torch.utils.data import Dataset
 from opendr_har_core.datasets.cache import ClipCache, scaled
 from opendr_har_core.datasets.clips import ClipSpec, Segment
 from opendr_har_core.datasets.names import may_mirror
-from opendr_har_core.datasets.report import DataReport
 from opendr_har_core.datasets.transforms import EvalTransform, TrainTransform
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.labels import LabelMap
@@ -21,26 +21,65 @@ Transform = Callable[[Tensor], Tensor]
 Item = Tuple[Tensor, int]
 Skipped = Tuple[str, str]
 
-# A longer stretch is decoded at each use: its frames would fill memory and disk.
+# A longer segment is decoded at each use; its frames would fill memory and disk.
 MAX_CACHED_SEC = 60.0
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What a dataset contains, and everything that it leaves out.
+
+    Attributes:
+        items: number of usable clips.
+        skipped: (path, reason) of files and segments that can't be used.
+        absent: number of clips in the annotations that are not on disk.
+        short: number of clips that are shorter than the network's; their last frame is repeated.
+        missing_classes: names of classes without a clip.
+        classes: number of classes.
+    """
+
+    items: int
+    skipped: Tuple[Tuple[str, str], ...] = ()
+    absent: int = 0
+    short: int = 0
+    missing_classes: Tuple[str, ...] = ()
+    classes: int = 0
+
+    def __str__(self) -> str:
+        lines = [f"{self.items} clips of {self.classes - len(self.missing_classes)} of {self.classes} classes"]
+        if self.absent:
+            lines.append(f"{self.absent} clips are in the annotations but not on disk")
+        if self.short:
+            lines.append(f"{self.short} clips are shorter than the network's; their last frame is repeated")
+        if self.items and self.missing_classes:
+            lines.append(f"{len(self.missing_classes)} classes without a clip: {_some(self.missing_classes)}")
+        if self.skipped:
+            lines.append(f"{len(self.skipped)} skipped:")
+            lines += [f"  {reason if path in reason else f'{path}: {reason}'}" for path, reason in self.skipped[:SHOWN]]
+            lines += [f"  and {len(self.skipped) - SHOWN} more"] if len(self.skipped) > SHOWN else []
+        return "\n".join(lines)
+
+
+def _some(names: Tuple[str, ...]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 class ClipDataset(Dataset[Item]):
     """Items are `(clip, class_id)`: a uint8 tensor (3, T, S, S), RGB, and an int.
 
-    A `transform` of the user's own gets the clip's frames as a uint8 tensor (T, H, W, 3) and returns what training
-    gets: (3, T, S, S), uint8, or float that is already standardised.
+    A custom `transform` takes the frames of a clip as a uint8 tensor (T, H, W, 3) and returns (3, T, S, S), either
+    uint8 or standardised floats.
 
-    When training, the clip of a stretch starts at random, with PyTorch's random numbers; otherwise it is the middle
-    one. Frames are those nearest to the clip's ticks; a stretch that is shorter than the clip holds its last frame.
+    For training, the clip of a segment starts at random, with PyTorch's random numbers; otherwise it is the middle one.
+    Frames are those nearest to the clip's ticks; a segment that is shorter than the clip repeats its last frame.
 
-    What can't be read when it is indexed is left out and listed in `report`. What turns out to be broken later raises
-    DataError from `dataset[i]`; a torch.utils.data.DataLoader, which asks for several at once, gets a batch without it.
-    It is listed in `report` from then on, also if a loader's process found it, and not read again; no other clip takes
-    its place. `verify` finds all such items beforehand.
+    What can't be read when the dataset is created is left out and listed in `report`. An item that can't be read later
+    raises DataError from `dataset[i]`; a torch.utils.data.DataLoader gets a batch without it. From then on it is listed
+    in `report`, even if a worker found it, and not read again. `verify` finds all such items beforehand.
 
     Attributes:
-        labels: the fixed list of classes that the ids count in.
+        labels: the list of classes; class ids are its indices.
         clip: how clips are sampled.
     """
 
@@ -56,9 +95,9 @@ class ClipDataset(Dataset[Item]):
         absent: int = 0,
         start_step: int = 1,
     ) -> None:
-        """`start_step` is the grid of possible starts, in ticks. Raises DataError when there is no segment at all."""
+        """Clips start at multiples of `start_step` ticks. Raises DataError when there is no segment."""
         if start_step < 1:
-            raise ConfigError(f"the step between clips is {start_step}, expected one frame or more")
+            raise ConfigError(f"the step between clips is {start_step}, expected 1 frame or more")
         self.labels = labels
         self.clip = clip
         self._train = train
@@ -70,12 +109,12 @@ class ClipDataset(Dataset[Item]):
 
     @property
     def targets(self) -> List[int]:
-        """The class id of each item; nothing is decoded."""
+        """Class id of each item; nothing is decoded."""
         return [segment.class_id for segment in self._segments]
 
     @property
     def report(self) -> DataReport:
-        """What there is and what had to be left out until now."""
+        """Numbers of clips, and everything that was left out until now."""
         marks = self._failed.tolist()
         failed = [index for index, mark in enumerate(marks) if mark]
         left = [segment for segment, mark in zip(self._segments, marks) if not mark]
@@ -90,9 +129,9 @@ class ClipDataset(Dataset[Item]):
         )
 
     def verify(self) -> DataReport:
-        """Read every item once and leave out those that fail, so that `len` and indices change.
+        """Read every item once and leave out those that fail, which changes `len` and the indices.
 
-        Raises DataError when none is left.
+        Raises DataError when no item is left.
         """
         for index in range(len(self)):
             self.try_item(index)
@@ -109,7 +148,7 @@ class ClipDataset(Dataset[Item]):
         return self._clip_of(segment), segment.class_id
 
     def try_item(self, index: int) -> Optional[Item]:
-        """The item, or None where it can't be read, which is then in `report`; it is not tried twice."""
+        """The item, or None if it can't be read; it is then listed in `report` and not tried again."""
         if self._failed[index]:
             return None
         try:
@@ -120,7 +159,7 @@ class ClipDataset(Dataset[Item]):
             return None
 
     def __getitems__(self, indices: Sequence[int]) -> List[Item]:
-        """The items of a batch that can be read; raises DataError where that is none of them."""
+        """Items of a batch that can be read; raises DataError if there are none."""
         items = [item for item in map(self.try_item, indices) if item is not None]
         if not items:
             names = [f"{self._segments[index].name}: {self._reason(index)}" for index in indices[:3]]
@@ -130,11 +169,11 @@ class ClipDataset(Dataset[Item]):
         return items
 
     def _reason(self, index: int) -> str:
-        """Another process leaves only a mark, so the clip is read again to know why."""
+        """Why an item failed; a worker leaves only a mark, so read the item again."""
         if index not in self._reasons:
             try:
                 self[index]
-                self._reasons[index] = "could not be read once by a process of a loader, and can be now"
+                self._reasons[index] = "a data loader worker could not read it once, but now it can be read"
             except DataError as error:
                 self._reasons[index] = str(error)
         return self._reasons[index]
@@ -142,12 +181,12 @@ class ClipDataset(Dataset[Item]):
     def _set_segments(self, segments: List[Segment], skipped: List[Skipped]) -> None:
         self._segments = segments
         self._skipped = skipped
-        # In shared memory, so that a loader's processes mark for all.
+        # In shared memory, so that marks of data loader workers reach this process.
         self._failed = torch.zeros(len(segments), dtype=torch.uint8)
         self._failed.share_memory_()  # type: ignore[no-untyped-call]
         self._reasons: Dict[int, str] = {}
         if not segments:
-            raise DataError(f"there is no clip to use; check the path and the labels. {self.report}")
+            raise DataError(f"there is no usable clip; check the path and the labels. {self.report}")
 
     def _clip_of(self, segment: Segment) -> Tensor:
         ticks = self.clip.ticks(self._start(segment), segment.duration_sec)
@@ -159,10 +198,10 @@ class ClipDataset(Dataset[Item]):
             return torch.from_numpy(np.array(made))
         if segment.duration_sec > MAX_CACHED_SEC:
             return self._transformed(self._decoded(segment, ticks))
-        return self._transformed(self._cached_stretch(segment, self._cache)[ticks])
+        return self._transformed(self._cached_segment(segment, self._cache)[ticks])
 
-    def _cached_stretch(self, segment: Segment, cache: ClipCache) -> np.ndarray:
-        """A frame for each tick of a stretch, no larger than the largest that training scales to."""
+    def _cached_segment(self, segment: Segment, cache: ClipCache) -> np.ndarray:
+        """A frame for each tick of a segment, no larger than the largest scale of training."""
         side = -(-self.clip.image_size * 10 // 7)
         end = segment.start_sec + segment.duration_sec
         key = f"{segment.source.fingerprint()}|{segment.start_sec}|{end}|{self.clip.train_fps}|{side}"
@@ -174,7 +213,7 @@ class ClipDataset(Dataset[Item]):
         frames = segment.source.frames(times)
         pictures = [frame if short_side is None else scaled(frame, short_side) for frame in frames]
         if len({picture.shape for picture in pictures}) != 1:
-            raise DataError(f"{segment.name} has frames of different sizes, or none; convert it to one size")
+            raise DataError(f"{segment.name} has no frames, or frames of different sizes; convert it to one size")
         return np.stack(pictures)
 
     def _start(self, segment: Segment) -> int:
@@ -184,7 +223,7 @@ class ClipDataset(Dataset[Item]):
         return self._start_step * int(torch.randint(last // self._start_step + 1, ()))
 
     def _transformed(self, frames: np.ndarray) -> Tensor:
-        # A view of a cache's file can't be written to, which PyTorch needs.
+        # PyTorch needs a writable array; a view of a cache file is not.
         clip = self._transform(torch.from_numpy(frames if frames.flags.writeable else np.array(frames)))
         if not isinstance(clip, Tensor) or clip.ndim != 4 or clip.shape[0] != 3:
             shape = tuple(clip.shape) if isinstance(clip, Tensor) else type(clip).__name__

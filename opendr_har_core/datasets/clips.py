@@ -1,4 +1,4 @@
-"""Which frames make a clip: chosen by time, whatever the frame rate of the video, as the streams do it."""
+"""Selection of a clip's frames by time, independent of the frame rate of the video."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """The clip that a network wants.
+    """The clip that a network expects.
 
-    Time is counted in ticks of 1 / train_fps seconds; a clip starts at a whole tick, and its frames are those nearest
-    to start, start + stride, start + 2 stride, ...
+    Time is counted in ticks of 1 / train_fps seconds. A clip starts at a tick; its frames are those nearest to start,
+    start + stride, start + 2 stride, ...
 
     Attributes:
         frames: length of the clip.
@@ -39,13 +39,13 @@ class ClipSpec:
         for name in ("frames", "stride", "image_size"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} is {value!r}, expected a whole number of one or more")
+                raise ConfigError(f"{name} is {value!r}, expected a whole number, 1 or more")
         if not 0 < self.train_fps < float("inf"):
-            raise ConfigError(f"train_fps is {self.train_fps!r}, expected frames per second above zero")
+            raise ConfigError(f"train_fps is {self.train_fps!r}, expected a number of frames per second above 0")
 
     @classmethod
     def of(cls, network: Union[ModelSpec, X3DConfig]) -> ClipSpec:
-        """The clip of a network by its config or spec; for a CoX3D one of its temporal window."""
+        """The clip of a network, given its config or spec; for the spec of a CoX3D, one of its temporal window."""
         frames = network.window if isinstance(network, ModelSpec) else network.frames
         return cls(frames, network.stride, network.train_fps, network.image_size)
 
@@ -55,25 +55,25 @@ class ClipSpec:
         return (self.frames - 1) * self.stride
 
     def ticks_in(self, duration_sec: float) -> int:
-        """Number of ticks whose frame lies in a stretch of that length, at least one."""
+        """Number of ticks whose frame lies in a segment of that length, at least one."""
         return max(1, int(duration_sec * self.train_fps + ROUNDING))
 
     def is_longer_than(self, duration_sec: float) -> bool:
-        """Whether a stretch of that length is too short for a whole clip."""
+        """Whether a segment of that length is too short for a whole clip."""
         return self.span_ticks >= self.ticks_in(duration_sec)
 
     def last_start(self, duration_sec: float, step: int = 1) -> int:
-        """The last start on the grid of every `step` ticks at which the whole clip fits, 0 for a short stretch."""
+        """Last multiple of `step` ticks at which the whole clip fits, 0 for a short segment."""
         room = max(0, self.ticks_in(duration_sec) - 1 - self.span_ticks)
         return room - room % step
 
     def middle_start(self, duration_sec: float, step: int = 1) -> int:
-        """The start on the grid that puts the clip into the middle."""
+        """Multiple of `step` ticks that puts the clip in the middle."""
         middle = self.last_start(duration_sec) // 2
         return middle - middle % step
 
     def ticks(self, start: int, duration_sec: float) -> np.ndarray:
-        """The ticks of a clip's frames, (frames,) int64; a short stretch's last tick is held."""
+        """The ticks of a clip's frames, (frames,) int64; a short segment's last tick is repeated."""
         wanted = start + self.stride * np.arange(self.frames)
         return np.minimum(wanted, self.ticks_in(duration_sec) - 1)
 
@@ -83,12 +83,12 @@ class ClipSpec:
         return seconds
 
 
-class Source(Protocol):
-    """Something with frames in time: a video file, a folder of frames, a topic of a bag, an array."""
+class VideoSource(Protocol):
+    """Frames in time: a video file, a folder of frames, a topic of a bag, an array."""
 
     @property
     def name(self) -> str:
-        """What to call it in a report, such as its path."""
+        """Name for reports, such as its path."""
         ...
 
     @property
@@ -97,47 +97,47 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """A text that changes when the content does."""
+        """A string that changes when the content does."""
         ...
 
     def frames(self, times_sec: Sequence[float]) -> Iterator[np.ndarray]:
-        """For each of the rising times since the first frame the frame nearest to it: uint8 (H, W, 3) RGB.
+        """For each of the increasing times since the first frame, the nearest frame: uint8 (H, W, 3) RGB.
 
-        Raises VideoError or ImageError where they can't be had.
+        Raises VideoError or ImageError for a frame that can't be read.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A labelled stretch of a source.
+    """A labelled segment of a source.
 
     Attributes:
-        source: where its frames are.
-        class_id: what it shows.
-        start_sec, duration_sec: from when, since the source's first frame, and how long.
+        source: the source of its frames.
+        class_id: its class.
+        start_sec, duration_sec: start, since the source's first frame, and length.
     """
 
-    source: Source
+    source: VideoSource
     class_id: int
     start_sec: float
     duration_sec: float
 
     @property
     def name(self) -> str:
-        """The source's name, with the stretch where it is not the whole."""
+        """The source's name, with the segment's times if it is not the whole source."""
         if self.start_sec == 0 and self.duration_sec == self.source.duration_sec:
             return self.source.name
         return f"{self.source.name} [{self.start_sec:.2f} s to {self.start_sec + self.duration_sec:.2f} s]"
 
 
-def whole(source: Source, class_id: int) -> Segment:
-    """All of a source."""
+def whole(source: VideoSource, class_id: int) -> Segment:
+    """The segment of a whole source."""
     return Segment(source, class_id, 0.0, source.duration_sec)
 
 
 def nearest(frame_times: np.ndarray, wanted: Sequence[float]) -> np.ndarray:
-    """Indices of the frames nearest to the wanted times, (T,) int64; `frame_times` must rise. Ties take the earlier."""
+    """Indices of the frames nearest to the wanted times, (T,) int64, the earlier on a tie; `frame_times` increase."""
     after = np.clip(np.searchsorted(frame_times, wanted), 1, max(1, len(frame_times) - 1))
     if len(frame_times) == 1:
         return np.zeros(len(wanted), np.int64)
@@ -148,15 +148,9 @@ def nearest(frame_times: np.ndarray, wanted: Sequence[float]) -> np.ndarray:
 
 
 def file_fingerprint(path: Path) -> str:
-    """Path, size and time of change of a file; raises VideoError when it has gone."""
+    """Path, size and modification time of a file; raises VideoError if it does not exist."""
     try:
         status = path.stat()
-    except (OSError, ValueError) as error:  # a name with a zero byte in it
+    except (OSError, ValueError) as error:  # ValueError for a name with a zero byte
         raise VideoError(f"{path} can't be read: {error}") from None
     return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-
-
-def read_clip(source: Source, start_sec: float, clip: ClipSpec) -> np.ndarray:
-    """The clip of a source from `start_sec` on, uint8 (T, H, W, 3) RGB; after the end its last frame is held."""
-    times = start_sec + clip.seconds(np.arange(clip.frames) * clip.stride)
-    return np.stack(list(source.frames([float(time) for time in times])))

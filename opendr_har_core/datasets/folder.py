@@ -1,23 +1,29 @@
-"""A folder for each class, with videos or folders of frames in it."""
+"""Folders with a subfolder of videos, or of folders of frames, for each class."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-from opendr_har_core.datasets import frame_folder
+import cv2
+import numpy as np
+
 from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform
-from opendr_har_core.datasets.cache import ClipCache
-from opendr_har_core.datasets.clips import ClipSpec, Segment, whole
-from opendr_har_core.datasets.index import open_videos
+from opendr_har_core.datasets.cache import ClipCache, open_videos
+from opendr_har_core.datasets.clips import ClipSpec, Segment, nearest, whole
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
 from opendr_har_core.datasets.video_file import SUFFIXES
 from opendr_har_core.errors import ConfigError, DataError, ImageError, VideoError
 from opendr_har_core.labels import LabelMap
+from opendr_har_core.media.pictures import read_picture
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 
 
 class FolderDataset(ClipDataset):
-    """Clips of `path/<class>/<video>` and `path/<class>/<folder of frames>/`; see ClipDataset for what items are."""
+    """Clips of `path/<class>/<video>` and `path/<class>/<folder of frames>/`; see ClipDataset for items."""
 
     def __init__(
         self,
@@ -33,9 +39,9 @@ class FolderDataset(ClipDataset):
     ) -> None:
         """Without `labels` the classes are the folders' names, sorted.
 
-        Give the training set's `labels` to the others, lest a class that is missing there moves the numbers of those
-        after it. `frame_fps` is the rate of folders of frames. Raises LabelError for a folder that is not among the
-        labels, DataError when there is nothing to use.
+        Give the training set's `labels` to the other sets; otherwise a class that is missing there shifts the ids of
+        the classes after it. `frame_fps` is the rate of folders of frames. Raises LabelError for a folder that is not
+        in `labels`, DataError when there is no usable clip.
         """
         if not 0 < frame_fps < float("inf"):
             raise ConfigError(f"frame_fps is {frame_fps!r}, expected frames per second above zero")
@@ -51,10 +57,10 @@ class FolderDataset(ClipDataset):
 
 def _class_folders(root: Path) -> List[Path]:
     if not root.is_dir():
-        raise DataError(f"there is no folder {root}; expected one with a folder for each class in it")
+        raise DataError(f"there is no folder {root}; expected one that contains a folder for each class")
     folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
     if not folders:
-        raise DataError(f"{root} has no folders in it; expected one for each class, with its videos")
+        raise DataError(f"{root} contains no folders; expected one for each class, with its videos")
     return folders
 
 
@@ -66,7 +72,7 @@ def _found(class_of: Dict[Path, int], fps: float, cache: Optional[ClipCache]) ->
         for entry in sorted(path for path in folder.iterdir() if path.name[0] != "."):
             if entry.is_dir():
                 try:
-                    segments.append(whole(frame_folder.open_folder(entry, fps), class_id))
+                    segments.append(whole(open_folder(entry, fps), class_id))
                 except ImageError as error:
                     skipped.append((str(entry), str(error)))
             elif entry.suffix.lower() in SUFFIXES:
@@ -80,3 +86,68 @@ def _found(class_of: Dict[Path, int], fps: float, cache: Optional[ClipCache]) ->
         else:
             segments.append(whole(video, class_id))
     return segments, skipped
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """VideoSource of a folder of images of one size, ordered by the numbers in their names, at a constant rate.
+
+    Attributes:
+        path: the folder.
+        files: names of the images.
+        fps: images per second.
+    """
+
+    path: Path
+    files: Tuple[str, ...]
+    fps: float
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    @property
+    def duration_sec(self) -> float:
+        """Length in seconds."""
+        return len(self.files) / self.fps
+
+    def fingerprint(self) -> str:
+        """Changes when an image is added, removed or replaced."""
+        try:
+            changed = max(path.stat().st_mtime_ns for path in (self.path, *map(self.path.joinpath, self.files)))
+        except OSError as error:
+            raise ImageError(f"{self.path} can't be read: {error}") from None
+        return f"{self.path.resolve()}|{len(self.files)}|{self.fps}|{changed}"
+
+    def frames(self, times_sec: Sequence[float]) -> Iterator[np.ndarray]:
+        """See VideoSource.frames."""
+        last, rgb = -1, np.empty(0, np.uint8)
+        for index in nearest(np.arange(len(self.files)) / self.fps, times_sec).tolist():
+            if index != last:
+                rgb, last = _read(self.path / self.files[index]), index
+            yield rgb
+
+
+def _images_in(folder: Path) -> List[str]:
+    """Names of the images in a folder, frame_9 before frame_10."""
+    names = [path.name for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+    return sorted(names, key=_by_numbers)
+
+
+def open_folder(path: Path, fps: float) -> FrameFolder:
+    """Open a folder and check its first image; raises ImageError."""
+    files = _images_in(path)
+    if not files:
+        raise ImageError(f"{path} contains no images; expected files that end in one of {IMAGE_SUFFIXES}")
+    _read(path / files[0])
+    return FrameFolder(path, tuple(files), fps)
+
+
+def _by_numbers(name: str) -> List[Tuple[int, Union[int, str]]]:
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def _read(path: Path) -> np.ndarray:
+    rgb: np.ndarray = cv2.cvtColor(read_picture(path), cv2.COLOR_BGR2RGB)
+    return rgb

@@ -1,20 +1,21 @@
-"""The Kinetics data sets, as OpenDR documents them."""
+"""The Kinetics data sets, with the arguments that OpenDR documents."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from opendr_har_core.datasets.archives import unpack_zip
 from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform
-from opendr_har_core.datasets.cache import ClipCache
+from opendr_har_core.datasets.cache import ClipCache, open_videos
 from opendr_har_core.datasets.clips import ClipSpec, Segment, whole
-from opendr_har_core.datasets.index import open_videos
-from opendr_har_core.datasets.kinetics_files import listed, split_name
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
-from opendr_har_core.errors import ConfigError, DownloadError, VideoError
+from opendr_har_core.errors import ConfigError, DataError, DownloadError, VideoError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.storage.download import Progress, fetch
+from opendr_har_core.storage.reading import read_text
 
 SERVER = "ftp://opendrdata.csd.auth.gr/perception/activity_recognition/datasets"
 MINI_URL = f"{SERVER}/kinetics400mini.zip"
@@ -22,16 +23,19 @@ MICRO_URL = f"{SERVER}/kinetics3.zip"
 FPS = 30.0
 BACKENDS = ("pyav",)
 PARTS = ("data", "splits")
+# Kinetics-700 has 100 MB.
+LARGEST_SPLIT = 256 << 20
+SPLITS = {"train": "train", "val": "validate", "validate": "validate", "test": "test"}
 
 
 class KineticsDataset(ClipDataset):
-    """One clip of each video that `path`/splits/<split>.json names.
+    """One clip of each video that `path`/splits/<split>.json lists.
 
-    The videos are `path`/data/<subset>/<label>/<id>_<start>_<end>.mp4, and are taken as 30 frames per second, whatever
-    they have: a clip is `frames_per_clip` frames that are `temporal_downsampling` thirtieths of a second apart (X3D's
-    own: XS 4 and 12, S 13 and 6, M and L 16 and 5). It may start at every `step_between_clips`-th of these frames at
-    which it fits: the split "train" draws one of those starts at random each time, the others take the middle one. So
-    `len` is the number of videos. See ClipDataset for what items are, and for videos that can't be decoded.
+    The videos are `path`/data/<subset>/<label>/<id>_<start>_<end>.mp4 and are sampled at 30 Hz, whatever their own rate
+    is: a clip has `frames_per_clip` frames, `temporal_downsampling` thirtieths of a second apart (X3D-XS 4 and 12, S 13
+    and 6, M and L 16 and 5). It starts at a multiple of `step_between_clips` thirtieths of a second: the split "train"
+    takes a random start each time, the others the middle one. `len` is the number of videos. See ClipDataset for items
+    and for videos that can't be decoded.
     """
 
     def __init__(
@@ -51,18 +55,19 @@ class KineticsDataset(ClipDataset):
     ) -> None:
         """`split` is train, val (or validate) or test; `spatial_pixels` the side S of the default transform's clips.
 
-        Class ids are those of Kinetics-400, or of `labels`: names, or a CSV with the header `id,name`; give that for
-        Kinetics-600 and 700. `use_caching` keeps decoded frames, and what files were found to be, in `cache_folder`.
+        Class ids are those of Kinetics-400, or of `labels` (names, or a CSV with the header `id,name`), which
+        Kinetics-600 and 700 need. `use_caching` keeps decoded frames in `cache_folder`.
 
         Raises ConfigError for a value that is not allowed, LabelError for a label that is not in the list, DataError
-        for annotations that can't be read or when no video is left.
+        for annotations that can't be read or when there is no usable video.
         """
         if decoder_backend not in BACKENDS:
             raise ConfigError(f"decoder_backend is {decoder_backend!r}, expected one of {BACKENDS}")
-        split = split_name(split)
+        if split not in SPLITS:
+            raise ConfigError(f"split is {split!r}, expected one of {sorted(SPLITS)}")
         clip = ClipSpec(frames_per_clip, temporal_downsampling, FPS, spatial_pixels)
         names = LabelMap.kinetics400() if labels is None else label_map(labels)
-        found = listed(Path(path), split, ClassIds(names))
+        found = listed(Path(path), SPLITS[split], ClassIds(names))
         cache = ClipCache(cache_folder) if use_caching else None
         segments: List[Segment] = []
         skipped: List[Skipped] = [(name, "has no label") for name in found.unlabelled]
@@ -77,17 +82,17 @@ class KineticsDataset(ClipDataset):
 
     @staticmethod
     def download_mini(path: Union[str, Path], url: str = MINI_URL, progress: Optional[Progress] = None) -> Path:
-        """Fetch one video of each class of Kinetics-400 into the folder `path`; returns the data set's own folder.
+        """Download one video of each class of Kinetics-400 into the folder `path`; returns the data set's folder.
 
-        That is `path`/kinetics400mini, as in OpenDR, or `path` where an archive has no top folder. What is there
-        already is kept. An interrupted download resumes over HTTP; over FTP, as from the default server, it starts
-        again. Raises DownloadError.
+        This is `path`/kinetics400mini, as in OpenDR, or `path` if the archive has no top folder. An existing data set
+        is kept. An interrupted download resumes over HTTP and starts again over FTP, as from the default server.
+        Raises DownloadError.
         """
         return _download(Path(path), url, progress)
 
     @staticmethod
     def download_micro(path: Union[str, Path], url: str = MICRO_URL, progress: Optional[Progress] = None) -> Path:
-        """Fetch one video of each of the first three classes into `path`/kinetics3; see download_mini."""
+        """Download one video of each of the first three classes into `path`/kinetics3; see download_mini."""
         return _download(Path(path), url, progress)
 
 
@@ -99,7 +104,7 @@ def _download(path: Path, url: str, progress: Optional[Progress]) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DownloadError(f"the folder {path} can't be made: {error}") from None
+        raise DownloadError(f"the folder {path} can't be created: {error}") from None
     archive = path / f"{name}.zip"
     if not archive.exists():
         fetch(url, archive, progress)
@@ -111,10 +116,100 @@ def _download(path: Path, url: str, progress: Optional[Progress]) -> Path:
     if len(found) != 1:
         raise DownloadError(
             f"{url} has {len(found)} data sets in it, expected the folders {PARTS} at its top or in one top folder; "
-            f"look into {path}"
+            f"check {path}"
         )
     return found[0]
 
 
 def _is_data_set(folder: Path) -> bool:
     return all((folder / part).is_dir() for part in PARTS)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Videos of an annotation file.
+
+    Attributes:
+        videos: (path, class id) of those that are on disk.
+        absent: number of videos that are not on disk: many are no longer online.
+        unlabelled: names of videos without a label, as in some test splits.
+    """
+
+    videos: Tuple[Tuple[Path, int], ...]
+    absent: int
+    unlabelled: Tuple[str, ...]
+
+
+def listed(root: Path, split: str, ids: ClassIds) -> Listed:
+    """Videos in `root`/data that `root`/splits/`split`.json lists.
+
+    Raises DataError for a missing or malformed file, LabelError for a label that is not in the list of classes.
+    """
+    file = root / "splits" / f"{split}.json"
+    folders = _Folders(root / "data")
+    videos: List[Tuple[Path, int]] = []
+    unlabelled: List[str] = []
+    absent = 0
+    for key, entry in _annotations(file).items():
+        subset, label, start, end = _fields(file, key, entry)
+        name = f"{key}_{start:06d}_{end:06d}.mp4"
+        if not label:
+            unlabelled.append(name)
+            continue
+        class_id = ids.id(label, f"{file}, {key!r}")
+        path = folders.find(subset, label, name)
+        if path is None:
+            absent += 1
+        else:
+            videos.append((path, class_id))
+    return Listed(tuple(videos), absent, tuple(unlabelled))
+
+
+class _Folders:
+    """Finds files by listing each folder once, because a slow disk takes long for each look-up."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._names: Dict[Path, Dict[str, Path]] = {}
+
+    def find(self, subset: str, label: str, name: str) -> Optional[Path]:
+        for spelling in dict.fromkeys((label, label.replace(" ", "_"))):
+            path = self._listing(self._data / subset / spelling).get(name)
+            if path is not None:
+                return path
+        return None
+
+    def _listing(self, folder: Path) -> Dict[str, Path]:
+        if folder not in self._names:
+            try:
+                self._names[folder] = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+            except OSError as error:  # no permission, or a label that is too long for a folder name
+                raise DataError(f"the folder {str(folder)[:300]} can't be read: {error.strerror}") from None
+        return self._names[folder]
+
+
+def _annotations(file: Path) -> Dict[str, Any]:
+    try:
+        entries = json.loads(read_text(file, LARGEST_SPLIT))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"can't read the annotations {file}: {error}") from None
+    if not isinstance(entries, dict):
+        raise DataError(f"{file} holds a {type(entries).__name__}, expected an object with video ids as keys")
+    return entries
+
+
+def _fields(file: Path, key: str, entry: Any) -> Tuple[str, str, int, int]:
+    """(subset, label, start, end) of one entry; raises DataError for names that lead outside of the folder."""
+    try:
+        subset, annotations = str(entry["subset"]), entry["annotations"]
+        label = str(annotations.get("label") or "")
+        start, end = (int(float(second)) for second in annotations["segment"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise DataError(
+            f'{file}: expected {key!r}: {{"subset": ..., "annotations": {{"label": ..., "segment": [start, end]}}}}, '
+            f"got {str(entry)[:200]}"
+        ) from None
+    for name in (key, subset, label):
+        if "/" in name or "\\" in name or "\0" in name or name in ("..", "."):
+            raise DataError(f"{file}: {key!r} contains the name {name!r}, which can't be that of a file or folder")
+    return subset, label, start, end

@@ -1,4 +1,4 @@
-"""Class names in data, against the fixed list of classes."""
+"""Class names in data, matched against the list of classes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ SIDES = re.compile(r"\b(left|right)\b")
 
 
 def label_map(labels: Labels) -> LabelMap:
-    """A LabelMap as it is, the names of a list, or those of a CSV with the header `id,name`; raises LabelError."""
+    """LabelMap of names, or of a CSV with the header `id,name`; raises LabelError."""
     if isinstance(labels, LabelMap):
         return labels
     return LabelMap.read_csv(labels) if isinstance(labels, (str, Path)) else LabelMap(labels)
 
 
 class ClassIds:
-    """Finds class ids by name; spelling differs between data sets in case and in spaces or underscores."""
+    """Finds class ids by name; data sets differ in case and in spaces or underscores."""
 
     def __init__(self, labels: LabelMap) -> None:
         self._labels = labels
         self._ids = {_plain(name): index for index, name in enumerate(labels)}
-        # Two classes that differ only so are told apart by their exact names.
+        # Classes that differ only in these are distinguished by their exact names.
         self._ambiguous = len(self._ids) < len(labels)
 
     def id(self, name: str, where: object) -> int:
-        """The class id of `name`; raises LabelError saying `where` it stands and which classes have similar names."""
+        """The class id of `name`; raises LabelError with `where` it is used and the most similar names."""
         if name in self._labels.names:
             return self._labels.id(name)
         if not self._ambiguous and _plain(name) in self._ids:
@@ -39,13 +39,13 @@ class ClassIds:
         near = get_close_matches(_plain(name), self._ids, n=3, cutoff=0.5)
         names = [self._labels[self._ids[plain]] for plain in near] or list(self._labels.names[:5])
         raise LabelError(
-            f"{where}: {name!r} is not one of the {len(self._labels)} classes; "
-            f"{'the nearest are' if near else 'they begin with'} {names}. Correct the label or give the list it is from"
+            f"{where}: {name!r} is not one of the {len(self._labels)} classes, the "
+            f"{'nearest' if near else 'first'} are {names}. Correct the label, or give its own list of classes"
         )
 
 
 def may_mirror(labels: LabelMap) -> bool:
-    """Whether a mirrored clip keeps its label: not where classes speak of left or right."""
+    """Whether a mirrored clip keeps its label: not if a class name contains "left" or "right"."""
     return not any(SIDES.search(_plain(name)) for name in labels)
 
 

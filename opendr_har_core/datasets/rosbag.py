@@ -1,23 +1,98 @@
-"""Stretches of a recording of a robot's camera."""
+"""Annotated segments of an image topic in a rosbag2, without ROS."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Union
+from typing import Iterator, List, Optional, Sequence, Union
 
-from opendr_har_core.datasets.bag_topic import open_topic
+import numpy as np
+
+from opendr_har_core.datasets.annotations import read_annotations
 from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform
 from opendr_har_core.datasets.cache import ClipCache
-from opendr_har_core.datasets.clips import ClipSpec, Segment
+from opendr_har_core.datasets.clips import ClipSpec, Segment, nearest
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
-from opendr_har_core.datasets.stretches import read_table, segment_of
-from opendr_har_core.errors import DataError
+from opendr_har_core.errors import DataError, HarError, VideoError
+from opendr_har_core.recordings.bag_reader import RecordedImage, open_images
+from opendr_har_core.spec import NANOSECONDS
+
+
+@dataclass(frozen=True, eq=False)
+class BagTopic:
+    """VideoSource of the images of one topic in a bag (a folder with metadata.yaml; sqlite3 or mcap).
+
+    Attributes:
+        path: the bag.
+        topic: the topic's name.
+        stamps_ns: increasing times of the images: header stamps, or recording times if the stamps don't increase.
+        recorded_ns: recording times, by which a bag finds messages.
+    """
+
+    path: Path
+    topic: str
+    stamps_ns: np.ndarray
+    recorded_ns: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """Bag and topic."""
+        return f"{self.path}:{self.topic}"
+
+    @property
+    def duration_sec(self) -> float:
+        """Length in seconds; the last image lasts as long as the others on average."""
+        span = int(self.stamps_ns[-1] - self.stamps_ns[0])
+        return (span + span / max(1, len(self.stamps_ns) - 1)) / NANOSECONDS
+
+    def fingerprint(self) -> str:
+        """Bag, topic, and number and times of the images."""
+        return f"{self.path.resolve()}|{self.topic}|{len(self.stamps_ns)}|{self.stamps_ns[0]}|{self.stamps_ns[-1]}"
+
+    def frames(self, times_sec: Sequence[float]) -> Iterator[np.ndarray]:
+        """See VideoSource.frames; reads only the part of the bag that contains the times."""
+        seconds = (self.stamps_ns - self.stamps_ns[0]) / NANOSECONDS
+        wanted = nearest(seconds, times_sec).tolist()
+        start, stop = int(self.recorded_ns[wanted[0]]), int(self.recorded_ns[wanted[-1]]) + 1
+        index = int(np.searchsorted(self.recorded_ns, start))
+        position = 0
+        with open_images(self.path, self.topic) as bag:
+            for image in bag.images(start, stop):
+                if position < len(wanted) and wanted[position] == index:
+                    rgb = _decoded(image, self.name)
+                    while position < len(wanted) and wanted[position] == index:
+                        yield rgb
+                        position += 1
+                index += 1
+        if position < len(wanted):
+            raise VideoError(f"{self.name} has fewer images than when it was indexed; open the data set again")
+
+
+def open_topic(path: Path, topic: str) -> BagTopic:
+    """Index the images of a topic; raises VideoError if the bag or the topic can't be read or has no images."""
+    recorded, stamps = [], []
+    with open_images(path, topic) as bag:
+        for image in bag.images():
+            recorded.append(image.recorded_ns)
+            stamps.append(image.stamp_ns)
+    if not recorded:
+        raise VideoError(f"the topic {topic} of {path} has no images")
+    increasing = all(before < after for before, after in zip(stamps, stamps[1:]))
+    times = np.array(recorded, np.int64)
+    return BagTopic(path, topic, np.array(stamps, np.int64) if increasing else times, times)
+
+
+def _decoded(image: RecordedImage, name: str) -> np.ndarray:
+    try:
+        return image.frame(image.message(), 0).rgb
+    except HarError as error:
+        raise VideoError(f"{name}: {error}") from None
 
 
 class RosbagDataset(ClipDataset):
-    """Clips of an image topic of a rosbag2, of the stretches that a CSV with the header `start,end,label` names.
+    """Clips of an image topic, of the segments in a CSV with the header `start,end,label`; see ClipDataset for items.
 
-    See ClipDataset for what items are. Needs the package `rosbags`, not ROS.
+    It needs the package `rosbags`, not ROS.
     """
 
     def __init__(
@@ -35,20 +110,18 @@ class RosbagDataset(ClipDataset):
     ) -> None:
         """`path` is a bag's folder (or its one file), sqlite3 or mcap; the topic carries Image or CompressedImage.
 
-        Times are in seconds since the topic's first image, by the images' header stamps; an empty start or end is that
-        of the recording. Raises VideoError when the bag or topic can't be read, LabelError for a label that is not
-        among the labels, DataError for a malformed table or when there is nothing to use, ConfigError without rosbags.
+        Times are in seconds since the topic's first image, by header stamps; an empty start or end is that of the
+        recording. Raises VideoError when the bag or topic can't be read, LabelError for a label that is not in
+        `labels`, DataError for a malformed CSV or when there is no usable clip, ConfigError without `rosbags`.
         """
         names = label_map(labels)
-        ids = ClassIds(names)
-        rows = read_table(table, ("start", "end", "label"))
-        class_ids = [ids.id(row.label, row.where) for row in rows]
+        rows = read_annotations(table, ("start", "end", "label"), ClassIds(names))
         source = open_topic(Path(path), topic)
         segments: List[Segment] = []
         skipped: List[Skipped] = []
-        for row, class_id in zip(rows, class_ids):
+        for row in rows:
             try:
-                segments.append(segment_of(row, source, class_id))
+                segments.append(row.segment(source))
             except DataError as error:
                 skipped.append((source.name, str(error)))
         cache = ClipCache(cache_folder) if use_caching else None

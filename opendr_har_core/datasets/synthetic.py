@@ -1,4 +1,4 @@
-"""Clips that the project draws itself: no files, no licence, as many as wanted."""
+"""Rendered clips of human actions, in any number."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.synthetic.actions import ACTIONS, ACTIONS_OF
 from opendr_har_core.synthetic.scene import render_at
 
-# Larger than the networks' squares by a little, as cameras' pictures are; drawing takes as long as they are large.
+# A little larger than the networks' squares, like camera images; rendering time grows with the size.
 SIZE = (180, 240)
 NO_SHARES: Mapping[str, int] = MappingProxyType({})
 
 
-class DrawnDataset(Dataset):
-    """Items are (uint8 (3, T, S, S) clip, class id); each is drawn when it is asked for, the same one every time.
+class SyntheticDataset(Dataset):
+    """Items are (uint8 (3, T, S, S) clip, class id); each is rendered when it is read, always the same.
 
     Attributes:
         labels: the actions.
-        targets: class id per item; neighbours have different ones.
+        targets: class id per item; adjacent items have different ones.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class DrawnDataset(Dataset):
         actions: Sequence[str] = ACTIONS,
         shares: Mapping[str, int] = NO_SHARES,
     ) -> None:
-        """Item n is drawn from the seed `first_seed` + n; an action has `shares` times as many clips, by default one.
+        """Item n is rendered with the seed `first_seed` + n; an action has `shares` times as many clips (default: 1).
 
         Raises ConfigError for unknown actions.
         """
         for action in actions:
             if action not in ACTIONS_OF:
-                raise ConfigError(f"no motion is called {action!r}, expected some of {list(ACTIONS)}")
+                raise ConfigError(f"there is no action {action!r}, expected some of {list(ACTIONS)}")
         if clips_per_action < 1:
-            raise ConfigError(f"clips_per_action is {clips_per_action}, expected one or more")
+            raise ConfigError(f"clips_per_action is {clips_per_action}, expected 1 or more")
         self.labels = LabelMap(actions)
         turn = [class_id for class_id, action in enumerate(actions) for _ in range(shares.get(action, 1))]
         self.targets = turn * clips_per_action

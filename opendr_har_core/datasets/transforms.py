@@ -1,4 +1,4 @@
-"""Clips of any size into the network's size, as they are or varied for training; all on uint8."""
+"""Transforms of uint8 frames to clips of the network's size, with augmentation for training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GREY = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True)
 class EvalTransform:
-    """The middle square, as a recognizer prepares camera images: uint8 (T, H, W, 3) to (3, T, S, S).
+    """The central square, as a recognizer prepares camera images: uint8 (T, H, W, 3) to (3, T, S, S).
 
     Attributes:
         image_size: S, in pixels.
@@ -29,25 +29,25 @@ class EvalTransform:
 
     image_size: int
 
-    deterministic = True  # so its result may be cached
+    deterministic = True  # so that its result can be cached
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """Raises nothing for any non-empty uint8 frames."""
+        """Takes non-empty uint8 frames of any size."""
         return channels_first(np.stack([to_network_input(frame, self.image_size) for frame in frames.numpy()]))
 
 
 @dataclass(frozen=True)
 class TrainTransform:
-    """Varied clips, the same way in all frames of a clip: uint8 (T, H, W, 3) to (3, T, S, S).
+    """Augmentation, the same for all frames of a clip: uint8 (T, H, W, 3) to (3, T, S, S).
 
-    Random numbers are PyTorch's, so that its seeds make them repeatable, also in the processes of a loader.
+    Random numbers are PyTorch's, so its seed repeats them, in data loader workers as well.
 
     Attributes:
         image_size: S, in pixels.
-        flip: whether half of the clips are mirrored; not for classes that tell left from right.
-        scale: range of the short side in units of S, from which a square of S is cut (8/7 to 10/7 in X3D's training).
-        colour: by which share brightness, contrast and saturation vary.
-        erase: probability that a rectangle is blanked.
+        flip: whether half of the clips are mirrored; not for classes that differ in left and right.
+        scale: range of the short side in units of S, from which a square is cropped (8/7 to 10/7 in X3D's training).
+        colour: range of brightness, contrast and saturation, as a share.
+        erase: probability of a blank rectangle.
         erase_area: range of its area, as a share of the image.
     """
 
@@ -62,14 +62,14 @@ class TrainTransform:
 
     def __post_init__(self) -> None:
         if not 1 <= self.scale[0] <= self.scale[1]:
-            raise ConfigError(f"scale is {self.scale}, expected a rising range from 1 on")
+            raise ConfigError(f"scale is {self.scale}, expected an increasing range from 1")
         if not (0 <= self.colour < 1 and 0 <= self.erase <= 1):
             raise ConfigError(f"colour is {self.colour} and erase {self.erase}, expected shares between 0 and 1")
         if not 0 < self.erase_area[0] <= self.erase_area[1] < 1:
-            raise ConfigError(f"erase_area is {self.erase_area}, expected a rising range between 0 and 1")
+            raise ConfigError(f"erase_area is {self.erase_area}, expected an increasing range between 0 and 1")
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """Another clip at each call."""
+        """A different clip at each call."""
         clip = self._cropped(frames.numpy())
         if self.flip and _uniform() < 0.5:
             clip = clip[:, :, ::-1]
@@ -79,7 +79,7 @@ class TrainTransform:
         return channels_first(clip)
 
     def _cropped(self, frames: np.ndarray) -> np.ndarray:
-        """Scaling the short side and then cutting a square, but only what is kept gets scaled."""
+        """Scale the short side, then crop a square; only the pixels that are kept get scaled."""
         height, width = frames.shape[1:3]
         side = max(1, round(min(height, width) / _uniform(*self.scale)))
         top, left = (math.floor(_uniform() * (room - side + 1)) for room in (height, width))
@@ -87,7 +87,7 @@ class TrainTransform:
         return np.stack([to_network_input(square, self.image_size) for square in squares])
 
     def _coloured(self, clip: np.ndarray) -> np.ndarray:
-        """Saturation, contrast and brightness are linear in the colours: one matrix does all three."""
+        """Saturation, contrast and brightness are linear in the colours, so one matrix applies all three."""
         brightness, contrast, saturation = (_uniform(1 - self.colour, 1 + self.colour) for _ in range(3))
         mean = float(clip.mean(axis=(0, 1, 2)) @ GREY)
         matrix = np.empty((3, 4))

@@ -1,4 +1,4 @@
-"""Frames of a video file at chosen times, without decoding all of it."""
+"""Frames of a video file at given times, without decoding the whole file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 
 @dataclass(frozen=True)
 class VideoFile:
-    """A video whose header was read and whose first frame was decoded; see `open_video`.
+    """VideoSource of a file whose header was read and whose first frame was decoded; see `open_video`.
 
     Attributes:
         path: the file.
-        duration_sec: length as its header says.
-        first_pts: when its first frame is shown, in units of its own time base; None where it says nothing of times.
+        duration_sec: length in its header.
+        first_pts: time of its first frame, in units of its own time base; None if it has no times.
     """
 
     path: Path
@@ -45,9 +45,9 @@ class VideoFile:
         return file_fingerprint(self.path)
 
     def frames(self, times_sec: Sequence[float]) -> Iterator[np.ndarray]:
-        """See Source.frames; decodes from the keyframe before the first time to the last time.
+        """See VideoSource.frames; decodes from the keyframe before the first time to the last time.
 
-        Raises VideoError where the video breaks off before that.
+        Raises VideoError if the video ends before that.
         """
         with _opened(self.path) as (container, stream):
             pictures = self._from_keyframe(container, stream, float(times_sec[0]))
@@ -67,13 +67,13 @@ class VideoFile:
                 first = next(pictures, None)
                 if first is not None and first[1].pts is not None and first[0] <= start_sec:
                     return chain([first], pictures)
-            # A wrong index, or none, leads past the time or nowhere: such a file is read from the start.
+            # Without a correct index, seeking misses the time: read such a file from the start.
             with suppress(*FAILURES):
                 container.seek(0)
         return self._timed(container, stream)
 
     def _timed(self, container: Any, stream: Any) -> Iterator[Timed]:
-        """(seconds since the first frame, picture); times always rise, as in video.read_video."""
+        """(seconds since the first frame, picture), with increasing times, as in video.read_video."""
         interval = float(1 / (stream.average_rate or TYPICAL_FPS))
         last: Optional[float] = None
         for picture in container.decode(stream):
@@ -86,7 +86,7 @@ class VideoFile:
             yield last, picture
 
     def _check_end(self, end_sec: float) -> None:
-        """A header may promise a little more than there is, but not much."""
+        """Raise VideoError if much less could be read than the header announces."""
         if end_sec < 0.9 * self.duration_sec - 0.5:
             raise VideoError(
                 f"{self.path} is incomplete: {end_sec:.2f} of {self.duration_sec:.2f} s could be read; copy it again"
@@ -94,7 +94,7 @@ class VideoFile:
 
 
 def open_video(path: Union[str, Path]) -> VideoFile:
-    """Check a file as far as that is cheap: its header and its first frame. Raises VideoError."""
+    """Open a file and check its header and first frame; raises VideoError."""
     path = Path(path)
     with _opened(path) as (container, stream):
         picture = first_picture(container.decode(stream), path)
@@ -105,7 +105,7 @@ def open_video(path: Union[str, Path]) -> VideoFile:
 def _chosen(
     pictures: Iterator[Timed], times_sec: Sequence[float], check_end: Callable[[float], None]
 ) -> Iterator[Timed]:
-    """The nearest picture for each of the rising times; after the end, if it may be there, the last one."""
+    """The nearest picture for each of the increasing times; after the end, the last one."""
     wanted = iter(times_sec)
     time = next(wanted, None)
     before: Optional[Timed] = None
@@ -128,11 +128,11 @@ def _opened(path: Path) -> Iterator[Tuple[Any, Any]]:
         try:
             yield container, stream
         except FAILURES as error:
-            raise VideoError(f"{path} breaks off: {error}; copy it again") from None
+            raise VideoError(f"{path} is damaged: {error}; copy it again") from None
 
 
 def _duration(container: Any, stream: Any) -> float:
-    """As announced; of a truncated file some formats tell only the number of frames that it once had."""
+    """Announced length; a truncated file of some formats has only the number of frames that it once had."""
     frames = float((stream.frames or 1) / (stream.average_rate or TYPICAL_FPS))
     if stream.duration and stream.time_base:
         return max(frames, float(stream.duration * stream.time_base))

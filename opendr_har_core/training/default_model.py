@@ -20,7 +20,7 @@ import torch
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.bundles.quantization import quantize_bundle
 from opendr_har_core.datasets.clips import ClipSpec
-from opendr_har_core.datasets.synthetic import DrawnDataset
+from opendr_har_core.datasets.synthetic import SyntheticDataset
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
@@ -82,7 +82,7 @@ def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSett
     that can't be used.
     """
     torch.manual_seed(settings.seed)
-    clips = DrawnDataset(CLIP, clips_per_action, FIRST_TRAINING_SEED, shares=SHARES)
+    clips = SyntheticDataset(CLIP, clips_per_action, FIRST_TRAINING_SEED, shares=SHARES)
     network = X3D(CONFIG, len(clips.labels))
     if weights is None:  # the statistics of a network that knows nothing are not worth keeping
         fit(network, clips, settings=replace(settings, freeze_batch_norm=False))
@@ -96,7 +96,7 @@ def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSett
 def without_lookahead(network: X3D, clips_per_action: int, settings: TrainingSettings = CAUSAL_SETTINGS) -> CoX3D:
     """The CoX3D that goes on from `network`; its frozen layers see the same drawn clips frame by frame."""
     torch.manual_seed(settings.seed)
-    clips = DrawnDataset(CLIP, max(1, round(clips_per_action * CAUSAL_SHARE)), FIRST_TRAINING_SEED, shares=SHARES)
+    clips = SyntheticDataset(CLIP, max(1, round(clips_per_action * CAUSAL_SHARE)), FIRST_TRAINING_SEED, shares=SHARES)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     continual = CoX3D(CAUSAL_CONFIG, network.num_classes)
     continual.load_state_dict(before)
@@ -112,7 +112,7 @@ def without_lookahead(network: X3D, clips_per_action: int, settings: TrainingSet
 def write(network: X3D, path: Path, source: str = SOURCE) -> Path:
     """The bundle of `network`, its weights stored in fewer bits."""
     with tempfile.TemporaryDirectory() as folder:
-        whole = export_bundle(network, Path(folder) / "whole.onnx", DrawnDataset(CLIP, 1).labels, source=source)
+        whole = export_bundle(network, Path(folder) / "whole.onnx", SyntheticDataset(CLIP, 1).labels, source=source)
         return quantize_bundle(whole, path).path
 
 

@@ -27,8 +27,8 @@ class TrainingSettings:
     optimizer: str = setting("adam", "Optimizer; sgd is with Nesterov momentum.", choices=("adam", "adamw", "sgd"))
     lr_schedule: str = setting(
         "",
-        "How the learning rate falls: not at all (empty), to zero (cosine), to a tenth after half and a hundredth after "
-        "three quarters of the run (step), or to a tenth after every two epochs without a lower loss (plateau).",
+        "How the learning rate falls: not at all (empty), to zero (cosine), to a tenth after half and a hundredth "
+        "after three quarters of the run (step), or to a tenth after every two epochs without a lower loss (plateau).",
         choices=("", "cosine", "step", "plateau"),
     )
     warmup_steps: int = setting(0, "Updates over which the learning rate rises from zero.", least=0)
@@ -61,7 +61,7 @@ class TrainingSettings:
     checkpoint_every_steps: int = setting(0, "Updates between checkpoints step_<number>.ckpt; 0: none.", least=0)
     checkpoint_folder: Optional[str] = setting(
         None,
-        "Folder for best.ckpt, last.ckpt and step_<number>.ckpt; `opendr-har train` has <output>_checkpoints by default.",
+        "Folder for best.ckpt, last.ckpt and step_<number>.ckpt; `opendr-har train` uses <output>_checkpoints.",
     )
     resume_step: int = setting(0, "Step whose checkpoint in checkpoint_folder to resume from; 0: start anew.", least=0)
     num_workers: int = setting(0, "Processes that decode clips.", least=0)

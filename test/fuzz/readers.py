@@ -169,7 +169,7 @@ def read_annotations(path):
 
 
 def read_split(path):
-    from opendr_har_core.datasets.kinetics_files import listed
+    from opendr_har_core.datasets.kinetics import listed
     from opendr_har_core.datasets.names import ClassIds
     from opendr_har_core.labels import LabelMap
 

@@ -22,9 +22,10 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PRINTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A working directory with the data of the examples."""
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The data of the examples."""
+    tmp_path = tmp_path_factory.mktemp("examples")
     kinetics = tmp_path / "kinetics"
     for split in ("train", "validate"):
         entries = {}
@@ -39,17 +40,15 @@ def place(tmp_path, monkeypatch):
     cases.draw(tmp_path / "videos" / "long.avi", seconds=3.0)
     (tmp_path / "table.csv").write_text(TABLE)
     (tmp_path / "annotations.csv").write_text("start,end,label\n0,2,walking\n2,,bending\n")
-    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: re.findall(r"\b\w+Dataset\b", block)[-1])
-def test_an_example_prints_what_it_says(place, block, capsys):
+def test_an_example_prints_what_it_says(data, block, capsys, monkeypatch):
+    monkeypatch.chdir(data)
     if "RosbagDataset" in block:
         pytest.importorskip("rosbags")
-        from test_datasets_rosbag import write_bag
-
-        write_bag(place / "recording")
+        cases.write_bag(data / "recording")
     exec(compile(block, "docs/datasets.md", "exec"), {})
     said = capsys.readouterr().out.splitlines()
     expected = PRINTED.findall(block)

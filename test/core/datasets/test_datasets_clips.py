@@ -1,4 +1,4 @@
-"""Clips by time, from real and drawn videos, against reading the whole video."""
+"""Selection of frames by time, compared with decoding the whole video."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 
 import dataset_cases as cases
 
-from opendr_har_core.datasets.clips import ClipSpec, nearest, read_clip
+from opendr_har_core.datasets.clips import ClipSpec, nearest
 from opendr_har_core.datasets.video_file import open_video
 from opendr_har_core.errors import ConfigError, VideoError
 from opendr_har_core.media.video import read_video
@@ -17,6 +17,11 @@ from opendr_har_core.networks.config import x3d_config
 
 REAL = ("labelled/archery.mp4", "labelled/arm_wrestling.mp4", "labelled/shooting_basketball.avi")
 ODD_STAMPS = ("gestures_rgb/PS7A1P1T1.avi", "labelled/crawling_baby.avi")
+
+
+def read_clip(video, start_sec, clip):
+    times = start_sec + clip.seconds(np.arange(clip.frames) * clip.stride)
+    return np.stack(list(video.frames(times.tolist())))
 
 
 def expected(path, times):
@@ -35,7 +40,7 @@ def test_seeking_gives_the_frames_of_decoding_everything(shared, name):
     assert np.array_equal(np.stack(list(video.frames(times))), expected(path, times))
 
 
-def test_only_the_part_from_the_keyframe_on_is_decoded(shared, monkeypatch):
+def test_decoding_starts_at_the_keyframe(shared, monkeypatch):
     """high_jump.mp4 has a keyframe every 60 frames."""
     video = open_video(shared / "videos" / "labelled" / "high_jump.mp4")
     decoded = []
@@ -52,8 +57,8 @@ def test_only_the_part_from_the_keyframe_on_is_decoded(shared, monkeypatch):
     assert len(decoded) < 30
 
 
-def test_a_clip_has_the_times_of_its_network_at_any_frame_rate(tmp_path):
-    """The same motion filmed at 15, 30 and 60 Hz gives the same clip, but for coding."""
+def test_a_clip_does_not_depend_on_the_frame_rate(tmp_path):
+    """The same motion filmed at 15, 30 and 60 Hz gives the same clip, except for compression."""
     clips = []
     for fps in (15.0, 30.0, 60.0):
         video = open_video(cases.draw(tmp_path / f"{fps}.avi", seconds=2.0, fps=fps, seed=3))
@@ -62,14 +67,14 @@ def test_a_clip_has_the_times_of_its_network_at_any_frame_rate(tmp_path):
     assert max(np.abs(clip - clips[1]).mean() for clip in clips) < 0.5 * np.abs(later - clips[1]).mean()
 
 
-def test_after_the_end_the_last_frame_is_held(tmp_path):
+def test_the_last_frame_is_repeated_after_the_end(tmp_path):
     video = open_video(cases.draw(tmp_path / "short.avi", seconds=0.5))
     clip = read_clip(video, 0.0, ClipSpec(6, 6, 30.0, 48))
     assert np.array_equal(clip[3], clip[5])
     assert not np.array_equal(clip[2], clip[3])
 
 
-def test_the_middle_and_the_starts_fit_into_the_video():
+def test_starts_of_clips():
     clip = ClipSpec(frames=4, stride=10, train_fps=30.0, image_size=48)
     assert clip.last_start(2.0) == 29  # frames 29, 39, 49, 59 of 60
     assert clip.middle_start(2.0) == 14
@@ -102,15 +107,15 @@ def test_a_phone_video_is_read_upright(tmp_path, set_display_matrix):
 
 
 @pytest.mark.parametrize("name", ["cut.avi", "cut.mkv"])
-def test_a_truncated_video_gives_what_is_there_and_fails_beyond(tmp_path, name):
+def test_a_truncated_video_is_read_up_to_the_cut(tmp_path, name):
     video = open_video(cases.cut(cases.draw(tmp_path / name, seconds=4.0), 0.5))
     assert next(video.frames([0.5])).shape == (60, 80, 3)
-    with pytest.raises(VideoError, match=r"cut\.(avi|mkv) (is incomplete|breaks off)"):
+    with pytest.raises(VideoError, match=r"cut\.(avi|mkv) (is incomplete|is damaged)"):
         list(video.frames([3.5]))
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all" * 100])
-def test_what_is_no_video_is_refused_with_its_name(tmp_path, content):
+def test_other_files_are_errors_with_their_name(tmp_path, content):
     path = tmp_path / "notes.mp4"
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"notes\.mp4"):

@@ -1,4 +1,4 @@
-"""Folders, tables and arrays as datasets."""
+"""FolderDataset, AnnotationDataset and ArrayDataset."""
 
 from __future__ import annotations
 
@@ -21,19 +21,25 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.media.video import read_video
 
 
-@pytest.fixture
-def root(tmp_path):
-    cases.draw(tmp_path / "walking" / "one.avi")
-    cases.draw(tmp_path / "walking" / "two.mp4", seed=1)
-    cases.draw(tmp_path / "bending" / "one.avi", "bending")
-    folder = tmp_path / "bending" / "frames"
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    root = tmp_path_factory.mktemp("folder")
+    cases.draw(root / "walking" / "one.avi")
+    cases.draw(root / "walking" / "two.mp4", seed=1)
+    cases.draw(root / "bending" / "one.avi", "bending")
+    folder = root / "bending" / "frames"
     folder.mkdir()
-    for index, frame in enumerate(read_video(tmp_path / "bending" / "one.avi")):
+    for index, frame in enumerate(read_video(root / "bending" / "one.avi")):
         cv2.imwrite(str(folder / f"frame_{index}.png"), frame.rgb[..., ::-1])
-    return tmp_path
+    return root
 
 
-def test_a_folder_per_class_of_videos_and_of_frames(root):
+@pytest.fixture
+def root(template, tmp_path):
+    return shutil.copytree(template, tmp_path / "folder")
+
+
+def test_classes_are_folders_of_videos_and_of_frames(root):
     found = FolderDataset(root, cases.CLIP)
     assert list(found.labels) == ["bending", "walking"]
     assert found.targets == [0, 0, 1, 1]
@@ -44,7 +50,7 @@ def test_a_folder_per_class_of_videos_and_of_frames(root):
     assert found.report.skipped == ()
 
 
-def test_a_given_list_of_classes_keeps_their_numbers(root):
+def test_a_given_list_of_classes_fixes_their_ids(root):
     labels = LabelMap(["jumping", "walking", "bending"])
     found = FolderDataset(root, cases.CLIP, labels=labels)
     assert sorted(found.targets) == [1, 1, 2, 2]
@@ -53,7 +59,7 @@ def test_a_given_list_of_classes_keeps_their_numbers(root):
         FolderDataset(root, cases.CLIP, labels=["walking", "bendin"])
 
 
-def test_what_cannot_be_used_is_reported(root):
+def test_unusable_files_are_reported(root):
     (root / "walking" / "notes.txt").write_text("x")
     (root / "walking" / "empty").mkdir()
     (root / "walking" / "broken.mp4").write_bytes(b"x")
@@ -64,7 +70,7 @@ def test_what_cannot_be_used_is_reported(root):
     assert report.items == 4
 
 
-def test_a_picture_that_breaks_later_is_left_out(root):
+def test_an_image_that_breaks_later_is_left_out(root):
     found = FolderDataset(root, cases.CLIP)
     for picture in (root / "bending" / "frames").glob("*.png"):
         cases.cut(picture, 0.1)
@@ -83,7 +89,7 @@ def test_short_videos_are_counted(root):
     assert FolderDataset(root, cases.CLIP).report.short == 0
 
 
-def test_videos_of_a_frame_and_with_frames_out_of_order_are_held_to_their_last_frame(shared, tmp_path):
+def test_the_last_frame_is_repeated_for_videos_of_one_frame_and_with_unordered_stamps(shared, tmp_path):
     cases.draw(tmp_path / "still" / "one.mp4", seconds=1 / 30)
     (tmp_path / "unordered").mkdir()
     shutil.copy(shared / "videos" / "formats" / "unordered_stamps.mov", tmp_path / "unordered")
@@ -95,7 +101,7 @@ def test_videos_of_a_frame_and_with_frames_out_of_order_are_held_to_their_last_f
     assert np.array_equal(unordered, np.stack([frames[index] for index in (0, 1, 2, 2)]))
 
 
-def test_a_table_names_stretches_of_videos(root):
+def test_annotations_select_segments_of_videos(root):
     table = root / "table.csv"
     table.write_text(
         "path,start,end,label\nwalking/one.avi,0,0.7,walking\nwalking/one.avi,0.7,,bending\nno.avi,,,walking\n"
@@ -109,7 +115,7 @@ def test_a_table_names_stretches_of_videos(root):
     assert np.abs(plain[1][0].permute(1, 2, 3, 0).numpy().astype(int) - expected).mean() < 12
 
 
-def test_a_label_of_a_table_that_is_not_in_the_list_is_named_with_its_line(root):
+def test_an_unknown_label_is_reported_with_its_line(root):
     table = root / "table.csv"
     table.write_text("path,start,end,label\nwalking/one.avi,0,1,walkin\n")
     with pytest.raises(LabelError, match=r"line 2: 'walkin'.*'walking'"):
@@ -132,15 +138,15 @@ def test_arrays_are_sampled_by_their_rate():
         ([np.zeros((8, 8, 3), np.uint8)], [0], r"\(T, H, W, 3\)"),
         ([np.zeros((4, 8, 8, 3), np.uint8)], [2], "class id 2"),
         ([], [0], "0 videos and 1 targets"),
-        ([], [], "no clip to use"),
+        ([], [], "no usable clip"),
     ],
 )
-def test_arrays_of_other_kinds_are_refused(videos, targets, expected):
+def test_other_arrays_are_errors(videos, targets, expected):
     with pytest.raises(DataError, match=expected):
         ArrayDataset(videos, targets, ["a", "b"], cases.CLIP)
 
 
-def test_real_gestures_are_read(shared, tmp_path):
+def test_annotations_of_real_videos(shared, tmp_path):
     table = tmp_path / "gestures.csv"
     folder = shared / "videos" / "gestures_rgb"
     rows = [f"PS7A{action}P1T1.avi,,,{label}" for action, label in ((1, "circle"), (2, "wave"), (3, "forward"))]

@@ -1,9 +1,10 @@
-"""KineticsDataset on small videos in the layout of Kinetics."""
+"""KineticsDataset, on small videos in the layout of Kinetics."""
 
 from __future__ import annotations
 
 import inspect
 import json
+import shutil
 
 import pytest
 
@@ -31,14 +32,20 @@ def video_path(root, key, label, subset="train"):
     return root / "data" / subset / label / f"{key}_000003_000005.mp4"
 
 
-@pytest.fixture
-def root(tmp_path):
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kinetics")
     for seed, (key, label) in enumerate(TRAIN):
-        cases.draw(video_path(tmp_path, key, label), seed=seed)
-    cases.draw(video_path(tmp_path, "d4", "zumba", "validate"))
-    write_split(tmp_path, "train", {key: entry(label) for key, label in TRAIN})
-    write_split(tmp_path, "validate", {"d4": entry("zumba", "validate"), "gone": entry("abseiling", "validate")})
-    return tmp_path
+        cases.draw(video_path(folder, key, label), seed=seed)
+    cases.draw(video_path(folder, "d4", "zumba", "validate"))
+    write_split(folder, "train", {key: entry(label) for key, label in TRAIN})
+    write_split(folder, "validate", {"d4": entry("zumba", "validate"), "gone": entry("abseiling", "validate")})
+    return folder
+
+
+@pytest.fixture
+def root(template, tmp_path):
+    return shutil.copytree(template, tmp_path / "kinetics")
 
 
 def dataset(root, **options):
@@ -90,7 +97,7 @@ def test_training_draws_starts_on_the_grid_and_evaluation_takes_the_middle(root,
     assert torch.equal(val[0][0], val[0][0])
 
 
-def test_names_of_classes_come_from_a_list_or_a_csv(root, tmp_path):
+def test_classes_can_be_given_as_a_list_or_a_csv(root, tmp_path):
     names = ["zumba", "abseiling", "air_drumming", "never seen"]
     assert dataset(root, labels=names).targets == [0, 1, 2]
     (tmp_path / "classes.csv").write_text("id,name\n0,abseiling\n1,zumba\n2,air drumming\n")
@@ -98,7 +105,7 @@ def test_names_of_classes_come_from_a_list_or_a_csv(root, tmp_path):
     assert dataset(root, labels=names).report.missing_classes == ("never seen",)
 
 
-def test_a_label_outside_of_the_list_is_named_with_its_neighbours(root):
+def test_an_unknown_label_is_reported_with_the_nearest_names(root):
     write_split(root, "train", {"a1": entry("zumbaa")})
     with pytest.raises(LabelError, match=r"'a1'.*'zumbaa' is not one of the 400.*'zumba'"):
         dataset(root)
@@ -115,15 +122,15 @@ def test_a_broken_video_is_reported_and_left_out(root):
 def test_a_split_without_any_usable_video_is_an_error_that_says_why(root):
     for key, label in TRAIN:
         video_path(root, key, label).write_bytes(b"")
-    with pytest.raises(DataError, match=r"no clip to use(.|\n)*3 skipped(.|\n)*a1_000003_000005\.mp4"):
+    with pytest.raises(DataError, match=r"no usable clip(.|\n)*3 skipped(.|\n)*a1_000003_000005\.mp4"):
         dataset(root)
     write_split(root, "train", {})
-    with pytest.raises(DataError, match="no clip to use"):
+    with pytest.raises(DataError, match="no usable clip"):
         dataset(root)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_video_that_breaks_later_is_left_out_of_its_batch_and_reported(root, workers):
+def test_a_video_that_breaks_later_is_left_out_of_its_batch(root, workers):
     found = dataset(root)
     video_path(root, "b2", "abseiling").write_bytes(b"gone bad")
     with pytest.raises(VideoError, match="b2_000003"):
@@ -153,7 +160,7 @@ def test_verify_leaves_out_what_cannot_be_decoded(root):
     assert len(list(DataLoader(found, batch_size=1))) == 2
 
 
-def test_a_transform_of_ones_own_gets_frames_and_decides_what_an_item_is(root):
+def test_a_custom_transform_takes_frames_and_returns_the_item(root):
     seen = []
 
     def transform(frames):
@@ -185,7 +192,7 @@ def test_cached_clips_are_used_instead_of_decoding(root, tmp_path, monkeypatch, 
     assert torch.equal(clip, plain[0][0])
 
 
-def test_a_changed_video_and_a_damaged_cache_are_decoded_anew(root, tmp_path):
+def test_a_changed_video_and_a_damaged_cache_are_decoded_again(root, tmp_path):
     options = {"split": "val", "use_caching": True, "cache_folder": tmp_path / "cache"}
     before = dataset(root, **options)[0][0]
     for file in (tmp_path / "cache").glob("*.npy"):
@@ -206,7 +213,7 @@ def test_a_changed_video_and_a_damaged_cache_are_decoded_anew(root, tmp_path):
         ({"spatial_pixels": 0}, "image_size is 0"),
     ],
 )
-def test_a_wrong_argument_is_named_with_what_is_allowed(root, options, expected):
+def test_wrong_arguments_are_errors(root, options, expected):
     with pytest.raises(ConfigError, match=expected):
         dataset(root, **options)
 

@@ -1,4 +1,4 @@
-"""Augmentation on uint8: what it may change, and that seeds repeat it."""
+"""Augmentation of uint8 clips, repeatable by seed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_training_gives_uint8_clips_that_a_seed_repeats(frames):
     assert first.is_contiguous()
 
 
-def test_all_frames_of_a_clip_are_varied_alike(frames):
+def test_all_frames_of_a_clip_have_the_same_augmentation(frames):
     still = frames[:1].repeat(5, 1, 1, 1)
     for seed in range(5):
         torch.manual_seed(seed)
@@ -76,7 +76,7 @@ def test_colours_vary_within_their_range():
     assert 110 < max(values) <= 121
 
 
-def test_a_rectangle_is_blanked_to_what_is_zero_for_the_network():
+def test_a_rectangle_is_blanked_with_the_mean():
     white = torch.full((3, 60, 60, 3), 255, dtype=torch.uint8)
     torch.manual_seed(0)
     for _ in range(20):
@@ -97,11 +97,11 @@ def test_a_rectangle_is_blanked_to_what_is_zero_for_the_network():
         (["bright lights", "leftovers"], True),
     ],
 )
-def test_classes_that_tell_left_from_right_are_not_mirrored(names, allowed):
+def test_classes_with_left_or_right_in_their_name_are_not_mirrored(names, allowed):
     assert may_mirror(LabelMap(names)) is allowed
 
 
 @pytest.mark.parametrize("wrong", [{"scale": (0.5, 1)}, {"colour": 1.0}, {"erase": 2}, {"erase_area": (0.5, 0.1)}])
-def test_ranges_that_make_no_sense_are_refused(wrong):
+def test_wrong_ranges_are_errors(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         TrainTransform(48, **wrong)

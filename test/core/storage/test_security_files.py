@@ -53,7 +53,7 @@ def test_labels_of_any_script_are_fine():
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device", "vast", "dangling", "loop", "absent"])
 def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind):
     pytest.importorskip("torch")
-    from opendr_har_core.datasets.stretches import read_table
+    from opendr_har_core.datasets.annotations import read_annotations
     from opendr_har_core.labels import LabelMap
     from opendr_har_core.learners.model_folder import read_record
     from opendr_har_core.media.video import read_video
@@ -75,7 +75,7 @@ def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind):
     start = time.perf_counter()
     for read in (
         lambda: LabelMap.read_csv(path),
-        lambda: read_table(path, ("path",)),
+        lambda: read_annotations(path, ("path",)),
         lambda: read_record(path),
         lambda: read_config(path),
         lambda: Recognizer.open(path),
@@ -200,7 +200,7 @@ def test_a_split_names_only_videos_below_its_folder(tmp_path, name):
     import json
 
     pytest.importorskip("torch")
-    from opendr_har_core.datasets.kinetics_files import listed
+    from opendr_har_core.datasets.kinetics import listed
     from opendr_har_core.datasets.names import ClassIds
     from opendr_har_core.labels import LabelMap
 
@@ -216,7 +216,7 @@ def test_a_split_whose_names_are_too_long_for_a_disk_is_refused(tmp_path):
     import json
 
     pytest.importorskip("torch")
-    from opendr_har_core.datasets.kinetics_files import listed
+    from opendr_har_core.datasets.kinetics import listed
     from opendr_har_core.datasets.names import ClassIds
     from opendr_har_core.labels import LabelMap
 
