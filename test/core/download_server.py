@@ -19,13 +19,14 @@ def archive():
 class Server:
     """Serves `content`, or an error `status`.
 
-    `cuts` says after how many bytes to drop the next connections; the first `stalls` fall silent after 1000 bytes; with
-    `pause_sec` content comes in small pieces, and without `resumes` always from its beginning.
+    `cuts` are the numbers of bytes after which the next connections are dropped; the first `stalls` connections become
+    silent after 1000 bytes; with `pause_sec` content comes in small pieces, without `resumes` always from the beginning,
+    without `announces` without its length.
     """
 
     def __init__(self):
         self.content, self.cuts, self.status, self.ranges = archive(), [], None, []
-        self.stalls, self.pause_sec, self.resumes = 0, 0.0, True
+        self.stalls, self.pause_sec, self.resumes, self.announces = 0, 0.0, True, True
         self.released = threading.Event()
         outer = self
 
@@ -54,7 +55,8 @@ class Server:
             return
         body = self.content[start:]
         request.send_response(206 if start else 200)
-        request.send_header("Content-Length", str(len(body)))
+        if self.announces:
+            request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         if self.stalls:
             self.stalls -= 1

@@ -34,29 +34,31 @@ class Reader:
     modules: tuple = ()
 
 
-def bundles(folder):
-    import onnx
-    from onnx import TensorProto, helper
+def bundles(folder=None):
+    """A tiny clip network and a tiny continual one: means over the picture, and a state of two steps."""
+    return [bundle(is_continual) for is_continual in (False, True)]
 
+
+def bundle(is_continual):
+    from opendr_har_core.bundles.graphs.writer import GraphWriter
     from opendr_har_core.bundles.metadata import BundleMetadata
     from opendr_har_core.labels import LabelMap
     from opendr_har_core.spec import ModelSpec
 
-    spec = ModelSpec("x3d", "tiny", SIDE, WINDOW, 2, WINDOW - 1, len(LABELS))
-    head = helper.make_tensor("head", TensorProto.FLOAT, [3, 3], np.arange(9, dtype=np.float32) / 9)
-    nodes = [
-        helper.make_node("Cast", ["frames"], ["values"], to=1),
-        helper.make_node("ReduceMean", ["values"], ["means"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("MatMul", ["means", "head"], ["scores"]),
-        helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
-    ]
-    frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, ["batch", WINDOW, SIDE, SIDE, 3])
-    scores = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(LABELS)])
-    graph = helper.make_graph(nodes, "tiny", [frames], [scores], [head])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    metadata = BundleMetadata(spec, LabelMap(LABELS), "a test", "0" * 64)
-    onnx.helper.set_model_props(model, metadata.to_properties())
-    return [model.SerializeToString()]
+    writer, rng = GraphWriter(), np.random.default_rng(0)
+    frames = writer.input("frames", "uint8", [SIDE, SIDE, 3] if is_continual else [WINDOW, SIDE, SIDE, 3])
+    values = writer.apply("Cast", frames, name="values", to=1)
+    means = writer.apply("ReduceMean", values, name="means", axes=[1, 2] if is_continual else [1, 2, 3], keepdims=0)
+    if is_continual:
+        past = [writer.input(f"state.a.{index}", "float32", [3]) for index in range(2)]
+        means = writer.apply("Sum", means, *past, name="sum")
+        half = writer.weight("half", np.array([0.5], np.float32))
+        writer.output("next.a", writer.apply("Mul", means, half, name="kept"), [3])
+    scores = writer.linear(means, "head", rng.standard_normal((len(LABELS), 3)).astype(np.float32))
+    writer.output("probabilities", writer.apply("Softmax", scores, name="softmax", axis=1), [len(LABELS)])
+    spec = ModelSpec("cox3d" if is_continual else "x3d", "tiny", SIDE, WINDOW, 2, WINDOW - 1, len(LABELS))
+    metadata = BundleMetadata(spec, LabelMap(LABELS), "a test", "0" * 64, {"a": 1} if is_continual else {})
+    return writer.model(metadata.to_properties(), ("test", "1")).SerializeToString()
 
 
 def open_bundle(path):
@@ -70,8 +72,7 @@ def open_bundle(path):
 def bundle_metadata(folder):
     import onnx
 
-    (model,) = bundles(folder)
-    return [item.value.encode() for item in onnx.load_from_string(model).metadata_props]
+    return [item.value.encode() for item in onnx.load_from_string(bundle(True)).metadata_props]
 
 
 def open_bundle_metadata(path):
@@ -83,7 +84,7 @@ def open_bundle_metadata(path):
 
     text = path.read_bytes().decode("utf-8", "replace")
     for index in range(len(bundle_metadata(path.parent))):
-        model = onnx.load_from_string(bundles(path.parent)[0])
+        model = onnx.load_from_string(bundle(True))
         model.metadata_props[index].value = text
         path.write_bytes(model.SerializeToString())
         try:

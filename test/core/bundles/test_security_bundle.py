@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx")
-import file_seeds
+import readers
 from onnx import TensorProto, helper
 
 from opendr_har_core import Frame, Recognizer
@@ -30,7 +30,7 @@ def no_runtime(monkeypatch):
 
 
 def sound(continual=False):
-    return onnx.load_from_string(file_seeds.bundles(None)[continual])
+    return onnx.load_from_string(readers.bundles(None)[continual])
 
 
 def opened(model, path):
@@ -200,7 +200,7 @@ def test_a_huge_declared_tensor_is_refused_without_its_memory(tmp_path):
 def test_a_bundle_behind_a_link_is_the_same_bundle(tmp_path):
     (tmp_path / "real.onnx").write_bytes(sound().SerializeToString())
     (tmp_path / "link.onnx").symlink_to(tmp_path / "real.onnx")
-    assert Recognizer.open(tmp_path / "link.onnx").labels.names == tuple(file_seeds.LABELS)
+    assert Recognizer.open(tmp_path / "link.onnx").labels.names == tuple(readers.LABELS)
 
 
 def test_opening_writes_nothing(tmp_path):

@@ -34,7 +34,7 @@ def shared_recognizer(request, tmp_path):
     if kind == "arithmetic":
         return Recognizer(ArithmeticBackend(architecture, warm_up=2 if architecture == "x3d" else 5))
     pytest.importorskip("onnx")
-    from file_seeds import bundles
+    from readers import bundles
 
     path = tmp_path / "tiny.onnx"
     path.write_bytes(bundles(tmp_path)[architecture == "cox3d"])
