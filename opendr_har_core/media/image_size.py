@@ -1,7 +1,7 @@
-"""The size that a picture announces, read from its first bytes before anything is decoded or allocated.
+"""The size that a picture announces, read from its header before anything is decoded or allocated.
 
-Decoders believe a header: 30000x30000 pixels in a file of 100 bytes are gigabytes. So what is read here must be what
-the decoder will read: a header that is only nearly right, and that a decoder might forgive, has no size.
+Decoders trust the header: 30000x30000 pixels in a file of 100 bytes allocate gigabytes. So the size read here must be
+the one that the decoder reads: a header with a small defect, which a decoder might accept, has no size.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Optional, Tuple
 from opendr_har_core.errors import ImageError
 
 MAX_PIXELS = 64_000_000
-# A progressive JPEG comes in some ten scans. Each may be 100 bytes, and costs a pass over all pixels.
+# A progressive JPEG has about ten scans. Each can be 100 bytes long and costs a pass over all pixels.
 MAX_SCANS = 64
-# Enough to get past the thumbnails and colour profiles that cameras put before a JPEG's size.
+# Beyond the thumbnails and colour profiles that cameras put before the size of a JPEG.
 HEAD_BYTES = 1 << 18
 Size = Tuple[int, int]
 
@@ -26,7 +26,7 @@ PPM = re.compile(rb"P[2356](?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9}
 
 
 def jpeg_or_png_size(head: bytes) -> Optional[Size]:
-    """(height, width) that a JPEG or PNG announces in its first HEAD_BYTES; None for anything else, or damaged."""
+    """(height, width) that a JPEG or PNG announces in its first HEAD_BYTES; None for other or damaged data."""
     if head.startswith(PNG + b"\x00\x00\x00\x0dIHDR") and len(head) >= 24:
         width, height = struct.unpack(">II", head[16:24])
         return int(height), int(width)
@@ -34,7 +34,7 @@ def jpeg_or_png_size(head: bytes) -> Optional[Size]:
 
 
 def picture_size(head: bytes) -> Optional[Size]:
-    """As above, also for BMP, PPM and WebP."""
+    """As `jpeg_or_png_size`, also for BMP, PPM and WebP."""
     if head.startswith(b"BM") and len(head) >= 26:
         return _bmp_size(head)
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP" and len(head) >= 30:
@@ -46,30 +46,30 @@ def picture_size(head: bytes) -> Optional[Size]:
 
 
 def checked_size(height: int, width: int) -> Size:
-    """(height, width); raises ImageError where either is zero or both together are too much to hold."""
+    """(height, width); raises ImageError if either is zero or the product exceeds MAX_PIXELS."""
     if height < 1 or width < 1:
-        raise ImageError(f"an image of {width}x{height} pixels has nothing in it; check the camera driver")
+        raise ImageError(f"an image of {width}x{height} pixels is empty; check the camera driver")
     if height * width > MAX_PIXELS:
         raise ImageError(f"an image of {width}x{height} pixels is over the limit of {MAX_PIXELS}; check the publisher")
     return height, width
 
 
 def check_cost(data: bytes) -> None:
-    """Raise ImageError for a JPEG or PNG that would take its decoder minutes or gigabytes, whatever its size."""
+    """Raise ImageError for a JPEG or PNG of acceptable size that would still take its decoder minutes or gigabytes."""
     scans = data.count(START_OF_SCAN) if data.startswith(b"\xff\xd8") else 0
     if scans > MAX_SCANS:
-        raise ImageError(f"a JPEG of {len(data)} bytes has {scans} scans, over the limit of {MAX_SCANS}; it is refused")
+        raise ImageError(f"a JPEG of {len(data)} bytes has {scans} scans, over the limit of {MAX_SCANS}")
     if data.startswith(PNG):
         _check_chunks(data)
 
 
 def _check_chunks(data: bytes) -> None:
-    """A decoder makes room for as much as a chunk announces, and only then looks how much there is."""
+    """OpenCV allocates the announced length of a chunk before it looks how much data there is."""
     place = len(PNG)
     while place + 8 <= len(data):
         after = place + 12 + int.from_bytes(data[place : place + 4], "big")
         if after > len(data):
-            raise ImageError(f"a PNG of {len(data)} bytes is damaged: it has a part that ends at {after}")
+            raise ImageError(f"a PNG of {len(data)} bytes is damaged: it announces a chunk that ends at {after}")
         if data[place + 4 : place + 8] == b"IEND":
             return
         place = after
@@ -79,14 +79,14 @@ def _jpeg_size(head: bytes) -> Optional[Size]:
     position = 2
     while position + 9 <= len(head) and head[position] == 0xFF:
         marker, length = head[position + 1], int.from_bytes(head[position + 2 : position + 4], "big")
-        if marker == 0xFF:  # any marker may have such bytes before it
+        if marker == 0xFF:  # fill bytes before a marker
             position += 1
             continue
-        # The start-of-frame segments, without the three markers among them that are none.
+        # Start-of-frame segments; the three other markers in this range are not.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">HH", head[position + 5 : position + 9])
             return int(height), int(width)
-        # Markers without a length have no business before the size: what follows would be read otherwise elsewhere.
+        # Markers without a length do not belong before the size; decoders differ in what they read next.
         if marker <= 0x01 or 0xD0 <= marker <= 0xDA or length < 2:
             return None
         position += 2 + length
@@ -94,11 +94,11 @@ def _jpeg_size(head: bytes) -> Optional[Size]:
 
 
 def _bmp_size(head: bytes) -> Size:
-    if int.from_bytes(head[14:18], "little") == 12:  # the header of OS/2
+    if int.from_bytes(head[14:18], "little") == 12:  # OS/2 header
         width, height = struct.unpack("<HH", head[18:22])
     else:
         width, height = struct.unpack("<ii", head[18:26])
-    return abs(int(height)), abs(int(width))  # a negative height means that the first row comes first
+    return abs(int(height)), abs(int(width))  # a negative height means top-down rows
 
 
 def _webp_size(head: bytes) -> Optional[Size]:

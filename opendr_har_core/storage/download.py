@@ -1,4 +1,4 @@
-"""Fetching the published X3D weights: resumable, verified, whole or not at all."""
+"""Downloads of the published X3D weights: resumed, verified, and written atomically."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Callable, Optional, Union
 
@@ -18,8 +18,10 @@ from opendr_har_core.storage.atomic import atomic_path
 WEIGHTS_URL = "https://dl.fbaipublicfiles.com/pyslowfast/x3d_models/x3d_{size}.pyth"
 SIZES = ("xs", "s", "m", "l")
 CHUNK = 1 << 16
-# A server that never ends must not fill the disk: data sets, and weights, of which the largest have 50 MB.
+# An endless response must not fill the disk: data sets, and weights, of which the largest have 50 MB.
 MOST_BYTES, MOST_WEIGHT_BYTES = 64 << 30, 1 << 30
+RANGE_NOT_SATISFIABLE, SERVER_ERRORS = 416, 500
+# (bytes done, bytes in all; None if unknown)
 Progress = Callable[[int, Optional[int]], None]
 Check = Callable[[Path], None]
 
@@ -31,21 +33,25 @@ def download_weights(
     url: str = WEIGHTS_URL,
     check: Optional[Check] = None,
 ) -> Path:
-    """Fetch the official Kinetics-400 weights of X3D-`size` as `folder`/x3d_`size`.pyth and return that path.
+    """Fetch the Kinetics-400 weights of X3D-`size` to `folder`/x3d_`size`.pyth and return that path.
 
-    Content is verified, by `check` as well where one is given (it raises a HarError), and its sha256 is recorded beside
-    it. A file that is there already is kept when it is what was recorded, or passes and is recorded now; otherwise it
-    is fetched anew. Raises ConfigError for another size than xs, s, m or l, DownloadError when the file can't be had
-    whole, or is another one than the first time.
+    The content is verified, also by `check` if given (it raises a HarError), and its sha256 is recorded next to it. An
+    existing file is kept if it matches its record, or if it has none and passes the checks; otherwise it is fetched
+    again. Raises ConfigError for a size other than xs, s, m or l, DownloadError when the file can't be fetched whole,
+    or differs from the recorded one.
     """
     if size not in SIZES:
-        raise ConfigError(f"no official weights for the size {size!r}, expected one of {SIZES}")
+        raise ConfigError(f"no published weights for the size {size!r}, expected one of {SIZES}")
     target = Path(folder) / f"x3d_{size}.pyth"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not _is_good(target, check):
+        recorded = _recorded(target)
+        is_good = target.is_file() and (recorded == _sha256(target) if recorded else not _damage(target, check))
+        if not is_good:
             fetch(url.replace("{size}", size), target, progress, check=check, most_bytes=MOST_WEIGHT_BYTES)
-            _record(target)
+        if not recorded:
+            with atomic_path(_record_path(target)) as temporary:  # in the format of sha256sum
+                temporary.write_text(f"{_sha256(target)}  {target.name}\n", encoding="ascii")
     except OSError as error:
         raise DownloadError(f"{target} can't be read or written: {error}") from None
     return target
@@ -60,11 +66,10 @@ def fetch(
     check: Optional[Check] = None,
     most_bytes: int = MOST_BYTES,
 ) -> None:
-    """Fetch `url` to `target` over `<target>.part`, which an interrupted download leaves behind to go on from.
+    """Fetch `url` to `target` by way of `<target>.part`, from which an interrupted download resumes.
 
-    `progress` is called with the bytes so far and, where known, the size. The connection is given up after
-    `timeout_sec` of silence and taken up again, `attempts` times in all. Raises DownloadError, also for more than
-    `most_bytes`, of which nothing is kept.
+    A connection that is silent for `timeout_sec` is dropped and resumed, with `attempts` in all. Raises DownloadError,
+    also for more than `most_bytes`, of which nothing is kept.
     """
     part = target.with_name(target.name + ".part")
     for attempt in range(attempts):
@@ -72,90 +77,68 @@ def fetch(
             _resume(url, part, progress, timeout_sec, most_bytes)
             break
         except urllib.error.HTTPError as error:
-            if error.code < 500:
-                raise DownloadError(f"{url} can't be fetched: the server says {error.code} {error.reason}") from None
+            if error.code < SERVER_ERRORS:
+                raise DownloadError(f"{url} can't be fetched: the server answers {error.code} {error.reason}") from None
             failure: Exception = error
-        except (OSError, HTTPException, _IncompleteError) as error:
+        except (OSError, HTTPException) as error:
             failure = error
         if attempt + 1 == attempts:
-            raise DownloadError(f"{url} can't be fetched after {attempts} attempts: {failure}; try again to go on")
+            raise DownloadError(f"{url} can't be fetched after {attempts} attempts: {failure}; try again to resume")
         time.sleep(min(0.1 * 2**attempt, 5.0))
-    damage = _damage(part, check) or _other_than_recorded(part, target)
+    damage = _damage(part, check)
+    recorded = _recorded(target)
+    if not damage and recorded not in (None, _sha256(part)):
+        record = _record_path(target)
+        damage = f"its sha256 is not {recorded}, as in {record}; remove that record if the published file has changed"
     if damage:
         part.unlink()
-        raise DownloadError(f"what came from {url} is damaged ({damage}); it was removed, try again")
+        raise DownloadError(f"the file from {url} is damaged ({damage}); it was removed, try again")
     part.replace(target)
 
 
-class _IncompleteError(Exception):
-    """The connection ended before the announced size."""
-
-
 def _resume(url: str, part: Path, progress: Optional[Progress], timeout_sec: float, most_bytes: int) -> None:
+    """Fetch the rest; raises ConnectionError when the connection ends before the announced size."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=timeout_sec)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and _size_after_slash(error.headers.get("Content-Range")) == have:
-            return
-        if error.code == 416:  # what we have is longer than, or no longer a part of, what is there now
-            part.unlink()
-            raise _IncompleteError("the file on the server has changed") from None
-        raise
+        if error.code != RANGE_NOT_SATISFIABLE:
+            raise
+        if (error.headers.get("Content-Range") or "").rpartition("/")[2] == str(have):
+            return  # all of it is there
+        part.unlink()
+        raise ConnectionError("the file on the server has changed") from None
     with response:
         if response.status != 206:
             have = 0
-        total = _total(response, have)
+        length = response.headers.get("Content-Length") or ""
+        total = have + int(length) if length.isdigit() else None
         with part.open("ab" if have else "wb") as file:
             for chunk in iter(lambda: response.read(CHUNK), b""):
                 have += len(chunk)
                 if max(have, total or 0) > most_bytes:
                     part.unlink()
-                    raise DownloadError(f"{url} is larger than {most_bytes} bytes; it is not what was expected")
+                    raise DownloadError(f"{url} is larger than {most_bytes} bytes; it is not the expected file")
                 _write(file, chunk, part)
                 if progress:
                     progress(have, total)
-            _write(file, b"", part)
             os.fsync(file.fileno())
     if total is not None and have != total:
-        raise _IncompleteError(f"got {have} of {total} bytes")
+        raise ConnectionError(f"got {have} of {total} bytes")
 
 
 def _write(file: IO[bytes], chunk: bytes, part: Path) -> None:
-    """Trying again does not help against a full disk, as it does against a lost connection."""
+    """Unlike a lost connection, a full disk is not tried again."""
     try:
         file.write(chunk)
         file.flush()
     except OSError as error:
-        raise DownloadError(f"{part} can't be written: {error}; make room and try again to go on") from None
-
-
-def _total(response: HTTPResponse, offset: int) -> Optional[int]:
-    length = response.headers.get("Content-Length")
-    return offset + int(length) if length and length.isdigit() else None
-
-
-def _size_after_slash(content_range: Optional[str]) -> Optional[int]:
-    size = (content_range or "").rpartition("/")[2]
-    return int(size) if size.isdigit() else None
-
-
-def _is_good(target: Path, check: Optional[Check]) -> bool:
-    """Whether the file is there and is what was recorded; without a record it is verified, and recorded."""
-    if not target.is_file():
-        return False
-    recorded = _recorded(target)
-    if recorded is not None:
-        return recorded == _sha256(target)
-    if _damage(target, check):
-        return False
-    _record(target)
-    return True
+        raise DownloadError(f"{part} can't be written: {error}; make room and try again to resume") from None
 
 
 def _damage(path: Path, check: Optional[Check]) -> Optional[str]:
-    """What is wrong with a weight file: a zip archive with a checksum for each member, or an older torch file."""
+    """What is wrong with a weight file: a zip archive with checksums, or an older torch file."""
     with path.open("rb") as file:
         head = file.read(2)
     if head == b"PK":
@@ -174,14 +157,6 @@ def _damage(path: Path, check: Optional[Check]) -> Optional[str]:
     return damaged
 
 
-def _other_than_recorded(part: Path, target: Path) -> Optional[str]:
-    recorded = _recorded(target)
-    if recorded is None or recorded == _sha256(part):
-        return None
-    record = _record_path(target)
-    return f"its sha256 is not {recorded}, as {record} has it; remove that record if the official file was renewed"
-
-
 def _record_path(target: Path) -> Path:
     return target.with_name(target.name + ".sha256")
 
@@ -190,12 +165,6 @@ def _recorded(target: Path) -> Optional[str]:
     path = _record_path(target)
     words = path.read_text(encoding="ascii", errors="replace").split() if path.is_file() else []
     return words[0] if words else None
-
-
-def _record(target: Path) -> None:
-    """Beside the file, as the command sha256sum checks it."""
-    with atomic_path(_record_path(target)) as temporary:
-        temporary.write_text(f"{_sha256(target)}  {target.name}\n", encoding="ascii")
 
 
 def _sha256(path: Path) -> str:

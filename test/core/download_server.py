@@ -20,8 +20,8 @@ class Server:
     """Serves `content`, or an error `status`.
 
     `cuts` are the numbers of bytes after which the next connections are dropped; the first `stalls` connections become
-    silent after 1000 bytes; with `pause_sec` content comes in small pieces, without `resumes` always from the beginning,
-    without `announces` without its length.
+    silent after 1000 bytes; with `pause_sec` content comes in small pieces; without `resumes` always from the
+    beginning; without `announces` without its length.
     """
 
     def __init__(self):
