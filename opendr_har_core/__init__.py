@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Loaded when first used, so that importing the package costs nothing.
+# Loaded on first use, so that importing the package is cheap.
 _HOMES = {
     "Category": "learners.types",
     "ClipSpec": "datasets.clips",

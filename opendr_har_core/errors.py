@@ -1,15 +1,12 @@
-"""The exceptions this package raises for everything a user can get wrong.
-
-Every message names what was given, what was expected and what to do about it.
-"""
+"""Exceptions of this package. Each message says what was given, what was expected and what to do."""
 
 
 class HarError(Exception):
-    """Root of all errors raised on purpose by this package."""
+    """Base class of all errors that this package raises."""
 
 
 class ConfigError(HarError):
-    """An argument or parameter has a value that is not allowed."""
+    """An argument or parameter has an invalid value."""
 
 
 class DataError(HarError):
@@ -25,7 +22,7 @@ class ImageError(DataError):
 
 
 class LabelError(DataError):
-    """A list of class names is malformed or does not fit the model."""
+    """A list of class names is malformed or does not match the model."""
 
 
 class ModelError(HarError):
@@ -33,16 +30,16 @@ class ModelError(HarError):
 
 
 class CheckpointError(ModelError):
-    """A file of network weights does not fit the network."""
+    """A weight file does not match the network."""
 
 
 class BackendError(ModelError):
-    """A runtime or execution provider is unknown or failed."""
+    """A runtime or execution provider is missing or failed."""
 
 
 class DownloadError(HarError):
-    """A file could not be fetched whole and verified."""
+    """A file can't be downloaded and verified."""
 
 
 class ResourceError(HarError):
-    """The machine does not have what was asked for, such as memory."""
+    """The machine lacks a resource, such as memory."""

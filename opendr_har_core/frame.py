@@ -1,4 +1,4 @@
-"""What goes into a stream: one RGB image and the time it was taken."""
+"""Frames: RGB images with a stamp, the input of a stream."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Frame:
     """One camera image.
 
     Attributes:
-        rgb: uint8 array of shape (height, width, 3), in RGB order; it may be a view, and is only read.
-        stamp_ns: time of capture in nanoseconds, on any clock that the frames of one stream share.
+        rgb: uint8 array of shape (height, width, 3), in RGB order; may be a view, and is only read.
+        stamp_ns: time of capture in nanoseconds, on a clock that all frames of a stream share.
     """
 
     rgb: Array
@@ -34,13 +34,10 @@ class Frame:
 
 
 class LazyFrame:
-    """A frame whose pixels are decoded only when a stream samples it.
-
-    A 30 Hz camera feeds a 5 Hz model: five of six frames are never looked at, so they need not be converted.
-    """
+    """A frame that is decoded only if a stream samples it: a 5 Hz model skips five of six frames of a 30 Hz camera."""
 
     def __init__(self, stamp_ns: int, size: Tuple[int, int], decode: Callable[[], Array]) -> None:
-        """`decode` returns the uint8 (height, width, 3) RGB image of `size`; its errors reach the caller of push."""
+        """`decode` returns the uint8 RGB image of `size` (height, width); `Stream.push` raises its errors."""
         self.stamp_ns = stamp_ns
         self.size = size
         self._decode = decode

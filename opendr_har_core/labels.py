@@ -1,4 +1,4 @@
-"""Class names in the order of a model's scores."""
+"""Labels: class names in the order of a model's scores."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from opendr_har_core.storage.reading import read_text
 KINETICS400 = Path(__file__).parent / "data" / "kinetics400.csv"
 LARGEST_LIST = 16 << 20
 LISTED = 8
-# Control characters, which end lines or clear terminals, and halves of characters, which no message can carry.
-UNFIT = ("Cc", "Cs")
+# Unicode categories: control characters, and surrogates, which have no UTF-8 form.
+FORBIDDEN = ("Cc", "Cs")
 
 
 class LabelMap:
-    """Immutable, ordered, unique class names; the class id is the position."""
+    """Immutable, unique class names; the class id is the position."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Raises LabelError when a name is empty, not a string, not one line of text, or given twice."""
+        """Raises LabelError for a name that is empty, not a string, not one line of text, or given twice."""
         self.names: Tuple[str, ...] = tuple(names)
         for name in self.names:
             if not isinstance(name, str) or not name.strip():
                 raise LabelError(f"a class name must be a non-empty string, got {name!r}")
-            if any(unicodedata.category(letter) in UNFIT for letter in name):
+            if any(unicodedata.category(letter) in FORBIDDEN for letter in name):
                 raise LabelError(f"a class name must be one line of text, got {name[:200]!r}")
         self._ids = {name: index for index, name in enumerate(self.names)}
         if len(self._ids) != len(self.names):
@@ -51,14 +51,14 @@ class LabelMap:
         return hash(self.names)
 
     def id(self, name: str) -> int:
-        """Class id of `name`; raises LabelError when there is none."""
+        """Class id of `name`; raises LabelError if there is none."""
         if name not in self._ids:
             raise LabelError(f"no class is named {name!r}; the model's {len(self)} classes begin {self.names[:5]}")
         return self._ids[name]
 
     @classmethod
     def read_csv(cls, path: Union[str, Path]) -> LabelMap:
-        """Read a CSV with the header `id,name` whose ids are 0, 1, 2, ... in order."""
+        """Read a CSV with the header `id,name` and the ids 0, 1, 2, ... in order; raises LabelError."""
         try:
             rows = list(csv.DictReader(io.StringIO(read_text(path, LARGEST_LIST), newline="")))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -70,12 +70,12 @@ class LabelMap:
 
     @classmethod
     def kinetics400(cls) -> LabelMap:
-        """The 400 classes of Kinetics-400, in the order of all published weights."""
+        """The 400 classes of Kinetics-400, in the order of the published weights."""
         return cls.read_csv(KINETICS400)
 
     @classmethod
     def numbered(cls, count: int, names: Optional[Iterable[str]] = None) -> LabelMap:
-        """`names` where given, else Kinetics-400 for 400 classes, else "class 0", "class 1", ..."""
+        """`names` if given, else Kinetics-400 for 400 classes, else "class 0", "class 1", ...; raises LabelError."""
         if names is not None:
             labels = cls(names)
             if len(labels) != count:

@@ -1,4 +1,4 @@
-"""What comes out of a stream: the scores of one moment, best first."""
+"""Predictions: the scores of a model at one moment, the output of a stream."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about the frames up to `stamp_ns`.
+    """Scores of a model for the frames up to `stamp_ns`.
 
     Attributes:
         stamp_ns: stamp of the newest frame used.
-        top: the best hypotheses, best first; never empty.
+        top: best hypotheses, best first; never empty.
         scores: float32 array of shape (num_classes,), the probability of every class.
-        provisional: whether the stream began so recently that the window is not full of real frames.
+        provisional: whether the stream has not seen a full window of real frames yet.
     """
 
     stamp_ns: int

@@ -1,4 +1,4 @@
-"""What a model is and what it expects of its input: it travels with the weights."""
+"""Model spec: what a model is and what input it expects; stored with the weights."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Dict, Mapping, Tuple
 from opendr_har_core.errors import ConfigError, ModelError
 
 CLIP, CONTINUAL = "x3d", "cox3d"
-# What a CoX3D waits for: the future frames that its convolutions were trained with, or nothing.
+# Whether the convolutions of a CoX3D wait for the future frames that they were trained with.
 FULL, NONE = "full", "none"
 LOOKAHEADS = (FULL, NONE)
-# What the command line and the nodes train, where neither the user nor a checkpoint says; OpenDR's learners have FULL.
+# Default for training by command line and node; OpenDR's learners default to FULL.
 TRAINING_LOOKAHEAD = NONE
-# Sizes whose published weights were trained on clips so short (4 frames) that a quarter of the positions had no future:
-# they keep their accuracy without lookahead. Weights trained on 13 frames can lose it (docs/decisions/0009).
+# Sizes whose published weights were trained on clips of 4 frames, where a quarter of the positions has no future: they
+# keep their accuracy without lookahead. Weights trained on 13 frames can lose it (docs/decisions/0009).
 TRAINED_ON_SHORT_CLIPS = ("xs",)
 NANOSECONDS = 1_000_000_000
-# Far above any network, and low enough that no model file can ask for all memory or for waiting for ever.
+# Far above any network, but a model file can't demand all memory or an endless warm-up.
 LARGEST = {"image_size": 4096, "window": 4096, "stride": 10_000, "warm_up": 100_000, "num_classes": 1_000_000}
 SLOWEST_FPS, QUICKEST_FPS = 1e-3, 1e6
 LARGEST_CLIP_BYTES = 1 << 30
@@ -27,21 +27,21 @@ LONGEST_SIZE = 100
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The facts about a network that its users need; plain values only, so that it fits into JSON.
+    """Facts about a network that its users need; plain values that fit into JSON.
 
     Attributes:
         architecture: "x3d" (classifies clips) or "cox3d" (steps frame by frame).
-        size: name of the variant: "xs", "s", "m", "l", or a name of the author's own.
+        size: name of the variant: "xs", "s", "m", "l", or another name.
         image_size: side of the square input image, in pixels.
-        window: number of sampled frames that one prediction is averaged over: an X3D's clip length,
-            a CoX3D's temporal window (the length of its final average pool).
-        stride: frames at `train_fps` from one sampled frame to the next.
+        window: number of sampled frames per prediction: the clip length of an X3D, the length of the final average
+            pool of a CoX3D.
+        stride: number of frames at `train_fps` from one sampled frame to the next.
         train_fps: frame rate of the training videos, in Hz.
-        warm_up: number of sampled frames before the first prediction that rests on a full window of real frames.
+        warm_up: number of sampled frames before the first prediction that uses a full window of real frames.
         num_classes: number of scores per prediction.
-        mean, std: per channel (RGB, on a scale of 0..1), what the network's input was standardised with.
-        lookahead: "full" if a CoX3D's convolutions wait for the future frames that they were trained with, "none" if
-            zeros take their place, as after the last frame of a training clip. A clip network always has "full".
+        mean, std: of the standardization of the input, per RGB channel, on a scale of 0..1.
+        lookahead: "full" if the convolutions of a CoX3D wait for the future frames that they were trained with, "none"
+            if zeros replace these, as after the last frame of a training clip. Always "full" for an X3D.
     """
 
     architecture: str
@@ -59,8 +59,8 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.architecture not in (CLIP, CONTINUAL):
             raise ConfigError(f"architecture is {self.architecture!r}, expected {CLIP!r} or {CONTINUAL!r}")
-        if not self.size.isprintable() or len(self.size) > LONGEST_SIZE:  # it goes to terminals and into messages
-            raise ConfigError(f"size is {self.size[:40]!r}, expected a word")
+        if not self.size.isprintable() or len(self.size) > LONGEST_SIZE:  # it goes to terminals
+            raise ConfigError(f"size is {self.size[:40]!r}, expected printable text of up to {LONGEST_SIZE} characters")
         for name in ("image_size", "window", "stride", "num_classes", "train_fps"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected a number above zero")
@@ -70,7 +70,7 @@ class ModelSpec:
         if not SLOWEST_FPS <= self.train_fps <= QUICKEST_FPS:
             raise ConfigError(f"train_fps is {self.train_fps!r}, expected {SLOWEST_FPS} to {QUICKEST_FPS} Hz")
         if 3 * self.window * self.image_size**2 > LARGEST_CLIP_BYTES:
-            raise ConfigError(f"{self.window} images of {self.image_size} pixels squared are over a gigabyte")
+            raise ConfigError(f"{self.window} images of {self.image_size} pixels squared exceed a gigabyte")
         if self.warm_up < 0:
             raise ConfigError(f"warm_up is {self.warm_up!r}, expected zero or more")
         if self.architecture == CLIP and self.warm_up != self.window - 1:
@@ -91,7 +91,7 @@ class ModelSpec:
 
     @property
     def is_continual(self) -> bool:
-        """Whether the network keeps a state and steps frame by frame."""
+        """Whether the network steps frame by frame with a state."""
         return self.architecture == CONTINUAL
 
     @property
@@ -101,22 +101,22 @@ class ModelSpec:
 
     @property
     def delay_sec(self) -> float:
-        """The same in seconds: how old a label is when it comes."""
+        """Age of a label in seconds when it is predicted."""
         return self.delay * self.stride / self.train_fps
 
     @property
     def silent_frames(self) -> int:
-        """Sampled frames that yield no prediction: the warm-up, or none for a network that needs no future."""
+        """Sampled frames without prediction: the warm-up, or 0 without lookahead."""
         return 0 if self.lookahead == NONE else self.warm_up
 
     @property
     def period_ns(self) -> int:
-        """Time between sampled frames, in nanoseconds, as in training (stride / train_fps)."""
+        """Nanoseconds between sampled frames, as in training: stride / train_fps."""
         return round(NANOSECONDS * self.stride / self.train_fps)
 
     @property
     def name(self) -> str:
-        """Short name such as "cox3d_s"."""
+        """Short name, such as "cox3d_s"."""
         return f"{self.architecture}_{self.size}"
 
     def with_classes(self, num_classes: int) -> ModelSpec:
@@ -129,9 +129,9 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelSpec:
-        """Rebuild a spec from `to_dict`; raises ModelError when a field is missing, unknown or of a wrong type.
+        """Rebuild a spec from `to_dict`; raises ModelError for a field that is missing, unknown or of a wrong type.
 
-        A spec without `lookahead` comes from a version that only had "full".
+        A missing `lookahead` means "full", as in bundles of format 2.
         """
         expected = {f.name for f in fields(cls)}
         if isinstance(values, Mapping):

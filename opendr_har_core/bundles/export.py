@@ -1,4 +1,4 @@
-"""A trained network into one self-describing `.onnx` bundle."""
+"""Export of a trained network as an `.onnx` bundle."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ def export_bundle(
     source: str,
     weights_sha256: Optional[str] = None,
 ) -> Path:
-    """Write `network` (X3D or CoX3D) as a bundle and return its path.
+    """Write `network` (X3D or CoX3D) as a bundle, atomically, and return its path.
 
-    `labels` default to Kinetics-400 for a network of 400 classes. `source` says for people where the weights come
-    from; `weights_sha256` is the digest of the file that they were read from, by default that of the weights
-    themselves. The file appears whole or not at all. Raises ModelError for another suffix than .onnx, for labels
-    that don't fit or a folder that can't be written.
+    For `labels` see `LabelMap.numbered`. `source` is the origin of the weights, as text for people; `weights_sha256` is
+    the digest of their file, by default that of the weights themselves. Raises ModelError for another suffix than .onnx
+    or a folder that can't be written, LabelError for labels that do not match.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -50,7 +49,7 @@ def export_bundle(
 
 
 def weights_digest(network: X3D) -> str:
-    """Hex sha256 over names and values of all weights."""
+    """Hex sha256 of the names and values of all weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())

@@ -1,7 +1,4 @@
-"""What a model file says about itself: the metadata inside an `.onnx` bundle.
-
-A bundle is one ONNX file that carries weights, spec, labels and origin, so that deploying a model is copying a file.
-"""
+"""Metadata of an `.onnx` bundle: spec, labels and origin of the weights, in the same file."""
 
 from __future__ import annotations
 
@@ -14,23 +11,22 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.spec import ModelSpec
 
 FORMAT_VERSION = 3
-# Format 2 has no lookahead in its spec: all its CoX3Ds have "full".
+# Format 2 has no lookahead in its spec; all its CoX3Ds have "full".
 READABLE_VERSIONS = ("2", "3")
 PREFIX = "opendr_har."
 
-# Names of the graph's inputs and outputs. A queue of the state is read as the inputs `state.<queue>.0` (the newest
-# entry), `state.<queue>.1`, ...; the output `next.<queue>` is what enters it.
+# Names of the graph's inputs and outputs; the state is described in backends/state_buffers.py.
 FRAMES, PROBABILITIES = "frames", "probabilities"
 STATE, NEXT = "state.", "next."
-BATCH = "batch"  # the leading axis of them all
-ENTERING = ".entering"  # ends the name of an operator that only brings a state in
+BATCH = "batch"  # the leading axis
+ENTERING = ".entering"  # suffix of operators that only bring a state into the layout of convolutions
 
-# What the weights are rounded to, in a quantised bundle by more than the network's own float32.
+# How the weights are stored.
 FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
 PRECISIONS = (FLOAT32, FLOAT16, INT8)
 
 LONGEST_REASON = 1000
-# What values of the wrong kind are refused with, numbers without end and lists without end in lists among them.
+# Raised by values of a wrong type, endless numbers and endlessly nested lists.
 _MALFORMED = (AttributeError, OverflowError, RecursionError, TypeError, ValueError)
 
 
@@ -39,14 +35,14 @@ class BundleMetadata:
     """Everything but the weights.
 
     Attributes:
-        spec: what the network is and expects.
+        spec: what the network is and what input it expects.
         labels: class names, one per score.
-        source: where the weights come from, in words for people.
-        weights_sha256: hex digest of the weight file that was converted, or of the weights themselves.
-        delays: for each queue of the state that stays zero at first, the number of steps that it does.
-        tuned_for: the machine and runtime that the graph was tuned for, in words; empty for a graph that runs anywhere.
-        precision: what the weights are rounded to: "float32" (not at all), "float16", or "int8" for the large ones
-            and "float16" for the others. It says nothing about the computation, which is in float32.
+        source: origin of the weights, as text for people.
+        weights_sha256: hex digest of the weight file, or of the weights themselves.
+        delays: for each queue of the state that stays zero at first, the number of steps.
+        tuned_for: the runtime and processor that the graph was tuned for; "" for a graph that runs anywhere.
+        precision: how weights are stored: "float32", "float16", or "int8" where that is exact and "float16" otherwise.
+            The computation is in float32.
     """
 
     spec: ModelSpec
@@ -66,7 +62,7 @@ class BundleMetadata:
             )
 
     def to_properties(self) -> Dict[str, str]:
-        """Key and value strings for the ONNX model's metadata."""
+        """Metadata properties of the ONNX model."""
         return {
             PREFIX + "format_version": str(FORMAT_VERSION),
             PREFIX + "spec": json.dumps(self.spec.to_dict(), sort_keys=True),
@@ -80,10 +76,10 @@ class BundleMetadata:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str], where: str) -> BundleMetadata:
-        """Read them back; raises ModelError, naming `where`, for another format or malformed content."""
+        """Read `to_properties`; raises ModelError, naming `where`, for another format or malformed content."""
         version = properties.get(PREFIX + "format_version")
         if version is None:
-            raise ModelError(f"{where} is an ONNX model without our metadata; make a bundle with 'opendr-har export'")
+            raise ModelError(f"{where} is an ONNX model without metadata of a bundle; use 'opendr-har export'")
         if version not in READABLE_VERSIONS:
             raise ModelError(
                 f"{where} has bundle format {version[:20]}, this version reads {' and '.join(READABLE_VERSIONS)}; "

@@ -1,4 +1,4 @@
-"""`opendr-har export`: a weight file into a bundle that robots run."""
+"""`opendr-har export`: turn a weight file into a bundle."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLE = "x3d_s.pyth cox3d_s.onnx --network cox3d --size s"
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "export",
@@ -44,13 +44,13 @@ def add_parser(jobs: Any) -> None:
     add_bundle_output(parser, "bundle")
     add_network(parser)
     add_labels(parser, "the checkpoint's, else Kinetics-400")
-    what = "where the weights come from and their licence, for people (default: the file's name)"
+    what = "origin and licence of the weights, stored in the bundle (default: the file's name)"
     parser.add_argument("--source", metavar="TEXT", help=what)
     add_config(parser)
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Load, export, say what was written."""
+    """Write the bundle and report what it holds."""
     require(options, "checkpoint", example=f"example: opendr-har export {EXAMPLE}")
     target = bundle_output(options, "bundle", example=f"opendr-har export {EXAMPLE}")
     from opendr_har_core.bundles.export import export_bundle

@@ -1,4 +1,4 @@
-"""The network that a job makes of a weight file: by its options, by what the file says, else by defaults."""
+"""The network for a weight file: by options, else as the file says, else by default."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TRAINED = NetworkChoice(CONTINUAL, "s", None, TRAINING_LOOKAHEAD)
 def chosen_network(
     options: argparse.Namespace, weights: Optional[str], default: NetworkChoice = DEFAULT
 ) -> Tuple[Blueprint, Optional[NetworkFacts]]:
-    """The network to build for the file `weights` by `add_network`'s options, and what the file says of its own.
+    """(network to build for the file `weights` by the flags of `add_network`, facts in the file or None).
 
-    Raises ConfigError for options that contradict the file or each other, CheckpointError for an unreadable file.
+    Raises ConfigError for flags that contradict the file or each other, CheckpointError for an unreadable file.
     """
     facts = NetworkFacts.read(weights) if weights else None
     choice = NetworkChoice(options.network, options.size, options.window, options.lookahead)
@@ -26,7 +26,7 @@ def chosen_network(
 
 
 def described(spec: ModelSpec) -> str:
-    """A network for people: "x3d_s", or "cox3d_s (lookahead none, window 13)"."""
+    """A network as text: "x3d_s", or "cox3d_s (lookahead none, window 13)"."""
     if not spec.is_continual:
         return spec.name
     return f"{spec.name} (lookahead {spec.lookahead}, window {spec.window})"

@@ -16,8 +16,8 @@ def add_parser(jobs: Any) -> None:
         jobs,
         "tune",
         help="make a CoX3D bundle faster on this machine",
-        description="Write a copy of a CoX3D bundle that runs faster, but only with this machine's kind of processor "
-        "and version of ONNX Runtime. The results stay the same; this is checked.",
+        description="Write a copy of a CoX3D bundle that runs faster, but only on this kind of processor and with this "
+        "version of ONNX Runtime. The command checks that the results stay the same.",
         examples=("cox3d_s.onnx", "continual --output here.onnx"),
         run=run,
     )
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> Result:
     target = bundle_output(options, "tuned") or Path(options.bundle).with_suffix(".tuned.onnx")
     report = tune_bundle(bundle_path(options.bundle), target)
     text = (
-        f"{report.path}: {report.state_buffers} states kept in the runtime's own layout, "
+        f"{report.path}: {report.state_buffers} state buffers kept in ONNX Runtime's own layout, "
         f"probabilities equal within {report.difference:.1g}\n"
     )
     return Result(

@@ -1,7 +1,7 @@
-"""X3D over clips as a graph: uint8 (B, T, S, S, 3) in, probabilities out.
+"""Graph of an X3D over clips.
 
-The clip is unrolled in time: each frame is a tensor of its own, small enough for the processor's cache, and a neighbour
-beyond the end of the clip is a term left out, so that nothing is padded, shifted or copied.
+The clip is unrolled in time: each frame is a separate tensor that fits into the processor's cache. Taps beyond the ends
+of the clip are omitted, so nothing is padded, shifted or copied.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _block(layers: BlockLayers, frames: List[Feature]) -> List[Feature]:
 
 
 def _over_time(taps: TemporalTaps, frames: List[Feature]) -> List[Feature]:
-    """The convolution at every frame of the clip, with nothing before its first and after its last frame."""
+    """The convolution at every frame of the clip."""
     outputs = []
     for t in range(len(frames)):
         total: Optional[Feature] = None

@@ -1,6 +1,6 @@
-"""What the graphs over clips and over streams share: the layers, applied to one frame.
+"""Layers of the graphs, applied to one frame.
 
-Every 3-D depthwise convolution is a sum of 2-D ones, one for each tap in time, because 3-D ones are slow in runtimes.
+Each 3-D depthwise convolution is a sum of 2-D ones, one for each tap in time, as 3-D ones are slow in ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from opendr_har_core.spec import ModelSpec
 
 
 class TemporalTaps:
-    """A depthwise convolution over k frames: y = bias + sum over j of w[j] x[j], the oldest first."""
+    """A depthwise convolution over k frames: y = bias + sum over j of w[j] x[j], oldest frame first."""
 
     def __init__(self, graph: GraphWriter, name: str, weight: Array, bias: Array, stride: int = 1) -> None:
-        """`weight` is (C, 1, k, h, w), `stride` the one in space."""
+        """`weight` is (C, 1, k, h, w), `stride` is in space."""
         self.graph = graph
         self._name = name
         self._stride = stride
@@ -31,7 +31,7 @@ class TemporalTaps:
         self._bias = graph.weight(f"{name}.bias", bias)
 
     def apply(self, tap: int, x: Feature, tag: str, plus: Optional[Feature] = None, bias: bool = False) -> Feature:
-        """Tap `tap` of `x`, with or without the bias, on top of `plus`; ONNX Runtime adds within the convolution."""
+        """Tap `tap` of `x`, plus the bias and `plus` if given; ONNX Runtime adds within the convolution."""
         name = f"{self._name}.{tag}{tap}"
         weights = replace(self._taps[tap], bias=self._bias) if bias else self._taps[tap]
         y = self.graph.conv(x, weights, name, self._stride)
@@ -39,7 +39,7 @@ class TemporalTaps:
 
 
 class StemLayers:
-    """Pixels to the first features."""
+    """First layers, from standardized pixels to features."""
 
     def __init__(self, graph: GraphWriter, stem: Stem, spec: ModelSpec) -> None:
         self._graph = graph
@@ -52,7 +52,8 @@ class StemLayers:
     def spatial(self, images: str, side: int, tag: str = "") -> Feature:
         """uint8 (N, S, S, 3) -> (N, C, S/2, S/2), before the convolution over time.
 
-        Taking the mean off the pixels first keeps zero padding what it was in training: the mean colour.
+        The one standardization of a bundle: the mean is subtracted from the pixels, so that zero padding is the mean
+        colour, as in training; the standard deviation is part of the weights.
         """
         graph = self._graph
         planes = graph.apply("Transpose", images, name=f"frames{tag}.planes", perm=[0, 3, 1, 2])
@@ -62,10 +63,10 @@ class StemLayers:
 
 
 class BlockLayers:
-    """A residual block, in the pieces between which clips and streams differ."""
+    """A residual block, in parts that clips and streams combine differently."""
 
     def __init__(self, graph: GraphWriter, name: str, block: ResidualBlock, pooled_frames: int) -> None:
-        """`pooled_frames` is the number of frames whose pooled features are summed before the attention sees them."""
+        """`pooled_frames` is the number of frames that the attention pools over."""
         self._graph = graph
         self._name = name
         self.stride = block.stride
@@ -92,44 +93,44 @@ class BlockLayers:
             self._shortcut = graph.conv_weights(f"{name}.branch1", weight[:, :, 0], bias)
 
     def expand(self, x: Feature, tag: str = "") -> Feature:
-        """The features that the convolution over time works on."""
+        """Input of the convolution over time."""
         y = self._graph.conv(x, self._expand, f"{self._name}.branch2.a{tag}")
         return self._graph.map("Relu", y, f"{y.name}.relu")
 
     def attend(self, frames: List[Feature]) -> List[Feature]:
-        """Squeeze-and-excitation over one or all frames of a clip, where the block has it."""
+        """Squeeze-and-excitation over the given frames, if the block has it."""
         return self._attention.apply(frames) if self._attention else frames
 
     def merge(self, y: Feature, skipped: Feature, tag: str = "") -> Feature:
-        """The block's output from that of the convolution over time and the shortcut."""
+        """Output of the block, from the convolution over time and the shortcut."""
         graph = self._graph
         projected = graph.conv(graph.swish(y), self._project, f"{self._name}.branch2.c{tag}")
         total = graph.combine("Add", projected, skipped, f"{self._name}.sum{tag}")
         return graph.map("Relu", total, f"{self._name}.out{tag}")
 
     def shortcut(self, x: Feature, tag: str = "") -> Feature:
-        """The input beside the bottleneck, projected where the shape changes."""
+        """The input, projected if the shape changes."""
         if self._shortcut is None:
             return x
         return self._graph.conv(x, self._shortcut, f"{self._name}.branch1{tag}", self.stride)
 
 
 class Attention:
-    """Squeeze-and-excitation: one gate for each channel, from the mean over space (and, for clips, time)."""
+    """Squeeze-and-excitation: a gate for each channel, from the mean over space and, for clips, time."""
 
     def __init__(self, graph: GraphWriter, name: str, layer: SqueezeExcitation, width: int, pooled_frames: int) -> None:
         self._graph = graph
         self._name = name
         weight, bias = pointwise(layer.fc1)
         squeezed = aligned(weight.shape[0], LARGE_BLOCK)
-        # The first layer gets a sum over frames; the division to a mean is part of its weights.
+        # The first layer gets a sum over frames; its weights divide by their number.
         squeeze = filled(weight / np.float32(pooled_frames), squeezed, width), filled(bias, squeezed)
         self._squeeze = graph.conv_weights(f"{name}.fc1", *squeeze)
         weight, bias = pointwise(layer.fc2)
         self._excite = graph.conv_weights(f"{name}.fc2", filled(weight, width, squeezed), filled(bias, width))
 
     def apply(self, frames: List[Feature]) -> List[Feature]:
-        """The frames, gated by what they have in common."""
+        """Gate the frames by their common mean."""
         graph, name = self._graph, self._name
         pooled = [graph.pool(frame) for frame in frames]
         total = pooled[0]
@@ -138,7 +139,7 @@ class Attention:
             total = Feature(graph.apply("Sum", *names, name=f"{name}.pooled"), pooled[0].width, 1)
         hidden = graph.map("Relu", graph.conv(total, self._squeeze, f"{name}.fc1"), f"{name}.fc1.relu")
         gate = graph.map("Sigmoid", graph.conv(hidden, self._excite, f"{name}.fc2"), f"{name}.gate")
-        # Spread out, the gate multiplies in the convolutions' own memory layout; broadcasting would leave it.
+        # Spread out, the gate multiplies in the memory layout of the convolutions; broadcasting leaves it.
         spread = graph.spread(gate, frames[0].side)
         return [graph.combine("Mul", frame, spread, f"{frame.name}.gated") for frame in frames]
 
@@ -159,7 +160,7 @@ class HeadLayers:
         return self._graph.pool(self._graph.map("Relu", wide, f"{wide.name}.relu"))
 
     def classify(self, mean: str) -> None:
-        """(N, width) features, averaged over time -> the graph's output."""
+        """(N, width) features, averaged over time -> output of the graph."""
         graph, head = self._graph, self._head
         hidden = graph.linear(mean, "head.lin_5", to_numpy(head.lin_5.weight).reshape(head.lin_5.out_channels, -1))
         hidden = graph.apply("Relu", hidden, name="head.lin_5.relu")

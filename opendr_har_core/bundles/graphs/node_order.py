@@ -1,7 +1,7 @@
-"""The order in which a stepping graph's operators run: each tensor is used while it is still in the caches.
+"""Order of a stepping graph's operators that uses each tensor while it is in the caches.
 
-ONNX Runtime would run what only writes the state after everything else, when its input has long left the caches, and
-would keep that input's memory for as long. It follows the order of the file where a session asks for it.
+ONNX Runtime's default order writes the state at the end of a step, when the inputs have left the caches, and keeps
+their memory until then. Our sessions follow the order of the file.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from opendr_har_core.bundles.metadata import STATE
 
 
 def keep_caches_warm(model: ModelProto) -> None:
-    """Reorder the operators, which must be in an order that can run.
+    """Reorder the operators of a model in topological order.
 
-    What writes only states follows what it reads at once. What reads only states comes right before the operator whose
-    result it is combined with, so that this result is still in the caches then.
+    An operator that only writes a state directly follows the one that it reads. An operator that only reads states
+    directly precedes the one whose result it is combined with.
     """
     ordered = _Order(model).nodes()
     del model.graph.node[:]
@@ -25,7 +25,7 @@ def keep_caches_warm(model: ModelProto) -> None:
 
 
 class _Order:
-    """Builds the order; an operator goes by the name of its first output."""
+    """Builds the order; operators are identified by their first output."""
 
     def __init__(self, model: ModelProto) -> None:
         self._nodes = list(model.graph.node)
@@ -38,7 +38,7 @@ class _Order:
         self._ordered: Dict[str, NodeProto] = {}
 
     def nodes(self) -> List[NodeProto]:
-        """All operators, in their new order."""
+        """All operators in their new order."""
         for node in self._nodes:
             if node.output[0] in self._of_the_past or self._is_last(node):
                 continue

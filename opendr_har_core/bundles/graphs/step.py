@@ -1,4 +1,4 @@
-"""CoX3D over streams as a graph: one uint8 frame and the states in, probabilities and the next states out."""
+"""Graph of a CoX3D: one uint8 frame and the state in, probabilities and the next state out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from opendr_har_core.networks.cox3d import CoX3D
 def write_step_graph(graph: GraphWriter, network: CoX3D) -> Dict[str, int]:
     """CoX3D: uint8 (B, S, S, 3) frames and states -> float32 (B, num_classes) and the next states.
 
-    Returns the delays: for each queue of the state that must stay zero at first, the number of steps that it does.
-    With lookahead, a layer further up gets its first real input only after those below have made one; what it sees
-    before counts as temporal padding, that is as zeros, as at the edge of a clip. Without, there are no delays.
+    Returns the delays: for each queue of the state that must stay zero at first, the number of steps. With lookahead, a
+    higher layer gets its first real input later than those below it; earlier inputs count as temporal padding, that is
+    zeros. Without lookahead, there are no delays.
     """
     spec = network.spec
     queues = _Queues(graph)
@@ -45,11 +45,7 @@ def write_step_graph(graph: GraphWriter, network: CoX3D) -> Dict[str, int]:
 
 
 class _Queues:
-    """The states: first-in-first-out queues of tensors.
-
-    A queue of depth d is read as the inputs `state.<name>.0` (the newest) to `state.<name>.<d-1>`; what a step puts in
-    is the output `next.<name>`. Nothing is moved within a queue by the graph: whoever runs it rotates the tensors.
-    """
+    """Declares the state: first-in-first-out queues of tensors, see backends/state_buffers.py."""
 
     def __init__(self, graph: GraphWriter) -> None:
         self._graph = graph
@@ -64,19 +60,19 @@ class _Queues:
         return [Feature(tensor, width, side) for tensor in inputs]
 
     def put(self, name: str, value: Feature) -> None:
-        """What enters the queue in this step."""
+        """Declare what enters the queue in this step."""
         self._graph.output(f"{NEXT}{name}", value.name, value.shape)
 
 
 def _delayed(graph: GraphWriter, shortcut: Feature, queues: _Queues, name: str) -> Feature:
-    """The shortcut of the frame before: the convolution next to it has its centre there."""
+    """The shortcut of the previous frame, where the convolution next to it has its centre."""
     (skipped,) = queues.read(name, shortcut.shape, depth=1, delay=0)
     queues.put(name, shortcut)
     return _entering(graph, skipped)
 
 
 def _buffered(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
-    """A convolution over time whose state is its past inputs: the least to move where input and output are one size."""
+    """A convolution over time whose state is its past inputs: the smallest state if the output has the same size."""
     past = queues.read(name, x.shape, taps.kernel - 1, delay)
     queues.put(name, x)
     total = taps.apply(0, past[-1], "tap", bias=True)
@@ -86,7 +82,7 @@ def _buffered(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, delay:
 
 
 def _partial_sums(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, delay: int) -> Feature:
-    """A convolution over time whose state is what its next outputs have so far: less where the output is smaller."""
+    """A convolution over time whose state is the partial sums of its next outputs: smaller if the output is smaller."""
     last = taps.kernel - 1
     side = (x.side + 1) // 2
     shape = (x.width, side, side)
@@ -99,11 +95,10 @@ def _partial_sums(taps: TemporalTaps, x: Feature, queues: _Queues, name: str, de
 
 
 def _entering(graph: GraphWriter, state: Feature) -> Feature:
-    """A state that is added to a convolution, times one.
+    """Multiply a state by one, in a depthwise 1x1 convolution.
 
-    A convolution with a single weight of one for each channel changes no value. But ONNX Runtime has its result in the
-    memory layout of its convolutions, where it can add it within the next one; a bare input would instead take the
-    next convolution's result out of that layout.
+    This brings it into the memory layout of ONNX Runtime's convolutions, so that the next convolution can add it.
+    Adding a bare input would take the convolution's result out of that layout.
     """
     ones = graph.conv_weights(f"ones.{state.width}", np.ones((state.width, 1, 1, 1), np.float32), groups=state.width)
     return graph.conv(state, ones, f"{state.name}{ENTERING}")
@@ -116,9 +111,9 @@ def _window_mean(graph: GraphWriter, window: int, width: int, newest: str) -> st
 
 
 def _mean_so_far(graph: GraphWriter, window: int, width: int, newest: str) -> str:
-    """The same over the steps that there were, up to `window`.
+    """The mean over the steps so far, up to `window`.
 
-    A one that goes along with each step's features counts them: the state is zero at first, so it has no ones yet.
+    A one next to each step's features counts the steps: the state starts with zeros, which count nothing.
     """
     one = graph.weight("one", np.float32(1))
     counted = graph.apply("Pad", newest, graph.integers([0, 0, 0, 0, 0, 1]), one, name="head.counted")
@@ -129,7 +124,7 @@ def _mean_so_far(graph: GraphWriter, window: int, width: int, newest: str) -> st
 
 
 def _sliding_window(graph: GraphWriter, window: int, width: int, newest: str) -> str:
-    """The features of the last `window` steps, (B, window, C). They are summed up again each step: no drift."""
+    """Features of the last `window` steps, (B, window, C). Each step sums them again: no drift."""
     if window == 1:
         return newest
     kept = (window - 1, width)

@@ -1,4 +1,4 @@
-"""Weights of a trained network as arrays for a graph: normalisation folded in, channels filled up with zeros."""
+"""Weights of a network as arrays for a graph, with folded normalisation and padded channels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import nn
 
 Array = np.ndarray
 
-# ONNX Runtime's fast convolutions work on blocks of 8 or 16 channels; zeros beside 54 or 108 are exact and cheap.
+# ONNX Runtime's fast convolutions work on blocks of 8 or 16 channels; padding 54 or 108 with zeros is exact and cheap.
 SMALL_BLOCK, LARGE_BLOCK = 8, 16
 
 
 def folded(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> Tuple[Array, Array]:
-    """Weights (out, in/groups, kt, k, k) and bias (out,) of a convolution, the normalisation behind it worked in."""
+    """Weights (out, in/groups, kt, k, k) and bias (out,) of a convolution with the normalisation behind it."""
     scale = to_numpy(norm.weight) / np.sqrt(to_numpy(norm.running_var) + norm.eps)
     weight = to_numpy(conv.weight) * scale[:, None, None, None, None]
     return weight.astype(np.float32), (to_numpy(norm.bias) - to_numpy(norm.running_mean) * scale).astype(np.float32)
@@ -26,12 +26,12 @@ def pointwise(conv: nn.Conv3d) -> Tuple[Array, Array]:
 
 
 def aligned(channels: int, block: int = SMALL_BLOCK) -> int:
-    """`channels`, rounded up to whole blocks."""
+    """`channels` rounded up to whole blocks."""
     return -(-channels // block) * block
 
 
 def filled(values: Array, outputs: Optional[int] = None, inputs: Optional[int] = None) -> Array:
-    """The array (out, in, ...) or (out,) with zeros up to `outputs` and `inputs` channels."""
+    """An array (out, in, ...) or (out,), padded with zeros to `outputs` and `inputs` channels."""
     padding = [(0, 0)] * values.ndim
     if outputs is not None:
         padding[0] = (0, outputs - values.shape[0])

@@ -1,4 +1,4 @@
-"""A small writer of ONNX graphs: operators as method calls, names chosen for the reader of the graph."""
+"""Writer of ONNX graphs, with a method for each operator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opendr_har_core.bundles.metadata import BATCH
 from opendr_har_core.errors import ModelError
 from opendr_har_core.storage.atomic import atomic_path, remove_abandoned
 
-# Old enough for the ONNX Runtime of a robot that runs Ubuntu 20.04 and Python 3.8.
+# Old enough for ONNX Runtime on Ubuntu 20.04 with Python 3.8.
 OPSET, IR_VERSION = 13, 7
 DTYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
 
@@ -35,7 +35,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class ConvWeights:
-    """Weights of a 2-D convolution that are in the graph already, for any number of convolutions to use."""
+    """Stored weights of a 2-D convolution, for any number of convolutions."""
 
     weight: str
     bias: Optional[str]
@@ -45,7 +45,7 @@ class ConvWeights:
 
 
 class GraphWriter:
-    """Collects nodes, weights, inputs and outputs, then makes a checked model of them."""
+    """Collects nodes, weights, inputs and outputs, then builds and checks a model."""
 
     def __init__(self) -> None:
         self._nodes: List[onnx.NodeProto] = []
@@ -60,9 +60,9 @@ class GraphWriter:
         return name
 
     def output(self, name: str, tensor: str, shape: Sequence[int]) -> None:
-        """Declare that `tensor`, which some operator made, is the float output `name` of shape (batch, *shape).
+        """Declare `tensor`, the output of an operator, as float output `name` of shape (batch, *shape).
 
-        The tensor is renamed, not copied, unless it is an output under another name already.
+        The tensor is renamed, not copied, unless it is an output already.
         """
         if tensor in self._output_names:
             self._nodes.append(helper.make_node("Identity", [tensor], [name], name=name))
@@ -77,16 +77,16 @@ class GraphWriter:
         return name
 
     def integers(self, values: Sequence[int]) -> str:
-        """An int64 vector, shared by all that use the same one."""
+        """An int64 vector; equal ones are stored once."""
         return self.weight("int64." + "_".join(str(value) for value in values), np.array(values, np.int64))
 
     def apply(self, operator: str, *inputs: str, name: str, **attributes: object) -> str:
-        """Add an operator and return the name of its only output, which is `name`."""
+        """Add an operator with one output `name`; returns `name`."""
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
     def split(self, tensor: str, lengths: Sequence[int], axis: int, name: str) -> List[str]:
-        """Cut `tensor` into pieces of these lengths along `axis`."""
+        """Split `tensor` into parts of these lengths along `axis`."""
         names = [f"{name}{index}" for index in range(len(lengths))]
         inputs = [tensor, self.integers(lengths)]
         self._nodes.append(helper.make_node("Split", inputs, names, name=f"{tensor}.split", axis=axis))
@@ -119,11 +119,11 @@ class GraphWriter:
         return self.apply("Gemm", *inputs, name=name, transB=1)
 
     def map(self, operator: str, x: Feature, name: str) -> Feature:
-        """An operator of one input that keeps the shape, such as Relu."""
+        """An elementwise operator with one input, such as Relu."""
         return Feature(self.apply(operator, x.name, name=name), x.width, x.side)
 
     def combine(self, operator: str, x: Feature, y: Feature, name: str) -> Feature:
-        """An operator of two inputs of one shape, such as Add."""
+        """An elementwise operator with two inputs, such as Add."""
         return Feature(self.apply(operator, x.name, y.name, name=name), x.width, x.side)
 
     def swish(self, x: Feature) -> Feature:
@@ -131,7 +131,7 @@ class GraphWriter:
         return self.combine("Mul", x, self.map("Sigmoid", x, f"{x.name}.sigmoid"), f"{x.name}.swish")
 
     def pool(self, x: Feature) -> Feature:
-        """The mean over space, (N, width, 1, 1)."""
+        """Mean over space, (N, width, 1, 1)."""
         return Feature(self.apply("GlobalAveragePool", x.name, name=f"{x.name}.pooled"), x.width, 1)
 
     def spread(self, x: Feature, side: int) -> Feature:
@@ -141,7 +141,7 @@ class GraphWriter:
         return Feature(self.apply("Resize", x.name, "", scales, name=f"{x.name}.spread", **attributes), x.width, side)
 
     def reshape(self, tensor: str, shape: Sequence[int], name: str) -> str:
-        """A tensor of another shape; -1 stands for the batch."""
+        """A tensor of another shape; -1 is the batch."""
         return self.apply("Reshape", tensor, self.integers(shape), name=name)
 
     def model(self, properties: Mapping[str, str], producer: Tuple[str, str]) -> onnx.ModelProto:
@@ -166,7 +166,7 @@ class GraphWriter:
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> Path:
-    """Write a model whole or not at all; raises ModelError where the file can't be written."""
+    """Write a model atomically; raises ModelError if the file can't be written."""
     try:
         remove_abandoned(path.parent)
         with atomic_path(path) as temporary:

@@ -112,7 +112,7 @@ def test_another_format_version_is_refused(bundle, tmp_path):
 
 def test_an_onnx_model_without_our_metadata_is_refused(bundle, tmp_path):
     path = edited(bundle, tmp_path, lambda model: model.ClearField("metadata_props"))
-    with pytest.raises(ModelError, match="without our metadata"):
+    with pytest.raises(ModelError, match="without metadata of a bundle"):
         OnnxBackend(path)
 
 
