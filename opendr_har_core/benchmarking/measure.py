@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable, List, Optional, Tuple
 
 from opendr_har_core.benchmarking.energy.meter import EnergyMeter, SensorError
 from opendr_har_core.benchmarking.energy.sensors import SENSORS, find_meter
 from opendr_har_core.benchmarking.memory import available_bytes, process_memory
-from opendr_har_core.benchmarking.models import TORCH, OpenModel, open_subject
+from opendr_har_core.benchmarking.models import TORCH, evaluation, open_network, random_network
 from opendr_har_core.benchmarking.timing import Job, Timing, time_calls
+from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 
 LARGEST_BATCH = 64
 # Doubling the batch has to gain at least this much to be worth its latency and memory.
@@ -107,14 +109,20 @@ def measure(request: Request) -> Figures:
 
     Raises ModelError, BackendError or ConfigError.
     """
-    model = open_subject(request.runtime, request.place, request.providers, request.threads)
-    job = model.job()
+    if request.runtime == TORCH:
+        network = random_network(request.place)
+        weights_bytes = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+        recognizer = open_network(network, request.threads)
+    else:
+        weights_bytes = bundle_path(request.place).stat().st_size
+        recognizer = Recognizer.open(request.place, request.providers, request.threads)
+    job = evaluation(recognizer)
     timing = time_calls(job, request.seconds)
     peak = peak_bytes()  # before larger batches are tried
     meter, remarks = find_meter(on_gpu=request.on_gpu)
     energy, remark = energy_use(job, request.seconds, meter, remarks)
-    throughput = best_throughput(model, request.seconds, request.largest_batch)
-    return Figures(model.provider, model.weights_bytes, peak, timing, throughput, energy, remark)
+    throughput = best_throughput(partial(evaluation, recognizer), request.seconds, request.largest_batch)
+    return Figures(recognizer.provider, weights_bytes, peak, timing, throughput, energy, remark)
 
 
 def peak_bytes() -> Optional[int]:
@@ -124,7 +132,7 @@ def peak_bytes() -> Optional[int]:
 
 
 def best_throughput(
-    model: OpenModel,
+    job_of: Callable[[int], Job],
     seconds: float,
     largest: int = LARGEST_BATCH,
     *,
@@ -132,7 +140,7 @@ def best_throughput(
     peak: Callable[[], Optional[int]] = peak_bytes,
     available: Callable[[], Optional[int]] = available_bytes,
 ) -> Throughput:
-    """Try batches 1, 2, 4, ... up to `largest` for `seconds` each.
+    """Try batches 1, 2, 4, ... up to `largest` for `seconds` each; `job_of` returns the job for a batch.
 
     Stops at a batch that gains nothing, or where the next one might not fit into memory.
     """
@@ -140,7 +148,7 @@ def best_throughput(
     before = peak()
     batch = 1
     while True:
-        tried.append((batch, batch / timer(model.job(batch), seconds).median_sec))
+        tried.append((batch, batch / timer(job_of(batch), seconds).median_sec))
         now = peak()
         growth = now - before if before is not None and now is not None else 0
         reason = _reason_to_stop(tried, largest, growth, available())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Protocol, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -56,105 +56,39 @@ class Subject:
     place: str
 
 
-class OpenModel(Protocol):
-    """A model that is ready to run.
+def evaluation(recognizer: Recognizer, batch: int = 1) -> Job:
+    """A job that evaluates a batch: a step of each of `batch` streams, or one call with `batch` clips.
 
-    Attributes:
-        provider: the device or library that computes, for people.
-        weights_bytes: size of the bundle, or of the network's tensors.
+    Its inputs are cropped uint8 frames; it returns the predictions of the streams, or the probabilities.
     """
+    spec = recognizer.spec
+    side = spec.image_size
+    # Noise takes a network as long as a picture does.
+    number = FRAMES_KEPT if spec.is_continual else batch * spec.window
+    images = np.random.default_rng(0).integers(0, 256, (number, side, side, 3), dtype=np.uint8)
+    if not spec.is_continual:
+        clips = images.reshape(batch, *input_shape(spec))
+        return lambda: recognizer.classify_clips(clips)
+    streams = [recognizer.stream(sampling=EVERY_FRAME) for _ in range(batch)]
+    steps = count()
 
-    provider: str
-    weights_bytes: int
+    def step() -> object:
+        index = next(steps)
+        frame = Frame(images[index % FRAMES_KEPT], index * STEP_NS)
+        return recognizer.push_many([(stream, frame) for stream in streams])
 
-    def job(self, batch: int = 1) -> Job:
-        """One evaluation of a batch: a step of each of `batch` streams, or one call with `batch` clips.
-
-        The inputs are cropped uint8 frames; the result are the probabilities, or the predictions of the streams.
-        """
-        ...
-
-
-class OpenBundle:
-    """A bundle on ONNX Runtime, through the public interface."""
-
-    def __init__(self, path: str, providers: Optional[Sequence[str]] = None, threads: Optional[int] = None) -> None:
-        """Raises ModelError, BackendError or ConfigError, as `Recognizer.open` does."""
-        self._recognizer = Recognizer.open(path, providers, threads)
-        self.provider = self._recognizer.provider
-        self.weights_bytes = bundle_path(path).stat().st_size
-
-    def job(self, batch: int = 1) -> Job:
-        """See `OpenModel`."""
-        recognizer = self._recognizer
-        if not recognizer.spec.is_continual:
-            clips = random_clips(recognizer.spec, batch)
-            return lambda: recognizer.classify_clips(clips)
-        streams = [recognizer.stream(sampling=EVERY_FRAME) for _ in range(batch)]
-        images = random_images(recognizer.spec, FRAMES_KEPT)
-        steps = count()
-
-        def step() -> object:
-            index = next(steps)
-            frame = Frame(images[index % FRAMES_KEPT], index * STEP_NS)
-            return recognizer.push_many([(stream, frame) for stream in streams])
-
-        return step
+    return step
 
 
-class OpenNetwork:
-    """A network on PyTorch, on the processor."""
+def open_network(network: X3D, threads: Optional[int] = None) -> Recognizer:
+    """A network on PyTorch, on the processor; sets the number of `threads` for the whole process."""
+    import torch
 
-    def __init__(self, network: X3D, threads: Optional[int] = None) -> None:
-        """Sets the number of `threads` for the whole process: PyTorch has no other way."""
-        import torch
+    from opendr_har_core.backends.torch import TorchBackend
 
-        if threads is not None:
-            torch.set_num_threads(threads)
-        self._network = network.eval()
-        self.provider = f"torch {torch.__version__} cpu"
-        self.weights_bytes = sum(value.numel() * value.element_size() for value in network.state_dict().values())
-
-    def job(self, batch: int = 1) -> Job:
-        """See `OpenModel`."""
-        import torch
-
-        from opendr_har_core.networks.cox3d import CoX3D
-        from opendr_har_core.networks.x3d import standardized
-
-        network, spec = self._network, self._network.spec
-
-        def prepared(images: np.ndarray) -> torch.Tensor:
-            return standardized(torch.from_numpy(images).movedim(-1, 1), spec)
-
-        def classify() -> object:
-            with torch.inference_mode():
-                logits: torch.Tensor = network(prepared(clips))
-                return logits.softmax(dim=1).numpy()
-
-        if not isinstance(network, CoX3D):
-            clips = random_clips(spec, batch)
-            return classify
-        continual = network
-        images = random_images(spec, FRAMES_KEPT * batch).reshape(FRAMES_KEPT, batch, *input_shape(spec))
-        steps = count()
-        with torch.inference_mode():
-            state = network.initial_state(batch)
-
-        def step() -> object:
-            nonlocal state
-            with torch.inference_mode():
-                logits, state = continual.step(prepared(images[next(steps) % FRAMES_KEPT]), state)
-                return logits.softmax(dim=1).numpy()
-
-        return step
-
-
-def open_subject(runtime: str, place: str, providers: Optional[Sequence[str]], threads: Optional[int]) -> OpenModel:
-    """The model of a `Subject`; raises ModelError, BackendError or ConfigError."""
-    if runtime == TORCH:
-        return OpenNetwork(random_network(place), threads)
-    return OpenBundle(place, providers, threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Recognizer(TorchBackend(network))
 
 
 def published_subjects(name: str, runtimes: Sequence[str], folder: Path) -> List[Subject]:
@@ -192,17 +126,6 @@ def random_network(name: str) -> X3D:
         raise ConfigError(f"{name} needs torch, to be built with random weights ({error}); {_INSTALL}") from None
     architecture, size = name.split("_")
     return (CoX3D if architecture == CONTINUAL else X3D)(x3d_config(size))
-
-
-def random_images(spec: ModelSpec, count: int) -> np.ndarray:
-    """uint8 (count, S, S, 3) noise, which takes a network as long as a picture does."""
-    side = spec.image_size
-    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-
-
-def random_clips(spec: ModelSpec, batch: int) -> np.ndarray:
-    """uint8 (batch, T, S, S, 3) noise."""
-    return random_images(spec, batch * spec.window).reshape(batch, *input_shape(spec))
 
 
 def input_shape(spec: ModelSpec) -> Tuple[int, ...]:

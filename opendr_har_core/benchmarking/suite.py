@@ -18,15 +18,16 @@ from opendr_har_core.benchmarking.models import (
     NAMES,
     RUNTIMES,
     Model,
-    OpenBundle,
     Subject,
     bundle_subject,
     describe_bundle,
+    evaluation,
     published_subjects,
 )
 from opendr_har_core.benchmarking.timing import Comparison, compare
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.streaming.recognizer import Recognizer
 
 FORMAT_VERSION = 2
 OUT_OF_MEMORY = "the process ended without a result, as when the system runs out of memory"
@@ -141,7 +142,7 @@ def compare_bundles(
     providers: Optional[Sequence[str]] = None,
 ) -> ComparisonReport:
     """Time two bundles alternately at batch 1 for `seconds`; raises ModelError, BackendError or ConfigError."""
-    jobs = [OpenBundle(path, providers, threads).job() for path in (first, second)]
+    jobs = [evaluation(Recognizer.open(path, providers, threads)) for path in (first, second)]
     models = [describe_bundle(path) for path in (first, second)]
     machine = describe_machine(threads, providers)
     return ComparisonReport(machine, seconds, models[0], models[1], compare(jobs[0], jobs[1], seconds))

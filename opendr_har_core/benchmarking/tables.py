@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
 
 from opendr_har_core.benchmarking.agreement import AgreementReport, ModelAgreement
 from opendr_har_core.benchmarking.machine import Machine
-from opendr_har_core.benchmarking.measure import Figures
-from opendr_har_core.benchmarking.models import ONNX, Model
+from opendr_har_core.benchmarking.models import ONNX
 from opendr_har_core.benchmarking.suite import ComparisonReport, Report, Row
 
 MEGA, GIGA = 1e6, 1e9
@@ -16,12 +15,11 @@ CPU = "CPUExecutionProvider"
 GAP = "  "
 # Average number of running processes above which the machine counts as busy.
 BUSY = 0.5
-NOTES = (
-    "One evaluation: a CoX3D steps one frame, an X3D classifies one clip; cropped uint8 frames in, probabilities out.",
-    "Published networks have random weights here: their time does not depend on the values.",
-    "GMAC: 1e9 multiply-adds of convolutions and linear layers, the 'FLOPs' of the X3D paper; GFLOP counts each as 2.",
-    "GMAC and parameters are those of the exported graph: normalisations are folded, channels may be padded.",
-)
+NOTES = """\
+One evaluation: a CoX3D steps one frame, an X3D classifies one clip; cropped uint8 frames in, probabilities out.
+Published networks have random weights here: their time does not depend on the values.
+GMAC: 1e9 multiply-adds of convolutions and linear layers, the 'FLOPs' of the X3D paper; GFLOP counts each as 2.
+GMAC and parameters are those of the exported graph: normalisations are folded, channels may be padded."""
 NOT_COUNTED = "-: counting a bundle's cost takes the onnx package and a bundle that is not tuned."
 AGREEMENT_NOTES = """\
 same stamp: predictions with the same best label as the clip network's at the same time.
@@ -32,22 +30,31 @@ new label: from the cut between two videos to the first label that the clip netw
 stable: until that label stays for a second. Medians; a label that never comes counts as infinitely late."""
 NO_SPLICES = "No splices: give two or more videos for which the clip network settles on different labels."
 
+# (title, text of a cell)
+Column = Tuple[str, Callable[[Any], str]]
+
 
 def report_text(report: Report) -> str:
     """All tables of a benchmark, below a description of the machine."""
     measured = [row for row in report.rows if row.figures is not None]
+    counted = [NOT_COUNTED] if any(row.model.multiply_adds is None for row in report.rows) else []
+    matmul = report.machine.matmul_gflops
+    of_matmul: Column = ("of matrix rate", lambda row: _percent(achieved_gflops(row), matmul))
+    remarks = dict.fromkeys(row.figures.energy_remark for row in measured if row.figures and not row.figures.energy)
+    with_energy = [row for row in measured if row.figures and row.figures.energy]
+    energy = [_table(ENERGY, with_energy)] if with_energy else []
     parts = [
         machine_text(report.machine),
-        "\n".join(NOTES),
+        NOTES,
         f"Each figure took {report.seconds:g} s; each model ran in its own process.",
-        _titled("Table 1: size", size_table(report.rows)),
-        _titled("Table 2: speed at batch 1", speed_table(measured, report.machine)),
-        _titled("Table 3: throughput at the best batch", throughput_table(measured)),
-        _titled("Table 4: energy at batch 1", energy_text(measured)),
+        "Table 1: size\n\n" + "\n".join([_table(SIZE, report.rows), *counted]),
+        "Table 2: speed at batch 1\n\n" + _table((*SPEED, of_matmul), measured),
+        "Table 3: throughput at the best batch\n\n" + _table(THROUGHPUT, measured),
+        "Table 4: energy at batch 1\n\n" + "\n".join([*energy, *remarks]),
     ]
     failures = [f"{row.model.name} on {row.runtime}: {row.failure}" for row in report.rows if row.figures is None]
     if failures:
-        parts.append(_titled("Not measured", "\n".join(failures)))
+        parts.append("Not measured\n\n" + "\n".join(failures))
     return "\n\n".join(parts) + "\n"
 
 
@@ -58,75 +65,11 @@ def machine_text(machine: Machine) -> str:
     lines = [
         f"{machine.processor} ({machine.architecture}), {machine.usable_cores} of {machine.cores} cores usable, "
         f"threads: {threads}; {machine.system}; {versions}",
-        f"Matrix rate (float32, 2048 x 2048, ONNX Runtime): {_number(machine.matmul_gflops, 1, 1)} GFLOP/s",
+        f"Matrix rate (float32, 2048 x 2048, ONNX Runtime): {_number(machine.matmul_gflops, 1)} GFLOP/s",
     ]
     if machine.load is not None and machine.load >= BUSY:
         lines.append(f"Load {machine.load:.1f} beforehand: other programs were running, so all times are longer.")
     return "\n".join(lines)
-
-
-def size_table(rows: Iterable[Row]) -> str:
-    """Input, cost and memory of every model."""
-    lines = [["model", "runtime", "input (uint8)", "GMAC", "GFLOP", "parameters", "weights MB", "peak RSS MB"]]
-    for row in rows:
-        model, figures = row.model, row.figures
-        lines.append(
-            [
-                *_named(row),
-                "x".join(str(side) for side in model.input_shape),
-                _number(model.multiply_adds, GIGA, 3),
-                _number(model.multiply_adds, GIGA / 2, 3),
-                UNKNOWN if model.parameters is None else f"{model.parameters:,}",
-                _number(figures.weights_bytes if figures else None, MEGA, 1),
-                _number(figures.peak_rss_bytes if figures else None, MEGA, 0),
-            ]
-        )
-    notes = [NOT_COUNTED] if any(row.model.multiply_adds is None for row in rows) else []
-    return "\n".join([aligned(lines), *notes])
-
-
-def speed_table(rows: Iterable[Row], machine: Machine) -> str:
-    """Evaluations per second, one at a time, and their share of the matrix rate."""
-    lines = [["model", "runtime", "evals/s", "p10..p90", "median ms", "CPU s/eval", "GFLOP/s", "of matrix rate"]]
-    for row, figures in _measured(rows):
-        timing, rate = figures.timing, achieved_gflops(row.model, figures)
-        is_known = rate is not None and machine.matmul_gflops is not None
-        lines.append(
-            [
-                *_named(row),
-                f"{1 / timing.median_sec:.2f}",
-                f"{1 / timing.p90_sec:.2f}..{1 / timing.p10_sec:.2f}",
-                f"{timing.median_sec * 1e3:.2f}",
-                f"{timing.cpu_sec:.4f}",
-                _number(rate, 1, 1),
-                f"{(rate or 0) / (machine.matmul_gflops or 1):.0%}" if is_known else UNKNOWN,
-            ]
-        )
-    return aligned(lines)
-
-
-def throughput_table(rows: Iterable[Row]) -> str:
-    """Evaluations per second at every batch that was tried."""
-    lines = [["model", "runtime", "best batch", "evals/s", "tried (batch: evals/s)", "stopped by"]]
-    for row, figures in _measured(rows):
-        best = figures.throughput
-        tried = ", ".join(f"{batch}: {per_sec:.2f}" for batch, per_sec in best.tried)
-        lines.append([*_named(row), str(best.batch), f"{best.per_sec:.2f}", tried, best.stopped_by])
-    return aligned(lines)
-
-
-def energy_text(rows: Iterable[Row]) -> str:
-    """Joules per evaluation, or the reason why there are none."""
-    lines = [["model", "runtime", "J/eval", "above idle", "idle W", "sensor"]]
-    remarks: List[str] = []
-    for row, figures in _measured(rows):
-        energy = figures.energy
-        if energy is None:
-            remarks.append(figures.energy_remark)
-            continue
-        joules = [f"{energy.joules:.3f}", f"{energy.joules_above_idle:.3f}", f"{energy.idle_watts:.1f}"]
-        lines.append([*_named(row), *joules, energy.sensor])
-    return "\n".join([*([aligned(lines)] if len(lines) > 1 else []), *dict.fromkeys(remarks)])
 
 
 def comparison_text(report: ComparisonReport, first: str, second: str) -> str:
@@ -148,45 +91,13 @@ def agreement_text(report: AgreementReport) -> str:
     videos = f"{len(report.videos)} video" + ("s" if len(report.videos) > 1 else "")
     parts = [
         f"Clip network: {report.reference}. {videos}, {report.seconds:g} s of each, {report.splices} splices.",
-        aligned(
-            [
-                ["video", "the clip network settles on", "in"],
-                *([item.video, item.label or "no label", f"{item.share:.0%}"] for item in report.videos),
-            ]
-        ),
-        aligned(
-            [
-                ["model", "network", "lookahead", "window", "delay", "same stamp", "same moment", "score"],
-                *map(_agreement_row, report.models),
-            ]
-        ),
-        aligned(
-            [
-                [
-                    "model",
-                    "first label",
-                    "new label",
-                    "slowest",
-                    "stable",
-                    "named",
-                    "ms per step",
-                    "CPU s per s of video",
-                    "MB per stream",
-                ],
-                *map(_reaction_row, report.models),
-            ]
-        ),
+        _table(VIDEOS, report.videos),
+        _table(AGREEMENT, report.models),
+        _table(REACTION, report.models),
         AGREEMENT_NOTES,
         *([] if report.splices else [NO_SPLICES]),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def achieved_gflops(model: Model, figures: Figures) -> Optional[float]:
-    """1e9 operations per second at batch 1, from the median time; None where the model's cost is unknown."""
-    if model.multiply_adds is None:
-        return None
-    return 2 * model.multiply_adds / figures.timing.median_sec / GIGA
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -196,47 +107,37 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join([texts[0], GAP.join("-" * width for width in widths), *texts[1:]])
 
 
-def _agreement_row(model: ModelAgreement) -> List[str]:
-    spec = model.spec
-    return [
-        model.model,
-        spec.name,
-        spec.lookahead if spec.is_continual else UNKNOWN,
-        str(spec.window),
-        _seconds(spec.delay_sec),
-        f"{model.same_stamp:.1%}",
-        f"{model.same_moment:.1%}",
-        _number(model.probability, 1, 2),
-    ]
+def achieved_gflops(row: Row) -> Optional[float]:
+    """1e9 operations per second at batch 1, from the median time; None where the model's cost is unknown."""
+    if row.model.multiply_adds is None or row.figures is None:
+        return None
+    return 2 * row.model.multiply_adds / row.figures.timing.median_sec / GIGA
 
 
-def _reaction_row(model: ModelAgreement) -> List[str]:
-    reactions, cost = model.reactions, model.cost
-    return [
-        model.model,
-        _seconds(model.first_label_sec),
-        _seconds(reactions.median_sec),
-        _seconds(reactions.slowest_sec),
-        _seconds(reactions.stable_median_sec),
-        f"{reactions.named} of {reactions.splices}",
-        f"{1000 * cost.step_sec:.1f}",
-        f"{cost.cpu_sec:.3f}",
-        _number(cost.stream_bytes, MEGA, 1),
-    ]
+def _table(columns: Sequence[Column], rows: Iterable[Any]) -> str:
+    return aligned([[title for title, _ in columns], *([cell(row) for _, cell in columns] for row in rows)])
 
 
-def _measured(rows: Iterable[Row]) -> List[Tuple[Row, Figures]]:
-    return [(row, row.figures) for row in rows if row.figures is not None]
-
-
-def _named(row: Row) -> List[str]:
-    """The model and its runtime, or the execution provider where that is not the processor's."""
+def _runtime(row: Row) -> str:
+    """The runtime, or the execution provider where that is not the processor's."""
     provider = row.figures.provider if row.figures else ""
     is_device = row.runtime == ONNX and provider not in ("", CPU)
-    return [row.model.name, provider.replace("ExecutionProvider", " (onnx)") if is_device else row.runtime]
+    return provider.replace("ExecutionProvider", " (onnx)") if is_device else row.runtime
 
 
-def _number(value: Optional[float], unit: float, digits: int) -> str:
+def _spread(row: Any) -> str:
+    return f"{1 / row.figures.timing.p90_sec:.2f}..{1 / row.figures.timing.p10_sec:.2f}"
+
+
+def _tried(row: Any) -> str:
+    return ", ".join(f"{batch}: {per_sec:.2f}" for batch, per_sec in row.figures.throughput.tried)
+
+
+def _lookahead(model: ModelAgreement) -> str:
+    return model.spec.lookahead if model.spec.is_continual else UNKNOWN
+
+
+def _number(value: Optional[float], digits: int, unit: float = 1) -> str:
     return UNKNOWN if value is None else f"{value / unit:.{digits}f}"
 
 
@@ -244,5 +145,65 @@ def _seconds(value: Optional[float]) -> str:
     return UNKNOWN if value is None else f"{value:.1f} s"
 
 
-def _titled(title: str, text: str) -> str:
-    return f"{title}\n\n{text}"
+def _percent(value: Optional[float], whole: Optional[float]) -> str:
+    return UNKNOWN if value is None or whole is None else f"{value / whole:.0%}"
+
+
+NAMED: Tuple[Column, ...] = (("model", lambda row: row.model.name), ("runtime", _runtime))
+SIZE: Tuple[Column, ...] = (
+    *NAMED,
+    ("input (uint8)", lambda row: "x".join(map(str, row.model.input_shape))),
+    ("GMAC", lambda row: _number(row.model.multiply_adds, 3, GIGA)),
+    ("GFLOP", lambda row: _number(row.model.multiply_adds, 3, GIGA / 2)),
+    ("parameters", lambda row: UNKNOWN if row.model.parameters is None else f"{row.model.parameters:,}"),
+    ("weights MB", lambda row: _number(row.figures and row.figures.weights_bytes, 1, MEGA)),
+    ("peak RSS MB", lambda row: _number(row.figures and row.figures.peak_rss_bytes, 0, MEGA)),
+)
+SPEED: Tuple[Column, ...] = (
+    *NAMED,
+    ("evals/s", lambda row: f"{1 / row.figures.timing.median_sec:.2f}"),
+    ("p10..p90", _spread),
+    ("median ms", lambda row: f"{row.figures.timing.median_sec * 1e3:.2f}"),
+    ("CPU s/eval", lambda row: f"{row.figures.timing.cpu_sec:.4f}"),
+    ("GFLOP/s", lambda row: _number(achieved_gflops(row), 1)),
+)
+THROUGHPUT: Tuple[Column, ...] = (
+    *NAMED,
+    ("best batch", lambda row: str(row.figures.throughput.batch)),
+    ("evals/s", lambda row: f"{row.figures.throughput.per_sec:.2f}"),
+    ("tried (batch: evals/s)", _tried),
+    ("stopped by", lambda row: row.figures.throughput.stopped_by),
+)
+ENERGY: Tuple[Column, ...] = (
+    *NAMED,
+    ("J/eval", lambda row: f"{row.figures.energy.joules:.3f}"),
+    ("above idle", lambda row: f"{row.figures.energy.joules_above_idle:.3f}"),
+    ("idle W", lambda row: f"{row.figures.energy.idle_watts:.1f}"),
+    ("sensor", lambda row: row.figures.energy.sensor),
+)
+VIDEOS: Tuple[Column, ...] = (
+    ("video", lambda item: item.video),
+    ("the clip network settles on", lambda item: item.label or "no label"),
+    ("in", lambda item: f"{item.share:.0%}"),
+)
+AGREEMENT: Tuple[Column, ...] = (
+    ("model", lambda model: model.model),
+    ("network", lambda model: model.spec.name),
+    ("lookahead", _lookahead),
+    ("window", lambda model: str(model.spec.window)),
+    ("delay", lambda model: _seconds(model.spec.delay_sec)),
+    ("same stamp", lambda model: f"{model.same_stamp:.1%}"),
+    ("same moment", lambda model: f"{model.same_moment:.1%}"),
+    ("score", lambda model: _number(model.probability, 2)),
+)
+REACTION: Tuple[Column, ...] = (
+    ("model", lambda model: model.model),
+    ("first label", lambda model: _seconds(model.first_label_sec)),
+    ("new label", lambda model: _seconds(model.reactions.median_sec)),
+    ("slowest", lambda model: _seconds(model.reactions.slowest_sec)),
+    ("stable", lambda model: _seconds(model.reactions.stable_median_sec)),
+    ("named", lambda model: f"{model.reactions.named} of {model.reactions.splices}"),
+    ("ms per step", lambda model: f"{1000 * model.cost.step_sec:.1f}"),
+    ("CPU s per s of video", lambda model: f"{model.cost.cpu_sec:.3f}"),
+    ("MB per stream", lambda model: _number(model.cost.stream_bytes, 1, MEGA)),
+)

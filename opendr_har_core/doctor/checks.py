@@ -89,13 +89,13 @@ def check_model(
     name: str, providers: Optional[Sequence[str]] = None, threads: int = 0
 ) -> Tuple[Section, Optional[float]]:
     """Facts about a model, the time of its step here, and the frame rate in Hz that it needs (None if it can't run)."""
-    from opendr_har_core.benchmarking.models import OpenBundle
+    from opendr_har_core.benchmarking.models import evaluation
     from opendr_har_core.benchmarking.timing import time_calls
     from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 
     try:
         recognizer = Recognizer.open(name, providers, threads)
-        step_sec = time_calls(OpenBundle(name, providers, threads).job(), MEASURE_SEC).median_sec
+        step_sec = time_calls(evaluation(recognizer), MEASURE_SEC).median_sec
     except HarError as error:
         do = "choose a bundle that runs here (--model, --providers), or make one with 'opendr-har export'"
         return Section("Model", (("model", name),), (Finding(str(error), do),)), None

@@ -88,16 +88,6 @@ def test_fast_jobs_are_called_several_times_a_turn():
     assert result.median_sec == pytest.approx((0.001, 0.004))
 
 
-class Batches:
-    """A model whose call takes `seconds[batch]`."""
-
-    def __init__(self, seconds):
-        self._seconds = seconds
-
-    def job(self, batch=1):
-        return lambda: self._seconds[batch]
-
-
 @pytest.mark.parametrize(
     ("seconds", "peaks", "largest", "best", "stopped_by"),
     [
@@ -110,7 +100,7 @@ class Batches:
 def test_batches_grow_until_one_gains_nothing_or_is_too_large(seconds, peaks, largest, best, stopped_by):
     peaks = iter(peaks)
     found = best_throughput(
-        Batches(seconds),
+        lambda batch: lambda: seconds[batch],
         1.0,
         largest,
         timer=lambda job, _: Timing(3, job(), job(), job(), job()),

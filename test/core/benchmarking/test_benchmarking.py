@@ -16,11 +16,12 @@ from opendr_har_core.backends.runtime import ort
 from opendr_har_core.benchmarking.machine import Machine, matmul_model, processor
 from opendr_har_core.benchmarking.measure import EnergyUse, Figures, Throughput
 from opendr_har_core.benchmarking.memory import available_bytes, process_memory
-from opendr_har_core.benchmarking.models import Model, OpenBundle, OpenNetwork, Subject, bundle_subject
+from opendr_har_core.benchmarking.models import Model, Subject, bundle_subject, evaluation, open_network
 from opendr_har_core.benchmarking.suite import Report, Row, Settings, measure_row, write_report
 from opendr_har_core.benchmarking.tables import report_text
 from opendr_har_core.benchmarking.timing import Timing
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.streaming.recognizer import Recognizer
 
 ROOT = Path(__file__).resolve().parents[3]
 MIB = 1 << 20
@@ -92,14 +93,15 @@ def test_both_runtimes_do_the_same_work_and_a_batch_evaluates_as_many(architectu
         for module in network.modules():  # initial weights give every class the same probability
             if isinstance(module, torch.nn.BatchNorm3d):
                 torch.nn.init.uniform_(module.weight, 0.5, 2.5)
-    in_torch, in_onnx = OpenNetwork(network), OpenBundle(export_bundle(network, tmp_path / "tiny.onnx", source="test"))
-    torch_job, onnx_job = in_torch.job(), in_onnx.job()
+    bundle = export_bundle(network, tmp_path / "tiny.onnx", source="test")
+    in_torch, in_onnx = open_network(network), Recognizer.open(bundle)
+    torch_job, onnx_job = evaluation(in_torch), evaluation(in_onnx)
     for _ in range(network.spec.warm_up + 4):
         expected, result = torch_job(), onnx_job()
-    given = result[0].scores if architecture == "cox3d" else result[0]
-    np.testing.assert_allclose(given, expected[0], atol=1e-4)
+    expected, given = (item[0].scores if architecture == "cox3d" else item[0] for item in (expected, result))
+    np.testing.assert_allclose(given, expected, atol=1e-4)
     assert np.ptp(expected) > 1e-3
-    assert len(in_torch.job(3)()) == len(in_onnx.job(3)()) == 3
+    assert len(evaluation(in_torch, 3)()) == len(evaluation(in_onnx, 3)()) == 3
 
 
 def test_a_model_that_fails_is_a_row_with_the_reason(tmp_path):
