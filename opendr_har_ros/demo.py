@@ -1,18 +1,21 @@
-"""`make demo`: a video publisher and a recognizer as separate processes, and what comes out, live."""
+"""`make demo`: a video publisher and a recognizer in processes of their own, and their labels as a table."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from opendr_har_core.errors import HarError
+from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import is_camera, probe, write_video
 from opendr_har_core.recordings.label_video import passes_needed, reachable_min_frames
 from opendr_har_core.spec import NANOSECONDS
@@ -20,23 +23,26 @@ from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 from opendr_har_core.streaming.settings import StreamSettings
 from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.common.process import prepare_process
-from opendr_har_ros.common.stop import StopFlag
-from opendr_har_ros.common.subprocesses import Child, child_environment
+from opendr_har_ros.common.process import StopFlag, prepare_process
 
-# Its first label comes within the first second.
+# Labels from the first second on.
 MODEL = "continual"
 BAR = 20
 SECONDS_PER_ACTION = 4.0
 FPS = 30.0
+# A figure that is not in the training data.
+SEED = 25
+END_SEC = 5.0
+# Labels still arrive after the publisher has ended.
+GRACE_SEC = 0.5
 NO_LABEL, WRONG, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run the demonstration; 0 when labels came."""
+    """Run the demonstration; returns 0 if labels arrived, 1 if none did, 2 for an error, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     prepare_process()
-    os.environ.update(child_environment())
+    os.environ.update(ros_environment())
     try:
         with tempfile.TemporaryDirectory(prefix="opendr_har_demo_") as folder:
             return _show(options.model, options.video or str(_rendered(Path(folder))), options.video is None)
@@ -47,24 +53,33 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return INTERRUPTED
 
 
+def ros_environment() -> Dict[str, str]:
+    """The environment with defaults: localhost only, a domain of its own, short log lines."""
+    environment = dict(os.environ)
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    environment.setdefault("ROS_LOCALHOST_ONLY", "1")
+    environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    environment.setdefault("RCUTILS_CONSOLE_OUTPUT_FORMAT", "[{name}] {message}")
+    return environment
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument(
         "--model",
         default=MODEL,
-        help=f"bundle, .onnx, or a packaged model: continual, default, kinetics400 (default: {MODEL})",
+        help=f"bundle (.onnx) or packaged model: continual, default, kinetics400 (default: {MODEL})",
     )
-    parser.add_argument("--video", help="file, or 0 for the webcam (default: a clip drawn for the purpose)")
+    parser.add_argument("--video", help="video file, or 0 for the webcam (default: a rendered clip)")
     return parser
 
 
 def _rendered(folder: Path) -> Path:
-    """A clip of all the actions that the packaged model knows, one after the other."""
+    """A clip of one figure that performs each action of the packaged models in turn."""
 
-    def frames() -> Any:
+    def frames() -> Iterator[Frame]:
         for action in ACTIONS:
-            # One figure throughout, of a seed that training never saw, and one of the many that are named rightly.
-            yield from render_clip(action, SECONDS_PER_ACTION, FPS, seed=25)
+            yield from render_clip(action, SECONDS_PER_ACTION, FPS, seed=SEED)
 
     return write_video(folder / "figure.mp4", frames(), FPS)
 
@@ -80,26 +95,54 @@ def _show(model: str, video: str, rendered: bool) -> int:
     _say(f"model  {recognizer.spec.name}: {recognizer.source}")
     _say(f"labels from sampled frame {frames_needed} on, label delay {recognizer.spec.delay_sec:.1f} s")
     if rendered:
-        _say(f"video  a drawn figure, {SECONDS_PER_ACTION:.0f} s each: {', '.join(ACTIONS)}")
+        _say(f"video  a rendered figure, {SECONDS_PER_ACTION:.0f} s each: {', '.join(ACTIONS)}")
     else:
-        _say(f"video  {video}" + (f", played {passes} times to get past the warm-up" if passes > 1 else ""))
-    # From here on a flag: rclpy would lose a KeyboardInterrupt that is raised within its own callbacks.
+        _say(f"video  {video}" + (f", played {passes} times to complete the warm-up" if passes > 1 else ""))
+    # A flag instead of KeyboardInterrupt, which rclpy discards when it is raised inside a callback.
     stop = StopFlag()
     with ExitStack() as stack:
-        node = {"model": str(bundle_path(model).resolve()), "min_frames": min_frames}
-        recognizer_process = Child("recognizer", node)
+        recognizer_process = NodeProcess(
+            "recognizer", {"model": str(bundle_path(model).resolve()), "min_frames": min_frames}
+        )
         stack.callback(recognizer_process.end)
         source = video if is_camera(video) else str(Path(video).resolve())
-        # The recognizer and, for the first image, the viewer: labels that nobody waits for are not computed.
-        publisher = Child("video_publisher", {"video": f"'{source}'", "loop": passes, "wait_for_subscribers": 2})
+        # Two subscribers: the recognizer, and the viewer until the first image.
+        publisher = NodeProcess("video_publisher", {"video": f"'{source}'", "loop": passes, "wait_for_subscribers": 2})
         stack.callback(publisher.end)
         viewer = _Viewer(frames_needed)
         stack.callback(viewer.close)
         return viewer.watch(recognizer_process, publisher, stop)
 
 
+class NodeProcess:
+    """A node of this package in a process of its own."""
+
+    def __init__(self, executable: str, parameters: Dict[str, Any]) -> None:
+        """`executable` is a function of the module `entry`."""
+        code = f"import sys; from opendr_har_ros.entry import {executable}; sys.exit({executable}())"
+        arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+        command = [sys.executable, "-c", code, "--ros-args", *arguments]
+        # A session of its own, so that Ctrl-C reaches only this process, which then ends the others in order.
+        self._process = subprocess.Popen(command, env=ros_environment(), start_new_session=True)
+
+    @property
+    def exit_code(self) -> Optional[int]:
+        """None while it runs."""
+        return self._process.poll()
+
+    def end(self) -> None:
+        """Send SIGINT, and kill the process if it does not end in time."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(END_SEC)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
 class _Viewer:
-    """A third ROS process: subscribes to what the recognizer publishes and prints it, by time since the first image."""
+    """Subscribes to the recognizer's topics and prints each label with its time since the first image."""
 
     def __init__(self, frames_needed: int) -> None:
         import rclpy
@@ -107,14 +150,13 @@ class _Viewer:
         from sensor_msgs.msg import Image
 
         from opendr_har_ros.common.qos import LABELS, image_qos
-        from opendr_har_ros.common.run import start_rclpy
-        from opendr_har_ros.common.vision_messages import MessageFactory
+        from opendr_har_ros.common.running import start_rclpy
+        from opendr_har_ros.common.vision_messages import Classification
 
         self._rclpy = rclpy
         start_rclpy([])
         self._node = rclpy.create_node("demo_viewer")
-        kind = MessageFactory().classification_type
-        self._node.create_subscription(kind, "/recognizer/classification", self._on_classification, LABELS)
+        self._node.create_subscription(Classification, "/recognizer/classification", self._on_classification, LABELS)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._images = self._node.create_subscription(Image, "/image_raw", self._on_image, image_qos(reliable=False))
         self._labels: Counter = Counter()
@@ -124,8 +166,8 @@ class _Viewer:
         self._last = 0.0
         self._frames_needed = frames_needed
 
-    def watch(self, recognizer: Child, publisher: Child, stop: StopFlag) -> int:
-        """Print until the video has ended or `stop` is raised; returns the exit code."""
+    def watch(self, recognizer: NodeProcess, publisher: NodeProcess, stop: StopFlag) -> int:
+        """Print labels until the video has ended or `stop` is raised; returns the exit code."""
         ends_at: Optional[float] = None
         while ends_at is None or time.monotonic() < ends_at:
             self._rclpy.spin_once(self._node, timeout_sec=0.05)
@@ -135,47 +177,42 @@ class _Viewer:
             if stop.raised:
                 return INTERRUPTED
             if recognizer.exit_code is not None:
-                sys.stderr.write(f"demo: the recognizer ended with code {recognizer.exit_code}\n")
+                sys.stderr.write(f"demo: the recognizer ended with exit code {recognizer.exit_code}\n")
                 return WRONG
             if publisher.exit_code is not None and ends_at is None:
-                ends_at = time.monotonic() + 0.5  # what is on its way still counts
+                ends_at = time.monotonic() + GRACE_SEC
         if publisher.exit_code:
             return WRONG
         return self._summary()
 
     def close(self) -> None:
-        """Leave the graph."""
-        from opendr_har_ros.common.run import stop_rclpy
-
+        """Destroy the node."""
         self._node.destroy_node()
-        stop_rclpy()
+        self._rclpy.try_shutdown()
 
     def _on_image(self, message: Any) -> None:
         if self._first_image is None:
             self._first_image = _stamp_sec(message)
 
     def _on_classification(self, message: Any) -> None:
-        from opendr_har_ros.common.vision_messages import class_name
-
         now = time.time()
         latency = now - _stamp_sec(message)
         best = message.results[0]
-        label = class_name(best)
         if self._first is None:
             self._first = now
             self._first_image = self._first_image or _stamp_sec(message)
             _say(f"{'time':>9}  {'label':<28} score {'':<{BAR + 2}} {'rate':>13}  latency")
-        self._labels[label] += 1
+        self._labels[best.class_id] += 1
         self._latencies.append(latency)
         self._last = now
         bar = "#" * round(BAR * best.score)
         _say(
-            f"{now - (self._first_image or now):7.2f} s  {label:<28} {best.score:5.2f} |{bar:<{BAR}}|"
+            f"{now - (self._first_image or now):7.2f} s  {best.class_id:<28} {best.score:5.2f} |{bar:<{BAR}}|"
             f" {self._rate():>13}  {1000 * latency:4.1f} ms"
         )
 
     def _on_diagnostics(self, message: Any) -> None:
-        """Until the first label: how far the warm-up is."""
+        """Print the warm-up's progress until the first label."""
         for status in message.status:
             stream = next((item.value for item in status.values if item.key == "stream"), "")
             if self._first is None and stream.startswith("warming"):
@@ -188,13 +225,13 @@ class _Viewer:
     def _summary(self) -> int:
         count = sum(self._labels.values())
         if not count:
-            sys.stderr.write("demo: no label came; see the log above\n")
+            sys.stderr.write("demo: no label arrived; see the log above\n")
             return NO_LABEL
         ordered = sorted(self._latencies)
-        middle, high = ordered[count // 2], ordered[round(0.95 * (count - 1))]
+        median, high = ordered[count // 2], ordered[round(0.95 * (count - 1))]
         seen = ", ".join(f"{label} {times}x" for label, times in self._labels.most_common())
         _say(f"\n{count} labels, {self._rate()}: {seen}" if count > 1 else f"\n1 label: {seen}")
-        _say(f"image published -> label received: median {1000 * middle:.1f} ms, 95 % within {1000 * high:.1f} ms")
+        _say(f"image published -> label received: median {1000 * median:.1f} ms, 95 % within {1000 * high:.1f} ms")
         return 0
 
 
@@ -205,3 +242,7 @@ def _stamp_sec(message: Any) -> float:
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

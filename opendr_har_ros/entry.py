@@ -1,46 +1,41 @@
-"""The executables: set up the process first, load ROS after."""
+"""The executables of `ros2 run opendr_har_ros NAME`."""
 
 from __future__ import annotations
 
-from opendr_har_ros.common.process import prepare_process
-from opendr_har_ros.common.stop import StopFlag
+from importlib import import_module
+from typing import Any
+
+from opendr_har_ros.common.process import StopFlag, prepare_process
 
 
 def recognizer() -> int:
     """`ros2 run opendr_har_ros recognizer`."""
-    stop = StopFlag()
-    prepare_process()
-    from opendr_har_ros.common.run import run
-    from opendr_har_ros.recognizer.node import RecognizerNode
-
-    return run(RecognizerNode, stop)
-
-
-def video_publisher() -> int:
-    """`ros2 run opendr_har_ros video_publisher`."""
-    stop = StopFlag()
-    prepare_process()
-    from opendr_har_ros.common.run import run
-    from opendr_har_ros.video_publisher.node import VideoPublisherNode
-
-    return run(VideoPublisherNode, stop)
-
-
-def web() -> int:
-    """`ros2 run opendr_har_ros web`."""
-    stop = StopFlag()
-    prepare_process()
-    from opendr_har_ros.common.run import run
-    from opendr_har_ros.web.node import WebNode
-
-    return run(WebNode, stop)
+    return _run("recognizer", "RecognizerNode")
 
 
 def trainer() -> int:
     """`ros2 run opendr_har_ros trainer`."""
+    return _run("trainer", "TrainerNode")
+
+
+def video_publisher() -> int:
+    """`ros2 run opendr_har_ros video_publisher`."""
+    return _run("video_publisher", "VideoPublisherNode")
+
+
+def web() -> int:
+    """`ros2 run opendr_har_ros web`."""
+    return _run("web", "WebNode")
+
+
+def _run(package: str, node: str) -> int:
+    """Prepare the process first: rclpy and NumPy read the environment when they are imported."""
     stop = StopFlag()
     prepare_process()
-    from opendr_har_ros.common.run import run
-    from opendr_har_ros.trainer.node import TrainerNode
+    from opendr_har_ros.common.running import run
 
-    return run(TrainerNode, stop)
+    def make_node() -> Any:
+        # Imported inside `run`, which reports a missing dependency in one line.
+        return getattr(import_module(f"opendr_har_ros.{package}.node"), node)()
+
+    return run(make_node, stop)

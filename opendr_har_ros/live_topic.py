@@ -1,4 +1,4 @@
-"""The part of `opendr-har live --topic` that needs ROS 2: the frames of an image topic."""
+"""Frames of an image topic, for `opendr-har live --topic`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from opendr_har_core.errors import ImageError
-from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.stream import AnyFrame
-from opendr_har_ros.common.image_subscription import ImageInput
-from opendr_har_ros.common.images import frame_from_compressed, frame_from_image
-from opendr_har_ros.common.run import start_rclpy, stop_rclpy
-from opendr_har_ros.recognizer.parameters import AUTO, COMPRESSED, RAW
+from opendr_har_ros.common.image_subscription import ImageSubscription
+from opendr_har_ros.common.images import frame_from_message, stamp_of
+from opendr_har_ros.common.qos import AUTO, COMPRESSED, RAW
+from opendr_har_ros.common.running import start_rclpy
 
 NODE = "opendr_har_live"
 SUFFIX = "/compressed"
@@ -21,7 +20,10 @@ SPIN_SEC = 0.1
 
 
 def topic_source(topic: str) -> Callable[[Callable[[], bool]], Iterator[AnyFrame]]:
-    """What opens an image topic, raw or, where its name ends in /compressed, compressed; frames carry their stamps."""
+    """A function that iterates over the topic's frames until `is_stopped()`; stamps are those of the headers.
+
+    A topic whose name ends in /compressed is subscribed to as CompressedImage.
+    """
     return lambda is_stopped: _frames(topic, is_stopped)
 
 
@@ -33,7 +35,7 @@ def _frames(topic: str, is_stopped: Callable[[], bool]) -> Iterator[AnyFrame]:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     newest: List[Any] = []
-    images = ImageInput(node, "", transport, AUTO, lambda message: newest.__setitem__(slice(None), [message]))
+    images = ImageSubscription(node, "", transport, AUTO, lambda message: newest.__setitem__(slice(None), [message]))
     try:
         while not is_stopped():
             executor.spin_once(timeout_sec=SPIN_SEC)
@@ -43,13 +45,11 @@ def _frames(topic: str, is_stopped: Callable[[], bool]) -> Iterator[AnyFrame]:
         images.close()
         executor.shutdown()
         node.destroy_node()
-        stop_rclpy()
+        rclpy.try_shutdown()
 
 
 def _frame(message: Any, transport: str) -> Iterator[AnyFrame]:
-    stamp = message.header.stamp
-    convert = frame_from_compressed if transport == COMPRESSED else frame_from_image
     try:
-        yield convert(message, stamp.sec * NANOSECONDS + stamp.nanosec)
-    except ImageError:  # one damaged image ends nothing
+        yield frame_from_message(message, transport, stamp_of(message.header))
+    except ImageError:  # skip a damaged image
         return

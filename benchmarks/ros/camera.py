@@ -16,8 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.common.process import keep_image_buffers
-from opendr_har_ros.common.stop import StopFlag
+from opendr_har_ros.common.process import StopFlag, keep_image_buffers
 
 CLIP_SEC, CLIP_FPS = 3.0, 10.0
 

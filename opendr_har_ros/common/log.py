@@ -1,4 +1,4 @@
-"""Logging what happens often only now and then."""
+"""Logging helpers: rate limiting by count, and text that messages and logs accept."""
 
 from __future__ import annotations
 
@@ -9,21 +9,29 @@ from typing import Counter as CounterType
 
 
 class SparseLog:
-    """Logs the 1st, 10th, 100th, ... event of each kind, with the count; may be called from any thread."""
+    """Logs the 1st, 10th, 100th, ... event of each kind, with the count. Thread-safe."""
 
     def __init__(self, log: Callable[[str], Any]) -> None:
-        """`log` is a logger's method, such as `node.get_logger().warning`; one severity for all of a node's.
+        """`log` is a logger's method, such as `node.get_logger().warning`.
 
-        rclpy raises ValueError where one line of code, such as the one below, logs with another severity than before.
+        Use one severity per node: rclpy raises ValueError when one line of code logs with two severities.
         """
         self._log = log
         self._counts: CounterType[str] = Counter()
         self._lock = threading.Lock()
 
     def __call__(self, kind: str, message: str) -> None:
-        """Count an event of `kind` and log `message` if it is its turn."""
+        """Count an event of `kind`, and log `message` if the count is a power of ten."""
         with self._lock:
             self._counts[kind] += 1
             count = self._counts[kind]
         if count == 10 ** (len(str(count)) - 1):
-            self._log(message if count == 1 else f"{message} ({count} times by now)")
+            self._log(message if count == 1 else f"{message} ({count} times so far)")
+
+
+def sanitize_utf8(text: str) -> str:
+    """Escape NUL and bytes that are not UTF-8, which messages and logs can't carry.
+
+    Python represents such bytes, for example in file names, as lone surrogates; rclpy raises for them.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

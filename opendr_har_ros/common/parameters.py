@@ -1,83 +1,87 @@
-"""Node parameters as a table: declared with description and range, read as plain values."""
+"""Node parameters declared by settings dataclasses, with descriptions and ranges, and read as checked instances."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Tuple
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.settings import Setting, settings_of
+
+MOST = {int: 2**63 - 1, float: 1.7976931348623157e308}
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One parameter of a node.
+class Parameters:
+    """The parameters of a node.
 
     Attributes:
-        name, default: as in a parameter file; the default's type is the parameter's.
-        description: what it does, with its unit.
-        choices: the allowed strings, where there are few.
-        bounds: the lowest and highest allowed number.
-        live: whether it takes effect at once on a running node; others need a new configuration.
-        read_only: whether it can only be set when the node starts.
+        declarations: settings dataclasses (see `opendr_har_core.settings`); each setting is a parameter.
+        live: names of those that take effect at once on a running node; others need a new configuration.
+        read_only: names of those that can only be set when the node starts.
     """
 
-    name: str
-    default: Any
-    description: str
-    choices: Tuple[str, ...] = ()
-    bounds: Optional[Tuple[float, float]] = None
-    live: bool = False
-    read_only: bool = False
+    declarations: Tuple[type, ...]
+    live: FrozenSet[str] = frozenset()
+    read_only: FrozenSet[str] = frozenset()
 
-    def descriptor(self) -> ParameterDescriptor:
+    @property
+    def settings(self) -> List[Setting]:
+        """All settings, in the order of the declarations."""
+        return [item for declaration in self.declarations for item in settings_of(declaration)]
+
+    def declare(self, node: Any) -> None:
+        """Declare all parameters; raises ConfigError for a value of a wrong type or out of range."""
+        for item in self.settings:
+            try:
+                node.declare_parameter(item.name, default_of(item), self.descriptor(item))
+            except Exception as error:  # rclpy has an exception type for each reason
+                raise ConfigError(f"parameter {item.name}: {error} ({item.help})") from None
+            _checked(item, node.get_parameter(item.name).value)
+
+    def values(self, node: Any) -> Dict[str, Any]:
+        """The current values by name."""
+        return {item.name: node.get_parameter(item.name).value for item in self.settings}
+
+    def instances(self, values: Dict[str, Any]) -> Tuple[Any, ...]:
+        """An instance of each declaration; raises ConfigError for an invalid value."""
+        checked = {item.name: _checked(item, values[item.name]) for item in self.settings}
+        return tuple(
+            declaration(**{item.name: checked[item.name] for item in settings_of(declaration)})
+            for declaration in self.declarations
+        )
+
+    def descriptor(self, item: Setting) -> ParameterDescriptor:
         """What `ros2 param describe` shows."""
-        descriptor = ParameterDescriptor(description=self.description, read_only=self.read_only)
-        if self.choices:
-            descriptor.additional_constraints = f"one of: {', '.join(self.choices)}"
-        if self.bounds and isinstance(self.default, int):
-            low, high = int(self.bounds[0]), int(self.bounds[1])
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-        elif self.bounds:
-            low, high = float(self.bounds[0]), float(self.bounds[1])
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
+        descriptor = ParameterDescriptor(description=description(item), read_only=item.name in self.read_only)
+        if item.choices:
+            descriptor.additional_constraints = f"one of: {', '.join(item.choices)}"
+        low = item.least if item.least is not None else item.above
+        if item.kind not in MOST or low is None:
+            return descriptor
+        high = item.most if item.most is not None else item.below if item.below is not None else MOST[item.kind]
+        if item.kind is int:
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+        else:
+            bounds = FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
+            descriptor.floating_point_range = [bounds]
         return descriptor
 
-    def check(self, value: Any) -> None:
-        """Raise ConfigError unless `value` has the default's type, and is one of the choices, if there are any.
 
-        A whole number does for a real one. rclpy looks at types itself since Galactic.
-        """
-        expected = type(self.default)
-        fits = isinstance(value, expected) or (expected is float and isinstance(value, int))
-        if not fits or (isinstance(value, bool) and expected is not bool):
-            raise ConfigError(f"parameter {self.name} is {value!r}, expected {expected.__name__} ({self.description})")
-        if self.choices and value not in self.choices:
-            raise ConfigError(f"parameter {self.name} is {value!r}, expected one of {list(self.choices)}")
+def default_of(item: Setting) -> Any:
+    """The default as a ROS parameter: a list instead of a tuple, [''] instead of an empty one, which has no type."""
+    return list(item.default or ("",)) if item.many else item.default
 
 
-def declare(node: Any, table: Sequence[Parameter]) -> None:
-    """Declare all parameters; raises ConfigError for a value of a wrong type or out of range in a parameter file."""
-    for parameter in table:
-        try:
-            node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
-        except Exception as error:  # rclpy has a type of its own for each reason
-            raise ConfigError(f"parameter {parameter.name}: {error} ({parameter.description})") from None
-        parameter.check(node.get_parameter(parameter.name).value)
+def description(item: Setting) -> str:
+    """The setting's help and unit."""
+    return f"{item.help} Unit: {item.unit}." if item.unit else item.help
 
 
-def read(node: Any, table: Sequence[Parameter]) -> Dict[str, Any]:
-    """The present values of all parameters."""
-    return {parameter.name: node.get_parameter(parameter.name).value for parameter in table}
-
-
-def check_values(table: Sequence[Parameter], values: Dict[str, Any]) -> None:
-    """Raise ConfigError for the first value of a wrong type, or that is not among its parameter's choices."""
-    for parameter in table:
-        parameter.check(values[parameter.name])
-
-
-def names_fixed_while_configured(table: Sequence[Parameter]) -> Tuple[str, ...]:
-    """Parameters that only a new configuration takes up."""
-    return tuple(parameter.name for parameter in table if not parameter.live)
+def _checked(item: Setting, value: Any) -> Any:
+    try:
+        return item.checked(item.default if item.many and value == default_of(item) else value)
+    except ConfigError as error:
+        raise ConfigError(f"parameter {error}") from None

@@ -1,37 +1,61 @@
-"""What a process that moves images should set before NumPy and rclpy are loaded."""
+"""Process setup for nodes: signals, the Fast DDS profile and malloc, before NumPy and rclpy are loaded."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
-from typing import Dict, Mapping
+from typing import Any, Dict, Mapping
 
 from opendr_har_core.backends.allocator import M_ARENA_MAX, keep_freed, set_option
 
 PROFILE = Path(__file__).parents[1] / "data" / "fastdds_large_images.xml"
-# Fast DDS 3, which came with Kilted, renamed the variable and warns about the old name.
+# Fast DDS 3, first shipped with Kilted, renamed the variable and warns about the old name.
 PROFILE_VARIABLE, OLD_PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
-DISTRIBUTIONS_BEFORE_FAST_DDS_3 = ("foxy", "galactic", "humble", "iron", "jazzy")
+DISTRIBUTIONS_BEFORE_FAST_DDS_3 = ("humble", "jazzy")
 
 MIB = 1 << 20
-# One for the thread that takes images, one for the rest. ONNX Runtime shares out its memory itself.
+# One arena for the thread that receives images, one for the rest; ONNX Runtime manages its own memory.
 ARENAS = 2
+# Launchers forward the Ctrl-C that the terminal has already sent: two signals this close count as one.
+SAME_SIGNAL_SEC = 1.0
+
+
+class StopFlag:
+    """Set by the first SIGINT or SIGTERM; another one more than a second later ends the process at once."""
+
+    def __init__(self) -> None:
+        self.raised = False
+        self._since = 0.0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def ignore_signals(self) -> None:
+        """Ignore later signals: during interpreter shutdown a late one would replace the exit code by its number."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        if not self.raised:
+            self.raised, self._since = True, time.monotonic()
+        elif time.monotonic() - self._since > SAME_SIGNAL_SEC:
+            os._exit(128 + number)
 
 
 def prepare_process() -> None:
-    """Make room for images in DDS and in the allocator; for the main thread."""
+    """Configure DDS and the allocator for large images; call it from the main thread before importing rclpy."""
     os.environ.update(large_image_profile(os.environ))
     keep_image_buffers()
-    keep_few_arenas(os.environ)
-    # Who starts us may not care for its children; we want to know how ours end.
+    limit_arenas(os.environ)
+    # A parent may have set SIGCHLD to SIG_IGN, which would hide the exit codes of our subprocesses.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:
-    """What to add to `environment` so that Fast DDS uses the shipped profile; nothing if the user has chosen one.
+    """Variables that make Fast DDS use the shipped profile; empty if the user has set a profile.
 
-    The processes that send images need it, so launch files set it as well. Other middlewares ignore it.
+    Publishers of images need the profile, so the launch files set it as well. Other middlewares ignore it.
     """
     if environment.get(PROFILE_VARIABLE) or environment.get(OLD_PROFILE_VARIABLE):
         return {}
@@ -40,14 +64,14 @@ def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:
 
 
 def keep_image_buffers() -> None:
-    """Let malloc reuse buffers of image size."""
+    """Let malloc reuse freed buffers of image size instead of returning them to the kernel."""
     keep_freed(32 * MIB, 128 * MIB)
 
 
-def keep_few_arenas(environment: Mapping[str, str]) -> None:
-    """Let threads share malloc's pools: each of their own would keep pieces of the models that were exchanged.
+def limit_arenas(environment: Mapping[str, str]) -> None:
+    """Limit malloc's arenas, unless `environment` sets MALLOC_ARENA_MAX.
 
-    glibc makes up to eight for each core; who sets MALLOC_ARENA_MAX in `environment` has chosen.
+    glibc creates up to eight per core, and each would retain fragments of replaced models.
     """
     if not environment.get("MALLOC_ARENA_MAX"):
         set_option(M_ARENA_MAX, ARENAS)

@@ -1,4 +1,4 @@
-"""Quality of service: images that arrive, labels that late joiners get."""
+"""Quality-of-service profiles of images and labels."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import Any, Sequence
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from opendr_har_ros.recognizer.parameters import AUTO, RELIABLE
+RAW, COMPRESSED = "raw", "compressed"
+TRANSPORTS = (RAW, COMPRESSED)
+AUTO, RELIABLE, BEST_EFFORT = "auto", "reliable", "best_effort"
+IMAGE_QOS = (AUTO, RELIABLE, BEST_EFFORT)
 
-# For what is said once, such as the class names: late joiners get the last message.
+# For messages that are published once, such as the class names: late subscribers get the last one.
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
@@ -16,18 +19,16 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 LABELS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
-# Reliable publishers suit every viewer; one that is slow misses pictures.
-PICTURES = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def image_qos(reliable: bool) -> QoSProfile:
-    """Only the newest image counts; best effort matches every camera, reliable survives small socket buffers."""
+    """Keep only the newest image; best effort matches every camera, reliable avoids losses in small socket buffers."""
     reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
 
 
 def wants_reliable(choice: str, publishers: Sequence[Any]) -> bool:
-    """Whether to subscribe reliably, given the parameter and the endpoint infos of the topic's publishers."""
+    """Whether to subscribe reliably, given the parameter `image_qos` and the topic's publisher endpoint infos."""
     if choice != AUTO:
         return choice == RELIABLE
     offered = [info.qos_profile.reliability for info in publishers]

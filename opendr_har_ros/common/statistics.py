@@ -1,4 +1,4 @@
-"""Counting what happens to frames, free of ROS; every method may be called from any thread."""
+"""Counters, rates and latencies of a frame stream, independent of ROS. Thread-safe."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Deque, Optional, Sequence, Tuple
 
-NANOSECONDS = 1_000_000_000
+from opendr_har_core.spec import NANOSECONDS
+
 WINDOW = 600
 RECENT_NS = 10 * NANOSECONDS
-# Headers on another clock (a bag, a film's own time) make no latency.
+# Longer latencies come from stamps on another clock, such as those of a bag or a video.
 PLAUSIBLE_LATENCY_SEC = 60.0
-# An unsteady clock alone looks like a loss of up to a third; what Fast DDS does to large images is over 0.9.
+# Jitter alone looks like a loss of up to a third; Fast DDS drops more than 0.9 of large images.
 MANY_LOST = 0.5
 FEW_FRAMES = 20
-# A camera that pauses so long, or a clock that jumps, has lost nothing.
+# A gap this long is a pause or a clock jump, not a loss.
 PAUSE_NS = 2 * NANOSECONDS
 
 
 @dataclass(frozen=True)
 class Report:
-    """A snapshot.
+    """A snapshot of the statistics.
 
     Attributes:
         received, sampled, dropped, out_of_order, unreadable, published, resets: counts since the start.
-        rate_in, rate_out: frames received and labels published per second of the recent past.
+        rate_in, rate_out: frames received and labels published per second over the last 10 s.
         silent_sec: time since the latest image arrived.
-        latency_ms: (p50, p95, p99) from header stamp to publishing, None where stamps are on another clock.
-        lost_share: share of the publisher's images that seem to be lost on the way, None while it can't be said.
-        failing: messages in a row, up to the latest, that could not be used; frames that nobody samples don't count.
-        out_of_order_in_a_row: images in a row, up to the latest, whose stamps were no newer than one before them.
+        latency_ms: (p50, p95, p99) from header stamp to publication; None where stamps are on another clock.
+        lost_share: estimated share of the publisher's images that were lost in transport; None while unknown.
+        failing: consecutive unusable images up to the latest; frames that are not sampled don't count.
+        out_of_order_in_a_row: consecutive images, up to the latest, with stamps no newer than an earlier one.
         last_error: the latest error's message, or "".
-        last_reset: why the latest new history began, or "".
+        last_reset: the reason for the latest reset, or "".
     """
 
     received: int
@@ -54,7 +55,7 @@ class Report:
 
     @property
     def loses_many(self) -> bool:
-        """Whether so many images are lost that somebody should look."""
+        """Whether more than half of the images are lost."""
         return self.lost_share is not None and self.lost_share > MANY_LOST
 
 
@@ -72,7 +73,7 @@ class Statistics:
         self._last_error = self._last_reset = ""
 
     def received(self, stamp_ns: int, now_ns: int) -> None:
-        """An image came in; `now_ns` is on a monotonic clock."""
+        """Count an image that arrived; `now_ns` is on a monotonic clock."""
         with self._lock:
             self._received += 1
             self._arrivals.append(now_ns)
@@ -81,12 +82,12 @@ class Statistics:
             self._stamps.append(stamp_ns)
 
     def dropped(self) -> None:
-        """An image was replaced by a newer one before its turn."""
+        """Count an image that a newer one replaced before it was processed."""
         with self._lock:
             self._dropped += 1
 
     def sampled(self, reset: Optional[str]) -> None:
-        """An image was shown to the network, as the first of a new history for the reason `reset`, or as the next."""
+        """Count an image that the network saw; `reset` is the reason if it was the first of a new history."""
         with self._lock:
             self._sampled += 1
             self._failing = 0
@@ -95,20 +96,20 @@ class Statistics:
                 self._last_reset = reset
 
     def ordered(self, out_of_order: bool) -> None:
-        """An image was looked at, and left out if it is `out_of_order`: no newer than one before it."""
+        """Count whether an image was skipped because its stamp is no newer than an earlier one."""
         with self._lock:
             self._out_of_order += out_of_order
             self._out_of_order_in_a_row = self._out_of_order_in_a_row + 1 if out_of_order else 0
 
     def failed(self, message: str) -> None:
-        """An image could not be used."""
+        """Count an image that could not be used."""
         with self._lock:
             self._unreadable += 1
             self._failing += 1
             self._last_error = message
 
     def published(self, latency_sec: float, now_ns: int) -> None:
-        """A label went out."""
+        """Count a published label."""
         with self._lock:
             self._published += 1
             self._departures.append(now_ns)
@@ -116,7 +117,7 @@ class Statistics:
                 self._latencies.append(latency_sec)
 
     def report(self, now_ns: int) -> Report:
-        """The present numbers; `now_ns` on the clock of `received`."""
+        """The current numbers; `now_ns` is on the clock of `received`."""
         with self._lock:
             return Report(
                 received=self._received,
@@ -139,7 +140,7 @@ class Statistics:
 
 
 def _rate(times: Sequence[int], now_ns: int) -> float:
-    """Events per second over the recent past."""
+    """Events per second over the last RECENT_NS."""
     recent = [time for time in times if now_ns - time <= RECENT_NS]
     if len(recent) < 2:
         return 0.0
@@ -155,7 +156,7 @@ def _percentiles_ms(latencies: Sequence[float]) -> Optional[Tuple[float, float, 
 
 
 def _lost_share(stamps: Sequence[int]) -> Optional[float]:
-    """Compare the stamps that came with those that the publisher's shortest usual interval lets expect."""
+    """Compare the number of stamps with that expected from the publisher's interval (10th percentile)."""
     if len(stamps) < FEW_FRAMES:
         return None
     values = list(stamps)

@@ -1,81 +1,41 @@
-"""Predictions as vision_msgs; the one place that knows how the messages differ between distributions.
-
-Foxy's ObjectHypothesis has `id` and its classification is Classification2D; since Galactic they are `class_id` and
-Classification. LabelInfo exists since vision_msgs 4.1.
-"""
+"""Predictions as vision_msgs."""
 
 from __future__ import annotations
 
 import json
-from types import ModuleType
-from typing import Any, Optional
+from typing import Any
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Hypothesis, Prediction
 
-NAME, INDEX = "name", "index"
-CLASS_ID_FORMATS = (NAME, INDEX)
+try:
+    from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionClass, VisionInfo
+except ImportError as error:
+    raise ConfigError(f"vision_msgs can't be imported ({error}); install ros-$ROS_DISTRO-vision-msgs") from None
+
+INDEX = "index"
 MAX_CLASS_ID = 65535
 
 
-class MessageFactory:
-    """Makes the messages of the vision_msgs that is installed."""
-
-    def __init__(self, vision_msgs: Optional[ModuleType] = None) -> None:
-        """`vision_msgs` is the module vision_msgs.msg; by default it is imported. Raises ConfigError without it."""
-        module: Any = vision_msgs or _import_vision_msgs()
-        self.hypothesis_type = module.ObjectHypothesis
-        self.classification_type = getattr(module, "Classification", None) or module.Classification2D
-        self.vision_info_type = module.VisionInfo
-        self.label_info_type = getattr(module, "LabelInfo", None)
-        self._vision_class_type = getattr(module, "VisionClass", None)
-
-    def hypothesis(self, item: Hypothesis, class_id_format: str) -> Any:
-        """ObjectHypothesis with the class's name or number as a string."""
-        message = self.hypothesis_type()
-        class_id = item.label if class_id_format == NAME else str(item.class_id)
-        setattr(message, "class_id" if hasattr(message, "class_id") else "id", class_id)
-        message.score = float(item.score)
-        return message
-
-    def classification(self, prediction: Prediction, header: Any, class_id_format: str) -> Any:
-        """Classification with the frame's header and all hypotheses, best first."""
-        message = self.classification_type()
-        message.header = header
-        message.results = [self.hypothesis(item, class_id_format) for item in prediction.top]
-        return message
-
-    def vision_info(self, header: Any, method: str, labels: LabelMap) -> Any:
-        """VisionInfo whose database is the JSON list of class names itself, so that nobody has to look it up."""
-        message = self.vision_info_type()
-        message.header = header
-        message.method = method
-        message.database_location = json.dumps(list(labels))
-        return message
-
-    def label_info(self, header: Any, labels: LabelMap, threshold: float) -> Any:
-        """LabelInfo with every class; None where the distribution has no such message."""
-        if self.label_info_type is None or self._vision_class_type is None:
-            return None
-        message = self.label_info_type()
-        message.header = header
-        message.threshold = float(threshold)
-        for class_id, name in enumerate(labels.names[: MAX_CLASS_ID + 1]):
-            entry = self._vision_class_type()
-            entry.class_id, entry.class_name = class_id, name
-            message.class_map.append(entry)
-        return message
+def hypothesis(item: Hypothesis, class_id_format: str) -> ObjectHypothesis:
+    """An ObjectHypothesis; its `class_id` is the class's name, or its index if `class_id_format` is "index"."""
+    class_id = str(item.class_id) if class_id_format == INDEX else item.label
+    return ObjectHypothesis(class_id=class_id, score=float(item.score))
 
 
-def class_name(message: Any) -> str:
-    """The class of an ObjectHypothesis of any distribution."""
-    return str(getattr(message, "class_id", None) or getattr(message, "id", ""))
+def classification(prediction: Prediction, header: Any, class_id_format: str) -> Classification:
+    """A Classification with the frame's header and all hypotheses, best first."""
+    return Classification(header=header, results=[hypothesis(item, class_id_format) for item in prediction.top])
 
 
-def _import_vision_msgs() -> ModuleType:
-    try:
-        import vision_msgs.msg
-    except ImportError as error:
-        raise ConfigError(f"vision_msgs can't be imported ({error}); install ros-<distribution>-vision-msgs") from None
-    return vision_msgs.msg
+def vision_info(header: Any, method: str, labels: LabelMap) -> VisionInfo:
+    """A VisionInfo whose `database_location` is the JSON list of class names."""
+    return VisionInfo(header=header, method=method, database_location=json.dumps(list(labels)))
+
+
+def label_info(header: Any, labels: LabelMap, threshold: float) -> LabelInfo:
+    """A LabelInfo with all classes that its 16-bit ids can hold."""
+    classes = enumerate(labels.names[: MAX_CLASS_ID + 1])
+    class_map = [VisionClass(class_id=class_id, class_name=name) for class_id, name in classes]
+    return LabelInfo(header=header, class_map=class_map, threshold=float(threshold))

@@ -1,4 +1,4 @@
-"""The image topics of a running system: who sends how much of what, who listens, and what can't come together."""
+"""Image topics of a running system: publishers, subscriptions, rates, losses and QoS mismatches."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from opendr_har_core.spec import NANOSECONDS
 from opendr_har_ros.common.process import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE, large_image_profile
 from opendr_har_ros.common.statistics import Report, Statistics
 
-KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
-CLASSIFICATIONS = ("vision_msgs/msg/Classification", "vision_msgs/msg/Classification2D")
+TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+CLASSIFICATION = "vision_msgs/msg/Classification"
 RECOGNIZER_STATUS = ": activity recognition"
-# Takes what any publisher offers; deep enough that the doctor's own slowness does not look like loss.
+# Matches every publisher; deep enough that a slow doctor does not look like loss.
 ANY = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-# Fast DDS's shared memory segment, as it comes.
+# Fast DDS's default shared-memory segment.
 SEGMENT_BYTES = 512 << 10
 FEW_LOST = 0.1
 PROFILE_VARIABLES = (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE)
@@ -33,7 +33,7 @@ class Listener:
     """Counts the images of every image topic, and keeps the latest diagnostics of recognizers."""
 
     def __init__(self, node: Any, seconds: float) -> None:
-        """Listens to each topic for `seconds`, while the node spins."""
+        """Listen to each topic for `seconds` while the node spins."""
         self._node = node
         self._seconds = seconds
         self._until = time.monotonic() + seconds
@@ -41,41 +41,41 @@ class Listener:
         self.statistics: Dict[str, Statistics] = {}
         self.largest: Dict[str, int] = {}
         self.status: Dict[str, DiagnosticStatus] = {}
-        self._heard: Set[str] = set()
+        self._subscribed: Set[str] = set()
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self.look()
+        self.subscribe_to_new_topics()
 
     @property
-    def has_heard_enough(self) -> bool:
-        """Whether every topic there is was listened to for long enough."""
+    def is_done(self) -> bool:
+        """Whether `seconds` have passed since the last topic appeared."""
         return time.monotonic() > self._until
 
-    def look(self) -> None:
-        """Subscribe to what has appeared since the last time."""
-        for topic, kinds in self._node.get_topic_names_and_types():
-            kind = next((kind for kind in kinds if kind in KINDS), None)
-            if kind is None:
+    def subscribe_to_new_topics(self) -> None:
+        """Subscribe to image topics that have appeared since the last call."""
+        for topic, types in self._node.get_topic_names_and_types():
+            type_name = next((name for name in types if name in TYPES), None)
+            if type_name is None:
                 continue
             if topic not in self.topics:
-                self._note(topic, kind)
-            if topic not in self._heard and cameras_of(self._node, topic):
-                self._listen(topic, kind)
+                self._add(topic, type_name)
+            if topic not in self._subscribed and cameras_of(self._node, topic):
+                self._subscribe(topic, type_name)
 
-    def _note(self, topic: str, kind: str) -> None:
-        self.topics[topic] = kind
+    def _add(self, topic: str, type_name: str) -> None:
+        self.topics[topic] = type_name
         self.statistics[topic] = Statistics()
         self.largest[topic] = 0
         self._until = time.monotonic() + self._seconds
 
-    def _listen(self, topic: str, kind: str) -> None:
-        self._heard.add(topic)
+    def _subscribe(self, topic: str, type_name: str) -> None:
+        self._subscribed.add(topic)
         self._until = time.monotonic() + self._seconds
-        # Serialised, since making Python objects of images would cost more than receiving them.
-        self._node.create_subscription(KINDS[kind], topic, lambda data: self._on_image(topic, data), ANY, raw=True)
+        # Raw, since deserialising images in Python costs more than receiving them.
+        self._node.create_subscription(TYPES[type_name], topic, lambda data: self._on_image(topic, data), ANY, raw=True)
 
     def _on_image(self, topic: str, data: bytes) -> None:
         self.largest[topic] = max(self.largest[topic], len(data))
-        # The header's stamp stands after the four bytes that say the byte order.
+        # CDR: four bytes that give the byte order, then the header's stamp.
         seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
         self.statistics[topic].received(seconds * NANOSECONDS + nanoseconds, time.monotonic_ns())
 
@@ -89,13 +89,13 @@ class Topic:
 
     Attributes:
         publishers, subscriptions: endpoint infos, without the doctor's own.
-        cameras: those of the publishers that are no recognizers, whose annotated images are drawn on demand.
-        report: what was received.
-        largest: bytes of the largest image.
+        cameras: publishers other than recognizers, which publish annotated images only while they have subscribers.
+        report: statistics of the received images.
+        largest: size of the largest image in bytes.
     """
 
     name: str
-    kind: str
+    type_name: str
     publishers: Sequence[Any]
     subscriptions: Sequence[Any]
     cameras: Sequence[Any]
@@ -104,15 +104,15 @@ class Topic:
 
     @property
     def is_best_effort(self) -> bool:
-        """Whether any publisher offers no more than that."""
+        """Whether any publisher offers only best effort."""
         return any(info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for info in self.publishers)
 
 
 def topic_report(
     node: Any, listener: Listener, needed_hz: Optional[float], has_profile: bool
 ) -> Tuple[Tuple[Fact, ...], Tuple[Finding, ...]]:
-    """What the listener has heard by now."""
-    topics = [_topic(node, listener, name, kind) for name, kind in sorted(listener.topics.items())]
+    """Facts and findings from what the listener has received."""
+    topics = [_topic(node, listener, name, type_name) for name, type_name in sorted(listener.topics.items())]
     recognizers = _recognizers(node)
     facts: List[Fact] = [(topic.name, _described(topic)) for topic in topics] or [("image topics", "none")]
     facts += [(name, status.message) for name, status in sorted(listener.status.items())]
@@ -120,7 +120,7 @@ def topic_report(
     for topic in topics:
         findings += mismatches(topic)
         findings += losses(topic, has_profile)
-        findings += _unheard(topic, recognizers, topics)
+        findings += _without_publisher(topic, recognizers, topics)
         findings += _slow(topic, recognizers, needed_hz)
     findings += [
         Finding(f"{name}: {status.message}", "see the values of this status on /diagnostics, and the node's log")
@@ -131,25 +131,25 @@ def topic_report(
 
 
 def mismatches(topic: Topic) -> List[Finding]:
-    """Publishers and subscriptions that will never exchange an image."""
+    """Publishers and subscriptions with incompatible QoS."""
     findings = []
     for subscription in topic.subscriptions:
         for publisher in topic.publishers:
             reason = _incompatible(publisher.qos_profile, subscription.qos_profile)
             if reason:
-                who = f"{_name(subscription)} gets no image from {_name(publisher)} on {topic.name}"
-                do = "for a recognizer set image_qos to auto or best_effort; else let the subscription ask for less"
-                findings.append(Finding(f"{who}: {reason}", f"{do}, or the publisher offer more"))
+                pair = f"{_name(subscription)} gets no image from {_name(publisher)} on {topic.name}"
+                do = "for a recognizer, set image_qos to auto or best_effort; otherwise relax the subscription's QoS"
+                findings.append(Finding(f"{pair}: {reason}", f"{do} or strengthen the publisher's"))
     return findings
 
 
 def losses(topic: Topic, has_profile: bool) -> List[Finding]:
-    """Images that are too large for Fast DDS as it comes, unless they were seen to arrive."""
+    """Images that are lost, or too large for Fast DDS's default shared memory."""
     if not topic.cameras:
         return []
     if topic.report.received == 0:
-        do = f"check that the camera works; images over 512 KiB need a sender with more memory: {_profile_advice()}"
-        return [Finding(f"{topic.name} has a publisher, but no image came", do)]
+        do = f"check that the camera works; publishers of images over 512 KiB need more memory: {_profile_advice()}"
+        return [Finding(f"{topic.name} has a publisher, but no image arrived", do)]
     if topic.report.loses_many:
         share = 100 * (topic.report.lost_share or 0)
         return [Finding(f"about {share:.0f} % of the images on {topic.name} are lost", _profile_advice())]
@@ -158,68 +158,68 @@ def losses(topic: Topic, has_profile: bool) -> List[Finding]:
     all_arrive = topic.report.lost_share is not None and topic.report.lost_share < FEW_LOST
     if is_fast_dds and is_large and topic.is_best_effort and not (has_profile or all_arrive):
         what = f"{topic.name} has best-effort images of {topic.largest >> 10} KiB, over Fast DDS's 512 KiB"
-        return [Finding(f"{what}: they may be lost without a word", _profile_advice())]
+        return [Finding(f"{what}: they may be lost silently", _profile_advice())]
     return []
 
 
 def _profile_advice() -> str:
     others = {name: value for name, value in os.environ.items() if name not in PROFILE_VARIABLES}
     settings = " ".join(f"{name}={value}" for name, value in large_image_profile(others).items())
-    return f"start the sender with {settings}, or let it publish reliably or compressed images"
+    return f"start the publisher with {settings}, or publish reliably or compressed images"
 
 
-def _topic(node: Any, listener: Listener, name: str, kind: str) -> Topic:
-    others = [
+def _topic(node: Any, listener: Listener, name: str, type_name: str) -> Topic:
+    publishers, subscriptions = [
         [info for info in infos if info.node_name != node.get_name()]
         for infos in (node.get_publishers_info_by_topic(name), node.get_subscriptions_info_by_topic(name))
     ]
     report = listener.statistics[name].report(time.monotonic_ns())
-    return Topic(name, kind, others[0], others[1], cameras_of(node, name), report, listener.largest[name])
+    return Topic(name, type_name, publishers, subscriptions, cameras_of(node, name), report, listener.largest[name])
 
 
 def _described(topic: Topic) -> str:
-    senders = sorted({f"{_name(info)} ({_qos(info.qos_profile)})" for info in topic.publishers}) or ["nobody"]
-    heard = f", {topic.report.rate_in:.1f} Hz, {topic.largest >> 10} KiB each" if topic.report.received else ""
-    listeners = sorted({_name(info) for info in topic.subscriptions})
-    to = f", to {', '.join(listeners)}" if listeners else ""
-    return f"{topic.kind.split('/')[-1]} from {', '.join(senders)}{to}{heard}"
+    publishers = sorted({f"{_name(info)} ({_qos(info.qos_profile)})" for info in topic.publishers}) or ["no publisher"]
+    received = f", {topic.report.rate_in:.1f} Hz, {topic.largest >> 10} KiB each" if topic.report.received else ""
+    subscribers = sorted({_name(info) for info in topic.subscriptions})
+    to = f", to {', '.join(subscribers)}" if subscribers else ""
+    return f"{topic.type_name.split('/')[-1]} from {', '.join(publishers)}{to}{received}"
 
 
-def _incompatible(offered: Any, wanted: Any) -> str:
-    """Why nothing will come, or ""; the two policies that matter in practice, as Foxy can't check the others."""
-    if wanted.reliability == ReliabilityPolicy.RELIABLE and offered.reliability == ReliabilityPolicy.BEST_EFFORT:
-        return "it asks for reliable delivery, best effort is offered"
-    if wanted.durability == DurabilityPolicy.TRANSIENT_LOCAL and offered.durability == DurabilityPolicy.VOLATILE:
-        return "it asks for messages from before it came (transient local), volatile is offered"
+def _incompatible(offered: Any, requested: Any) -> str:
+    """Why the two profiles are incompatible, or "". Checks reliability and durability."""
+    if requested.reliability == ReliabilityPolicy.RELIABLE and offered.reliability == ReliabilityPolicy.BEST_EFFORT:
+        return "it requests reliable delivery, but best effort is offered"
+    if requested.durability == DurabilityPolicy.TRANSIENT_LOCAL and offered.durability == DurabilityPolicy.VOLATILE:
+        return "it requests transient local durability, but volatile is offered"
     return ""
 
 
 def cameras_of(node: Any, topic: str) -> List[Any]:
-    """A topic's publishers, without recognizers: to listen to their pictures would set them to work."""
+    """The topic's publishers without recognizers, which would start to draw annotated images for a subscriber."""
     recognizers = _recognizers(node)
     return [info for info in node.get_publishers_info_by_topic(topic) if _name(info) not in recognizers]
 
 
 def _recognizers(node: Any) -> List[str]:
-    """Full names of nodes that publish classifications."""
+    """Full names of the nodes that publish classifications."""
     names = set()
-    for topic, kinds in node.get_topic_names_and_types():
-        if any(kind in CLASSIFICATIONS for kind in kinds):
+    for topic, types in node.get_topic_names_and_types():
+        if CLASSIFICATION in types:
             names |= {_name(info) for info in node.get_publishers_info_by_topic(topic)}
     return sorted(names)
 
 
-def _listening(topic: Topic, recognizers: Sequence[str]) -> List[str]:
+def _subscribed(topic: Topic, recognizers: Sequence[str]) -> List[str]:
     return sorted({_name(info) for info in topic.subscriptions} & set(recognizers))
 
 
-def _unheard(topic: Topic, recognizers: Sequence[str], topics: Sequence[Topic]) -> List[Finding]:
-    """Recognizers that wait for images that nobody sends: a name that was not remapped, mostly."""
-    published = [other.name for other in topics if other.cameras and other.kind == topic.kind]
-    there = f"published are: {', '.join(published)}" if published else "nobody publishes images now; start the camera"
+def _without_publisher(topic: Topic, recognizers: Sequence[str], topics: Sequence[Topic]) -> List[Finding]:
+    """Recognizers that subscribe to a topic without publishers, in most cases because of a missing remap."""
+    published = [other.name for other in topics if other.cameras and other.type_name == topic.type_name]
+    advice = f"published are: {', '.join(published)}" if published else "no image is published; start the camera"
     return [
-        Finding(f"{name} waits for images on {topic.name}, which nobody publishes", f"remap image_raw; {there}")
-        for name in (() if topic.publishers else _listening(topic, recognizers))
+        Finding(f"{name} waits for images on {topic.name}, which has no publisher", f"remap image_raw; {advice}")
+        for name in (() if topic.publishers else _subscribed(topic, recognizers))
     ]
 
 
@@ -229,10 +229,10 @@ def _slow(topic: Topic, recognizers: Sequence[str], needed_hz: Optional[float]) 
         return []
     return [
         Finding(
-            f"{name} gets {rate:.1f} images a second on {topic.name}, the model wants {needed_hz:.1f}",
-            "let the camera send more, or use a model with a longer stride (X3D-XS, CoX3D-XS: 2.5 Hz)",
+            f"{name} gets {rate:.1f} images a second on {topic.name}, but the model needs {needed_hz:.1f}",
+            "raise the camera's rate, or use a model with a longer stride (X3D-XS, CoX3D-XS: 2.5 Hz)",
         )
-        for name in _listening(topic, recognizers)
+        for name in _subscribed(topic, recognizers)
     ]
 
 

@@ -1,9 +1,9 @@
-"""One camera of the recognizer node: what comes in, what goes out, and what is counted on the way."""
+"""One camera of the recognizer node: its subscription, publishers and statistics."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
@@ -12,55 +12,58 @@ from opendr_har_core.media.annotate import annotate
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
-from opendr_har_ros.common.image_subscription import ImageInput
+from opendr_har_ros.common.image_subscription import ImageSubscription
+from opendr_har_ros.common.images import stamp_of
 from opendr_har_ros.common.log import SparseLog
-from opendr_har_ros.common.statistics import Report, Statistics
-from opendr_har_ros.common.vision_messages import MessageFactory
+from opendr_har_ros.common.statistics import Statistics
 from opendr_har_ros.recognizer.diagnostics import IDLE, INACTIVE, RUNNING, diagnostic_status
 from opendr_har_ros.recognizer.outputs import CameraOutput
-from opendr_har_ros.recognizer.parameters import RecognizerSettings
-from opendr_har_ros.recognizer.pipeline import Outcome, stamp_of
+from opendr_har_ros.recognizer.parameters import NodeSettings
+from opendr_har_ros.recognizer.pipeline import Outcome
 
 
 class Camera:
-    """Subscription, publishers and counts of one camera; its history is in the pipeline."""
+    """Subscription, publishers and statistics of one camera; its stream state is in the pipeline."""
 
-    def __init__(self, node: Any, name: str, factory: MessageFactory) -> None:
+    def __init__(self, node: Any, name: str) -> None:
         self.name = name
         self.statistics = Statistics()
-        self.output = CameraOutput(node, factory, name)
+        self.output = CameraOutput(node, name)
         self._node = node
-        self._input: Optional[ImageInput] = None
+        self._subscription: Optional[ImageSubscription] = None
         self._shown: Optional[Prediction] = None
         self._phase = INACTIVE
         self.warn = SparseLog(self._log_warning)
 
-    def listen(self, settings: RecognizerSettings, callback: Callable[[Camera, Any], None]) -> None:
-        """Subscribe, with fresh counts."""
+    def subscribe(self, settings: NodeSettings, callback: Callable[[Camera, Any], None]) -> None:
+        """Subscribe, with new statistics."""
         self.statistics = Statistics()
         self._shown = None
         self._phase = RUNNING
-        self._input = ImageInput(
+        self._subscription = ImageSubscription(
             self._node, self.name, settings.transport, settings.image_qos, lambda message: callback(self, message)
         )
 
-    def stop_listening(self) -> None:
+    def unsubscribe(self) -> None:
         """Unsubscribe."""
         self._phase = INACTIVE
-        if self._input is not None:
-            self._input.close()
-            self._input = None
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
 
     def received(self, message: Any, always_on: bool) -> Optional[int]:
-        """Count an image; gives its stamp in nanoseconds, or None where nobody wants to know what it shows."""
-        stamp_ns = stamp_of(message.header, self._now_ns())
+        """Count an image; returns its stamp in nanoseconds, or None if no label is wanted.
+
+        An image without a stamp gets the current time.
+        """
+        stamp_ns = stamp_of(message.header) or self._now_ns()
         self.statistics.received(stamp_ns, time.monotonic_ns())
         wanted = always_on or self.output.is_watched
         self._phase = RUNNING if wanted else IDLE
         return stamp_ns if wanted else None
 
     def deliver(self, outcome: Outcome, message: Any, class_id_format: str) -> None:
-        """Publish what came of an image, and count it."""
+        """Publish and count the outcome of an image."""
         if outcome.error is not None:
             self.failed(type(outcome.error).__name__, str(outcome.error))
             return
@@ -79,47 +82,48 @@ class Camera:
             self.statistics.published(latency_sec, time.monotonic_ns())
 
     def draw(self, outcome: Outcome, message: Any) -> None:
-        """Publish the image with its labels, where anybody looks."""
-        if outcome.frame is None or not self.output.wants_pictures:
+        """Publish the annotated image if it has a subscriber."""
+        if outcome.frame is None or not self.output.wants_images:
             return
         try:
-            picture = annotate(outcome.frame.rgb, self._shown, self._lines(outcome))
-        except ImageError as error:  # nobody else may have needed the pixels
+            image = annotate(outcome.frame.rgb, self._shown, self._lines(outcome))
+        except ImageError as error:  # this may be the first access to the pixels
             self.warn("picture", f"image not drawn: {error}")
             return
-        self.output.publish_picture(picture, message.header)
+        self.output.publish_image(image, message.header)
 
-    def forget(self, ended: Sequence[LabelEvent]) -> None:
-        """A new history begins; say which labels end."""
+    def reset(self, ended: Sequence[LabelEvent]) -> None:
+        """Start a new history, and publish the labels that end with the old one."""
         self._shown = None
         self.output.publish_events(ended)
 
     def failed(self, kind: str, details: str) -> None:
-        """Count and say that an image could not be used."""
+        """Count and log an image that could not be used."""
         self.statistics.failed(details)
         self.warn(kind, f"image not used: {details}")
 
-    def diagnostics(self, node_name: str, facts: Dict[str, str], fallback_reason: str, fault: str) -> DiagnosticStatus:
-        """How the camera is doing; `fallback_reason` is what is wrong with the model that all cameras share, or "".
+    def diagnostics(self, node_name: str, model: Dict[str, str], fallback_reason: str, fault: str) -> DiagnosticStatus:
+        """The camera's status; `fallback_reason` and `fault` concern the whole node and may be "".
 
-        `fault` is why the node is not active although it should be, or "".
+        `fallback_reason` says why the model runs on another provider than the requested one, `fault` why the node
+        failed to activate.
         """
         report = self.statistics.report(time.monotonic_ns())
         if self._phase != INACTIVE and report.loses_many:
             self.warn("loss", f"about {100 * (report.lost_share or 0):.0f} % of the images are lost; see /diagnostics")
         if fallback_reason:
             self.warn("provider", fallback_reason)
-        advice = fallback_reason or (self._input.advice if self._input is not None else "")
-        return diagnostic_status(node_name, self.name, report, facts, self._phase, advice, fault)
+        advice = fallback_reason or (self._subscription.advice if self._subscription is not None else "")
+        return diagnostic_status(node_name, self.name, report, model, self._phase, advice, fault)
 
     def close(self) -> None:
-        """Take everything off the graph."""
-        self.stop_listening()
+        """Destroy the subscription and the publishers."""
+        self.unsubscribe()
         self.output.close()
 
-    def _lines(self, outcome: Outcome) -> list:
-        """What the picture says below the labels."""
-        report: Report = self.statistics.report(time.monotonic_ns())
+    def _lines(self, outcome: Outcome) -> List[str]:
+        """Text below the labels in the annotated image."""
+        report = self.statistics.report(time.monotonic_ns())
         lines = [] if outcome.status.phase == "running" else [str(outcome.status)]
         if report.latency_ms is not None:
             lines.append(f"{report.rate_out:.1f} labels/s, {report.latency_ms[0]:.0f} ms")

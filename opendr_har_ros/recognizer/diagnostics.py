@@ -1,4 +1,4 @@
-"""Statistics as diagnostic_msgs, with advice where something is wrong."""
+"""A camera's statistics as a diagnostic_msgs/DiagnosticStatus, with advice on what to fix."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Dict, Tuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from opendr_har_ros.common.log import sanitize_utf8
 from opendr_har_ros.common.statistics import Report
-from opendr_har_ros.common.text import sendable
 
-INACTIVE, RUNNING, IDLE = "not active", "running", "idle: nobody subscribes to the labels"
+INACTIVE, RUNNING, IDLE = "not active", "running", "idle: the labels have no subscriber"
 SILENCE_SEC = 5.0
-# A few bad images among good ones are the camera's affair, that many in a row are a fault.
+# Single bad images are tolerated; this many in a row are an error.
 MANY_IN_A_ROW = 10
-# A camera that is ahead of another one on the topic never lets it have so many.
+# Two cameras on one topic interleave and never produce this many in a row.
 OUT_OF_ORDER_IN_A_ROW = 30
 LOSS_ADVICE = (
     "images are being lost: give the publisher more shared memory (FASTDDS_DEFAULT_PROFILES_FILE="
@@ -22,21 +22,21 @@ LOSS_ADVICE = (
 
 
 def diagnostic_status(
-    node: str, camera: str, report: Report, facts: Dict[str, str], phase: str, advice: str = "", fault: str = ""
+    node: str, camera: str, report: Report, model: Dict[str, str], phase: str, advice: str = "", fault: str = ""
 ) -> DiagnosticStatus:
-    """How one camera of `node` is doing.
+    """The status of one camera of `node`.
 
-    `facts` are further lines such as the model's name, `advice` says what to do about its publishers, `fault` why the
-    node is not active although it should be.
+    `model` holds further values such as the model's name, `advice` what to do about the camera's publishers, `fault`
+    why the node failed to activate.
     """
     level, summary = (DiagnosticStatus.ERROR, fault) if fault else _verdict(report, phase, advice)
-    values = {**facts, **_lines(report)}
+    values = {**model, **_values(report)}
     return DiagnosticStatus(
         level=level,
         name=f"{node}: activity recognition" + (f" of {camera}" if camera else ""),
-        message=sendable(summary),
+        message=sanitize_utf8(summary),
         hardware_id=camera or node,
-        values=[KeyValue(key=key, value=sendable(value)) for key, value in values.items()],
+        values=[KeyValue(key=key, value=sanitize_utf8(value)) for key, value in values.items()],
     )
 
 
@@ -44,7 +44,7 @@ def _verdict(report: Report, phase: str, advice: str) -> Tuple[bytes, str]:
     if phase == INACTIVE:
         return DiagnosticStatus.OK, "not active"
     fault = _fault(report)
-    if fault and phase != IDLE:  # what nobody looks at may be mended by now
+    if fault and phase != IDLE:  # while idle no image is read, so the fault may be outdated
         return DiagnosticStatus.ERROR, fault
     advice = advice or _advice(report)
     if advice:
@@ -65,14 +65,14 @@ def _advice(report: Report) -> str:
         return "no image has arrived; check the topic's name and that a camera publishes"
     if report.silent_sec > SILENCE_SEC:
         return f"no image for {report.silent_sec:.0f} s; check the camera"
-    if report.out_of_order_in_a_row >= OUT_OF_ORDER_IN_A_ROW:
-        count = report.out_of_order_in_a_row
-        return f"the stamps of the last {count} images do not advance; let the camera's driver set them"
+    count = report.out_of_order_in_a_row
+    if count >= OUT_OF_ORDER_IN_A_ROW:
+        return f"the stamps of the last {count} images do not advance; fix the stamps in the camera driver"
     return LOSS_ADVICE if report.loses_many else ""
 
 
-def _lines(report: Report) -> Dict[str, str]:
-    lines = {
+def _values(report: Report) -> Dict[str, str]:
+    values = {
         "rate in (Hz)": f"{report.rate_in:.2f}",
         "rate out (Hz)": f"{report.rate_out:.2f}",
         "frames received": str(report.received),
@@ -86,7 +86,7 @@ def _lines(report: Report) -> Dict[str, str]:
         "last error": report.last_error,
     }
     for name, value in zip(("p50", "p95", "p99"), report.latency_ms or ()):
-        lines[f"latency {name} (ms)"] = f"{value:.1f}"
+        values[f"latency {name} (ms)"] = f"{value:.1f}"
     if report.lost_share is not None:
-        lines["images lost (%)"] = f"{100 * report.lost_share:.0f}"
-    return lines
+        values["images lost (%)"] = f"{100 * report.lost_share:.0f}"
+    return values

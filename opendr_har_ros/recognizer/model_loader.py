@@ -1,4 +1,4 @@
-"""Opening a model beside the one that runs, without holding up what else the node has to do for long."""
+"""Loading a model in the background while the current one keeps running."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ END_SEC = 2.0
 
 
 class ModelLoader:
-    """Opens one model at a time, in a thread that only opens it; all methods are for the node's own thread."""
+    """Loads one model at a time in a thread of its own. Not thread-safe: call it from the node's thread."""
 
     def __init__(self, patience_sec: float) -> None:
-        """`load` waits for `patience_sec` at most."""
+        """`load` waits at most `patience_sec`."""
         self._patience_sec = patience_sec
         self._thread: Optional[threading.Thread] = None
         self._future: Optional[Future] = None
 
     @property
     def loading(self) -> bool:
-        """Whether a model is being opened that `load` has not waited for."""
+        """Whether a model that `load` did not wait for is still loading."""
         return self._future is not None and not self._future.done()
 
     def load(self, open_model: Callable[[], Any]) -> Any:
-        """What `open_model` returns, or raises; None where it takes longer, see `late`.
+        """Return or raise what `open_model` does, or return None if it takes longer than `patience_sec`.
 
-        Raises ConfigError while another model is being opened.
+        Raises ConfigError while another model is loading.
         """
         if self._future is not None:
-            raise ConfigError("another model is still loading; set the parameter again once it has")
+            raise ConfigError("another model is still loading; set the parameter again when it has finished")
         future: Future = Future()
         self._thread = threading.Thread(target=_run, args=(open_model, future), name="model-loader", daemon=True)
         self._thread.start()
@@ -43,7 +43,7 @@ class ModelLoader:
             return None
 
     def late(self) -> Optional[Future]:
-        """The future of a model that took longer, once it is done; each is given once."""
+        """The completed future of a model that took longer than `patience_sec`, once; else None."""
         future = self._future
         if future is None or not future.done():
             return None
@@ -51,11 +51,11 @@ class ModelLoader:
         return future
 
     def abandon(self) -> None:
-        """Want the model that is being opened no more."""
+        """Ignore the result of the model that is loading."""
         self._future = None
 
     def close(self) -> None:
-        """Give the thread some time to end: Python must not be taken down under it."""
+        """Give the thread time to end, since it must not run while the interpreter shuts down."""
         self.abandon()
         if self._thread is not None:
             self._thread.join(END_SEC)
@@ -64,5 +64,5 @@ class ModelLoader:
 def _run(open_model: Callable[[], Any], future: Future) -> None:
     try:
         future.set_result(open_model())
-    except Exception as error:  # whoever waits for the future gets it
+    except Exception as error:  # re-raised by future.result()
         future.set_exception(error)

@@ -1,4 +1,4 @@
-"""One thread that always works on the newest messages; older ones that it did not get to are dropped and counted."""
+"""A worker thread that processes the newest message of each source and drops older ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import traceback
 from typing import Any, Callable, Dict, Mapping
 
 Batch = Mapping[str, Any]
-# A source that was silent for so long is not waited for.
-FORGET_SEC = 1.0
+# A source that has been silent for this long is not waited for.
+ALIVE_SEC = 1.0
 
 
 class NewestFirstWorker:
-    """A mailbox with room for one message of each source, and the thread that empties it as a whole."""
+    """A mailbox with one slot per source, and the thread that empties all slots at once."""
 
     def __init__(
         self,
@@ -22,11 +22,11 @@ class NewestFirstWorker:
         wait_sec: float = 0.0,
         is_late: Callable[[Any, Any], bool] = lambda message, waiting: False,
     ) -> None:
-        """`work` is called with all messages that wait, by source; what it raises goes to `on_error`, with them.
+        """Start the thread; it calls `work` with the waiting messages by source, and `on_error` for its exceptions.
 
-        A message that `is_late` beside the one of its source that waits does not take its place.
-        With several sources the first message waits up to `wait_sec` for those of the other ones that are alive, but
-        not longer than until its own source's next one.
+        A message for which `is_late(message, waiting)` holds does not replace the waiting one of its source.
+        With several sources, the first message waits up to `wait_sec` for the other active sources, but not longer
+        than until the next message of its own source.
         """
         self.wait_sec = wait_sec
         self._work = work
@@ -41,10 +41,10 @@ class NewestFirstWorker:
         self._thread.start()
 
     def put(self, message: Any, source: str = "") -> bool:
-        """Hand over a message; returns whether it or one of the same source that still waited is dropped."""
+        """Hand over a message; returns whether this one or the waiting one of its source is dropped."""
         with self._arrived:
             if source in self._waiting and not self._busy and not self._due:
-                self._due, self._waiting = self._waiting, {}  # it has waited long enough for others
+                self._due, self._waiting = self._waiting, {}  # don't wait for other sources any longer
             crowded = source in self._waiting
             if not (crowded and self._is_late(message, self._waiting[source])):
                 self._waiting[source] = message
@@ -53,9 +53,9 @@ class NewestFirstWorker:
         return crowded
 
     def flush(self) -> Batch:
-        """Wait for the messages at hand, then forget those that wait, and return them.
+        """Wait for the batch in progress, then remove and return the waiting messages.
 
-        After that nothing that was put before is worked on any more.
+        No message from before this call is processed afterwards.
         """
         with self._arrived:
             waited, self._waiting, self._due = {**self._due, **self._waiting}, {}, {}
@@ -63,7 +63,7 @@ class NewestFirstWorker:
         return waited
 
     def stop(self) -> None:
-        """Finish the messages at hand, forget those that wait, and end the thread."""
+        """Finish the batch in progress, drop the waiting messages, and end the thread."""
         with self._arrived:
             self._stopping = True
             self._arrived.notify_all()
@@ -80,9 +80,9 @@ class NewestFirstWorker:
                     return
                 batch = self._taken()
                 self._busy = True
-            if batch:  # a flush may have taken it
+            if batch:  # a flush may have emptied it
                 self._attempt(batch)
-            del batch  # images are large: not to be held while there is nothing to do
+            del batch  # release the images while waiting
 
     def _taken(self) -> Batch:
         batch, self._due = self._due, {}
@@ -93,17 +93,17 @@ class NewestFirstWorker:
     def _attempt(self, batch: Batch) -> None:
         try:
             self._work(batch)
-        except Exception as error:  # a robot's node must outlive any single message
+        except Exception as error:  # the thread must outlive any single message
             try:
                 self._on_error(batch, error)
-            except Exception:  # and this thread any report of it
+            except Exception:
                 traceback.print_exc()
 
     def _is_complete(self) -> bool:
-        """Whether every source that is alive has a message waiting."""
-        alive = time.monotonic() - FORGET_SEC
+        """Whether every active source has a message waiting."""
+        oldest = time.monotonic() - ALIVE_SEC
         return (
             self._stopping
             or bool(self._due)
-            or all(source in self._waiting for source, last_seen in self._last_seen.items() if last_seen > alive)
+            or all(source in self._waiting for source, last_seen in self._last_seen.items() if last_seen > oldest)
         )

@@ -1,4 +1,4 @@
-"""One training job at a time, and how far it has come. No ROS here, and no thread: whoever owns it polls it."""
+"""One training job at a time and its progress, independent of ROS; the owner polls it."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_ros.trainer.training_subprocess import Ending, TrainingChild
+from opendr_har_ros.trainer.training_subprocess import Ending, TrainingSubprocess
 
 if TYPE_CHECKING:
     from opendr_har_ros.trainer.parameters import JobSettings
 
 IDLE, STARTING, RUNNING, CANCELLING = "idle", "starting", "running", "cancelling"
 DONE, CANCELLED, FAILED = "done", "cancelled", "failed"
-# What the command calls its states; the rest of them are a job that runs.
+# States in the command's JSON lines; all others are phases of a running job.
 LINE_STARTING, LINE_DONE, LINE_CANCELLED, LINE_FAILED = "starting", "done", "cancelled", "failed"
 KILLED_SEC = 5.0
 
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far a job has come; None and empty strings are what is not known (yet).
+    """A job's progress; None and empty strings mean unknown.
 
     Attributes:
         state: "idle", "starting", "running", "cancelling", "done", "cancelled" or "failed".
         phase: of a running job: "training", "validating", "epoch_end" or "exporting".
-        job: the number of the job, from 1 on; 0 before the first.
+        job: the job's number, starting at 1; 0 before the first.
         epoch, epochs, step, steps, loss, accuracy, val_loss, val_accuracy, best_accuracy, eta_sec: as in `Update`.
         elapsed_sec: since the job's start, until its end.
-        output: the bundle; once "done", it is there.
-        checkpoint_folder: where last.ckpt is.
-        pid: the process that trains.
+        output: the bundle; it exists once the state is "done".
+        checkpoint_folder: folder of last.ckpt.
+        pid: of the training process.
         error: why it failed.
-        log: the last lines that it wrote to its standard error, when it has failed.
+        log: the last lines of its standard error if it failed.
     """
 
     state: str = IDLE
@@ -57,118 +57,125 @@ class JobProgress:
     log: str = ""
 
 
-# What a line of the command may change; the rest is the job's own.
-TOLD = ("epoch", "epochs", "step", "steps", "loss", "accuracy", "val_loss", "val_accuracy", "best_accuracy", "eta_sec")
+# Fields that the command's lines may set; the job sets the others.
+FROM_LINES = (
+    "epoch",
+    "epochs",
+    "step",
+    "steps",
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "best_accuracy",
+    "eta_sec",
+)
 
 
 class TrainerJob:
-    """Starts, cancels and follows the process that trains; to be used from one thread."""
+    """Starts, cancels and follows the training process. Not thread-safe."""
 
     def __init__(
         self,
-        make_child: Callable[..., TrainingChild] = TrainingChild,
+        start_process: Callable[..., TrainingSubprocess] = TrainingSubprocess,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._make_child = make_child
+        self._start_process = start_process
         self._clock = clock
-        self._child: Optional[TrainingChild] = None
+        self._process: Optional[TrainingSubprocess] = None
         self._grace_sec = self._began = self._kill_at = 0.0
         self._killed = False
         self._progress = JobProgress()
 
     @property
     def runs(self) -> bool:
-        """Whether a process trains now."""
-        return self._child is not None
+        """Whether a training process is running."""
+        return self._process is not None
 
     @property
     def progress(self) -> JobProgress:
-        """How far the job has come; that of the last one when none runs."""
-        if self._child is None:
+        """The progress of the current job, or of the last one."""
+        if self._process is None:
             return self._progress
         return replace(self._progress, elapsed_sec=self._clock() - self._began)
 
     def check_free(self) -> None:
         """Raise ConfigError while a job runs."""
-        if self._child is not None:
-            raise ConfigError(
-                f"job {self._progress.job} is {self._progress.state}; wait for its end, or cancel it first"
-            )
+        if self._process is not None:
+            raise ConfigError(f"job {self._progress.job} is {self._progress.state}; wait for its end or cancel it")
 
     def start(self, settings: JobSettings) -> None:
-        """Start a job; raises ConfigError while another one runs, or when no process can be started."""
+        """Start a job; raises ConfigError while another one runs, or if the process can't be started."""
         self.check_free()
         try:
-            self._child = self._make_child(settings.arguments, settings.nice, settings.threads)
+            self._process = self._start_process(settings.arguments, settings.nice, settings.threads)
         except OSError as error:
-            raise ConfigError(f"no process can be started for training: {error}") from None
+            raise ConfigError(f"the training process can't be started: {error}") from None
         self._grace_sec, self._began, self._killed = settings.grace_sec, self._clock(), False
         self._progress = JobProgress(
             state=STARTING,
             job=self._progress.job + 1,
             output=settings.output,
             checkpoint_folder=settings.checkpoint_folder,
-            pid=self._child.pid,
+            pid=self._process.pid,
         )
 
     def cancel(self) -> None:
-        """Ask the job to end, with a checkpoint; raises ConfigError when none runs or it is asked already."""
-        if self._child is None:
-            raise ConfigError("nothing runs that could be cancelled")
+        """Ask the job to write a checkpoint and end; raises ConfigError if none runs or it is being cancelled."""
+        if self._process is None:
+            raise ConfigError("no job is running")
         if self._progress.state == CANCELLING:
-            raise ConfigError(f"job {self._progress.job} is already being cancelled; it ends within its grace")
+            raise ConfigError(f"job {self._progress.job} is already being cancelled; wait for its end")
         self._progress = replace(self._progress, state=CANCELLING)
         self._kill_at = self._clock() + self._grace_sec
-        self._child.cancel()
+        self._process.cancel()
 
     def poll(self) -> bool:
-        """Take in what has come from the process; says whether anything has."""
-        child = self._child
-        if child is None:
+        """Read the process's output and state; returns whether anything changed."""
+        process = self._process
+        if process is None:
             return False
-        ending = child.ending  # before the lines: then the last ones are there
-        lines = child.lines()
+        ending = process.ending  # read it first: then the lines below are complete
+        lines = process.lines()
         for line in lines:
-            self._take(line)
+            self._read(line)
         if ending is not None:
             self._end(ending)
         elif self._progress.state == CANCELLING and not self._killed and self._clock() >= self._kill_at:
             self._killed = True
-            child.kill()
+            process.kill()
         return bool(lines) or ending is not None
 
     def close(self) -> None:
-        """End the job, if one runs, as `cancel` does, and wait for it."""
-        child = self._child
-        if child is None:
+        """Cancel the job, if one runs, and wait for its end."""
+        process = self._process
+        if process is None:
             return
         if self._progress.state != CANCELLING:
             self.cancel()
-        if child.wait(max(0.0, self._kill_at - self._clock())) is None:
+        if process.wait(max(0.0, self._kill_at - self._clock())) is None:
             self._killed = True
-            child.kill()
-            child.wait(KILLED_SEC)
+            process.kill()
+            process.wait(KILLED_SEC)
         self.poll()
 
-    def _take(self, line: Dict[str, Any]) -> None:
+    def _read(self, line: Dict[str, Any]) -> None:
         state = line.get("state")
-        told = {name: line[name] for name in TOLD if name in line}
+        changes = {name: line[name] for name in FROM_LINES if name in line}
         running = state not in (LINE_STARTING, LINE_DONE, LINE_CANCELLED, LINE_FAILED)
         if running and self._progress.state == STARTING:
-            told["state"] = RUNNING
-        self._progress = replace(self._progress, **told, phase=str(state) if running else "")
+            changes["state"] = RUNNING
+        self._progress = replace(self._progress, **changes, phase=str(state) if running else "")
 
     def _end(self, ending: Ending) -> None:
-        """A bundle that is there counts, whatever came after; then what the process says of itself."""
-        told = ending.last.get("state")
+        """A complete bundle counts as done even if the process crashed afterwards."""
+        last_state = ending.last.get("state")
         changes: Dict[str, Any] = {"state": FAILED, "error": ending.reason, "log": "\n".join(ending.errors)}
-        if told == LINE_DONE:
+        if last_state == LINE_DONE:
             changes = {"state": DONE, "output": str(ending.last["output"])}
-        elif told == LINE_CANCELLED or (self._progress.state == CANCELLING and told != LINE_FAILED):
-            changes = {"state": CANCELLED, "error": self._late()}
+        elif last_state == LINE_CANCELLED or (self._progress.state == CANCELLING and last_state != LINE_FAILED):
+            error = f"killed because it did not end within {self._grace_sec:g} s" if self._killed else ""
+            changes = {"state": CANCELLED, "error": error}
         seconds = self._clock() - self._began
         self._progress = replace(self._progress, **changes, phase="", eta_sec=None, pid=None, elapsed_sec=seconds)
-        self._child = None
-
-    def _late(self) -> str:
-        return f"killed, since it did not end within {self._grace_sec:g} s" if self._killed else ""
+        self._process = None

@@ -1,82 +1,95 @@
-"""The trainer's parameters: the table, and the job that they describe."""
+"""The trainer's parameters, and the job that they describe."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.settings import check, setting
 from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD
-from opendr_har_ros.common.parameters import Parameter, check_values
+from opendr_har_ros.common.parameters import Parameters
 
 CONSTANT = "constant"
-MANY = 1_000_000_000
 
-# Taken when a job starts; a change while one runs is for the next.
-TRAINER: Tuple[Parameter, ...] = (
-    Parameter("data", "", "Folder with a folder of videos per class, or a CSV path,start,end,label. Needed."),
-    Parameter("val", "", "The same, of videos to validate with after each epoch; empty: none."),
-    Parameter("labels", "", "CSV id,name of the classes; needed if data is a CSV, else empty: the folders' names."),
-    Parameter("base", "", "Pretrained weights, .pth, .pyth or .ckpt; empty: random ones."),
-    Parameter("network", CONTINUAL, "What the bundle runs: frame by frame, or on clips.", choices=(CONTINUAL, CLIP)),
-    Parameter("size", "s", "Size of the network: that of its base, if it has one.", choices=("xs", "s", "m", "l")),
-    Parameter("window", 0, "Steps that cox3d averages over; 0: as many as a clip has frames.", bounds=(0, 10_000)),
-    Parameter(
-        "lookahead",
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The arguments of `opendr-har train`, and how its process runs. Raises ConfigError."""
+
+    data: str = setting("", "Folder with a folder of videos per class, or a CSV path,start,end,label. Required.")
+    val: str = setting("", "The same for validation after each epoch; empty: no validation.")
+    labels: str = setting("", "CSV id,name of the classes; required if data is a CSV, else empty: the folders' names.")
+    base: str = setting("", "Pretrained weights (.pth, .pyth or .ckpt); empty: random weights.")
+    network: str = setting(
+        CONTINUAL, "Network of the bundle: cox3d works frame by frame, x3d on clips.", choices=(CONTINUAL, CLIP)
+    )
+    size: str = setting("s", "Size of the network; it must match that of base.", choices=("xs", "s", "m", "l"))
+    window: int = setting(0, "Steps that cox3d averages over; 0: the length of a clip.", least=0, most=10_000)
+    lookahead: str = setting(
         TRAINING_LOOKAHEAD,
-        "'full': cox3d waits for later frames, so that labels are late; 'none': they are about the newest frame.",
+        "'full': cox3d waits for later frames, so its labels are delayed; 'none': its labels are about the newest "
+        "frame.",
         choices=LOOKAHEADS,
-    ),
-    Parameter("output", "", "Bundle to write, a file named *.onnx in a folder that exists. Needed."),
-    Parameter("checkpoint_folder", "", "Folder of best.ckpt and last.ckpt; empty: <output>_checkpoints."),
-    Parameter("resume", False, "Whether to go on from last.ckpt in the checkpoint folder, where there is one."),
-    Parameter("epochs", 10, "Passes over the data, also those before a resume.", bounds=(1, MANY)),
-    Parameter("steps", 0, "Updates of the weights, also those before a resume; 0: as epochs says.", bounds=(0, MANY)),
-    Parameter("batch_size", 16, "Clips that make one update of the weights.", bounds=(1, 65_536)),
-    Parameter("lr", 1e-3, "Peak learning rate of the classifier.", bounds=(1e-9, 100)),
-    Parameter("backbone_lr_factor", 1.0, "Share of lr for all layers but the classifier.", bounds=(0, 1000)),
-    Parameter("optimizer", "adam", "How the weights are updated.", choices=("adam", "adamw", "sgd")),
-    Parameter("lr_schedule", CONSTANT, "How the learning rate falls.", choices=(CONSTANT, "cosine", "step", "plateau")),
-    Parameter("warmup_steps", 0, "Updates over which the learning rate rises.", bounds=(0, MANY)),
-    Parameter("weight_decay", 1e-5, "Weight decay of the optimizer.", bounds=(0, 100)),
-    Parameter("label_smoothing", 0.0, "Share of the target that is spread over all classes.", bounds=(0, 0.999)),
-    Parameter(
-        "freeze",
+    )
+    output: str = setting("", "Bundle to write: a file *.onnx in an existing folder. Required.")
+    checkpoint_folder: str = setting("", "Folder of best.ckpt and last.ckpt; empty: <output>_checkpoints.")
+    resume: bool = setting(False, "Continue from last.ckpt in the checkpoint folder, if it exists.")
+    epochs: int = setting(10, "Passes over the data, including those before a resume.", least=1)
+    steps: int = setting(0, "Weight updates, including those before a resume; 0: no limit but epochs.", least=0)
+    batch_size: int = setting(16, "Clips per weight update.", least=1, most=65_536)
+    lr: float = setting(1e-3, "Peak learning rate of the classifier.", least=1e-9, most=100)
+    backbone_lr_factor: float = setting(
+        1.0, "Learning rate of all layers but the classifier, relative to lr.", least=0, most=1000
+    )
+    optimizer: str = setting("adam", "Optimizer.", choices=("adam", "adamw", "sgd"))
+    lr_schedule: str = setting(CONSTANT, "Learning rate schedule.", choices=(CONSTANT, "cosine", "step", "plateau"))
+    warmup_steps: int = setting(0, "Updates over which the learning rate rises from zero.", least=0)
+    weight_decay: float = setting(1e-5, "Weight decay of the optimizer.", least=0, most=100)
+    label_smoothing: float = setting(0.0, "Share of the target spread over all classes.", least=0, most=0.999)
+    freeze: str = setting(
         "none",
-        "'last_stage': only that and the head learn; 'head': only the classifier.",
+        "Layers to keep: 'last_stage' trains only the last stage and the head, 'head' only the classifier.",
         choices=("none", "last_stage", "head"),
-    ),
-    Parameter("freeze_batch_norm", False, "Whether running statistics are kept, for batches under 16 clips or so."),
-    Parameter("class_weights", False, "Whether rare classes weigh more."),
-    Parameter("keep", "best", "Which epoch's weights are exported.", choices=("best", "last")),
-    Parameter(
-        "early_stopping_patience", 0, "End after so many epochs without a lower loss; 0: never.", bounds=(0, MANY)
-    ),
-    Parameter("checkpoint_every_steps", 0, "Write a checkpoint every so many updates; 0: per epoch.", bounds=(0, MANY)),
-    Parameter("seed", 123, "The same seed gives the same result.", bounds=(0, 2**31 - 1)),
-    Parameter("num_workers", 0, "Processes that decode videos beside; 0: none.", bounds=(0, 256)),
-    Parameter("cache", "", "Folder that keeps decoded frames from epoch to epoch; empty: none."),
-    Parameter("device", "cpu", "Where to train; 'cuda' falls back to the CPU.", choices=("cpu", "cuda")),
-    Parameter(
-        "extra", [""], "Further options of opendr-har train, one word each, such as ['--precision', 'bf16-mixed']."
-    ),
-    Parameter("threads", 0, "Threads of the CPU that training uses; 0: all.", bounds=(0, 256)),
-    Parameter("nice", 10, "How far training gives way to other processes on the CPU.", bounds=(0, 19)),
-    Parameter(
-        "cancel_grace_sec",
+    )
+    freeze_batch_norm: bool = setting(
+        False, "Keep the running statistics of BatchNorm, for batches under about 16 clips."
+    )
+    class_weights: bool = setting(False, "Weight the loss by inverse class frequency.")
+    keep: str = setting("best", "Epoch whose weights are exported.", choices=("best", "last"))
+    early_stopping_patience: int = setting(0, "Stop after this many epochs without a lower loss; 0: never.", least=0)
+    checkpoint_every_steps: int = setting(0, "Updates between checkpoints; 0: one checkpoint per epoch.", least=0)
+    seed: int = setting(123, "Random seed; the same seed gives the same result.", least=0, most=2**31 - 1)
+    num_workers: int = setting(0, "Additional processes that decode videos.", least=0, most=256)
+    cache: str = setting("", "Folder that keeps decoded frames between epochs; empty: none.")
+    device: str = setting("cpu", "Device; 'cuda' falls back to the CPU.", choices=("cpu", "cuda"))
+    extra: Tuple[str, ...] = setting(
+        (), "Further options of opendr-har train, one word each, such as ['--precision', 'bf16-mixed']."
+    )
+    threads: int = setting(0, "CPU threads of PyTorch; 0: all cores.", least=0, most=256)
+    nice: int = setting(10, "Niceness of the training process.", least=0, most=19)
+    cancel_grace_sec: float = setting(
         60.0,
-        "Time, in seconds, for the update under way and the last checkpoint before a cancelled job is killed.",
-        bounds=(0.1, 3600),
-    ),
-)
+        "Time for the current update and the last checkpoint before a cancelled job is killed.",
+        unit="s",
+        least=0.1,
+        most=3600,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+# A job takes the values of its start; later changes apply to the next job.
+TRAINER = Parameters((TrainerSettings,))
 
 OF_THE_NODE = ("resume", "checkpoint_folder", "extra", "threads", "nice", "cancel_grace_sec")
-PATHS = ("data", "val", "labels", "base", "output", "cache")
 INPUTS = ("data", "val", "labels", "base")
-# The command takes these as absent, not as zero.
-ABSENT_AT_ZERO = ("window", "steps")
+PATHS = (*INPUTS, "output", "cache")
+# Zero means that the option is left out.
+OMITTED_AT_ZERO = ("window", "steps")
 
 
 @dataclass(frozen=True)
@@ -84,9 +97,9 @@ class JobSettings:
     """A training job.
 
     Attributes:
-        arguments: the command line behind `opendr-har train`.
+        arguments: the command line after `opendr-har train`.
         output, checkpoint_folder: absolute paths of what it writes.
-        nice, threads, grace_sec: as the parameters say; `threads` is None for all.
+        nice, threads, grace_sec: as in the parameters; `threads` is None for all cores.
     """
 
     arguments: Tuple[str, ...]
@@ -98,31 +111,25 @@ class JobSettings:
 
     @classmethod
     def from_values(cls, values: Dict[str, Any]) -> JobSettings:
-        """The job of parameter values; raises ConfigError for one that is missing, wrong or names nothing on disk."""
-        check_values(TRAINER, values)
-        values = {**values, **{name: _absolute(values[name]) for name in PATHS}}
-        _check_files(values)
-        output = Path(values["output"])
-        folder = _absolute(values["checkpoint_folder"]) or str(output.with_name(f"{output.stem}_checkpoints"))
-        if values["network"] == CLIP:  # it has no lookahead to choose
-            values["lookahead"] = ""
-        arguments = [part for parameter in TRAINER for part in _flag(parameter.name, values[parameter.name])]
-        arguments += [f"--checkpoint-folder={folder}", *(["--resume"] if values["resume"] else [])]
-        arguments += [word for word in values["extra"] if word]
+        """The job of parameter values; raises ConfigError for an invalid value or a file that does not exist."""
+        (settings,) = TRAINER.instances(values)
+        settings = replace(settings, **{name: _absolute(getattr(settings, name)) for name in PATHS})
+        _check_files(settings)
+        output = Path(settings.output)
+        folder = _absolute(settings.checkpoint_folder) or str(output.with_name(f"{output.stem}_checkpoints"))
+        skipped = (*OF_THE_NODE, *(["lookahead"] if settings.network == CLIP else []))
+        names = [field.name for field in fields(settings) if field.name not in skipped]
+        arguments = [part for name in names for part in _flag(name, getattr(settings, name))]
+        arguments += [f"--checkpoint-folder={folder}", *(["--resume"] if settings.resume else [])]
+        arguments += [word for word in settings.extra if word]
         return cls(
-            tuple(arguments),
-            str(output),
-            folder,
-            values["nice"],
-            values["threads"] or None,
-            values["cancel_grace_sec"],
+            tuple(arguments), str(output), folder, settings.nice, settings.threads or None, settings.cancel_grace_sec
         )
 
 
 def _flag(name: str, value: Any) -> List[str]:
-    """The option of the same name; nothing for what is left at 'none'."""
-    absent = name in OF_THE_NODE or value == "" or (name in ABSENT_AT_ZERO and value == 0) or value is False
-    if absent or value == CONSTANT:
+    """The option of the same name, or nothing for a value that means its absence."""
+    if value in ("", CONSTANT) or value is False or (name in OMITTED_AT_ZERO and value == 0):
         return []
     flag = "--" + name.replace("_", "-")
     return [flag] if value is True else [f"{flag}={value}"]
@@ -132,20 +139,16 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute()) if path else ""
 
 
-def _check_files(values: Dict[str, Any]) -> None:
+def _check_files(settings: TrainerSettings) -> None:
     for name in ("data", "output"):
-        if not values[name]:
-            raise ConfigError(f"parameter {name} is empty; it says {_description(name)}")
+        if not getattr(settings, name):
+            raise ConfigError(f"parameter {name} is empty, but a job requires it")
     for name in INPUTS:
-        if values[name] and not Path(values[name]).exists():
-            raise ConfigError(f"parameter {name} is {values[name]}, but there is no such file or folder")
-    output = Path(values["output"])
+        path = getattr(settings, name)
+        if path and not Path(path).exists():
+            raise ConfigError(f"parameter {name} is {path}, but there is no such file or folder")
+    output = Path(settings.output)
     if output.suffix != ".onnx":
         raise ConfigError(f"parameter output is {output}, expected a file named *.onnx")
     if not os.access(output.parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"parameter output is {output}, but {output.parent} is no folder that can be written")
-
-
-def _description(name: str) -> str:
-    (description,) = (parameter.description for parameter in TRAINER if parameter.name == name)
-    return description
+        raise ConfigError(f"parameter output is {output}, but {output.parent} is not a writable folder")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -14,22 +14,22 @@ LEVELS = {FAILED: DiagnosticStatus.ERROR, CANCELLED: DiagnosticStatus.WARN}
 
 
 def progress_message(node_name: str, progress: JobProgress) -> DiagnosticStatus:
-    """`message` is a sentence for people, `values` hold every field of JobProgress as a word."""
+    """A status whose `message` is a summary, and whose `values` hold all fields of JobProgress as strings."""
     return DiagnosticStatus(
         level=LEVELS.get(progress.state, DiagnosticStatus.OK),
         name=f"{node_name}: training",
         message=summary(progress),
         hardware_id=node_name,
-        values=[KeyValue(key=key, value=value) for key, value in _values(progress).items()],
+        values=[KeyValue(key=field.name, value=_text(getattr(progress, field.name))) for field in fields(progress)],
     )
 
 
 def summary(progress: JobProgress) -> str:
-    """One line for people."""
+    """The progress in one line."""
     sentences = {
         IDLE: "no job yet; set the parameters, then call ~/start",
         STARTING: "starting",
-        CANCELLING: "cancelling; the update under way is finished first",
+        CANCELLING: "cancelling after the current update",
         DONE: f"done; load it with: ros2 param set /recognizer model {progress.output}",
         FAILED: progress.error,
     }
@@ -57,25 +57,20 @@ def _running(progress: JobProgress) -> str:
 
 def _cancelled(progress: JobProgress) -> str:
     checkpoint = Path(progress.checkpoint_folder) / "last.ckpt"
-    advice = f"to go on from {checkpoint} set resume and start" if _is_there(checkpoint) else "there is no checkpoint"
+    advice = f"to continue from {checkpoint}, set resume and start" if _exists(checkpoint) else "there is no checkpoint"
     how = f"cancelled ({progress.error})" if progress.error else "cancelled"
     return f"{how} after step {progress.step or 0}; {advice}"
 
 
-def _is_there(path: Path) -> bool:
-    """Whether there is such a file; no where nobody can tell, since a disk may be gone."""
+def _exists(path: Path) -> bool:
+    """Whether the file exists; False if its disk can't be read."""
     try:
         return path.is_file()
     except OSError:
         return False
 
 
-def _values(progress: JobProgress) -> Dict[str, str]:
-    """In a fixed order; empty where it is not known."""
-    return {field.name: _word(getattr(progress, field.name)) for field in fields(progress)}
-
-
-def _word(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

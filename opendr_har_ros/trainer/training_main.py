@@ -1,6 +1,6 @@
-"""The process that trains: `python -m opendr_har_ros.trainer.training_main PARENT_PID NICE train ...`.
+"""Main module of the training process: `python -m opendr_har_ros.trainer.training_main PARENT_PID NICE train ...`.
 
-It is `opendr-har` with a few precautions for the robot that it runs on. Nothing of ROS is loaded here.
+Runs `opendr-har` with a low priority, and ends it when its parent ends. Imports nothing of ROS.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, List
 
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
-# Where memory runs out, training goes before what moves the robot.
+# When memory runs out, the kernel ends training before the nodes that control the robot.
 OOM_SCORE = "500"
 
 
 def end_with_parent(parent: int) -> None:
-    """End as SIGTERM does when the thread that started this process ends, also by kill -9; Linux only.
+    """Send SIGTERM to this process when the thread that started it ends, also after kill -9; Linux only.
 
-    The kernel tells it by a signal of its own, since it does so again for each thread of a parent that is killed, and
-    a second SIGTERM means 'at once', without a checkpoint.
+    The kernel sends SIGHUP for each thread of a killed parent. A second SIGTERM would end training without a
+    checkpoint, so only the first SIGHUP is forwarded.
     """
     try:
         prctl = ctypes.CDLL(None).prctl
@@ -31,7 +31,7 @@ def end_with_parent(parent: int) -> None:
         return
     signal.signal(signal.SIGHUP, _on_end_of_parent)
     prctl(PR_SET_PDEATHSIG, int(signal.SIGHUP))
-    if os.getppid() != parent:  # it has ended before that
+    if os.getppid() != parent:  # the parent ended before the call to prctl
         os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -40,8 +40,8 @@ def _on_end_of_parent(number: int, _frame: Any) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def give_way(nice: int) -> None:
-    """A lower priority for this process and those that it starts; the first to go when memory runs out."""
+def lower_priority(nice: int) -> None:
+    """Lower the CPU priority of this process and its subprocesses, and raise its OOM score."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
     with contextlib.suppress(OSError):
@@ -49,10 +49,10 @@ def give_way(nice: int) -> None:
 
 
 def main(arguments: List[str]) -> int:
-    """Run the command line behind the first two arguments; returns its exit code."""
+    """Run the command after the first two arguments; returns its exit code."""
     parent, nice, *command = arguments
     end_with_parent(int(parent))
-    give_way(int(nice))
+    lower_priority(int(nice))
     from opendr_har_core.cli.main import main as opendr_har
 
     return opendr_har(command)

@@ -1,4 +1,4 @@
-"""A training run in a process of its own: started, listened to, cancelled, and its end explained. No ROS here."""
+"""A training run in a subprocess: start, progress lines, cancellation, and the reason for its end."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Deque, Dict, List, Optional, Sequence
 
-from opendr_har_ros.common.text import sendable
+from opendr_har_ros.common.log import sanitize_utf8
 
 MODULE = "opendr_har_ros.trainer.training_main"
 KEPT_LINES = 20
-# The pipes of a process that has ended are empty at once, unless somebody else holds them.
+# The pipes close with the process, unless a subprocess of it keeps them open.
 PIPES_SEC = 5.0
-OUT_OF_MEMORY = "; if nobody killed it, the machine ran out of memory: try a smaller batch_size or num_workers"
+OUT_OF_MEMORY = "; if you did not kill it, the machine ran out of memory: try a smaller batch_size or num_workers"
 
 Line = Dict[str, Any]
 
@@ -30,8 +30,8 @@ class Ending:
     """How the process ended.
 
     Attributes:
-        exit_code: as of subprocess: a negative one is the number of the signal that ended it.
-        last: its last line of progress; empty if it said nothing.
+        exit_code: as in `subprocess`: a negative value is the number of the signal that ended it.
+        last: its last progress line; empty if it printed none.
         errors: the last lines of its standard error.
     """
 
@@ -44,22 +44,22 @@ class Ending:
         """Why it failed, in one line."""
         if self.last.get("error"):
             return str(self.last["error"])
-        said = f": {self.errors[-1].strip()}" if self.errors else ""
+        details = f": {self.errors[-1].strip()}" if self.errors else ""
         if self.exit_code >= 0:
-            return f"training ended with exit code {self.exit_code}{said}"
+            return f"training ended with exit code {self.exit_code}{details}"
         name = _signal_name(-self.exit_code)
-        return f"training was ended by {name}{OUT_OF_MEMORY if name == 'SIGKILL' else said}"
+        return f"training was ended by {name}{OUT_OF_MEMORY if name == 'SIGKILL' else details}"
 
 
-class TrainingChild:
-    """`opendr-har train --progress json` with the given arguments; all methods return at once but `wait`.
+class TrainingSubprocess:
+    """Runs `opendr-har train ARGUMENTS --progress json`; no method but `wait` blocks.
 
-    The process is in a session of its own, so that a Ctrl+C at the node's terminal does not reach it, and ends with
-    the thread that made this object: make it in one that lives as long as it may train.
+    The process has a session of its own, so that Ctrl+C in the node's terminal does not reach it. It ends with the
+    thread that creates this object, so create it in a thread that outlives the training.
     """
 
     def __init__(self, arguments: Sequence[str], nice: int = 0, threads: Optional[int] = None) -> None:
-        """`threads` of the CPU that PyTorch uses, None for all. Raises OSError when no process can be started."""
+        """`threads` limits PyTorch's CPU threads, None: all. Raises OSError if the process can't be started."""
         command = [sys.executable, "-m", MODULE, str(os.getpid()), str(nice), "train", *arguments, "--progress", "json"]
         self._process = subprocess.Popen(
             command,
@@ -78,44 +78,44 @@ class TrainingChild:
         try:
             self._readers = [self._thread(self._read_lines), self._thread(self._read_errors)]
             self._waiter = self._thread(self._wait)
-        except RuntimeError as error:  # no more threads; nobody would look after it
+        except RuntimeError as error:  # the system's limit of threads
             self.kill()
             self._process.wait()
             raise OSError(str(error)) from None
 
     @property
     def pid(self) -> int:
-        """Of the process, and of its group."""
+        """The process id, which is also the id of its process group."""
         return self._process.pid
 
     @property
     def ending(self) -> Optional[Ending]:
-        """How it ended; None while it runs. All its lines are there by then."""
+        """How the process ended; None while it runs. All its lines have been read by then."""
         return self._ending
 
     def lines(self) -> List[Line]:
-        """What it has told since the last call."""
-        told: List[Line] = []
+        """The progress lines since the last call."""
+        lines: List[Line] = []
         with contextlib.suppress(queue.Empty):
             while True:
-                told.append(self._lines.get_nowait())
-        return told
+                lines.append(self._lines.get_nowait())
+        return lines
 
     def cancel(self) -> None:
-        """Ask it to end after the update under way, with a checkpoint; a second time: to end at once."""
+        """Ask the process to end after the current update, with a checkpoint; a second call: at once, without one."""
         self._signal(os.kill, signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it, and the processes that read data for it, without a checkpoint."""
+        """End the process and its data loaders without a checkpoint."""
         self._signal(os.killpg, signal.SIGKILL)
 
     def wait(self, seconds: float) -> Optional[Ending]:
-        """How it ended, or None if it has not within that time."""
+        """Wait for the end; returns None if the process still runs after `seconds`."""
         self._waiter.join(seconds)
         return self._ending
 
     def _signal(self, send: Any, number: int) -> None:
-        """Until it is reaped its number belongs to nobody else."""
+        """Signal the process unless it was reaped, since another process may have its id by then."""
         with self._lock:
             if not self._reaped:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -123,11 +123,11 @@ class TrainingChild:
 
     def _wait(self) -> None:
         """Runs in a thread."""
-        if hasattr(os, "waitid"):  # what was killed has not ended its own processes, and still holds its number
+        if hasattr(os, "waitid"):  # wait without reaping, so that the id stays valid while data loaders are killed
             try:
                 os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
                 self.kill()
-            except ChildProcessError:  # this process was started so that its children are reaped for it
+            except ChildProcessError:  # SIGCHLD is ignored, so the kernel has reaped it
                 self._reaped = True
         else:
             self._process.wait()
@@ -146,10 +146,10 @@ class TrainingChild:
             except ValueError:
                 line = None
             if isinstance(line, dict):
-                line = {name: sendable(value) if isinstance(value, str) else value for name, value in line.items()}
+                line = {key: sanitize_utf8(value) if isinstance(value, str) else value for key, value in line.items()}
                 self._last = line
                 self._lines.put(line)
-            else:  # a library that writes past Python
+            else:  # output of a native library
                 self._errors.append(text)
 
     def _read_errors(self) -> None:
@@ -159,7 +159,7 @@ class TrainingChild:
 
     @staticmethod
     def _text(pipe: Any) -> Any:
-        """Lines that hold something, until the pipe ends."""
+        """Non-empty lines until the pipe closes."""
         with pipe:
             for line in pipe:
                 text = line.decode("utf-8", "replace").rstrip()
@@ -168,7 +168,7 @@ class TrainingChild:
 
     @staticmethod
     def _thread(run: Any) -> threading.Thread:
-        thread = threading.Thread(target=run, name="training child", daemon=True)
+        thread = threading.Thread(target=run, name="training subprocess", daemon=True)
         thread.start()
         return thread
 

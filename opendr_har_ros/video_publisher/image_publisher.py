@@ -1,4 +1,4 @@
-"""Frames as image messages: raw, as JPEG, or both."""
+"""Publishers of frames as raw images, JPEG images, or both."""
 
 from __future__ import annotations
 
@@ -12,71 +12,68 @@ from std_msgs.msg import Header
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import Frame
-from opendr_har_ros.common.qos import image_qos
-from opendr_har_ros.common.reused_image import ReusedImage
-from opendr_har_ros.video_publisher.parameters import COMPRESSED, RAW, VideoPublisherSettings
+from opendr_har_ros.common.images import ReusedImage
+from opendr_har_ros.common.qos import COMPRESSED, RAW, image_qos
+from opendr_har_ros.video_publisher.parameters import VideoPublisherSettings
 
 
-class PictureOutput:
-    """The publishers of image_raw and image_raw/compressed, as the settings want them."""
+class ImagePublisher:
+    """Publishes frames on image_raw and image_raw/compressed, as the settings' `transport` says."""
 
     def __init__(self, node: Any, settings: VideoPublisherSettings) -> None:
         qos = image_qos(settings.reliable)
         self._publishers: List[Any] = []
-        self._pictures: List[Any] = []
+        self._converters: List[Any] = []
         if settings.transport != COMPRESSED:
             self._publishers.append(node.create_publisher(Image, "image_raw", qos))
-            self._pictures.append(_Raw(settings.frame_id))
+            self._converters.append(_Raw(settings.frame_id))
         if settings.transport != RAW:
             self._publishers.append(node.create_publisher(CompressedImage, "image_raw/compressed", qos))
-            self._pictures.append(_Jpeg(settings.frame_id, settings.jpeg_quality))
+            self._converters.append(_Jpeg(settings.frame_id, settings.jpeg_quality))
 
     @property
     def subscribers(self) -> int:
-        """How many there are, on all topics together."""
+        """The number of subscribers on all topics together."""
         return sum(publisher.get_subscription_count() for publisher in self._publishers)
 
     def publish(self, frame: Frame, stamp: Any) -> None:
-        """One frame on all topics; raises ImageError for one that JPEG can't hold."""
-        for publisher, picture in zip(self._publishers, self._pictures):
-            publisher.publish(picture.filled(frame, stamp))
+        """Publish one frame on all topics; raises ImageError for one that JPEG can't represent."""
+        for publisher, converter in zip(self._publishers, self._converters):
+            publisher.publish(converter.message(frame, stamp))
 
-    def wait_for_all_acked(self, seconds: float) -> bool:
-        """Wait until reliable subscribers have everything; says whether rclpy can do that."""
-        if not all(hasattr(publisher, "wait_for_all_acked") for publisher in self._publishers):
-            return False
+    def wait_for_all_acked(self, seconds: float) -> None:
+        """Wait until reliable subscribers have received everything, at most `seconds` per topic."""
         for publisher in self._publishers:
             publisher.wait_for_all_acked(Duration(seconds=seconds))
-        return True
 
 
 class _Raw:
-    """Messages of the pixels as they are."""
+    """Converts frames to rgb8 images."""
 
     def __init__(self, frame_id: str) -> None:
         self._header = Header(frame_id=frame_id)
         self._image = ReusedImage()
 
-    def filled(self, frame: Frame, stamp: Any) -> Image:
-        """The message with the frame's pixels; the same one each time."""
+    def message(self, frame: Frame, stamp: Any) -> Image:
+        """The frame's pixels; the same message object each time."""
         self._header.stamp = stamp
         return self._image.filled(frame.rgb, self._header)
 
 
 class _Jpeg:
-    """Messages of JPEG images; a camera's driver would say 'jpeg', too."""
+    """Converts frames to JPEG images."""
 
     def __init__(self, frame_id: str, quality: int) -> None:
         self._frame_id = frame_id
         self._options = [cv2.IMWRITE_JPEG_QUALITY, quality]
 
-    def filled(self, frame: Frame, stamp: Any) -> CompressedImage:
-        """A message with the frame as JPEG."""
+    def message(self, frame: Frame, stamp: Any) -> CompressedImage:
+        """The frame as JPEG."""
         height, width = frame.size
         try:
             _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), self._options)
         except cv2.error as error:
-            raise ImageError(f"a frame of {width}x{height} pixels can't be a JPEG: {error}") from None
+            raise ImageError(f"a frame of {width}x{height} pixels can't be encoded as JPEG: {error}") from None
         message = CompressedImage(format="jpeg", data=array.array("B", jpeg.tobytes()))
         message.header.frame_id = self._frame_id
         message.header.stamp = stamp

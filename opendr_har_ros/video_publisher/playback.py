@@ -1,4 +1,4 @@
-"""Frames of a source at the pace that a camera would deliver them, free of ROS."""
+"""Frames of a video file, a folder of images or a webcam, independent of ROS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ FOLDER_FPS = 30
 
 
 def frames_of(source: str, passes: Optional[int]) -> Iterator[Frame]:
-    """Frames of a file, a folder of images (30 Hz) or a webcam; the first two are looped with stamps that rise."""
+    """Frames of `source`; files and folders (30 Hz) are played `passes` times, None: indefinitely.
+
+    Stamps increase from pass to pass.
+    """
     if is_camera(source):
         return read_video(source)
     if Path(source).is_dir():
@@ -28,18 +31,18 @@ def frames_of(source: str, passes: Optional[int]) -> Iterator[Frame]:
 
 
 def resample(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
-    """The same scene as a camera of `fps` Hz would have filmed it: frames are left out or shown again, by time."""
+    """Resample to a constant `fps` by time: frames are skipped or repeated."""
     interval = NANOSECONDS / fps
     ticks = (round(index * interval) for index in count())
     tick = next(ticks)
-    shown: Optional[Frame] = None
+    current: Optional[Frame] = None
     for frame in frames:
-        while shown is not None and tick < frame.stamp_ns:
-            yield Frame(shown.rgb, tick)
+        while current is not None and tick < frame.stamp_ns:
+            yield Frame(current.rgb, tick)
             tick = next(ticks)
-        shown = frame
-    if shown is not None and tick <= shown.stamp_ns:
-        yield Frame(shown.rgb, tick)
+        current = frame
+    if current is not None and tick <= current.stamp_ns:
+        yield Frame(current.rgb, tick)
 
 
 def _folder_frames(folder: Path, passes: Optional[int]) -> Iterator[Frame]:

@@ -1,14 +1,15 @@
-"""Real nodes in processes of their own, on this machine only, each test in a DDS domain of its own."""
+"""Nodes in processes of their own, on this machine only, each test in a DDS domain that nothing else uses."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,8 +25,23 @@ prepare_process()
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_SEC = 30.0
-# Linux has ports for domains 0 to 101.
-DOMAINS = itertools.cycle(range(1 + os.getpid() % 100, 101))
+# The DDS ports of domains above 101 overlap with Linux's ephemeral ports.
+DOMAINS = range(1, 102)
+
+
+@contextlib.contextmanager
+def unused_domain():
+    """A domain id that no other test process on this machine uses: it holds a lock file meanwhile."""
+    first = os.getpid() % len(DOMAINS)
+    for number in [*DOMAINS[first:], *DOMAINS[:first]]:
+        with Path(tempfile.gettempdir(), f"opendr_har_test_domain_{number}").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # in use
+                continue
+            yield number
+            return
+    raise RuntimeError("all DDS domains are in use")
 
 
 def wait_until(condition, seconds=LONG_SEC, what="what was expected"):
@@ -48,7 +64,7 @@ class NodeProcess:
         code = f"import sys; from opendr_har_ros.entry import {executable}; sys.exit({executable}())"
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": python_path(), **(env or {})}
         self.may_log_tracebacks = False
-        self._log = log
+        self._log, self._seen = log, 0
         self._file = log.open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, "--ros-args", *arguments, *extra],
@@ -60,36 +76,50 @@ class NodeProcess:
 
     @property
     def output(self):
-        return self._log.read_text(errors="replace")
+        """Everything since the start, or since `forget_output`."""
+        return self._log.read_bytes()[self._seen :].decode(errors="replace")
+
+    def forget_output(self):
+        self._seen = self._log.stat().st_size
+
+    @property
+    def is_running(self):
+        return self.process.poll() is None
 
     @property
     def mapped_files(self):
-        """Paths of what the process has mapped into its memory: its shared libraries among them."""
+        """Paths of the files that the process has mapped into its memory, such as shared libraries."""
         lines = Path(f"/proc/{self.process.pid}/maps").read_text().splitlines()
         return {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
 
     @property
     def peak_rss_mb(self):
-        """The most memory that the process has had in use."""
         return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1]) // 1024
 
+    @property
+    def usage(self):
+        """(resident kB, threads, open files)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        rss, threads = (int(re.search(rf"{name}:\s+(\d+)", status)[1]) for name in ("VmRSS", "Threads"))
+        return rss, threads, len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def wait(self, seconds=LONG_SEC):
-        """The exit code, once it has ended by itself."""
+        """The exit code, once the process has ended by itself."""
         return self.process.wait(seconds)
 
     def wait_for_output(self, text):
-        return wait_until(lambda: text in self.output or self.process.poll(), what=f"{text!r} in:\n{self.output}\n")
+        return wait_until(lambda: text in self.output or not self.is_running, what=f"{text!r} in:\n{self.output}\n")
 
     def wait_for_library(self, name):
         wait_until(lambda: any(name in path for path in self.mapped_files), what=f"the loading of {name}")
 
     def interrupt(self):
-        """Ctrl-C; returns the exit code."""
+        """Send SIGINT; returns the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(LONG_SEC)
 
     def end(self):
-        if self.process.poll() is None:
+        if self.is_running:
             self.process.send_signal(signal.SIGINT)
             try:
                 self.process.wait(LONG_SEC)
@@ -97,31 +127,39 @@ class NodeProcess:
                 self.process.kill()
                 self.process.wait()
         self._file.close()
+        assert self.may_log_tracebacks or "Traceback" not in self._log.read_text(errors="replace")
 
 
 def python_path():
-    """Our sources first; ROS's own path after."""
+    """Our sources before ROS's own path."""
     return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
 
 
 class Client:
-    """A node in the test's own process, in the test's domain, that keeps what it receives."""
+    """A node in the test's own process that keeps what it receives."""
 
     def __init__(self, domain):
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
 
-        self._context = rclpy.Context()
-        rclpy.init(args=[], context=self._context, domain_id=domain)
-        self.node = rclpy.create_node("test_client", context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
+        self.context = rclpy.Context()
+        rclpy.init(args=[], context=self.context, domain_id=domain)
+        self.node = rclpy.create_node("test_client", context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
+        self._subscriptions = []
 
     def collect(self, message_type, topic, qos=10):
-        """A list that messages of a topic are added to while something waits."""
+        """A list to which the topic's messages are added while the client spins."""
         received = []
-        self.node.create_subscription(message_type, topic, received.append, qos)
+        self._subscriptions.append(self.node.create_subscription(message_type, topic, received.append, qos))
         return received
+
+    def unsubscribe(self):
+        """Undo every `collect`."""
+        for subscription in self._subscriptions:
+            self.node.destroy_subscription(subscription)
+        self._subscriptions = []
 
     def until(self, condition, seconds=LONG_SEC, what="what was expected"):
         """Spin until `condition()` is true; returns its value."""
@@ -134,7 +172,6 @@ class Client:
         raise AssertionError(f"{what} did not happen within {seconds} s")
 
     def spin(self, seconds):
-        """Let messages come in for a while."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.01)
@@ -142,8 +179,8 @@ class Client:
     def call(self, service_type, name, request=None, attempts=1):
         """A service's response.
 
-        A server that has not yet found the client loses its answer, which happens on a busy machine; what only asks
-        may be asked in several `attempts`.
+        A server that has not yet discovered the client loses its answer, which happens on a busy machine; requests
+        without side effects may be repeated in `attempts`.
         """
         client = self.node.create_client(service_type, name)
         self.until(client.service_is_ready, what=f"service {name}")
@@ -161,26 +198,50 @@ class Client:
     def close(self):
         self._executor.shutdown()
         self.node.destroy_node()
-        self._context.try_shutdown()
+        self.context.try_shutdown()
 
 
-@pytest.fixture
-def domain():
-    return next(DOMAINS)
-
-
-@pytest.fixture
-def client(domain):
+@contextlib.contextmanager
+def ros_session():
+    """(domain, client)"""
     pytest.importorskip("rclpy")
-    made = Client(domain)
-    yield made
-    made.close()
+    with unused_domain() as number:
+        client = Client(number)
+        yield number, client
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def module_session():
+    with ros_session() as session:
+        yield session
+
+
+@pytest.fixture
+def session(request):
+    """A session of the test's own; of its module if it uses the module's recognizer."""
+    if "running" in request.fixturenames:
+        domain, client = request.getfixturevalue("module_session")
+        yield domain, client
+        client.unsubscribe()
+        return
+    with ros_session() as own:
+        yield own
+
+
+@pytest.fixture
+def domain(session):
+    return session[0]
+
+
+@pytest.fixture
+def client(session):
+    return session[1]
 
 
 @pytest.fixture
 def start(domain, tmp_path):
     """start("recognizer", parameters, extra=arguments, remaps={}, env={}) -> NodeProcess, ended after the test."""
-    pytest.importorskip("rclpy")
     pytest.importorskip("vision_msgs")
     started = []
 
@@ -192,15 +253,40 @@ def start(domain, tmp_path):
     yield start_node
     for node in started:
         node.end()
-    assert [node.output for node in started if "Traceback" in node.output and not node.may_log_tracebacks] == []
+
+
+@pytest.fixture(scope="module")
+def module_recognizers(module_session, tmp_path_factory):
+    """The recognizer that the module's tests share, the last of a list; further ones replace those that ended."""
+    started = []
+    yield started
+    for node in started:
+        node.end()
+
+
+@pytest.fixture(scope="module")
+def module_camera(module_session):
+    from recognizer_support import Camera
+
+    return Camera(module_session[1])
 
 
 @pytest.fixture
-def running(client, start):
-    """A recognizer on the default model that gets images from a camera in this test."""
-    from recognizer_support import RELIABLE, Camera
+def running(client, domain, module_recognizers, module_camera, tmp_path_factory):
+    """(process, camera): an active recognizer as it is after its start, with reliable images.
 
-    node = start("recognizer", RELIABLE)
-    camera = Camera(client)
-    camera.wait_for_recognizer()
-    return node, camera
+    Tests of a module share the process; it is configured again for each, with the default parameters.
+    """
+    pytest.importorskip("vision_msgs")
+    from recognizer_support import RELIABLE, restart
+
+    if module_recognizers and module_recognizers[-1].is_running:
+        node = module_recognizers[-1]
+        restart(client, module_camera)
+        node.forget_output()
+    else:
+        log = tmp_path_factory.mktemp("recognizer") / "recognizer.log"
+        node = NodeProcess("recognizer", RELIABLE, domain, log)
+        module_recognizers.append(node)
+    module_camera.wait_for_recognizer()
+    return node, module_camera

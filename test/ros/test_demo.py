@@ -84,7 +84,7 @@ def test_a_model_without_lookahead_gives_a_label_within_the_first_second_and_is_
     output, _ = process.communicate(timeout=LONG_SEC)
     assert process.returncode == 0, output
     assert "label delay 0.0 s" in output
-    assert "to get past the warm-up" not in output
+    assert "to complete the warm-up" not in output
     time_sec, latency_ms = re.search(r"^ +(\d+\.\d\d) s .* (\d+\.\d) ms$", output, re.MULTILINE).groups()
     assert float(time_sec) - float(latency_ms) / 1000 < 1.0  # what is left when a busy machine's latency is taken off
 

@@ -12,7 +12,7 @@ pytest.importorskip("sensor_msgs")
 from sensor_msgs.msg import CompressedImage, Image
 
 from opendr_har_core.errors import ImageError
-from opendr_har_ros.common.images import ENCODINGS, frame_from_compressed, frame_from_image
+from opendr_har_ros.common.images import ENCODINGS, frame_from_image, frame_from_message
 
 HEIGHT, WIDTH = 24, 32
 STAMP = 123_456_789
@@ -164,7 +164,7 @@ def test_an_unknown_encoding_is_named_with_those_that_work(scene, monkeypatch):
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_compressed_images_are_read(scene, suffix):
     _, data = cv2.imencode(suffix, cv2.cvtColor(scene, cv2.COLOR_RGB2BGR))
-    frame = frame_from_compressed(CompressedImage(format=suffix[1:], data=data.tobytes()), STAMP)
+    frame = frame_from_message(CompressedImage(format=suffix[1:], data=data.tobytes()), "compressed", STAMP)
     assert frame.size == (HEIGHT, WIDTH)
     assert np.abs(frame.rgb.astype(int) - scene.astype(int)).max() <= 8
 
@@ -175,9 +175,9 @@ def test_a_truncated_compressed_image_is_an_image_error(scene, suffix):
     _, data = cv2.imencode(suffix, noise)
     for length in (0, 3, 12, 30):
         with pytest.raises(ImageError):
-            frame_from_compressed(CompressedImage(data=data.tobytes()[:length]), 0).rgb
+            frame_from_message(CompressedImage(data=data.tobytes()[:length]), "compressed", 0).rgb
     with pytest.raises(ImageError, match="damaged"):
-        frame_from_compressed(CompressedImage(data=data.tobytes()[: len(data) // 2]), 0).rgb
+        frame_from_message(CompressedImage(data=data.tobytes()[: len(data) // 2]), "compressed", 0).rgb
 
 
 def test_a_compressed_image_cannot_announce_a_size_that_fills_the_memory(scene):
@@ -185,4 +185,4 @@ def test_a_compressed_image_cannot_announce_a_size_that_fills_the_memory(scene):
     bomb = bytearray(data.tobytes())
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2
     with pytest.raises(ImageError, match="over the limit"):
-        frame_from_compressed(CompressedImage(data=bytes(bomb)), 0)
+        frame_from_message(CompressedImage(data=bytes(bomb)), "compressed", 0)

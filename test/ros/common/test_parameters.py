@@ -1,10 +1,12 @@
-"""The parameter tables, the files that document them, and what they refuse."""
+"""Parameters of the nodes: declarations, parameter files, the tables of the guide, invalid values.
+
+`python test/ros/common/test_parameters.py` writes the files in config/ and the tables in docs/ again.
+"""
 
 from __future__ import annotations
 
-from itertools import takewhile
+import textwrap
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,100 +14,115 @@ pytest.importorskip("rclpy")
 yaml = pytest.importorskip("yaml")
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_ros.common.parameters import declare, names_fixed_while_configured
+from opendr_har_core.streaming.settings import ModelSettings
+from opendr_har_ros.common.parameters import default_of, description
 from opendr_har_ros.recognizer.parameters import RECOGNIZER, RecognizerSettings
-from opendr_har_ros.video_publisher.parameters import VIDEO_PUBLISHER, VideoPublisherSettings
+from opendr_har_ros.trainer.parameters import TRAINER
+from opendr_har_ros.video_publisher.parameters import VIDEO_PUBLISHER
+from opendr_har_ros.web.parameters import WEB
 
 ROOT = Path(__file__).resolve().parents[3]
-CONFIG, GUIDE = ROOT / "config", ROOT / "docs" / "ros.md"
-TABLES = {"recognizer": RECOGNIZER, "video_publisher": VIDEO_PUBLISHER}
+NODES = {"recognizer": RECOGNIZER, "trainer": TRAINER, "video_publisher": VIDEO_PUBLISHER, "web": WEB}
+GUIDES = {"recognizer": "ros.md", "trainer": "trainer.md", "video_publisher": "ros.md", "web": "ros.md"}
+HEADERS = {
+    "recognizer": "'Live' ones can be changed at any time, the others while no model is loaded, 'fixed' ones never.",
+    "trainer": "`data` and `output` are required. A job takes the values of its start.",
+    "video_publisher": "`video` is required. All are fixed while the node runs.",
+    "web": "All are fixed while the node runs.",
+}
+SIM_TIME = "Take the time from /clock, as with a simulator or a played bag."
 
 
-def values_of(table, **changes):
-    return {**{parameter.name: parameter.default for parameter in table}, **changes}
+def plain(value):
+    return yaml.safe_dump(value, default_flow_style=True).replace("\n...", "").strip()
 
 
-@pytest.mark.parametrize("node", TABLES)
-def test_a_parameter_file_lists_every_parameter_in_order_with_its_default_and_its_description(node):
-    text = (CONFIG / f"{node}.yaml").read_text()
+def changes(node, name):
+    parameters = NODES[node]
+    return "live" if name in parameters.live else "fixed" if name in parameters.read_only else ""
+
+
+def parameter_file(node):
+    """The content of config/NODE.yaml."""
+    comment = {"width": 120, "break_on_hyphens": False}
+    header = f"Parameters of the {node.replace('_', ' ')} with their defaults. {HEADERS[node]}"
+    lines = [*textwrap.wrap(header, initial_indent="# ", subsequent_indent="# ", **comment), "/**:"]
+    lines.append("  ros__parameters:")
+    for item in NODES[node].settings:
+        label = f" {changes(node, item.name).capitalize()}." if len(NODES[node].declarations) > 1 else ""
+        text = description(item) + (label if label != " ." else "")
+        lines += textwrap.wrap(text, initial_indent="    # ", subsequent_indent="    # ", **comment)
+        lines.append(f"    {item.name}: {plain(default_of(item))}")
+    return "\n".join([*lines, f"    # {SIM_TIME}", "    use_sim_time: false"]) + "\n"
+
+
+def table(node):
+    """The table of a node's parameters in the guide."""
+    rows = ["| parameter | default | allowed | changes | description |", "| --- | --- | --- | --- | --- |"]
+    for item in NODES[node].settings:
+        allowed = ", ".join(f"`{choice}`" for choice in item.choices) or item.range
+        cells = (f"`{item.name}`", f"`{plain(default_of(item))}`", allowed, changes(node, item.name))
+        rows.append(f"| {' | '.join(cells)} | {description(item)} |")
+    return "\n".join(rows)
+
+
+def parts(node):
+    """The guide's text before, within and after the node's table."""
+    text = (ROOT / "docs" / GUIDES[node]).read_text()
+    start, end = f"<!-- parameters of {node} -->\n", "\n<!-- end -->"
+    before, rest = text.split(start)
+    inside, after = rest.split(end, 1)
+    return before + start, inside, end + after
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_the_parameter_file_lists_every_parameter_with_its_default_and_description(node):
+    text = (ROOT / "config" / f"{node}.yaml").read_text()
+    assert text == parameter_file(node)
     values = yaml.safe_load(text)["/**"]["ros__parameters"]
-    assert list(values.items()) == list({**values_of(TABLES[node]), "use_sim_time": False}.items())
-    lines = [line.strip() for line in text.splitlines()]
-    for parameter in TABLES[node]:
-        position = next(index for index, line in enumerate(lines) if line.startswith(f"{parameter.name}:"))
-        above = list(takewhile(lambda line: line.startswith("# "), reversed(lines[:position])))
-        comment = " ".join(line[2:] for line in reversed(above))
-        assert comment == parameter.description + (" Live." if parameter.live else "")
+    assert values == {**{item.name: default_of(item) for item in NODES[node].settings}, "use_sim_time": False}
 
 
-def documented(parameter):
-    """The row of docs/ros.md about a parameter: its name, default, what is allowed, when it changes, what it does."""
-    default = yaml.safe_dump(parameter.default, default_flow_style=True).replace("\n...", "").strip()
-    allowed = ", ".join(f"`{choice}`" for choice in parameter.choices)
-    if parameter.bounds:
-        low, high = parameter.bounds
-        allowed = f"{low:g} to {high:.7g}"
-    changes = "at once" if parameter.live else "never" if parameter.read_only else "when configured"
-    return f"| `{parameter.name}` | `{default}` | {allowed} | {changes} | {parameter.description} |"
+@pytest.mark.parametrize("node", NODES)
+def test_the_guides_table_is_made_from_the_declaration(node):
+    assert parts(node)[1] == table(node)
 
 
-@pytest.mark.parametrize("node", TABLES)
-def test_the_ros_guide_has_the_same_parameters_in_the_same_words(node):
-    section = GUIDE.read_text().split(f"\n## `{node}`")[1].split("\n## ")[0]
-    rows = section.split("| parameter | default |")[1].split("\n\n")[0].splitlines()[2:]
-    assert rows == [documented(parameter) for parameter in TABLES[node]]
-
-
-@pytest.mark.parametrize("node", TABLES)
-def test_every_parameter_is_described_and_its_bounds_are_declared(node):
-    for parameter in TABLES[node]:
-        descriptor = parameter.descriptor()
-        assert len(descriptor.description) > 20, parameter.name
-        assert descriptor.read_only == parameter.read_only
+@pytest.mark.parametrize("node", NODES)
+def test_descriptors_have_descriptions_and_ranges(node):
+    for item in NODES[node].settings:
+        descriptor = NODES[node].descriptor(item)
+        assert len(descriptor.description) > 8, item.name
+        assert descriptor.read_only == (item.name in NODES[node].read_only)
         ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
-        assert bool(ranges) == (parameter.bounds is not None)
+        assert bool(ranges) == bool(item.range)
         for allowed in ranges:
-            assert allowed.from_value <= parameter.default <= allowed.to_value
+            assert allowed.from_value <= item.default <= allowed.to_value
 
 
-@pytest.mark.parametrize("name", ["sampling", "transport", "image_qos", "class_id_format"])
-def test_a_word_that_is_no_choice_is_refused_with_the_choices(name):
-    with pytest.raises(ConfigError, match=rf"{name} is 'odd', expected one of"):
-        RecognizerSettings.from_values(values_of(RECOGNIZER, **{name: "odd"}))
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("sampling", "odd", "one of"),
+        ("image_qos", "odd", "one of"),
+        ("top_k", "5", "a whole number"),
+        ("threads", True, "a whole number"),
+        ("threshold", 1.5, "0 to 1"),
+    ],
+)
+def test_an_invalid_value_is_an_error_that_says_what_was_expected(name, value, expected):
+    values = {item.name: default_of(item) for item in RECOGNIZER.settings}
+    with pytest.raises(ConfigError, match=f"parameter {name} is {value!r}, expected .*{expected}"):
+        RecognizerSettings.from_values({**values, name: value})
 
 
-def test_zero_threads_and_an_empty_model_mean_the_defaults():
-    settings = RecognizerSettings.from_values(values_of(RECOGNIZER, threads=0, model=""))
-    assert settings.threads is None
-    assert settings.model == "default"
+def test_settings_are_the_same_as_those_of_the_library():
+    values = {item.name: default_of(item) for item in RECOGNIZER.settings}
+    assert RecognizerSettings.from_values(values).model == ModelSettings()
 
 
-def test_a_video_publisher_without_a_video_says_so():
-    with pytest.raises(ConfigError, match="parameter video is empty"):
-        VideoPublisherSettings.from_values(values_of(VIDEO_PUBLISHER))
-
-
-def test_what_changes_live_and_what_does_not():
-    fixed = names_fixed_while_configured(RECOGNIZER)
-    assert {"cameras", "providers", "transport", "sampling"} <= set(fixed)
-    assert not {"model", "threshold", "smoothing", "top_k", "min_duration_sec", "class_id_format"} & set(fixed)
-
-
-class OldNode:
-    """As Foxy's: it takes a value of any type from a parameter file."""
-
-    def __init__(self, **values):
-        self._values = values
-
-    def declare_parameter(self, name, default, descriptor):
-        self._values.setdefault(name, default)
-
-    def get_parameter(self, name):
-        return SimpleNamespace(value=self._values[name])
-
-
-@pytest.mark.parametrize(("name", "value"), [("top_k", "5"), ("threshold", "0.5"), ("threads", True), ("spin", 0)])
-def test_a_value_of_a_wrong_type_is_refused_where_rclpy_does_not_look(name, value):
-    declare(OldNode(), RECOGNIZER)
-    with pytest.raises(ConfigError, match=f"parameter {name} is {value!r}, expected "):
-        declare(OldNode(**{name: value}), RECOGNIZER)
+if __name__ == "__main__":
+    for name in NODES:
+        (ROOT / "config" / f"{name}.yaml").write_text(parameter_file(name))
+        head, _, tail = parts(name)
+        (ROOT / "docs" / GUIDES[name]).write_text(head + table(name) + tail)

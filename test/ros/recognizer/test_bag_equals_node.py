@@ -1,4 +1,4 @@
-"""A bag's labels, written offline, are those of a real node that gets the bag's images one by one."""
+"""Labels that `opendr-har bag` writes equal those of a node that receives the bag's images."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def nearly(number):
 
 
 def check(client, start, bag, folder, model="default", warm_start="none", transport="raw"):
-    """Label the bag here, play it to a node, and compare all that the node says."""
+    """Label the bag offline, play it to a node, and compare all messages."""
     pipeline = LabelPipeline(Recognizer.open(model).stream(warm_start=warm_start), FILTER)
     label_bag(pipeline, bag, folder / "labels", LabelBagSettings())
     expected = labels(folder / "labels")
@@ -145,13 +145,17 @@ def check(client, start, bag, folder, model="default", warm_start="none", transp
 
 @pytest.mark.parametrize(
     ("storage", "transport", "warm_start"),
-    [(StoragePlugin.SQLITE3, "raw", "none"), (StoragePlugin.MCAP, "compressed", "repeat")],
+    [
+        pytest.param(StoragePlugin.SQLITE3, "raw", "none", marks=pytest.mark.slow),
+        pytest.param(StoragePlugin.MCAP, "compressed", "repeat", marks=pytest.mark.slow),
+    ],
 )
 def test_offline_equals_online(client, start, tmp_path, storage, transport, warm_start):
     bag = record(tmp_path / "walk", film(tmp_path), storage, transport == "compressed")
     check(client, start, bag, tmp_path, warm_start=warm_start, transport=transport)
 
 
+@pytest.mark.slow
 def test_offline_equals_online_on_real_footage_with_a_real_model(client, start, tmp_path, shared, real_bundle):
     frames = read_video(shared / "videos" / "gestures_rgb" / "PS7A3P1T1.avi")
     bag = record(tmp_path / "wave", frames, StoragePlugin.MCAP, False)

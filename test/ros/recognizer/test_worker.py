@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 
-from opendr_har_ros.common.log import SparseLog
 from opendr_har_ros.recognizer.worker import NewestFirstWorker
 
 LONG = 10.0
@@ -194,12 +193,3 @@ def test_stopping_an_idle_worker_ends_its_thread():
     worker = NewestFirstWorker(lambda batch: None, fail)
     worker.stop()
     assert threading.active_count() == before
-
-
-def test_a_sparse_log_says_less_and_less_and_keeps_the_count():
-    lines = []
-    log = SparseLog(lines.append)
-    for _ in range(250):
-        log("kind", "broken")
-    log("other", "broken too")
-    assert lines == ["broken", "broken (10 times by now)", "broken (100 times by now)", "broken too"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("rclpy")
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
@@ -49,7 +50,9 @@ def test_training_that_takes_all_memory_is_ended_and_reported_and_the_node_goes_
     end = trainer.until_true(lambda status: status["state"] in OVER)
     assert kills(small_memory) == 1
     assert end["state"] == "failed"
-    assert end["error"].startswith("training was ended by SIGKILL; if nobody killed it, the machine ran out of memory")
+    assert end["error"].startswith(
+        "training was ended by SIGKILL; if you did not kill it, the machine ran out of memory"
+    )
     assert not output.exists()
 
     assert trainer.set(**quick_job(clips, output), steps=2) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 pytest.importorskip("torch")

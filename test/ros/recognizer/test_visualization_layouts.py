@@ -1,4 +1,4 @@
-"""The layouts for RViz and Foxglove: well formed, and of topics and fields that a running recognizer has."""
+"""The layouts for RViz and Foxglove show topics and fields that a running recognizer has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 yaml = pytest.importorskip("yaml")
-from sensor_msgs.msg import Image
 
 ROOT = Path(__file__).resolve().parents[3]
 RVIZ, FOXGLOVE = ROOT / "config" / "recognizer.rviz", ROOT / "config" / "foxglove_layout.json"
@@ -49,7 +48,7 @@ def arranged(layout):
 
 
 def check_path(kind, fields):
-    """Follow fields, each perhaps with an index, through a message type; fails where there is none of the name."""
+    """Follow fields, each perhaps with an index, through a message type; fails for an unknown field."""
     for field in fields:
         name, is_indexed = re.sub(r"\[.*\]", "", field), "[" in field
         package, message = kind.split("/")[0], kind.split("/")[-1]
@@ -59,13 +58,11 @@ def check_path(kind, fields):
         kind = re.sub(r"sequence<(.*)>", r"\1", types[name])
 
 
-def test_every_panel_of_the_foxglove_layout_has_its_place():
+def test_the_foxglove_layout_places_every_panel():
     assert sorted(arranged(json.loads(FOXGLOVE.read_text())["layout"])) == sorted(panels())
 
 
-def test_both_layouts_show_what_a_running_recognizer_has(client, start):
-    start("recognizer")
-    client.node.create_publisher(Image, "/image_raw", 1)
+def test_both_layouts_show_topics_of_a_running_recognizer(client, running):
     wanted = {*rviz_images(), *foxglove_images(), *(path.split(".")[0] for path in foxglove_paths())}
     graph = client.until(
         lambda: (topics := dict(client.node.get_topic_names_and_types())) and wanted <= set(topics) and topics,
@@ -78,6 +75,6 @@ def test_both_layouts_show_what_a_running_recognizer_has(client, start):
         check_path(graph[topic][0], fields)
 
 
-def test_rviz_asks_for_no_more_than_is_offered():
-    """Cameras offer best effort; the recognizer's own pictures are reliable."""
+def test_rviz_requests_the_offered_reliability():
+    """Cameras offer best effort, the recognizer's annotated images are reliable."""
     assert rviz_images() == {"/image_raw": "Best Effort", "/recognizer/image_annotated": "Reliable"}

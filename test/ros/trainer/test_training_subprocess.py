@@ -18,9 +18,9 @@ from trainer_processes import alive, processes_of_group
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.media.video import write_video
 from opendr_har_core.synthetic.scene import render_clip
-from opendr_har_ros.trainer import training_subprocess as training_child
+from opendr_har_ros.trainer import training_subprocess
 from opendr_har_ros.trainer.job import TrainerJob
-from opendr_har_ros.trainer.training_subprocess import Ending, TrainingChild
+from opendr_har_ros.trainer.training_subprocess import Ending, TrainingSubprocess
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_SEC = 60.0
@@ -72,7 +72,7 @@ class Settings:
 def actor(tmp_path, monkeypatch):
     (tmp_path / "actor.py").write_text(ACTOR)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setattr(training_child, "MODULE", "actor")
+    monkeypatch.setattr(training_subprocess, "MODULE", "actor")
 
 
 @pytest.fixture
@@ -127,14 +127,14 @@ def test_a_job_that_obeys_is_cancelled(job):
     job.start(Settings("obeys"))
     until(job, lambda progress: progress.step == 2)
     assert job.progress.state == "running"
-    with pytest.raises(ConfigError, match="job 1 is running; wait for its end, or cancel it first"):
+    with pytest.raises(ConfigError, match="job 1 is running; wait for its end or cancel it"):
         job.start(Settings("done"))
     job.cancel()
     assert job.progress.state == "cancelling"
     with pytest.raises(ConfigError, match="already being cancelled"):
         job.cancel()
     assert until(job, ended).state == "cancelled"
-    with pytest.raises(ConfigError, match="nothing runs"):
+    with pytest.raises(ConfigError, match="no job is running"):
         job.cancel()
 
 
@@ -143,7 +143,7 @@ def test_a_job_that_does_not_obey_is_killed_after_its_grace_with_all_its_process
     pid = until(job, lambda progress: progress.step == 2).pid
     job.cancel()
     progress = until(job, ended)
-    assert (progress.state, progress.error) == ("cancelled", "killed, since it did not end within 0.3 s")
+    assert (progress.state, progress.error) == ("cancelled", "killed because it did not end within 0.3 s")
     assert processes_of_group(pid) == set()
 
 
@@ -157,6 +157,7 @@ def test_a_job_that_is_killed_by_others_has_failed(job):
     assert processes_of_group(pid) == set()
 
 
+@pytest.mark.slow
 def test_many_jobs_cancelled_at_any_moment_leave_nothing_behind(job):
     def left():
         return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
@@ -184,7 +185,7 @@ def test_closing_waits_for_the_end(job, role):
 
 
 def test_everything_it_told_is_there_once_it_has_ended(actor):
-    child = TrainingChild(["done"])
+    child = TrainingSubprocess(["done"])
     ending = child.wait(WAIT_SEC)
     assert [line["state"] for line in child.lines()] == ["starting", "training", "done"]
     assert child.lines() == []
@@ -215,19 +216,20 @@ def test_a_child_that_nobody_could_watch_is_not_left_alone(actor, monkeypatch):
             super().__init__(*arguments, **options)
             started.append(self)
 
-    monkeypatch.setattr(TrainingChild, "_thread", staticmethod(no_thread))
-    monkeypatch.setattr(training_child.subprocess, "Popen", Popen)
-    with pytest.raises(ConfigError, match="no process can be started for training: can't start new thread"):
+    monkeypatch.setattr(TrainingSubprocess, "_thread", staticmethod(no_thread))
+    monkeypatch.setattr(training_subprocess.subprocess, "Popen", Popen)
+    with pytest.raises(ConfigError, match="the training process can't be started: can't start new thread"):
         TrainerJob().start(Settings("obeys"))
     assert started[0].returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_no_process_outlives_the_one_that_started_it(tmp_path):
     """Also not when that one is killed."""
     code = """
 import sys, time
-from opendr_har_ros.trainer.training_subprocess import TrainingChild
-child = TrainingChild(sys.argv[1:])
+from opendr_har_ros.trainer.training_subprocess import TrainingSubprocess
+child = TrainingSubprocess(sys.argv[1:])
 while child.ending is None:
     for line in child.lines():
         if line.get("step"):

@@ -1,0 +1,96 @@
+"""Running a node as a process: rclpy's start and end, the executor, resilient spinning, exit codes."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from typing import Any, Callable, List, Optional
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from opendr_har_core.errors import ConfigError, HarError
+from opendr_har_ros.common.log import SparseLog, sanitize_utf8
+from opendr_har_ros.common.process import StopFlag
+
+WRONG_CONFIGURATION = 2
+SINGLE, EVENTS = "single", "events"
+EXECUTORS = (SINGLE, EVENTS)
+SPIN_SEC = 0.1
+# An error that recurs at once this often is not caused by single messages; restarting the process is better.
+MAX_CONSECUTIVE_ERRORS = 100
+PAUSE_SEC = 0.01
+
+
+def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[str]] = None) -> int:
+    """Spin a node of `node_type` until `stop` is raised or the node sets `exit_code`; returns the exit code.
+
+    The node's `executor_kind`, if present, selects the executor. A HarError raised by the constructor, such as for
+    a parameter of the wrong type, is printed in one line, and the exit code is 2.
+    """
+    start_rclpy(arguments)
+    node, executor = None, None
+    try:
+        node = node_type()
+        executor = make_executor(getattr(node, "executor_kind", SINGLE))
+        executor.add_node(node)
+        spin_resiliently(
+            node, executor, lambda: stop.raised or getattr(node, "exit_code", None) is not None or not rclpy.ok()
+        )
+        return int(getattr(node, "exit_code", None) or 0)
+    except HarError as error:
+        sys.stderr.write(f"{error}\n")
+        return WRONG_CONFIGURATION
+    except ExternalShutdownException:
+        return 0
+    finally:
+        try:
+            if executor is not None:
+                executor.shutdown()
+            if node is not None:
+                node.destroy_node()
+        finally:
+            rclpy.try_shutdown()
+            stop.ignore_signals()
+
+
+def spin_resiliently(node: Any, executor: Any, is_over: Callable[[], bool]) -> None:
+    """Spin until `is_over()`; log errors of callbacks and of rclpy, re-raise after 100 consecutive failures.
+
+    Another node's malformed message must not end this one.
+    """
+    log = SparseLog(lambda text: node.get_logger().error(text))
+    errors = 0
+    while not is_over():
+        try:
+            executor.spin_once(timeout_sec=SPIN_SEC)
+            errors = 0
+        except ExternalShutdownException:
+            raise
+        except Exception as error:
+            errors += 1
+            if errors >= MAX_CONSECUTIVE_ERRORS:
+                raise
+            log(type(error).__name__, sanitize_utf8(f"continuing after an error:\n{traceback.format_exc()}"))
+            time.sleep(PAUSE_SEC)
+
+
+def make_executor(kind: str) -> Any:
+    """`SINGLE`: rclpy's SingleThreadedExecutor; `EVENTS`: the experimental EventsExecutor, which uses less CPU time.
+
+    Raises ConfigError where rclpy has no EventsExecutor.
+    """
+    if kind == SINGLE:
+        return SingleThreadedExecutor()
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:  # Jazzy and older
+        raise ConfigError(f"this version of rclpy has no {kind!r} executor; set the parameter to {SINGLE!r}") from None
+    return EventsExecutor()
+
+
+def start_rclpy(arguments: Optional[List[str]]) -> None:
+    """Initialise rclpy without its signal handlers, which fail when a signal arrives during shutdown."""
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)

@@ -1,0 +1,152 @@
+"""The recognizer's lifecycle: transitions, invalid parameters, failures, repeated configuration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("vision_msgs")
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import State, Transition
+from recognizer_support import (
+    EVERY_FRAME,
+    NODE,
+    RELIABLE,
+    Camera,
+    Flood,
+    change_state,
+    clip,
+    lifecycle_state,
+    send_and_see,
+    set_parameter,
+    status_with,
+    values_of,
+    wait_for_labels_to_connect,
+)
+from std_srvs.srv import Trigger
+from vision_msgs.msg import Classification
+
+LIVES, SPAN = 100, 10
+# Pools and caches fill up at first.
+FIRST = 40
+# Bare rclpy publishers leave 2 kB when they are created and destroyed; a leaked image would be 900 kB, a model over
+# 500 kB. malloc's pools grow slowly (-19 to 59 kB measured), and once or twice by 8 to 12 MB, hence the median.
+KB_A_LIFE = 150.0
+LIFE = (
+    Transition.TRANSITION_CONFIGURE,
+    Transition.TRANSITION_ACTIVATE,
+    Transition.TRANSITION_DEACTIVATE,
+    Transition.TRANSITION_CLEANUP,
+)
+
+
+def test_a_lifecycle_node_can_be_configured_and_activated_again(client, start):
+    start("recognizer", {"autostart": "false", **RELIABLE})
+    assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
+    classifications = client.collect(Classification, f"{NODE}/classification")
+    camera = Camera(client)
+    frames = clip(seconds=3.0)
+    lives = []
+    for _ in range(2):
+        assert change_state(client, Transition.TRANSITION_CONFIGURE)
+        assert camera.publisher.get_subscription_count() == 0
+        assert change_state(client, Transition.TRANSITION_ACTIVATE)
+        camera.wait_for_recognizer()
+        wait_for_labels_to_connect(client)
+        lives.append([message.results for message in send_and_see(client, camera, classifications, frames)])
+        assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+        client.until(lambda: camera.publisher.get_subscription_count() == 0)
+        assert change_state(client, Transition.TRANSITION_CLEANUP)
+    assert lives[0] == lives[1]
+    assert lives[0]
+    assert change_state(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+
+
+@pytest.mark.slow
+def test_a_hundred_lives_leak_no_memory_threads_files_or_topics(client, start, record_property):
+    node = start("recognizer", {"autostart": "false", **EVERY_FRAME})
+    received = client.collect(Classification, f"{NODE}/classification")
+    used = []
+    with Flood(client) as flood:
+        for life in range(LIVES):
+            for step in LIFE:
+                assert change_state(client, step), f"transition {step} of life {life}"
+                if step == Transition.TRANSITION_ACTIVATE and life % 10 == 0:
+                    seen = len(received)
+                    client.until(lambda seen=seen: len(received) > seen, what="a label")
+            used.append(node.usage)
+        client.until(lambda: flood.publisher.get_subscription_count() == 0)
+    memory, threads, files = np.array(used[FIRST:]).T
+    kb_a_life = float(np.median(memory[SPAN:] - memory[:-SPAN])) / SPAN
+    record_property("kB_a_life", round(kb_a_life, 2))
+    assert kb_a_life < KB_A_LIFE
+    assert threads.max() == threads.min()
+    assert files.max() - files.min() <= 2
+    assert client.node.count_publishers(f"{NODE}/classification") == 0
+    assert client.node.count_subscribers("/image_raw") == 0
+
+
+def test_an_activation_that_fails_leaves_the_node_inactive(client, start):
+    node = start("recognizer", {"qos_overrides./image_raw.subscription.reliability": "sometimes"})
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    node.wait_for_output("Activation failed: fix the error above, then run `ros2 lifecycle set /recognizer activate`")
+    assert "reliability is 'sometimes', expected 'reliable' or 'best_effort'" in node.output
+    assert lifecycle_state(client) == State.PRIMARY_STATE_INACTIVE
+    status = client.until(lambda: diagnostics)[0].status[0]
+    assert status.level == DiagnosticStatus.ERROR
+    assert "is 'sometimes', expected" in status.message
+    assert client.node.count_subscribers("/image_raw") == 0
+    assert change_state(client, Transition.TRANSITION_CLEANUP)
+    assert node.interrupt() == 0
+
+
+def test_a_configuration_that_fails_can_be_repeated_with_another_model(client, start, tmp_path):
+    path = tmp_path / "missing.onnx"
+    node = start("recognizer", {"model": path, **RELIABLE})
+    node.wait_for_output("Configuration failed: fix the error above")
+    assert f"there is no model '{path}'" in node.output
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    status = client.until(lambda: diagnostics)[0].status[0]
+    assert (status.level, "there is no model" in status.message) == (DiagnosticStatus.ERROR, True)
+    assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
+    assert client.call(Trigger, f"{NODE}/reset").success is False
+    assert change_state(client, Transition.TRANSITION_CONFIGURE) is False
+    assert set_parameter(client, "model", "default").successful
+    assert change_state(client, Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+    camera = Camera(client)
+    camera.wait_for_recognizer()
+    classifications = client.collect(Classification, f"{NODE}/classification")
+    wait_for_labels_to_connect(client)
+    assert send_and_see(client, camera, classifications, clip(seconds=3.0))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"top_k": "many"}, "top_k"),
+        pytest.param({"threshold": "7.5"}, "threshold", marks=pytest.mark.slow),
+        pytest.param({"sampling": "sometimes"}, "sampling is 'sometimes', expected one of", marks=pytest.mark.slow),
+        ({"cameras": "['front', 'front']"}, "each name once"),
+        pytest.param({"cameras": "['front door']"}, "expected names of letters", marks=pytest.mark.slow),
+    ],
+)
+def test_an_invalid_parameter_is_reported_in_one_line_with_exit_code_2(start, parameters, message):
+    node = start("recognizer", parameters)
+    assert node.wait() == 2
+    assert message in node.output
+
+
+@pytest.mark.slow
+def test_an_unknown_provider_is_reported_with_the_available_ones(client, start):
+    node = start("recognizer", {"providers": "['warp_drive']"})
+    node.wait_for_output("no execution provider 'warp_drive'; it has ['")
+    assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
+
+
+def test_diagnostics_report_a_camera_that_is_silent(client, running):
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    values = values_of(client.until(lambda: status_with(diagnostics, message="no image has arrived")))
+    assert values["model"].startswith("x3d_xs")
+    assert values["provider"] == "CPUExecutionProvider"
+    assert values["stream"] == "idle"
