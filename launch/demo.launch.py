@@ -1,51 +1,51 @@
-"""A video and the recognizer that labels it."""
+"""Play a video, and label it with the recognizer."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-PACKAGE = "opendr_har_ros"
+from opendr_har_ros.common.launching import PACKAGE, image_argument
+
 SHARED = ("namespace", "image", "transport", "use_sim_time", "log_level")
+DEFAULTS = {
+    "model": ("default", "Bundle (.onnx), or a packaged model: continual, default, kinetics400"),
+    "loop": ("0", "Number of times that the video is played; 0 repeats it indefinitely"),
+    "namespace": ("", "Namespace of both nodes"),
+    "transport": ("raw", "How images travel: raw or compressed"),
+    "params_file": ("", "Parameter file for both nodes. Empty: each one's own"),
+    "autostart": ("", "true or false. Empty: as in the parameter file"),
+    "use_sim_time": ("", "true or false. Empty: as in the parameter files"),
+    "hypothesis": ("~/hypothesis", "Topic of the best label"),
+    "label": ("~/label", "Topic of the label as a string"),
+    "log_level": ("info", "debug, info, warn, error or fatal"),
+}
 
 
 def generate_launch_description():
-    """The two other launch files, side by side."""
+    """Arguments and the two other launch files."""
+    video = DeclareLaunchArgument("video", description="Video file, folder of images, or the number of a webcam")
     arguments = [
-        DeclareLaunchArgument("video", description="Video file, folder of images, or the number of a webcam"),
-        DeclareLaunchArgument(
-            "model", default_value="default", description="Bundle (.onnx), default, continual or kinetics400"
-        ),
-        DeclareLaunchArgument("loop", default_value="0", description="How often to play; 0: for ever"),
-        DeclareLaunchArgument("namespace", default_value="", description="Namespace of both nodes"),
-        DeclareLaunchArgument("image", default_value="image_raw", description="Image topic between them"),
-        DeclareLaunchArgument("transport", default_value="raw", description="How images travel: raw or compressed"),
-        DeclareLaunchArgument(
-            "params_file", default_value="", description="Parameter file for both nodes, instead of each one's own"
-        ),
-        DeclareLaunchArgument("autostart", default_value="", description="true or false, instead of the file's"),
-        DeclareLaunchArgument("use_sim_time", default_value="", description="true or false, instead of the file's"),
-        DeclareLaunchArgument("hypothesis", default_value="~/hypothesis", description="Topic of the best label"),
-        DeclareLaunchArgument("label", default_value="~/label", description="Topic of the label as a string"),
-        DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in DEFAULTS.items()
     ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
+    return LaunchDescription([video, image_argument(), *arguments, OpaqueFunction(function=_start)])
 
 
-def _nodes(context):
-    own_file = not LaunchConfiguration("params_file").perform(context)
+def _start(context):
+    has_own_file = not LaunchConfiguration("params_file").perform(context)
     return [
-        _included(own_file, "video_publisher", "video", "loop", *SHARED),
-        _included(own_file, "recognizer", "model", "autostart", "hypothesis", "label", *SHARED),
+        _included(has_own_file, "video_publisher", "video", "loop", *SHARED),
+        _included(has_own_file, "recognizer", "model", "autostart", "hypothesis", "label", *SHARED),
     ]
 
 
-def _included(own_file, name, *arguments):
-    """In a group of its own: else the parameter file of the one would be taken for that of the other."""
+def _included(has_own_file, name, *arguments):
+    """A launch file in a group of its own, so that its params_file does not apply to the other one."""
     share = FindPackageShare(PACKAGE)
-    passed_on = [(argument, LaunchConfiguration(argument)) for argument in arguments]
-    # Said in any case: an argument that is not passed on is seen inside as it is here, which is empty.
+    passed = [(argument, LaunchConfiguration(argument)) for argument in arguments]
+    # Always passed, since the included file would otherwise see this file's empty value.
     params_file = PathJoinSubstitution([share, "config", f"{name}.yaml"])
-    passed_on.append(("params_file", params_file if own_file else LaunchConfiguration("params_file")))
+    passed.append(("params_file", params_file if has_own_file else LaunchConfiguration("params_file")))
     file = PathJoinSubstitution([share, "launch", f"{name}.launch.py"])
-    return GroupAction([IncludeLaunchDescription(file, launch_arguments=passed_on)])
+    return GroupAction([IncludeLaunchDescription(file, launch_arguments=passed)])

@@ -1,4 +1,4 @@
-"""`colcon build` of what git tracks: everything lies where ROS looks for it, and what was installed runs."""
+"""`colcon build` of the files that git tracks: everything is installed where ROS looks for it, and runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 if shutil.which("git") is None:
-    pytest.skip("the project's files are those that git tracks, and there is no git", allow_module_level=True)
+    pytest.skip("the project's files are those that git tracks, and git is not installed", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = "opendr_har_ros"
@@ -24,7 +25,7 @@ LONG_SEC = 60.0
 
 
 def colcon():
-    """The one of this Python's environment, or the system's."""
+    """The colcon of this Python's environment, or the system's."""
     beside = Path(sys.executable).with_name("colcon")
     found = str(beside) if beside.exists() else shutil.which("colcon")
     return found or pytest.skip("colcon is not installed")
@@ -46,13 +47,12 @@ def tracked_files():
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """A workspace with our package built in it; beside it lies what colcon must leave alone."""
+    """A workspace with our package built in it."""
     folder = tmp_path_factory.mktemp("workspace")
     for name in tracked_files():
         target = folder / "src" / PACKAGE / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
-    # As a user's shell: the Python that colcon runs with is the one that the executables are made for.
     bases = [f"--{kind}-base={folder / kind}" for kind in ("build", "install")]
     log = ["--log-base", str(folder / "log")]
     run([colcon(), *log, "build", *bases], folder)
@@ -70,7 +70,9 @@ def sourced(workspace):
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     script = f'. "{workspace}/install/setup.bash" && env -0'
     out = subprocess.run(["bash", "-c", script], env=plain, capture_output=True, check=True).stdout
-    return dict(line.split("=", 1) for line in out.decode().split("\0") if "=" in line)
+    environment = dict(line.split("=", 1) for line in out.decode().split("\0") if "=" in line)
+    # The executables run the first Python on the PATH, which is this one in an activated environment.
+    return {**environment, "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])}
 
 
 def test_colcon_sees_our_package_and_not_the_stand_in_for_vision_msgs(workspace):
@@ -80,13 +82,13 @@ def test_colcon_sees_our_package_and_not_the_stand_in_for_vision_msgs(workspace)
     ]
 
 
-@pytest.mark.parametrize("name", ["recognizer", "video_publisher", "demo"])
-def test_executables_lie_where_ros2_run_looks(prefix, name):
+@pytest.mark.parametrize("name", ["recognizer", "trainer", "video_publisher", "web", "demo"])
+def test_executables_are_where_ros2_run_looks(prefix, name):
     path = prefix / "lib" / PACKAGE / name
     assert os.access(path, os.X_OK)
 
 
-def test_everything_else_lies_in_the_packages_share(prefix):
+def test_everything_else_is_in_the_packages_share(prefix):
     share = prefix / "share" / PACKAGE
     for folder in ("launch", "config"):
         expected = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
@@ -143,7 +145,7 @@ def test_the_installed_recognizer_starts_with_its_parameter_file_and_ends_on_ctr
     assert "Traceback" not in log.read_text()
 
 
-def test_the_parameter_file_counts_in_any_namespace(installed, tmp_path):
+def test_a_parameter_file_applies_in_any_namespace(installed, tmp_path):
     config = tmp_path / "mine.yaml"
     text = (ROOT / "config" / "recognizer.yaml").read_text()
     config.write_text(text.replace("model: default", "model: /nowhere/mine.onnx"))
