@@ -38,7 +38,7 @@ help:
 	@echo "make clean                                        remove $(VENV) and what was built"
 
 demo: $(VENV)/.run-ready
-	$(BIN)/demo $(if $(MODEL),--model "$(MODEL)") $(if $(VIDEO),--video "$(VIDEO)")
+	$(BIN)/python -m opendr_har_ros.demo $(if $(MODEL),--model "$(MODEL)") $(if $(VIDEO),--video "$(VIDEO)")
 
 test: $(VENV)/.develop-ready
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)

@@ -68,7 +68,9 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        (f"share/{PACKAGE}/launch", glob("launch/*.launch.*")),
+        # Where `ros2 run` looks, and not on the PATH of those who install with pip.
+        (f"lib/{PACKAGE}", glob("scripts/*")),
+        (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
         (f"share/{PACKAGE}/config", [*glob("config/*"), "opendr_har_ros/data/fastdds_large_images.xml"]),
     ],
     zip_safe=False,
@@ -89,11 +91,6 @@ setup(
     entry_points={
         "console_scripts": [
             "opendr-har = opendr_har_core.cli.main:main",
-            "recognizer = opendr_har_ros.entry:recognizer",
-            "trainer = opendr_har_ros.entry:trainer",
-            "video_publisher = opendr_har_ros.entry:video_publisher",
-            "web = opendr_har_ros.entry:web",
-            "demo = opendr_har_ros.demo:main",
         ],
     },
 )
