@@ -35,7 +35,7 @@ UNREADABLE = {
     "needs 57600 bytes, but has 99": {"data": b"\x00" * 99},
     "its step is 5": {"step": 5},
     "unknown image encoding 'x-ray'": {"encoding": "x-ray"},
-    "0x0 pixels has nothing in it": {"height": 0, "width": 0, "data": b""},
+    "0x0 pixels is empty": {"height": 0, "width": 0, "data": b""},
     "over the limit": {"height": 2**31, "width": 2**31},
 }
 
