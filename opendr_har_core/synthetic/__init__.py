@@ -1,1 +1,1 @@
-"""Clips of a drawn figure in motion: hermetic material for demonstrations and tests."""
+"""Synthetic clips of a moving figure, for demonstrations, tests and the packaged models."""

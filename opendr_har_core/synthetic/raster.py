@@ -1,4 +1,4 @@
-"""Draws tapered capsules, shaded like solid bodies, with soft edges."""
+"""Rasterizes tapered capsules with shading and anti-aliased edges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Material:
-    """What a surface looks like.
+    """Appearance of a surface.
 
     Attributes:
         colour: float (3,) RGB, 0..255.
@@ -28,7 +28,7 @@ class Capsule:
     Attributes:
         ends: (x, y) of both in pixels.
         radii: of both in pixels.
-        depth: distance from the camera; what is nearer covers what is farther.
+        depth: distance from the camera; nearer capsules cover farther ones.
         material: its surface.
     """
 
@@ -40,7 +40,7 @@ class Capsule:
 
 @dataclass(frozen=True)
 class Light:
-    """Where light comes from, a unit vector (right, down, towards the camera), and the share that has no direction."""
+    """Direction towards the light, a unit vector (right, down, towards the camera), and the share of ambient light."""
 
     direction: np.ndarray
     ambient: float

@@ -1,4 +1,4 @@
-"""What is behind, beside and before the figure."""
+"""The surroundings of the figure: rooms, moving objects and desks in front of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Size = Tuple[int, int]
 
 @dataclass(frozen=True)
 class Thing:
-    """Something else that moves: a box that crosses the picture, at (x, y) + velocity * time, in pixels."""
+    """A moving box, at (x, y) + velocity * time, in pixels."""
 
     corner: Tuple[float, float]
     velocity: Tuple[float, float]
@@ -21,7 +21,7 @@ class Thing:
     colour: Tuple[float, float, float]
 
     def draw(self, image: np.ndarray, time: float) -> None:
-        """Draw it where it is by then, from one side to the other and back."""
+        """Draw it at its position; it bounces at the edges."""
         height, width = image.shape[:2]
         at = (self.corner[0] + self.velocity[0] * time, self.corner[1] + self.velocity[1] * time)
         x, y = round(_bounced(at[0], width)), round(_bounced(at[1], height))
@@ -66,7 +66,7 @@ def random_thing(rng: np.random.Generator, size: Size) -> Thing:
 
 
 def random_desk(rng: np.random.Generator, size: Size) -> Optional[Tuple[int, np.ndarray]]:
-    """(first row, float32 (rows, W, 3)) of something that hides the lower part of the picture."""
+    """(first row, float32 (rows, W, 3)) of a desk that hides the lower part of the picture."""
     top = int(size[0] * rng.uniform(0.66, 0.85))
     return top, _clouds(rng, (size[0] - top, size[1]), octaves=2, contrast=rng.uniform(5, 40))
 
@@ -96,7 +96,7 @@ def _leaves(rng: np.random.Generator, image: np.ndarray, count: int) -> None:
 
 
 def _furniture(rng: np.random.Generator, image: np.ndarray, count: int) -> None:
-    """Upright and level boxes, frames and edges, as rooms are full of."""
+    """Boxes, frames and edges along the axes, as in furnished rooms."""
     height, width = image.shape[:2]
     for _ in range(count):
         x, y = int(rng.integers(-20, width)), int(rng.integers(-20, height))

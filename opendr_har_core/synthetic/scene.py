@@ -1,4 +1,4 @@
-"""Draws a figure in motion: another person, way to move, view, room and camera for every seed."""
+"""Renders clips of a moving figure, with another person, motion, room and camera for every seed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import numpy as np
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.synthetic.actions import ACTIONS, ACTIONS_OF
-from opendr_har_core.synthetic.appearance import Person, random_person, silhouette, surfaces
-from opendr_har_core.synthetic.figure import joints
-from opendr_har_core.synthetic.motion import Motion
+from opendr_har_core.synthetic.actions import ACTIONS, ACTIONS_OF, Motion
+from opendr_har_core.synthetic.camera import CLEAN, MARGIN, Sensor, View, random_sensor, random_view
+from opendr_har_core.synthetic.figure import Person, joints, random_person, silhouette, surfaces
 from opendr_har_core.synthetic.raster import Capsule, Light, draw
 from opendr_har_core.synthetic.room import Thing, plain_room, random_desk, random_room, random_thing
-from opendr_har_core.synthetic.sensor import CLEAN, Sensor, random_sensor
-from opendr_har_core.synthetic.view import MARGIN, View, random_view
 
 Size = Tuple[int, int]
 
@@ -33,7 +30,7 @@ LATEST_START_SEC = 30.0
 
 @dataclass(frozen=True)
 class Actor:
-    """Who moves how, and where: (x, z) beside the middle, in heights."""
+    """A person, a motion, and a place: (x, z) from the middle, in heights."""
 
     person: Person
     motion: Motion
@@ -65,9 +62,9 @@ def render_clip(
 
 
 def render_at(action: str, times_sec: Sequence[float], size: Size = (240, 320), seed: int = 0) -> Iterator[Frame]:
-    """The frames of a clip at chosen times only; each looks as it does in the whole clip."""
+    """Only the frames of a clip at the given times; each is the same as in the whole clip."""
     if action not in ACTIONS_OF:
-        raise ConfigError(f"no motion is called {action!r}, expected one of {list(ACTIONS)}")
+        raise ConfigError(f"no synthetic action is named {action!r}, expected one of {list(ACTIONS)}")
     scene = _scene(action, size, seed)
     for time in times_sec:
         yield Frame(_draw(scene, time), round(time * NANOSECONDS))
@@ -112,7 +109,7 @@ def _actors(style: np.random.Generator, action: str, person: Person, is_mask: bo
 
 
 def _far_away(rng: np.random.Generator) -> Actor:
-    """A passer-by, too far away for the camera to mind what he does."""
+    """A passer-by, too far away to have an activity."""
     place = (float(rng.uniform(-6, 6)), float(-rng.uniform(6, 16)))
     return Actor(random_person(rng), ACTIONS_OF["walking" if rng.random() < 0.7 else NO_ACTIVITY](rng), place)
 
@@ -142,7 +139,7 @@ def _capsules(scene: Scene, actor: Actor, time: float) -> List[Capsule]:
 
 
 def _towards(rng: np.random.Generator) -> np.ndarray:
-    """A direction from which light comes: above and before the figure."""
+    """A direction towards the light, above and in front of the figure."""
     direction: np.ndarray = np.array([rng.uniform(-0.8, 0.8), rng.uniform(-1.0, -0.1), rng.uniform(0.3, 1.0)])
     unit: np.ndarray = direction / np.linalg.norm(direction)
     return unit

@@ -1,17 +1,17 @@
-"""Where the camera stands, how it moves, and where points of the room come to lie in its picture."""
+"""The synthetic camera: position, movement and projection, and the colours, noise and compression of its sensor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, sin
-from typing import Tuple
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
 
 from opendr_har_core.synthetic.figure import Point
 
-# The room is drawn larger than the picture, so that a moving camera finds something at the edges.
+# The room is rendered larger than the picture, so that a moving camera has content at the edges.
 MARGIN = 0.08
 
 
@@ -20,14 +20,14 @@ class View:
     """A pinhole camera on a level line of sight.
 
     Attributes:
-        yaw: from where it sees the figure; 0 is from the front.
+        yaw: direction from which it sees the figure; 0 is the front.
         distance, height: of the camera, in heights of the figure.
         focal_px: pixels per unit of length at unit distance.
         centre: (x, y) of the point that it looks at, in pixels.
-        drift: of the picture, (x, y) in pixels a second.
-        shake: (x, y) in pixels, and roll in radians, how far a hand lets it sway.
-        sway: the rate of that in radians a second.
-        zoom: growth of the picture in shares a second.
+        drift: of the picture, (x, y) in pixels per second.
+        shake: amplitude of a hand-held camera, (x, y) in pixels and roll in radians.
+        sway: angular frequency of the shake in radians per second.
+        zoom: growth of the picture per second.
     """
 
     yaw: float
@@ -102,3 +102,60 @@ def random_view(
         sway=float(rng.uniform(2, 9)),
         zoom=held * float(rng.normal(0, 0.02)),
     )
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One camera.
+
+    Attributes:
+        gains: factors of red, green and blue.
+        offset: added to all, in levels of 0..255.
+        gamma: exponent on intensities in 0..1.
+        grey: whether it has no colours.
+        blur: standard deviation in pixels.
+        noise: standard deviation in levels.
+        quality: of JPEG, None without.
+    """
+
+    gains: Tuple[float, float, float]
+    offset: float
+    gamma: float
+    grey: bool
+    blur: float
+    noise: float
+    quality: Optional[int]
+
+    def expose(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """float32 (H, W, 3) in 0..255 -> uint8."""
+        seen = cv2.GaussianBlur(image, (0, 0), self.blur) if self.blur > 0.3 else image
+        seen = np.clip(seen * np.array(self.gains, np.float32) + self.offset, 0, 255)
+        if self.grey:
+            seen = np.broadcast_to(seen.mean(axis=2, keepdims=True), seen.shape)
+        seen = 255 * (seen / 255) ** self.gamma
+        if self.noise:
+            seen = seen + self.noise * rng.standard_normal(seen.shape, np.float32)
+        pixels: np.ndarray = np.clip(seen, 0, 255).astype(np.uint8)
+        return pixels if self.quality is None else _compressed(pixels, self.quality)
+
+
+def random_sensor(rng: np.random.Generator) -> Sensor:
+    """A sensor of random quality."""
+    exposure = float(np.exp(rng.normal(0, 0.25)))
+    return Sensor(
+        gains=tuple(float(exposure * np.exp(rng.normal(0, 0.08))) for _ in range(3)),  # type: ignore[arg-type]
+        offset=float(rng.normal(0, 12)),
+        gamma=float(np.exp(rng.normal(0, 0.25))),
+        grey=bool(rng.random() < 0.12),
+        blur=float(rng.uniform(0, 1.1)),
+        noise=float(rng.choice([0.0, rng.uniform(0, 5), rng.uniform(0, 12)])),
+        quality=int(rng.integers(25, 90)) if rng.random() < 0.3 else None,
+    )
+
+
+CLEAN = Sensor((1.0, 1.0, 1.0), 0.0, 1.0, False, 0.0, 0.0, None)
+
+
+def _compressed(pixels: np.ndarray, quality: int) -> np.ndarray:
+    _, coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
