@@ -1,15 +1,30 @@
-"""`opendr-har synth`: a folder of drawn clips, to try things out with and to learn by."""
+"""`opendr-har synth`: render a data set of synthetic clips."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Tuple
 
 from opendr_har_core.cli.completion import actions, completed
-from opendr_har_core.cli.options import add_folder, add_job
+from opendr_har_core.cli.options import add_folder, add_job, add_settings, read_settings
 from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.settings import check, setting
+
+
+@dataclass(frozen=True)
+class SynthSettings:
+    """The clips to render. Raises ConfigError."""
+
+    clips: int = setting(10, "Clips of each action.", least=1)
+    seconds: float = setting(4.0, "Length of a clip.", unit="s", above=0)
+    fps: float = setting(30.0, "Frames per second.", unit="Hz", above=0)
+    seed: int = setting(0, "Seed of the first clip of each action; the others count up.", least=0)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def add_parser(jobs: Any) -> None:
@@ -17,9 +32,9 @@ def add_parser(jobs: Any) -> None:
     parser = add_job(
         jobs,
         "synth",
-        help="draw clips of a moving figure",
-        description="Write videos of a drawn figure, FOLDER/<action>/<seed>.mp4: a data set for 'train --data' and "
-        "'eval --data' that needs no camera. The same options give the same clips.",
+        help="render synthetic clips of a moving figure",
+        description="Write synthetic videos of a moving figure, FOLDER/<action>/<seed>.mp4: a data set for "
+        "'train --data' and 'eval --data' that needs no camera. The same options give the same clips.",
         examples=(
             "clips/train --clips 20",
             "clips/val --clips 5 --seed 1000",
@@ -28,94 +43,71 @@ def add_parser(jobs: Any) -> None:
         ),
         run=run,
     )
-    add_folder(parser, "folder", nargs="?", metavar="FOLDER", help="where to write; it is made where there is none")
+    add_folder(parser, "folder", nargs="?", metavar="FOLDER", help="where to write; created if needed")
     chosen = parser.add_argument("--actions", nargs="+", metavar="ACTION", help="which (default: all; see --list)")
     completed(chosen, actions)
-    parser.add_argument("--clips", type=_count, default=10, metavar="N", help="of each action (default: 10)")
-    parser.add_argument("--seconds", type=_positive, default=4.0, metavar="S", help="length of a clip (default: 4)")
-    parser.add_argument("--fps", type=_positive, default=30.0, metavar="HZ", help="frames a second (default: 30)")
+    add_settings(parser, SynthSettings)
     parser.add_argument("--size", type=_size, default=(240, 320), metavar="WxH", help="pixels (default: 320x240)")
-    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the first clip (default: 0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace clips that are there already")
-    parser.add_argument("--list", action="store_true", help="print the actions and end")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing clips")
+    parser.add_argument("--list", action="store_true", help="list the actions and exit")
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Draw and write, clip by clip; each file appears whole or not at all."""
+    """Render and write clip by clip; each file is written atomically."""
     from opendr_har_core.synthetic.actions import ACTIONS
 
     if options.list:
         return Result("".join(f"{action}\n" for action in ACTIONS), {"actions": ACTIONS})
     if options.folder is None:
-        raise ConfigError("say which FOLDER to write to; example: opendr-har synth clips/train --clips 20")
-    clips = _clips(options, ACTIONS)
-    frames = _write(clips, options)
+        raise ConfigError("FOLDER is missing; example: opendr-har synth clips/train --clips 20")
+    settings = read_settings(options, SynthSettings)
+    clips = _clips(options, settings, ACTIONS)
+    _write(clips, options, settings)
     names = list(dict.fromkeys(action for action, _, _ in clips))
+    frames = len(clips) * round(settings.seconds * settings.fps)
     text = f"{options.folder}: {len(clips)} clips of {len(names)} actions, {frames} frames\n"
-    values = {"output": options.folder, "clips": len(clips), "actions": names, "frames": frames, "seed": options.seed}
+    values = {"output": options.folder, "clips": len(clips), "actions": names, "frames": frames, "seed": settings.seed}
     return Result(text, values)
 
 
-def _clips(options: argparse.Namespace, known: Tuple[str, ...]) -> List[Tuple[str, int, Path]]:
-    """Action, seed and path of each; raises ConfigError before anything is drawn."""
+def _clips(options: argparse.Namespace, settings: SynthSettings, known: Tuple[str, ...]) -> List[Tuple[str, int, Path]]:
+    """Action, seed and path of each; raises ConfigError before anything is rendered."""
     wanted = list(dict.fromkeys(options.actions or known))
     strays = [action for action in wanted if action not in known]
     if strays:
-        raise ConfigError(f"{strays} can't be drawn, expected some of {list(known)}")
-    if round(options.seconds * options.fps) < 1:
-        raise ConfigError(f"{options.seconds} s at {options.fps} Hz are no frame; ask for longer clips")
+        raise ConfigError(f"unknown actions {strays}, expected some of {list(known)}")
+    if round(settings.seconds * settings.fps) < 1:
+        raise ConfigError(f"{settings.seconds} s at {settings.fps} Hz are less than a frame; make the clips longer")
     folder = Path(options.folder)
-    seeds = range(options.seed, options.seed + options.clips)
+    seeds = range(settings.seed, settings.seed + settings.clips)
     clips = [(action, seed, folder / action / f"{seed}.mp4") for action in wanted for seed in seeds]
-    there = [path for _, _, path in clips if path.exists()]
-    if there and not options.overwrite:
-        raise ConfigError(f"{there[0]} is there already ({len(there)} in all); give --overwrite or another --seed")
+    existing = [path for _, _, path in clips if path.exists()]
+    if existing and not options.overwrite:
+        raise ConfigError(f"{existing[0]} exists ({len(existing)} in all); give --overwrite or another --seed")
     return clips
 
 
-def _write(clips: List[Tuple[str, int, Path]], options: argparse.Namespace) -> int:
+def _write(clips: List[Tuple[str, int, Path]], options: argparse.Namespace, settings: SynthSettings) -> None:
     from opendr_har_core.media.video import write_video
     from opendr_har_core.synthetic.scene import render_clip
 
-    with options.out.progress("drawing", "clips") as report:
+    with options.out.progress("rendering", "clips") as report:
         for index, (action, seed, path) in enumerate(clips, start=1):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise DataError(f"the folder {path.parent} can't be made: {error}") from None
-            write_video(path, render_clip(action, options.seconds, options.fps, options.size, seed), options.fps)
+                raise DataError(f"the folder {path.parent} can't be created: {error}") from None
+            write_video(path, render_clip(action, settings.seconds, settings.fps, options.size, seed), settings.fps)
             report(index, len(clips))
-    frames: int = len(clips) * round(options.seconds * options.fps)
-    return frames
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not one or more")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not zero or more")
-    return number
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return number
 
 
 def _size(text: str) -> Tuple[int, int]:
-    """WxH as (height, width); the encoder wants even numbers, and a figure some room."""
+    """WxH as (height, width)."""
     width, cross, height = text.lower().partition("x")
     if not (cross and width.isdigit() and height.isdigit()):
         raise argparse.ArgumentTypeError(f"{text} is not of the form 320x240")
     sides = int(height), int(width)
+    # The encoder needs even numbers, and a figure some room.
     if any(side % 2 or not 32 <= side <= 4096 for side in sides):
         raise argparse.ArgumentTypeError(f"{text} has a side that is odd, below 32 or above 4096")
     return sides

@@ -111,7 +111,7 @@ def test_the_parser_loads_no_heavy_module():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(json.loads(done.stdout))
     assert HEAVY & loaded == set()
-    assert len([name for name in loaded if name.startswith("opendr_har_core")]) < 40
+    assert len([name for name in loaded if name.startswith("opendr_har_core")]) < 50
 
 
 def test_the_completed_video_endings_are_those_of_the_datasets():
