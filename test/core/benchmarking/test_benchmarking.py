@@ -146,16 +146,12 @@ def test_figures_that_are_unknown_are_dashes():
     ]
 
 
-def test_another_device_than_the_processor_is_named():
+def test_another_device_than_the_processor_and_other_load_are_named():
+    usual = report_text(Report(MACHINE, 2.0, (Row(MODEL, "onnx", FIGURES),)))
     on_gpu = replace(FIGURES, provider="CUDAExecutionProvider")
-    assert report_text(Report(MACHINE, 2.0, (Row(MODEL, "onnx", on_gpu),))).count("CUDA (onnx)") == 4
-    assert "CUDA" not in report_text(Report(MACHINE, 2.0, (Row(MODEL, "onnx", FIGURES),)))
-
-
-def test_the_header_warns_of_other_load():
-    warning = "other programs were running"
-    assert warning in report_text(Report(replace(MACHINE, load=3.0), 2.0, ()))
-    assert warning not in report_text(Report(MACHINE, 2.0, ()))
+    busy = report_text(Report(replace(MACHINE, load=3.0), 2.0, (Row(MODEL, "onnx", on_gpu),)))
+    assert (usual.count("CUDA (onnx)"), busy.count("CUDA (onnx)")) == (0, 4)
+    assert ["other programs were running" in text for text in (usual, busy)] == [False, True]
 
 
 @pytest.mark.parametrize("wrong", [{"names": ("x3d_xxl",)}, {"runtimes": ("abacus",)}, {"largest_batch": 0}])

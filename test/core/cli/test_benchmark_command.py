@@ -81,19 +81,11 @@ def test_a_bundle_is_measured_without_torch_and_onnx(tmp_path):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text(f"raise ImportError('no {package} on this robot')\n")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
-    command = [
-        sys.executable,
-        "-m",
-        "opendr_har_core.cli.main",
-        "benchmark",
-        "--seconds",
-        "0.02",
-        "--largest-batch",
-        "1",
-    ]
+    short = ["benchmark", "--seconds", "0.02", "--largest-batch", "1"]
 
     def run(*arguments):
-        return subprocess.run([*command, *arguments], capture_output=True, text=True, env=env, check=False)
+        command = [sys.executable, "-m", "opendr_har_core.cli.main", *short, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
     bundle = run("--model", "default", "--report", str(tmp_path / "report.json"))
     assert (bundle.returncode, bundle.stderr) == (0, "")
