@@ -85,7 +85,7 @@ def test_the_examples_of_streams(clip, capsys):
 def test_an_unavailable_provider_is_an_error_as_documented(clip):
     if "TensorrtExecutionProvider" in ort.get_available_providers():
         pytest.skip("this ONNX Runtime has TensorRT")
-    with pytest.raises(BackendError, match=r"no execution provider 'tensorrt'; it has \['"):
+    with pytest.raises(BackendError, match="no execution provider 'tensorrt'"):
         run(block_with("docs/jetson.md", "Recognizer.open"), "docs/jetson.md")
 
 
