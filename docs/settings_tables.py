@@ -21,8 +21,9 @@ def row(item: Setting, name: str) -> str:
     """The line of a setting."""
     default = " ".join(item.default) if item.many else item.default
     shown = f"`{str(default).lower() if item.kind is bool else default}`" if default not in (None, "") else ""
-    allowed = ", ".join(f"`{choice}`" for choice in item.choices) or f"{item.range} {item.unit}".strip()
-    return f"| `{name}` | {shown} | {allowed} | {item.help} |\n"
+    allowed = ", ".join(f"`{choice}`" for choice in item.choices if choice) or f"{item.range} {item.unit}".strip()
+    text = item.help.replace("<", "\\<")  # else Markdown takes it for HTML
+    return f"| `{name}` | {shown} | {allowed} | {text} |\n"
 
 
 def table(match: re.Match[str]) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.settings import settings_of
 from opendr_har_core.training.settings import TrainingSettings
 
 
@@ -58,20 +56,3 @@ def test_settings_survive_the_round_trip():
     settings = TrainingSettings(steps=7, optimizer="sgd", checkpoint_folder=Path("a") / "b", logging_path="logs")
     assert TrainingSettings.from_dict(settings.to_dict()) == settings
     assert json.loads(json.dumps(settings.to_dict()))["checkpoint_folder"] == str(Path("a") / "b")
-
-
-def table():
-    """The table of docs/training.md; run this file to print it."""
-    for item in settings_of(TrainingSettings):
-        default = json.dumps(item.default) if isinstance(item.default, str) else item.default
-        allowed = item.range or ", ".join(f"`{choice}`" for choice in item.choices if choice)
-        yield f"| `{item.name}` | `{default}` | {item.help} | {allowed} |".replace("|  |", "| |")
-
-
-def test_the_page_has_every_setting_with_its_default_and_range():
-    page = (Path(__file__).resolve().parents[3] / "docs" / "training.md").read_text(encoding="utf-8").splitlines()
-    assert [row for row in table() if row not in page] == []
-
-
-if __name__ == "__main__":
-    sys.stdout.write("\n".join(table()) + "\n")
