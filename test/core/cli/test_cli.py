@@ -47,7 +47,7 @@ def clip(tmp_path_factory):
         ("--version", 0, ""),
         ("infer absent.mp4", 1, "there is no video file absent.mp4"),
         ("infer {clip} --model absent.onnx", 1, "no model 'absent.onnx'"),
-        ("infer {clip} --model {clip}", 1, "can't be opened as an ONNX model"),
+        ("infer {clip} --model {clip}", 1, "it is not an ONNX model"),
         ("infer {clip} --providers warp", 1, "no execution provider 'warp'"),
         ("", 2, "the following arguments are required"),
         ("dance", 2, "invalid choice: 'dance'"),
