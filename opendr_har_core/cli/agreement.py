@@ -15,7 +15,7 @@ SECONDS, SPLICES = 10.0, 10
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "agreement",

@@ -23,7 +23,7 @@ CLASS_ID_FORMATS = ("name", "index")
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "bag",

@@ -20,7 +20,7 @@ LARGEST_BATCH = 64
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "benchmark",

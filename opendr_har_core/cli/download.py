@@ -13,7 +13,7 @@ MEGABYTE = 1e6
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "download",

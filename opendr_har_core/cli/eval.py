@@ -17,7 +17,7 @@ EXAMPLE = "best.ckpt --data clips/test"
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "eval",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "infer",

@@ -31,7 +31,7 @@ ROS_PART = "opendr_har_ros.live_topic"
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "live",

@@ -155,7 +155,9 @@ def open_pipeline(options: argparse.Namespace) -> LabelPipeline:
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """--network, --size, --window and --lookahead: the network that weights belong to; see `cli.network`."""
-    group = parser.add_argument_group("network", "By default, what the training checkpoint says; otherwise as given.")
+    group = parser.add_argument_group(
+        "network", "A training checkpoint contains these; the defaults below are for other weights."
+    )
     group.add_argument(
         "--network", choices=(CLIP, CONTINUAL), help="x3d classifies clips, cox3d streams (default: cox3d)"
     )

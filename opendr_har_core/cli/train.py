@@ -43,7 +43,7 @@ FLAGS = [item.name for item in settings_of(TrainingSettings) if item.name not in
 
 
 def add_parser(jobs: Any) -> None:
-    """Add this job to the command line."""
+    """Add this subcommand."""
     parser = add_job(
         jobs,
         "train",
