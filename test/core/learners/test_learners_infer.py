@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from opendr_har_core import Category, CoX3DLearner, Image, Video, X3DLearner
+from opendr_har_core.benchmarking.memory import process_memory
 from opendr_har_core.errors import BackendError, ConfigError, DataError
 from opendr_har_core.networks.config import x3d_config
 
@@ -391,16 +390,11 @@ def test_stepping_takes_no_more_memory_as_time_goes_by():
     learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
     frame = torch.zeros(3, 160, 160, dtype=torch.uint8)
 
-    status = Path("/proc/self/status")
-    if not status.exists():
+    if process_memory() is None:
         pytest.skip("needs /proc")
-
-    def resident_mb():
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1]) / 1024
-
     for _ in range(40):
         learner.infer(frame)
-    before = resident_mb()
+    before = process_memory().rss_bytes
     for _ in range(40):
         learner.infer(frame)
-    assert resident_mb() - before < 30
+    assert process_memory().rss_bytes - before < 30e6
