@@ -10,8 +10,9 @@ from typing import Callable, List, Optional, Tuple
 from opendr_har_core.benchmarking.energy.meter import EnergyMeter, SensorError
 from opendr_har_core.benchmarking.energy.sensors import SENSORS, find_meter
 from opendr_har_core.benchmarking.memory import available_bytes, process_memory
-from opendr_har_core.benchmarking.models import TORCH, evaluation, open_network, random_network
+from opendr_har_core.benchmarking.models import NAMES, RUNTIMES, TORCH, evaluation, open_network, random_network
 from opendr_har_core.benchmarking.timing import Job, Timing, time_calls
+from opendr_har_core.errors import ConfigError
 from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 
 LARGEST_BATCH = 64
@@ -24,28 +25,38 @@ CPU = ("cpu", "cpuexecutionprovider")
 
 
 @dataclass(frozen=True)
-class Request:
-    """What to measure.
+class Settings:
+    """What to benchmark; raises ConfigError for values out of range.
 
     Attributes:
-        runtime: "torch" or "onnx".
-        place: a published name for "torch", the path of a bundle for "onnx".
+        names: published networks, with random weights.
+        bundle: path of a bundle, or name of a packaged model, or None.
+        runtimes: "torch", "onnx" or both, for the published networks; bundles run on ONNX Runtime only.
         seconds: time for each figure.
-        threads, providers: as `Recognizer.open` takes them; PyTorch has no providers.
+        threads: within one evaluation; None for the runtime's default.
+        providers: execution providers of ONNX Runtime, best first; None for the processor.
         largest_batch: no larger batch is tried.
     """
 
-    runtime: str
-    place: str
-    seconds: float
+    names: Tuple[str, ...] = NAMES
+    bundle: Optional[str] = None
+    runtimes: Tuple[str, ...] = RUNTIMES
+    seconds: float = 2.0
     threads: Optional[int] = None
     providers: Optional[Tuple[str, ...]] = None
     largest_batch: int = LARGEST_BATCH
 
-    @property
-    def on_gpu(self) -> bool:
-        """Whether the model runs on another device than the processor."""
-        return self.runtime != TORCH and bool(self.providers) and str((self.providers or CPU)[0]).lower() not in CPU
+    def __post_init__(self) -> None:
+        for given, known in ((self.names, NAMES), (self.runtimes, RUNTIMES)):
+            unknown = [name for name in given if name not in known]
+            if unknown:
+                raise ConfigError(f"can't benchmark {unknown}, expected some of {', '.join(known)}")
+        if not 0 < self.seconds < float("inf"):
+            raise ConfigError(f"seconds is {self.seconds}, expected a time above zero")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"threads is {self.threads}, expected 1 or more, or none for the runtime's default")
+        if self.largest_batch < 1:
+            raise ConfigError(f"the largest batch is {self.largest_batch}, expected 1 or more")
 
 
 @dataclass(frozen=True)
@@ -104,24 +115,25 @@ class Figures:
     energy_remark: str
 
 
-def measure(request: Request) -> Figures:
-    """Measure a model; call it in a new process, so that the memory is the model's own.
+def measure(runtime: str, place: str, settings: Settings) -> Figures:
+    """Measure the model of a `Subject`; call it in a new process, so that the memory is the model's own.
 
     Raises ModelError, BackendError or ConfigError.
     """
-    if request.runtime == TORCH:
-        network = random_network(request.place)
+    if runtime == TORCH:
+        network = random_network(place)
         weights_bytes = sum(value.numel() * value.element_size() for value in network.state_dict().values())
-        recognizer = open_network(network, request.threads)
+        recognizer = open_network(network, settings.threads)
     else:
-        weights_bytes = bundle_path(request.place).stat().st_size
-        recognizer = Recognizer.open(request.place, request.providers, request.threads)
+        weights_bytes = bundle_path(place).stat().st_size
+        recognizer = Recognizer.open(place, settings.providers, settings.threads)
     job = evaluation(recognizer)
-    timing = time_calls(job, request.seconds)
+    timing = time_calls(job, settings.seconds)
     peak = peak_bytes()  # before larger batches are tried
-    meter, remarks = find_meter(on_gpu=request.on_gpu)
-    energy, remark = energy_use(job, request.seconds, meter, remarks)
-    throughput = best_throughput(partial(evaluation, recognizer), request.seconds, request.largest_batch)
+    provider = (settings.providers or CPU)[0]
+    meter, remarks = find_meter(on_gpu=runtime != TORCH and provider.lower() not in CPU)
+    energy, remark = energy_use(job, settings.seconds, meter, remarks)
+    throughput = best_throughput(partial(evaluation, recognizer), settings.seconds, settings.largest_batch)
     return Figures(recognizer.provider, weights_bytes, peak, timing, throughput, energy, remark)
 
 

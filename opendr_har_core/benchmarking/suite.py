@@ -13,10 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 from opendr_har_core.benchmarking.machine import Machine, describe_machine, matmul_gflops
-from opendr_har_core.benchmarking.measure import LARGEST_BATCH, Figures, Request, measure
+from opendr_har_core.benchmarking.measure import Figures, Settings, measure
 from opendr_har_core.benchmarking.models import (
-    NAMES,
-    RUNTIMES,
     Model,
     Subject,
     bundle_subject,
@@ -25,47 +23,12 @@ from opendr_har_core.benchmarking.models import (
     published_subjects,
 )
 from opendr_har_core.benchmarking.timing import Comparison, compare
-from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.errors import DataError
 from opendr_har_core.storage.atomic import atomic_path
 from opendr_har_core.streaming.recognizer import Recognizer
 
 FORMAT_VERSION = 2
 OUT_OF_MEMORY = "the process ended without a result, as when the system runs out of memory"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to benchmark; raises ConfigError for values out of range.
-
-    Attributes:
-        names: published networks, with random weights.
-        bundle: path of a bundle, or name of a packaged model, or None.
-        runtimes: "torch", "onnx" or both, for the published networks; bundles run on ONNX Runtime only.
-        seconds: time for each figure.
-        threads: within one evaluation; None for the runtime's default.
-        providers: execution providers of ONNX Runtime, best first; None for the processor.
-        largest_batch: no larger batch is tried.
-    """
-
-    names: Tuple[str, ...] = NAMES
-    bundle: Optional[str] = None
-    runtimes: Tuple[str, ...] = RUNTIMES
-    seconds: float = 2.0
-    threads: Optional[int] = None
-    providers: Optional[Tuple[str, ...]] = None
-    largest_batch: int = LARGEST_BATCH
-
-    def __post_init__(self) -> None:
-        for given, known in ((self.names, NAMES), (self.runtimes, RUNTIMES)):
-            unknown = [name for name in given if name not in known]
-            if unknown:
-                raise ConfigError(f"can't benchmark {unknown}, expected some of {', '.join(known)}")
-        if not 0 < self.seconds < float("inf"):
-            raise ConfigError(f"seconds is {self.seconds}, expected a time above zero")
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"threads is {self.threads}, expected 1 or more, or none for the runtime's default")
-        if self.largest_batch < 1:
-            raise ConfigError(f"the largest batch is {self.largest_batch}, expected 1 or more")
 
 
 @dataclass(frozen=True)
@@ -123,10 +86,9 @@ def benchmark(settings: Settings, progress: Optional[Callable[[str], None]] = No
 
 def measure_row(subject: Subject, settings: Settings) -> Row:
     """Measure one model in a new process."""
-    limits = (settings.seconds, settings.threads, settings.providers, settings.largest_batch)
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
-            figures = process.submit(measure, Request(subject.runtime, subject.place, *limits)).result()
+            figures = process.submit(measure, subject.runtime, subject.place, settings).result()
         except BrokenProcessPool:
             return Row(subject.model, subject.runtime, None, OUT_OF_MEMORY)
         except Exception as error:

@@ -12,7 +12,7 @@ from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from opendr_har_core.benchmarking.suite import Settings
+    from opendr_har_core.benchmarking.measure import Settings
 
 NAMES = tuple(f"{network}_{size}" for network in ("x3d", "cox3d") for size in SIZES)
 RUNTIMES = ("torch", "onnx")
@@ -94,7 +94,7 @@ def _compared(options: argparse.Namespace) -> Tuple[Any, str]:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    from opendr_har_core.benchmarking.suite import Settings
+    from opendr_har_core.benchmarking.measure import Settings
 
     names = tuple(options.models or (() if options.model else NAMES))
     if options.runtimes and not names:

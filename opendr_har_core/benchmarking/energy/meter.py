@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Optional, Protocol, Sequence
+from typing import Callable, Optional, Sequence
 
 from opendr_har_core.errors import HarError
 
@@ -13,32 +13,15 @@ class SensorError(HarError):
     """An energy sensor can't be read."""
 
 
-class Source(Protocol):
-    """One channel of a sensor."""
-
-    def begin(self) -> None:
-        """Take the current reading as the start."""
-        ...
-
-    def advance(self) -> float:
-        """Joules since `begin` or the last `advance`."""
-        ...
-
-
 class Counter:
-    """A hardware counter of energy."""
+    """A hardware counter of energy: each call returns the joules since the call before."""
 
     def __init__(self, read: Callable[[], int], joules: float, limit: Optional[int] = None) -> None:
-        """`read` returns the count, in units of `joules`; after `limit` the count wraps to zero."""
+        """`read` returns the count in units of `joules`; after `limit` it wraps to zero, at most once between calls."""
         self._read, self._joules, self._limit = read, joules, limit
-        self._last = 0
+        self._last = read()
 
-    def begin(self) -> None:
-        """Take the current count as the start."""
-        self._last = self._read()
-
-    def advance(self) -> float:
-        """Joules since the last call; correct if the counter wrapped at most once."""
+    def __call__(self) -> float:
         before, self._last = self._last, self._read()
         passed = self._last - before
         if passed < 0 and self._limit is not None:
@@ -47,32 +30,27 @@ class Counter:
 
 
 class Power:
-    """Samples of power, integrated over time by the trapezoidal rule."""
+    """Power, integrated by the trapezoidal rule: each call returns the joules since the call before."""
 
     def __init__(self, watts: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
         self._watts, self._clock = watts, clock
-        self._last = (0.0, 0.0)
+        self._last = clock(), watts()
 
-    def begin(self) -> None:
-        """Take the first sample."""
-        self._last = self._clock(), self._watts()
-
-    def advance(self) -> float:
-        """Joules since the last sample."""
+    def __call__(self) -> float:
         (then, before), now, watts = self._last, self._clock(), self._watts()
         self._last = now, watts
         return (now - then) * (before + watts) / 2
 
 
 class EnergyMeter:
-    """Measures the energy between `start` and `stop`; a thread reads the sources meanwhile.
+    """Measures the energy between `start` and `stop`; a thread calls the sources meanwhile.
 
     Attributes:
         name: the sensor and what it covers, for people.
     """
 
-    def __init__(self, name: str, sources: Sequence[Source], period_sec: float) -> None:
-        """Read all `sources` every `period_sec` seconds."""
+    def __init__(self, name: str, sources: Sequence[Callable[[], float]], period_sec: float) -> None:
+        """Call all `sources`, which return joules, every `period_sec` seconds."""
         self.name = name
         self._sources, self._period = tuple(sources), period_sec
         self._stopped = threading.Event()
@@ -86,8 +64,7 @@ class EnergyMeter:
             raise SensorError(f"{self.name} is already measuring; stop that measurement first")
         self._joules, self._error = 0.0, None
         self._stopped.clear()
-        for source in self._sources:
-            source.begin()
+        self._advance()
         self._thread = threading.Thread(target=self._sample, name="energy", daemon=True)
         self._thread.start()
 
@@ -103,7 +80,7 @@ class EnergyMeter:
         return self._joules + self._advance()
 
     def _advance(self) -> float:
-        return sum(source.advance() for source in self._sources)
+        return sum(source() for source in self._sources)
 
     def _sample(self) -> None:
         while not self._stopped.wait(self._period):

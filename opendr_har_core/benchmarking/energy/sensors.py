@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable, List, NamedTuple, Optional, Tuple, Union
 
-from opendr_har_core.benchmarking.energy.meter import Counter, EnergyMeter, Power, SensorError, Source
+from opendr_har_core.benchmarking.energy.meter import Counter, EnergyMeter, Power, SensorError
 
 SENSORS = "RAPL, INA3221, NVML"
 MICRO, MILLI = 1e-6, 1e-3
@@ -47,14 +47,11 @@ def find_rapl(root: Path) -> Optional[EnergyMeter]:
 
     Raises SensorError where the counters can't be read: by default only root can.
     """
-    counters: List[Source] = []
+    counters = []
     for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:*")):  # AMD's zones have this name too
         if _read_text(zone / "name").startswith(RAPL_ZONES):
-            counter = Counter(
-                partial(_read_number, zone / "energy_uj"), MICRO, _read_number(zone / "max_energy_range_uj")
-            )
-            counter.begin()
-            counters.append(counter)
+            limit = _read_number(zone / "max_energy_range_uj")
+            counters.append(Counter(partial(_read_number, zone / "energy_uj"), MICRO, limit))
     if not counters:
         return None
     return EnergyMeter(f"RAPL ({len(counters)} counters: processor and memory)", counters, COUNTER_PERIOD_SEC)
@@ -71,8 +68,6 @@ def find_ina3221(root: Path) -> Optional[EnergyMeter]:
         return None
     whole = [rail for rail in rails if WHOLE_INPUT.fullmatch(rail.name)]
     chosen = whole[:1] or rails
-    for rail in chosen:
-        rail.watts()
     name = f"INA3221 ({', '.join(rail.name for rail in chosen)})"
     return EnergyMeter(name, [Power(rail.watts) for rail in chosen], POWER_PERIOD_SEC)
 
@@ -132,7 +127,7 @@ def _hwmon_rails(root: Path) -> List[Rail]:
     return rails
 
 
-def _nvml_source(nvml: Any, handle: Any) -> Source:
+def _nvml_source(nvml: Any, handle: Any) -> Callable[[], float]:
     def read(function: Callable[[Any], int]) -> int:
         try:
             return function(handle)

@@ -14,10 +14,10 @@ import pytest
 
 from opendr_har_core.backends.runtime import ort
 from opendr_har_core.benchmarking.machine import Machine, matmul_model, processor
-from opendr_har_core.benchmarking.measure import EnergyUse, Figures, Throughput
+from opendr_har_core.benchmarking.measure import EnergyUse, Figures, Settings, Throughput
 from opendr_har_core.benchmarking.memory import available_bytes, process_memory
 from opendr_har_core.benchmarking.models import Model, Subject, bundle_subject, evaluation, open_network
-from opendr_har_core.benchmarking.suite import Report, Row, Settings, measure_row, write_report
+from opendr_har_core.benchmarking.suite import Report, Row, measure_row, write_report
 from opendr_har_core.benchmarking.tables import report_text
 from opendr_har_core.benchmarking.timing import Timing
 from opendr_har_core.errors import ConfigError, DataError

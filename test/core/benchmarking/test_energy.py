@@ -141,9 +141,8 @@ def test_power_is_integrated_between_its_samples():
         return now[0]
 
     power = Power(lambda: now[1], clock)
-    power.begin()
-    assert power.advance() == pytest.approx(15.0)
-    assert power.advance() == pytest.approx(30.0)
+    assert power() == pytest.approx(15.0)
+    assert power() == pytest.approx(30.0)
 
 
 @pytest.fixture
