@@ -1,56 +1,13 @@
-"""A tiny deterministic network to test streams with; real networks have tests of their own."""
+"""Fixtures of the core's tests."""
 
 from __future__ import annotations
 
 import struct
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
+from stream_cases import ArithmeticBackend
 
-from opendr_har_core.labels import LabelMap
-from opendr_har_core.spec import ModelSpec
 from opendr_har_core.streaming.recognizer import Recognizer
-
-SIDE = 8
-
-
-class ArithmeticBackend:
-    """Scores that depend on every frame seen and on their order, so that mixing or losing one shows."""
-
-    provider = "arithmetic"
-    fallback_reason = ""
-    source = "a test"
-
-    def __init__(self, architecture, window=3, warm_up=None, stride=6):
-        warm_up = window - 1 if warm_up is None else warm_up
-        self.spec = ModelSpec(architecture, "tiny", SIDE, window, stride, warm_up, num_classes=3)
-        self.labels = LabelMap(["a", "b", "c"])
-        self.calls = 0
-        self.fail = False
-
-    def classify(self, clips):
-        self._called()
-        means = clips.astype(np.float64).mean(axis=(2, 3, 4))
-        return self._scores(sum(means[:, t] * 0.5**t for t in range(means.shape[1])))
-
-    def state(self, rows):
-        return SimpleNamespace(rows=len(rows), memory=[row[0].memory[row[1]] if row else 0.0 for row in rows])
-
-    def step(self, frames, state):
-        self._called()
-        state.memory = [0.5 * old + frame.astype(np.float64).mean() for old, frame in zip(state.memory, frames)]
-        return self._scores(np.array(state.memory))
-
-    def _called(self):
-        self.calls += 1
-        if self.fail:
-            raise RuntimeError("the runtime broke")
-
-    @staticmethod
-    def _scores(values):
-        raw = np.stack([values, values[::1] * 0 + 100.0, 200.0 - values], axis=1)
-        return (raw / raw.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture(params=["x3d", "cox3d"])

@@ -1,4 +1,4 @@
-"""How many threads, which providers, and whether they rest."""
+"""Sessions: number of threads, names of providers, idle threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opendr_har_core.errors import BackendError, ConfigError
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 
 
-def test_one_core_is_left_to_others_and_more_than_four_are_not_taken():
+def test_by_default_one_core_is_left_free_and_at_most_four_are_used():
     assert [default_threads(cores) for cores in (1, 2, 4, 6, 8, 64)] == [1, 1, 3, 4, 4, 4]
 
 
@@ -29,7 +29,7 @@ def test_a_negative_number_of_threads_is_refused():
 
 
 def test_threads_sleep_between_frames():
-    """Processor time while nothing is asked of the model, against the time that passes."""
+    """The process uses nearly no processor time while no frame comes."""
     backend = OnnxBackend(DEFAULT_BUNDLE, threads=2)
     side = backend.spec.image_size
     clip = np.zeros((1, backend.spec.window, side, side, 3), np.uint8)

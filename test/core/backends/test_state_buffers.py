@@ -1,4 +1,4 @@
-"""Queues: what was put in comes out in order, starts as zeros, and moves between states."""
+"""State buffers: queues start with zeros, keep their order and can be copied."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def entries(state, row=0):
     return {queue.name: [float(state.entry(queue, k)[row][0]) for k in range(queue.depth)] for queue in SPECS}
 
 
-def test_a_queue_is_read_newest_first_and_begins_with_zeros():
+def test_a_queue_is_read_newest_first_and_starts_with_zeros():
     state = BufferedState(SPECS, SPEC, 1)
     seen = []
     for value in range(1, 12):
@@ -51,7 +51,7 @@ def test_a_delayed_queue_stays_zero_for_its_delay_only():
     assert newest == [[0, 0], [0, 0], [0, 0], [4, 0], [5, 4]]
 
 
-def test_what_a_step_writes_is_never_what_it_reads_and_turns_come_round():
+def test_a_step_never_writes_what_it_reads_and_turns_repeat():
     state = BufferedState(SPECS, SPEC, 1)
     first = {(queue.name, k): state.entry(queue, k).ctypes.data for queue in SPECS for k in range(queue.depth)}
     for value in range(6):
@@ -65,7 +65,7 @@ def test_what_a_step_writes_is_never_what_it_reads_and_turns_come_round():
     assert first == {(queue.name, k): state.entry(queue, k).ctypes.data for queue in SPECS for k in range(queue.depth)}
 
 
-def test_a_row_moves_to_another_state_with_its_age_whatever_the_turn():
+def test_a_row_is_copied_with_its_age_at_any_turn():
     source, target = BufferedState(SPECS, SPEC, 2), BufferedState(SPECS, SPEC, 2)
     for value in range(1, 5):
         put(source, [[value], [10 * value]])
@@ -79,7 +79,7 @@ def test_a_row_moves_to_another_state_with_its_age_whatever_the_turn():
 @pytest.mark.parametrize(
     "names", [["stem.1"], ["stem.0", "stem.2"], ["stem"], [f"stem.{k}" for k in range(6)], ["stem.0", "stem.x"]]
 )
-def test_state_inputs_that_are_no_queue_are_refused(names):
+def test_state_inputs_without_a_queue_are_refused(names):
     with pytest.raises(ModelError, match="does not fit a queue"):
         buffer_specs(dict.fromkeys(names, (1,)), {})
 

@@ -1,4 +1,4 @@
-"""A tuned bundle gives what the original gives, and refuses to run where it was not made for."""
+"""A tuned bundle gives the original's probabilities and is refused on other machines."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_tuned_bundle_gives_the_same_probabilities_alone_and_in_a_batch(plain,
     # the stem, the shortcuts, the buffers, the partial sums
     [("tuned", 1 + 4 + 2 + 2 * 2), ("tuned_causal", 1 + 2 + 2)],
 )
-def test_no_state_is_reordered_any_more(fixture, state_buffers, request):
+def test_states_are_not_reordered(fixture, state_buffers, request):
     tuned = request.getfixturevalue(fixture)
     nodes = onnx.load(tuned.path).graph.node
     kept = [name for node in nodes if "Reorder" in node.op_type for name in [*node.input, *node.output]]
@@ -85,9 +85,7 @@ def test_no_state_is_reordered_any_more(fixture, state_buffers, request):
     assert [name for name in kept if name.startswith(("state.", "next."))] == []
 
 
-def test_past_and_present_meet_in_the_caches(tuned_causal):
-    """Each operator on the past runs right before the one whose result it is added to, each that only writes a state
-    right after the one that it reads."""
+def test_operators_on_states_run_next_to_those_that_need_them(tuned_causal):
     names = [node.name for node in onnx.load(tuned_causal.path).graph.node]
 
     def place(start):
@@ -146,7 +144,7 @@ def test_a_real_tuned_model_gives_the_golden_outputs(shared, real_bundle, tmp_pa
     assert np.abs(ours - exponents / exponents.sum(axis=1, keepdims=True)).max() <= 1e-3
 
 
-def test_the_machine_is_told_by_runtime_and_vector_width(tmp_path):
+def test_a_machine_is_described_by_runtime_and_vector_width(tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags\t\t: fpu avx2 avx512f avx512dq\n")
     assert this_machine(cpuinfo).endswith("with AVX-512")

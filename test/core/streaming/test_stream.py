@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import ArithmeticBackend
+from stream_cases import MS, ArithmeticBackend, frames, outputs
 
 from opendr_har_core.errors import ConfigError, DataError, ImageError, ModelError
 from opendr_har_core.frame import Frame, LazyFrame
 from opendr_har_core.streaming.recognizer import Recognizer
-
-MS = 1_000_000
-
-
-def frames(count, fps=30.0, seed=0, start=0, size=(12, 16)):
-    rng = np.random.default_rng(seed)
-    return [
-        Frame(rng.integers(0, 256, (*size, 3), dtype=np.uint8), start + round(index * 1e9 / fps))
-        for index in range(count)
-    ]
-
-
-def outputs(stream, some_frames):
-    found = [stream.push(frame) for frame in some_frames]
-    return [(prediction.stamp_ns, prediction.scores.tobytes()) for prediction in found if prediction]
 
 
 def test_the_status_counts_the_warm_up_and_then_predictions_come(recognizer):

@@ -1,9 +1,9 @@
-"""A label at once: as if the first frame had stood still for ever, and marked as provisional."""
+"""Warm start: labels from the first frame on, as if it had repeated indefinitely, marked as provisional."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from stream_cases import MS, frames
 
 from opendr_har_core import Recognizer
 from opendr_har_core.errors import ConfigError
@@ -12,31 +12,22 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.streaming.postprocess import LabelFilter
 from opendr_har_core.streaming.settings import LabelSettings
 
-MS = 1_000_000
 PERIOD = 200 * MS
 
 
-def frames(count, fps=30.0, seed=0, start=0, size=(12, 16)):
-    rng = np.random.default_rng(seed)
-    return [
-        Frame(rng.integers(0, 256, (*size, 3), dtype=np.uint8), start + round(index * 1e9 / fps))
-        for index in range(count)
-    ]
-
-
-def after_standing_still(recognizer, first, some_frames):
-    """The bytes of what a stream says of the frames, after `first` was pushed as often as the warm-up is long."""
+def after_repeating(recognizer, first, some_frames):
+    """Bytes of the predictions for some frames, after pushing `first` as often as the warm-up is long."""
     stream = recognizer.stream(sampling="every_frame", max_gap_sec=100)
     for index in range(recognizer.spec.warm_up):
         assert stream.push(Frame(first.rgb, first.stamp_ns - (recognizer.spec.warm_up - index) * MS)) is None
     return [stream.push(frame).scores.tobytes() for frame in some_frames]
 
 
-def test_predictions_come_at_once_and_are_those_of_a_first_frame_that_stood_still(recognizer):
+def test_predictions_start_at_once_as_if_the_first_frame_had_repeated(recognizer):
     some_frames = frames(20, fps=5)
     stream = recognizer.stream(warm_start="repeat")
     found = [stream.push(frame) for frame in some_frames]
-    assert [item.scores.tobytes() for item in found] == after_standing_still(recognizer, some_frames[0], some_frames)
+    assert [item.scores.tobytes() for item in found] == after_repeating(recognizer, some_frames[0], some_frames)
     warm_up = recognizer.spec.warm_up
     assert [item.provisional for item in found] == [True] * warm_up + [False] * (20 - warm_up)
 
@@ -55,7 +46,7 @@ def test_the_status_says_that_labels_are_provisional(recognizer):
 
 def test_a_new_history_starts_warm_again(recognizer):
     stream, first, second = recognizer.stream(warm_start="repeat"), frames(20, fps=5), frames(20, fps=5, seed=1)
-    expected = after_standing_still(recognizer, second[0], second)
+    expected = after_repeating(recognizer, second[0], second)
     for frame in first:
         stream.push(frame)
     found = [stream.push(frame) for frame in second]  # the stamps went back
@@ -72,7 +63,7 @@ def test_a_dense_stream_labels_every_frame_from_the_first_on(recognizer):
     found = [stream.push(frame) for frame in some_frames]
     for number in range(6):
         of_history = some_frames[:1] * bool(number) + some_frames[number::6]
-        expected = after_standing_still(recognizer, some_frames[0], of_history)
+        expected = after_repeating(recognizer, some_frames[0], of_history)
         assert [item.scores.tobytes() for item in found[number::6]] == expected[bool(number) :]
     provisional = [item.provisional for item in found]
     assert provisional == sorted(provisional, reverse=True)
@@ -81,7 +72,7 @@ def test_a_dense_stream_labels_every_frame_from_the_first_on(recognizer):
 
 def test_the_histories_of_a_dense_stream_share_one_warm_up(backend, recognizer):
     if not recognizer.spec.is_continual:
-        pytest.skip("an X3D has nothing to compute for a clip that stands still")
+        pytest.skip("an X3D computes nothing for a repeated frame")
     stream = recognizer.stream(sampling="dense", warm_start="repeat")
     for frame in frames(30):
         stream.push(frame)
@@ -98,25 +89,20 @@ def test_a_filtered_prediction_is_still_provisional(recognizer):
     assert [item.provisional for item in shown] == [True] * warm_up + [False] * (10 - warm_up)
 
 
-def test_without_a_warm_start_nothing_is_provisional(recognizer):
-    stream = recognizer.stream()
-    assert not any(item.provisional for item in map(stream.push, frames(90)) if item)
-
-
 def test_unknown_kinds_of_warm_start_are_refused(recognizer):
     with pytest.raises(ConfigError, match="warm_start"):
         recognizer.stream(warm_start="quickly")
 
 
 @pytest.mark.parametrize("model", [("x3d", "xs"), ("cox3d", "xs")])
-def test_real_networks_start_warm_bit_for_bit_and_forget_that_they_did(model, real_bundle):
-    """Once the made up frames have left all layers, a warm start is without trace."""
+def test_real_networks_start_warm_bit_for_bit_and_forget_it(model, real_bundle):
+    """A warm start leaves no trace after the repeated frames have left all layers."""
     recognizer = Recognizer.open(real_bundle(*model))
     size, count = recognizer.spec.image_size, 60  # as far as a CoX3D-XS reaches back
     some_frames = frames(count, fps=2.5, size=(size, size))
     stream, cold = recognizer.stream(warm_start="repeat"), recognizer.stream()
     warm = [stream.push(frame).scores.tobytes() for frame in some_frames]
     said = [cold.push(frame) for frame in some_frames]
-    expected = after_standing_still(recognizer, some_frames[0], some_frames[:3])
+    expected = after_repeating(recognizer, some_frames[0], some_frames[:3])
     assert warm[:3] == expected
     assert warm[-1] == said[-1].scores.tobytes()
