@@ -1,1 +1,1 @@
-"""Video files, pictures, image encodings and drawing."""
+"""Video files, pictures, image encodings and annotation."""

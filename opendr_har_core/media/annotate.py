@@ -1,4 +1,4 @@
-"""A picture with the labels drawn into it, for people who watch."""
+"""Draws labels into pictures."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Colour = Tuple[int, int, int]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE, GREY, AMBER = (255, 255, 255), (215, 215, 215), (255, 190, 60)
 FIRST_BAR, OTHER_BAR, PROVISIONAL_BAR = (0, 120, 90), (60, 80, 105), (140, 85, 0)
-# How much of the picture shows through the panel: little enough for white letters on a white wall.
+# Share of the picture that shows through the panel: white text stays legible on a white wall.
 SHOWS_THROUGH = 0.25
-# Sides in pixels at which rows are `ROW` pixels high; pictures of other sizes have rows in proportion.
+# Picture size with rows of `ROW` pixels; other sizes have rows in proportion.
 USUAL_HEIGHT, USUAL_WIDTH, ROW, SMALLEST_ROW = 480, 640, 24, 16
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Pixels: height of a row, width of the panel, space left around letters, size and thickness of the letters."""
+    """Height of a row, width of the panel, margin, font scale and stroke width, in pixels."""
 
     row: int
     width: int
@@ -37,9 +37,8 @@ class _Layout:
 def annotate(rgb: np.ndarray, prediction: Optional[Prediction], lines: Sequence[str] = ()) -> np.ndarray:
     """A new uint8 (H, W, 3) RGB image: `rgb` with a panel in its upper left corner.
 
-    The panel has the prediction's hypotheses, each with a bar and its percentage, "provisional" where it is so, and
-    below them `lines`. Rows that a small picture has no room for are left out, the lower ones first. Raises ImageError
-    for an image that is not uint8 RGB.
+    The panel shows the hypotheses with bars and percentages, "provisional" if the prediction is, and `lines`. Rows that
+    do not fit are left out, the last ones first. Raises ImageError for an image that is not uint8 RGB.
     """
     check_rgb(rgb)
     picture = np.array(rgb, order="C")
@@ -73,7 +72,7 @@ def _darken(region: np.ndarray) -> None:
 
 
 def _draw_bar(picture: np.ndarray, layout: _Layout, index: int, item: Hypothesis, colour: Colour) -> None:
-    """One hypothesis: its name on a bar as long as its score, and the percentage at the right."""
+    """One hypothesis: its name on a bar in proportion to its score, and the percentage at the right."""
     margin = layout.margin
     top, bottom = index * layout.row + margin, (index + 1) * layout.row - 1
     length = round(min(max(item.score, 0.0), 1.0) * (layout.width - 2 * margin))
@@ -86,7 +85,7 @@ def _draw_bar(picture: np.ndarray, layout: _Layout, index: int, item: Hypothesis
 
 
 def _write(picture: np.ndarray, layout: _Layout, index: int, text: str, ink: Colour, left: int, right: int) -> None:
-    """A row's text between two columns, shortened until it fits."""
+    """The text of a row between two columns, shortened to fit."""
     shown = ascii_text(text)
     while shown and _width(shown, layout) > right - left:
         shown = shown[:-3] + ".." if len(shown) > 3 else ""
@@ -99,6 +98,6 @@ def _width(text: str, layout: _Layout) -> int:
 
 
 def ascii_text(text: str) -> str:
-    """The letters that OpenCV's own font has: accents are dropped, others become question marks."""
+    """The text in the characters of OpenCV's font: accents are dropped, others become question marks."""
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode("ascii")

@@ -1,4 +1,4 @@
-"""Opening video files with FFmpeg, which would follow what is in them to other files, addresses and any size."""
+"""Opens video files with FFmpeg, without following references to other files or addresses, and with limits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from opendr_har_core.media.image_size import MAX_PIXELS
 AV_ERROR: Any = getattr(av, "FFmpegError", None) or av.error.FFmpegError
 FAILURES = (AV_ERROR, EOFError, MemoryError, OSError, OverflowError, ValueError, ZeroDivisionError)
 
-# Kinds of files that hold frames. Playlists and scripts, which FFmpeg tells by their content whatever their name, hold
-# the names of other files, and may be without end.
+# Formats that contain frames. Playlists and scripts, which FFmpeg recognizes by their content, refer to other files and
+# can be endless.
 FORMATS = (
     "mov,matroska,avi,mpeg,mpegvideo,mpegts,m4v,h264,hevc,ivf,obu,flv,ogg,asf,gif,mjpeg,mxf,nut,dv,3gp,yuv4mpegpipe"
 )
@@ -24,11 +24,11 @@ OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixel
 
 @contextmanager
 def open_file(path: Union[str, Path]) -> Iterator[Any]:
-    """(container, its first video stream) of a file, closed afterwards; raises VideoError where there is none."""
+    """Yield (container, first video stream) of a file and close it afterwards; raises VideoError."""
     if not Path(path).is_file():
         raise VideoError(f"there is no video file {path}")
     try:
-        # An absolute path can't be taken for an address, which a name such as "concat:a" could.
+        # An absolute path is never an address, unlike a name such as "concat:a".
         container = av.open(str(Path(path).absolute()), options=dict(OPTIONS))
     except FAILURES as error:
         raise VideoError(f"{path} can't be opened as video: {error}") from None
@@ -40,12 +40,12 @@ def open_file(path: Union[str, Path]) -> Iterator[Any]:
 
 
 def first_video(container: Any, source: Union[str, Path]) -> Any:
-    """Its first video stream, decoded in several threads; raises VideoError where it has none."""
+    """The first video stream, set to be decoded in several threads; raises VideoError if there is none."""
     if not container.streams.video:
         raise VideoError(f"{source} has no video in it, only {[stream.type for stream in container.streams]}")
     stream = container.streams.video[0]
     if stream.codec_context is None:
-        raise VideoError(f"{source} is coded in a way that this FFmpeg does not know; convert it")
+        raise VideoError(f"{source} uses a codec that this FFmpeg lacks; convert it")
     stream.thread_type = "AUTO"
     return stream
 
@@ -62,7 +62,7 @@ def first_picture(pictures: Iterator[Any], source: Union[str, Path]) -> Any:
 
 
 def check_size(picture: Any, source: Union[str, Path]) -> None:
-    """Raise VideoError where a stream, or a frame, has more pixels than may be held."""
+    """Raise VideoError if a stream or frame has more than MAX_PIXELS pixels."""
     width, height = picture.width or 0, picture.height or 0
     if width * height > MAX_PIXELS:
         raise VideoError(f"{source} has frames of {width}x{height} pixels, over the limit of {MAX_PIXELS}")

@@ -1,4 +1,4 @@
-"""Images as messages and bags carry them, raw or compressed: checked at once, converted when first looked at."""
+"""Decodes the images of messages and bags, raw or compressed: checked immediately, converted on first access."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
 from opendr_har_core.media.image_size import HEAD_BYTES, Size, check_cost, checked_size, jpeg_or_png_size
 
-# The size that was announced is the size that comes: an orientation in the metadata would turn the picture.
+# Ignore the orientation in the metadata, so that the picture has its announced size.
 AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How an encoding lies in memory and becomes RGB.
+    """Memory layout of an encoding, and its conversion to RGB.
 
     Attributes:
         channels: values per pixel and row.
-        conversion: OpenCV's colour conversion to RGB, or None where it is RGB already.
+        conversion: OpenCV's colour conversion to RGB; None for RGB.
         wide: whether values have 16 bits, of which the upper 8 are used.
-        planar: whether half an image's height of colour follows the brightness (NV12, NV21).
+        planar: whether a chroma plane of half the height follows the luma plane (NV12, NV21).
     """
 
     channels: int
@@ -34,7 +34,7 @@ class Encoding:
 
 
 def _encodings() -> Dict[str, Encoding]:
-    # ROS names a Bayer pattern by its first two pixels, OpenCV by the second row's second and third.
+    # ROS names a Bayer pattern by its first two pixels, OpenCV by the second and third pixel of the second row.
     table = {
         "rgb8": Encoding(3, None),
         "bgr8": Encoding(3, cv2.COLOR_BGR2RGB),
@@ -67,29 +67,32 @@ ENCODINGS = _encodings()
 
 
 def read_raw(message: Any, stamp_ns: int) -> LazyFrame:
-    """An image as pixels: anything with the fields of a sensor_msgs/Image (height, width, encoding, is_bigendian,
-    step, data).
+    """A frame of a raw image, which has the fields of a sensor_msgs/Image (height, width, encoding, is_bigendian, step,
+    data).
 
-    Its layout is checked here, its pixels are converted when first looked at. Raises ImageError for a size, row
-    length, data length or encoding that can't be right.
+    The layout is checked here, pixels are converted on first access. Raises ImageError for an invalid size, row length,
+    data length or encoding.
     """
     size = checked_size(message.height, message.width)
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise ImageError(f"unknown image encoding {message.encoding!r}; these work: {', '.join(sorted(ENCODINGS))}")
+        raise ImageError(f"unknown image encoding {message.encoding!r}, expected one of {', '.join(sorted(ENCODINGS))}")
     pixels = _pixels(message, encoding)
     return LazyFrame(stamp_ns, size, lambda: _to_rgb(pixels, encoding))
 
 
 def read_compressed(message: Any, stamp_ns: int) -> LazyFrame:
-    """An image as JPEG or PNG in `message.data`, as in a sensor_msgs/CompressedImage; raises ImageError for others."""
+    """A frame of a JPEG or PNG in `message.data`, as in a sensor_msgs/CompressedImage; raises ImageError."""
     data = np.frombuffer(_buffer(message.data), np.uint8)
-    size = checked_size(*_compressed_size(data[:HEAD_BYTES].tobytes()))
+    announced = jpeg_or_png_size(data[:HEAD_BYTES].tobytes())
+    if announced is None:
+        raise ImageError(f"a compressed image begins with {data[:8].tobytes()!r}: not a JPEG or PNG, or damaged")
+    size = checked_size(*announced)
     return LazyFrame(stamp_ns, size, lambda: _decompress(data, size))
 
 
 def _pixels(message: Any, encoding: Encoding) -> np.ndarray:
-    """A view of the pixels, (rows, width[, channels]), whatever the row length and byte order; no copy."""
+    """A view of the pixels, (rows, width[, channels]), of any row length and byte order; no copy."""
     dtype = np.dtype((">u2" if message.is_bigendian else "<u2") if encoding.wide else np.uint8)
     rows = message.height * 3 // 2 if encoding.planar else message.height
     row_bytes = message.width * encoding.channels * dtype.itemsize
@@ -133,14 +136,6 @@ def _decompress(data: np.ndarray, size: Size) -> np.ndarray:
         raise ImageError(f"a compressed image of {data.size} bytes is damaged; check the publisher")
     rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return rgb
-
-
-def _compressed_size(head: bytes) -> Size:
-    """(height, width) that a JPEG or PNG announces, so that its cost is known before it is decoded."""
-    size = jpeg_or_png_size(head)
-    if size is None:
-        raise ImageError(f"a compressed image begins with {head[:8]!r}: it is neither JPEG nor PNG, or damaged")
-    return size
 
 
 def _buffer(data: Any) -> Any:

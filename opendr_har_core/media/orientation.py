@@ -1,6 +1,6 @@
-"""Decoded video frames as upright pictures.
+"""Rotates and mirrors decoded video frames upright.
 
-A phone stores what its sensor saw, and beside it, as a display matrix, how the picture is to be turned or mirrored.
+Phones store frames as the sensor sees them, with a display matrix that says how to rotate or mirror them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Orientation:
-    """How the stored frames of a video become upright.
+    """Transformation of stored frames to upright ones.
 
     Attributes:
         swapped: whether rows and columns are swapped, before anything is mirrored.
@@ -28,14 +28,14 @@ class Orientation:
 
     @classmethod
     def of(cls, picture: Any) -> Orientation:
-        """That of a video, by one of PyAV's frames of it; to the nearest quarter turn."""
+        """The orientation of a PyAV frame, to the nearest quarter turn."""
         a, b, c, d = _display_matrix(picture)
         if abs(b) > abs(a):
             return cls(True, c < 0, b < 0)
         return cls(False, a < 0, d < 0)
 
     def upright(self, picture: Any) -> np.ndarray:
-        """One of PyAV's frames as uint8 (height, width, 3) RGB, C-contiguous, the way players show it."""
+        """A PyAV frame as players show it: uint8 (height, width, 3) RGB, C-contiguous."""
         rgb = picture.to_ndarray(format="rgb24")
         if self.swapped:
             rgb = cv2.transpose(rgb)
@@ -50,17 +50,17 @@ class Orientation:
 
 def _display_matrix(picture: Any) -> Tuple[float, float, float, float]:
     """(a, b, c, d): column x and row y of a stored pixel are shown at (a x + c y, b x + d y), plus an offset."""
-    # A frame whose side data were asked for stays in memory until Python looks for cycles: let it be a small one.
+    # Access to side data creates a reference cycle, so use a small copy of the frame.
     small = picture.reformat(width=16, height=16, format="rgb24")
     try:
         content = small.side_data.get("DISPLAYMATRIX")
     except ValueError:
-        # PyAV 14 to 18 fail where a frame has side data that they have no name for, such as the Exif data of a JPEG or
-        # the number of a stereo video's view. They know the angle, though not whether the picture is mirrored.
+        # PyAV 14 to 18 fail on side data of unknown type, such as Exif data or the view of a stereo video.
+        # They know the angle, but not whether the picture is mirrored.
         angle = math.radians(getattr(picture, "rotation", 0))
         return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
     if content is None:
         return 1, 0, 0, 1
-    # 3 x 3 numbers of 32 bits in the machine's byte order; the third column is perspective, the third row the offset.
+    # 3 x 3 numbers of 32 bits in native byte order; the third column is perspective, the third row the offset.
     a, b, _, c, d = np.frombuffer(content, np.int32, 5).tolist()
     return a, b, c, d

@@ -1,4 +1,4 @@
-"""Picture files into pixels, their size being known before they are decoded."""
+"""Reads picture files, with their size checked before they are decoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opendr_har_core.errors import ImageError
 from opendr_har_core.media.image_size import HEAD_BYTES, MAX_PIXELS, check_cost, checked_size, picture_size
 from opendr_har_core.storage.reading import read_regular
 
-# What the largest picture takes that is not compressed at all, in bytes.
+# Size of the largest uncompressed picture, in bytes.
 LARGEST_FILE = 8 * MAX_PIXELS
 
 
@@ -26,7 +26,7 @@ def read_picture(path: Union[str, Path]) -> np.ndarray:
         raise ImageError(f"{path} can't be read: {error}") from None
     size = picture_size(content[:HEAD_BYTES])
     if size is None:
-        raise ImageError(f"{path} can't be decoded as a picture: no JPEG, PNG, BMP, PPM or WebP, or damaged")
+        raise ImageError(f"{path} can't be decoded as a picture: not a JPEG, PNG, BMP, PPM or WebP, or damaged")
     try:
         checked_size(*size)
         check_cost(content)

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, Union
 
-# Stands before the suffix of what is not whole yet.
+# Precedes the suffix of unfinished files.
 MARK = ".part"
 ABANDONED_AFTER_SEC = 3600.0
 
@@ -19,14 +19,14 @@ ABANDONED_AFTER_SEC = 3600.0
 def atomic_path(path: Union[str, Path]) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it becomes `path`, on an error it is removed.
 
-    The suffix is kept, since writers choose a format by it. A process that is killed leaves the temporary file, see
-    `remove_abandoned`. Raises OSError where the folder can't be written.
+    The suffix is kept, since writers choose a format by it. A process that is killed leaves the temporary file behind,
+    see `remove_abandoned`. Raises OSError if the folder can't be written.
     """
     path = Path(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=MARK + path.suffix, dir=path.parent)
-    os.close(handle)
     temporary = Path(name)
-    try:
+    try:  # from here on Ctrl-C removes it
+        os.close(handle)
         yield temporary
         flush(temporary)
         temporary.chmod(0o666 & ~_umask())
@@ -38,21 +38,20 @@ def atomic_path(path: Union[str, Path]) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Union[str, Path]) -> None:
-    """Remove what writers that were killed have left in a folder, so that kills don't fill the disk.
+    """Remove temporary files of `atomic_path` that killed writers left in a folder, so that they don't fill the disk.
 
-    That is what bears the name of a temporary file of `atomic_path` and has not been written to for an hour. What can't
-    be removed stays.
+    These are files with such a name that have not changed for an hour. Files that can't be removed stay.
     """
     with suppress(OSError):
         for path in Path(folder).glob(f".*.????????{MARK}*"):
-            with suppress(OSError):  # another one was quicker
+            with suppress(OSError):  # another process removed it
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > ABANDONED_AFTER_SEC:
                     path.unlink()
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -61,7 +60,7 @@ def flush(path: Path) -> None:
 
 
 def _umask() -> int:
-    """The process's file mode mask, which mkstemp ignores; it can only be read by setting it."""
+    """The umask of the process, which mkstemp ignores; it can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,11 +1,12 @@
-"""Ctrl-C, closed pipes and full disks: real processes, nothing half-written, one line and an exit code."""
+"""Ctrl-C, closed pipes and full disks in real processes: nothing half-written, one line, and an exit code."""
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
-import time
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -23,54 +24,50 @@ INTERRUPTED = "opendr-har: interrupted\n"
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("long") / "long.mp4"
-    return write_video(path, render_clip("walking", 25.0, 30.0, seed=1), 30.0)
+    frames = list(render_clip("walking", 1.0, 30.0, seed=1))
+    return write_video(path, islice(cycle(frames), 1500), 30.0)
 
 
 def hidden(folder):
-    """Whether something is being written there."""
+    """Whether a temporary file is there."""
     return any(path.name.startswith(".") for path in folder.rglob("*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_infer_that_is_stopped_while_it_writes_a_video_leaves_nothing(tmp_path, long_clip, number):
-    process = started("infer", long_clip, "--output", tmp_path, "--once")
+def test_infer_leaves_no_unfinished_video(tmp_path, long_clip, number):
+    process = started("infer", long_clip, "--output", tmp_path)
     code, out, errors = interrupted(process, lambda: hidden(tmp_path), number)
     assert (code, out, errors) == (130, "", INTERRUPTED)
     assert files_in(tmp_path) == []
 
 
-def test_infer_of_several_keeps_what_is_whole(tmp_path, long_clip):
+def test_infer_of_several_keeps_finished_results(tmp_path, long_clip):
     short = write_video(tmp_path / "short.mp4", render_clip("walking", 2.0, seed=1), 30.0)
-    done = tmp_path / "out" / "short.labels.json"
-    process = started("infer", short, long_clip, "--output", tmp_path / "out")
-    code, _, errors = interrupted(process, done.exists)
-    assert code == 130
-    assert errors.endswith(INTERRUPTED)
-    assert len(files_in(tmp_path / "out")) == 5
-    assert probe(tmp_path / "out" / "short.annotated.mp4").frames == 60
+    folder = tmp_path / "out"
+    process = started("infer", short, long_clip, "--output", folder, "--write", "video,csv,json")
+    code, _, errors = interrupted(process, (folder / "short.labels.json").exists)
+    assert (code, errors.endswith(INTERRUPTED)) == (130, True)
+    assert len(files_in(folder)) == 4
+    assert probe(folder / "short.annotated.mp4").frames == 60
 
 
-def test_synth_that_is_stopped_leaves_whole_clips_only(tmp_path):
-    process = started("synth", tmp_path, "--clips", "200", "--seconds", "2")
+def test_synth_leaves_whole_clips(tmp_path):
+    process = started("synth", tmp_path, "--clips", "200", "--seconds", "2", "--size", "160x120")
     code, _, errors = interrupted(process, lambda: len(files_in(tmp_path)) > 3 and hidden(tmp_path))
     assert (code, errors) == (130, INTERRUPTED)
-    clips = files_in(tmp_path)
-    assert clips
-    assert {probe(tmp_path / clip).frames for clip in clips} == {60}
+    assert {probe(tmp_path / clip).frames for clip in files_in(tmp_path)} == {60}
 
 
-@pytest.mark.parametrize("delay", [0.4, 1.5, 3.0])
-def test_export_that_is_stopped_leaves_a_whole_bundle_or_none(shared, tmp_path, delay):
+def test_export_leaves_a_whole_bundle_or_none(shared, tmp_path):
     pytest.importorskip("torch")
     weights, bundle = shared / "weights" / "x3d_xs_k400_slowfast.pyth", tmp_path / "cox3d.onnx"
-    until = time.monotonic() + delay
     process = started("export", weights, bundle)
-    code, _, errors = interrupted(process, lambda: time.monotonic() > until or hidden(tmp_path))
+    code, _, errors = interrupted(process, lambda: hidden(tmp_path))
     assert "Traceback" not in errors
     assert (code, files_in(tmp_path)) in [(130, []), (0, ["cox3d.onnx"])]
 
 
-def test_a_download_that_is_stopped_leaves_only_what_it_goes_on_from(tmp_path):
+def test_download_leaves_what_it_resumes_from(tmp_path):
     server = Server()
     server.pause_sec = 0.3
     try:
@@ -83,38 +80,38 @@ def test_a_download_that_is_stopped_leaves_only_what_it_goes_on_from(tmp_path):
         code, out, _ = run(*command)
         assert (code, out) == (0, f"{tmp_path / 'x3d_s.pyth'}\n")
         assert server.ranges[-1].startswith("bytes=")
-        assert (tmp_path / "x3d_s.pyth").read_bytes() == server.content
         assert files_in(tmp_path) == ["x3d_s.pyth", "x3d_s.pyth.sha256"]
     finally:
         server.close()
 
 
 @pytest.mark.parametrize("arguments", [("infer", "{clip}"), ("infer", "{clip}", "--json"), ("synth", "--help")])
-def test_a_reader_that_goes_is_one_line(arguments, long_clip):
+def test_a_closed_pipe_is_one_line(arguments, long_clip):
     process = started(*(argument.format(clip=long_clip) for argument in arguments))
-    if "--help" not in arguments:
+    is_help = "--help" in arguments
+    if not is_help:
         assert process.stdout.readline()
     process.stdout.close()
     errors = process.stderr.read()
     process.wait(60)
     assert "Traceback" not in errors
     assert "Exception ignored" not in errors
-    if "--help" not in arguments:
+    if not is_help:
         assert process.returncode == 1
-        assert errors == "opendr-har: output pipe closed\n"
+        assert errors.startswith("opendr-har: ")
+        assert errors.count("\n") == 1
 
 
-def test_a_full_disk_is_one_line(tmp_path, long_clip):
-    """/dev/full stands for one: what is written there can't be."""
+def test_a_full_disk_is_one_line(long_clip):
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        process = started("infer", long_clip, "--once", stdout=full)
+        process = started("infer", long_clip, stdout=full)
         errors = process.stderr.read()
     assert process.wait(60) == 1
-    assert errors.splitlines()[-1] == "opendr-har: can't write the output: [Errno 28] No space left on device"
-    assert errors.count("\n") <= 2  # another line may say from when on there are labels
+    assert errors.splitlines()[-1].endswith("[Errno 28] No space left on device")
+    assert errors.count("\n") <= 2  # there may be a note before
 
 
-def test_a_signal_that_a_shell_ignores_for_its_background_stays_ignored(tmp_path):
+def test_a_signal_that_is_ignored_in_the_background_stays_ignored(tmp_path):
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "from opendr_har_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
@@ -125,12 +122,9 @@ def test_a_signal_that_a_shell_ignores_for_its_background_stays_ignored(tmp_path
     assert "2 clips" in out
 
 
-def test_stopping_and_failing_say_so_in_json(tmp_path, long_clip):
-    import json
-
+def test_an_interruption_is_reported_in_json(long_clip):
     process = started("infer", long_clip, "--json", stderr=subprocess.DEVNULL)
-    first = json.loads(process.stdout.readline())
-    assert first["video"] == str(long_clip)
+    assert json.loads(process.stdout.readline())["video"] == str(long_clip)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     last = json.loads(out.splitlines()[-1])

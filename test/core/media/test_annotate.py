@@ -1,4 +1,4 @@
-"""Labels drawn into a picture: legible on anything, whatever its size."""
+"""Labels drawn into pictures of any size."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_letters_stand_out_on_the_lightest_and_the_darkest_background():
         assert panel.max() - np.median(panel) > 150
 
 
-def test_nothing_to_say_changes_nothing():
+def test_without_labels_the_picture_is_unchanged():
     rgb = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     picture = annotate(rgb, None)
     assert (picture == rgb).all()
     assert not np.shares_memory(picture, rgb)
 
 
-def test_the_rest_of_the_picture_stays_as_it_is():
+def test_the_picture_outside_of_the_panel_is_unchanged():
     rgb = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     picture = annotate(rgb, prediction(0.6, 0.4), ["latency 12 ms"])
     changed = np.argwhere((picture != rgb).any(axis=2))
@@ -62,7 +62,7 @@ def test_bars_are_as_long_as_scores_are_high():
     assert lengths[0] / lengths[2] == pytest.approx(4, abs=0.1)
 
 
-def test_what_is_provisional_looks_so():
+def test_provisional_labels_look_different():
     rgb = np.zeros((480, 640, 3), np.uint8)
     certain, provisional = annotate(rgb, prediction(0.8)), annotate(rgb, prediction(0.8, provisional=True))
     assert (certain[:24] != provisional[:24]).any()
@@ -71,11 +71,11 @@ def test_what_is_provisional_looks_so():
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.5])
-def test_scores_that_are_none_do_not_spill_over(score):
+def test_invalid_scores_stay_inside_the_panel(score):
     assert annotate(np.zeros((480, 640, 3), np.uint8), prediction(score))[:, 420:].sum() == 0
 
 
-def test_letters_that_the_font_lacks_do_no_harm():
+def test_characters_that_the_font_lacks_are_replaced():
     rgb = np.zeros((480, 640, 3), np.uint8)
     plain = annotate(rgb, prediction(0.5, label="Ubergang"))
     assert (annotate(rgb, prediction(0.5, label="Übergang")) == plain).all()
@@ -83,6 +83,6 @@ def test_letters_that_the_font_lacks_do_no_harm():
 
 
 @pytest.mark.parametrize("rgb", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), [[1]]])
-def test_only_rgb_images_are_taken(rgb):
+def test_only_rgb_images_are_accepted(rgb):
     with pytest.raises(ImageError):
         annotate(rgb, None)

@@ -1,4 +1,4 @@
-"""Video files: frame times, loops, and every way a file can be broken."""
+"""Video files: frame times, loops, orientation and damaged files."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_a_written_video_is_read_back_with_its_times_and_colours(video):
     assert (info.width, info.height, round(info.fps)) == (64, 48, 30)
 
 
-def test_a_loop_goes_on_rising(video):
+def test_stamps_keep_rising_in_a_loop(video):
     stamps = [frame.stamp_ns for frame in loop_frames(video, 3)]
     assert len(stamps) == 180
     assert np.diff(stamps) == pytest.approx(1e9 / 30, rel=0.04)
 
 
-def test_an_endless_loop_can_be_left(video):
+def test_an_endless_loop_can_be_stopped(video):
     assert len(list(islice(loop_frames(video), 130))) == 130
 
 
@@ -74,13 +74,13 @@ def test_frames_stored_out_of_order_are_read_in_order(shared):
     assert [frame.stamp_ns for frame in loop_frames(path, 2)] == [index * interval for index in range(8)]
 
 
-def test_no_passes_is_refused(video):
+def test_zero_passes_are_refused(video):
     with pytest.raises(ConfigError, match="passes is 0"):
         next(loop_frames(video, 0))
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv"])
-def test_a_truncated_video_gives_its_frames_and_then_says_so(tmp_path, suffix):
+def test_a_truncated_video_yields_its_frames_and_then_an_error(tmp_path, suffix):
     whole = write_video(tmp_path / f"whole{suffix}", drawn(90), 30)
     cut = tmp_path / f"cut{suffix}"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 5])
@@ -99,7 +99,7 @@ def test_a_truncated_mp4_has_no_index_and_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"just some text\n" * 100])
-def test_a_file_that_is_no_video_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_video_is_refused(tmp_path, content):
     path = tmp_path / "text.mp4"
     path.write_bytes(content)
     count, message = read_until_it_breaks(path)
@@ -125,7 +125,7 @@ def test_nothing_is_written_when_the_frames_do_not_fit(tmp_path):
 
 
 def as_shown(stored, matrix):
-    """Where a display matrix puts each pixel."""
+    """The picture after a display matrix."""
     a, b, c, d = matrix
     y, x = np.indices(stored.shape[:2])
     columns, rows = a * x + c * y, b * x + d * y
@@ -165,7 +165,7 @@ def test_real_videos_are_read_upright(shared, degrees, turns):
 
 
 def test_frames_that_were_read_are_freed_at_once(tmp_path, set_display_matrix):
-    """Reference cycles would keep gigabytes of a long video until Python looks for them."""
+    """Reference cycles would keep gigabytes of a long video until garbage collection."""
     path = set_display_matrix(write_video(tmp_path / "phone.mp4", drawn(60), 30), (0, 1, -1, 0))
     gc.collect()
     gc.disable()
@@ -179,7 +179,7 @@ def test_frames_that_were_read_are_freed_at_once(tmp_path, set_display_matrix):
 
 
 def test_a_jpeg_stream_is_turned_as_its_exif_data_says(tmp_path):
-    """PyAV 14 to 18 can't list what these frames have beside their pixels."""
+    """PyAV 14 to 18 can't list the side data of these frames."""
     rgb = np.zeros((48, 64, 3), np.uint8)
     rgb[:20, :20] = 250
     coded = cv2.imencode(".jpg", rgb)[1].tobytes()

@@ -1,4 +1,4 @@
-"""A disk that fills up at any moment, or may not be written: what was there stays, and nothing half done is left."""
+"""Full and read-only disks: existing files stay, and nothing unfinished is left behind."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_core.training.checkpoint import save_checkpoint
 from opendr_har_core.training.plots import confusion_picture
 
-MOMENTS = 12
+MOMENTS = 6
 PAGE = 4096
 
 
 class Material:
-    """What there is to write, made once."""
+    """Content to write, made once."""
 
     def __init__(self, folder):
         self.frames = list(render_clip("walking", 2.0, 15.0, (96, 128), seed=3))
@@ -98,13 +98,13 @@ WRITERS = {
 
 
 def content(folder):
-    """Of all files below, the hidden ones as well."""
+    """The content of all files below, hidden ones included."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @contextmanager
 def room_for(size):
-    """No file may become longer than so many bytes: the system refuses to write on, as a full disk does."""
+    """Limit the length of files, so that writing fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -114,7 +114,7 @@ def room_for(size):
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_write_that_is_refused_at_any_byte_leaves_what_was_there(kind, material, tmp_path, record_property):
+def test_a_write_that_fails_at_any_byte_keeps_the_old_file(kind, material, tmp_path, record_property):
     WRITERS[kind](material, tmp_path)
     before = content(tmp_path)
     largest = max(map(len, before.values()))
@@ -130,7 +130,7 @@ def test_a_write_that_is_refused_at_any_byte_leaves_what_was_there(kind, materia
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of its own of 64 MB; needs the right to mount."""
+    """A file system of 64 MB; needs the permission to mount."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if subprocess.run(
@@ -143,7 +143,7 @@ def disk(tmp_path):
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_disk_that_is_full_or_read_only_leaves_what_was_there(kind, material, disk):
+def test_a_full_or_read_only_disk_keeps_the_old_file(kind, material, disk):
     WRITERS[kind](material, disk)
     before = content(disk)
     size = sum(map(len, before.values()))
@@ -164,7 +164,7 @@ def test_a_disk_that_is_full_or_read_only_leaves_what_was_there(kind, material, 
 
 
 def fill(path, room):
-    """Write until nothing more fits but so many bytes."""
+    """Fill the disk up to `room` bytes."""
     with path.open("wb", buffering=0) as file:
         try:
             while True:
@@ -173,8 +173,7 @@ def fill(path, room):
             file.truncate(max(0, file.tell() - room))
 
 
-def test_a_cache_without_room_keeps_nothing_and_says_nothing(tmp_path):
-    """It is there to save time, and training goes on without."""
+def test_a_cache_without_room_stores_nothing_and_still_works(tmp_path):
     cache = ClipCache(tmp_path)
     clip = np.arange(30_000, dtype=np.uint8).reshape(100, 300)
     for size in (0, 100, 20_000):

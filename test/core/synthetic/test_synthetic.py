@@ -1,4 +1,4 @@
-"""Drawn clips: the same seed draws the same, other seeds and actions draw otherwise."""
+"""Synthetic clips: deterministic for a seed, different between seeds and actions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def pixels(action, seed, seconds=0.5):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_clip_has_the_asked_size_rate_and_length(action):
+def test_a_clip_has_the_requested_size_rate_and_length(action):
     frames = list(render_clip(action, 1.5, fps=20, size=(90, 120), seed=3))
     assert [frame.stamp_ns for frame in frames] == [50_000_000 * index for index in range(30)]
     assert {frame.size for frame in frames} == {(90, 120)}
 
 
-def test_a_seed_draws_the_same_clip_again_and_another_seed_another():
+def test_a_clip_is_determined_by_its_seed():
     assert np.array_equal(pixels("walking", 1), pixels("walking", 1))
     assert not np.array_equal(pixels("walking", 1), pixels("walking", 2))
 
 
-def test_a_frame_drawn_alone_is_that_of_the_whole_clip():
+def test_a_single_frame_equals_that_of_the_whole_clip():
     whole = list(render_clip("jumping", 1.0, fps=10, size=(96, 128), seed=5))
     alone = next(render_at("jumping", [0.7], size=(96, 128), seed=5))
     assert np.array_equal(alone.rgb, whole[7].rgb)
