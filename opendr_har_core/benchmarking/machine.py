@@ -33,7 +33,7 @@ class Machine:
     Attributes:
         processor, architecture, system: for people.
         cores: logical cores of the machine; usable_cores: those that this process may use.
-        threads: requested for one evaluation, or None for the runtime's default.
+        threads: requested for one evaluation, or 0 for the runtime's default.
         versions: of Python, NumPy, ONNX Runtime and PyTorch (None where it is not installed).
         load: processes that were running or waiting in the minute before, or None where the system does not say.
         matmul_gflops: 1e9 operations (2 per multiply-add) per second in a large float32 matrix product on ONNX
@@ -45,13 +45,13 @@ class Machine:
     system: str
     cores: int
     usable_cores: int
-    threads: Optional[int]
+    threads: int
     versions: Mapping[str, Optional[str]]
     load: Optional[float]
     matmul_gflops: Optional[float]
 
 
-def describe_machine(threads: Optional[int], providers: Optional[Sequence[str]]) -> Machine:
+def describe_machine(threads: int, providers: Optional[Sequence[str]]) -> Machine:
     """Describe this machine and measure its matrix rate; raises BackendError for a provider that is not available."""
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return Machine(
@@ -67,9 +67,7 @@ def describe_machine(threads: Optional[int], providers: Optional[Sequence[str]])
     )
 
 
-def matmul_gflops(
-    threads: Optional[int] = None, providers: Optional[Sequence[str]] = None, side: int = SIDE
-) -> Optional[float]:
+def matmul_gflops(threads: int = 0, providers: Optional[Sequence[str]] = None, side: int = SIDE) -> Optional[float]:
     """1e9 operations per second in a product of two float32 (side, side) matrices; None without the onnx package.
 
     On another device than the processor it includes the copies to the device and back. Raises BackendError for a
@@ -83,7 +81,7 @@ def matmul_gflops(
     except ImportError:
         return None
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads
     session = ort.InferenceSession(model.SerializeToString(), options, providers=[provider])
     random = np.random.default_rng(0)
     feeds = {name: random.standard_normal((side, side), dtype=np.float32) for name in ("a", "b")}

@@ -33,7 +33,7 @@ class Settings:
         bundle: path of a bundle, or name of a packaged model, or None.
         runtimes: "torch", "onnx" or both, for the published networks; bundles run on ONNX Runtime only.
         seconds: time for each figure.
-        threads: within one evaluation; None for the runtime's default.
+        threads: within one evaluation; 0 for the runtime's default.
         providers: execution providers of ONNX Runtime, best first; None for the processor.
         largest_batch: no larger batch is tried.
     """
@@ -42,7 +42,7 @@ class Settings:
     bundle: Optional[str] = None
     runtimes: Tuple[str, ...] = RUNTIMES
     seconds: float = 2.0
-    threads: Optional[int] = None
+    threads: int = 0
     providers: Optional[Tuple[str, ...]] = None
     largest_batch: int = LARGEST_BATCH
 
@@ -53,8 +53,8 @@ class Settings:
                 raise ConfigError(f"can't benchmark {unknown}, expected some of {', '.join(known)}")
         if not 0 < self.seconds < float("inf"):
             raise ConfigError(f"seconds is {self.seconds}, expected a time above zero")
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"threads is {self.threads}, expected 1 or more, or none for the runtime's default")
+        if self.threads < 0:
+            raise ConfigError(f"threads is {self.threads}, expected 1 or more, or 0 for the runtime's default")
         if self.largest_batch < 1:
             raise ConfigError(f"the largest batch is {self.largest_batch}, expected 1 or more")
 

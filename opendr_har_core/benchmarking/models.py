@@ -80,13 +80,13 @@ def evaluation(recognizer: Recognizer, batch: int = 1) -> Job:
     return step
 
 
-def open_network(network: X3D, threads: Optional[int] = None) -> Recognizer:
+def open_network(network: X3D, threads: int = 0) -> Recognizer:
     """A network on PyTorch, on the processor; sets the number of `threads` for the whole process."""
     import torch
 
     from opendr_har_core.backends.torch import TorchBackend
 
-    if threads is not None:
+    if threads:
         torch.set_num_threads(threads)
     return Recognizer(TorchBackend(network))
 

@@ -100,7 +100,7 @@ def compare_bundles(
     first: str,
     second: str,
     seconds: float,
-    threads: Optional[int] = None,
+    threads: int = 0,
     providers: Optional[Sequence[str]] = None,
 ) -> ComparisonReport:
     """Time two bundles alternately at batch 1 for `seconds`; raises ModelError, BackendError or ConfigError."""

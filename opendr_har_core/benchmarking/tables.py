@@ -60,7 +60,7 @@ def report_text(report: Report) -> str:
 
 def machine_text(machine: Machine) -> str:
     """The machine, its matrix rate, and a warning where it was busy."""
-    threads = "the runtime's default" if machine.threads is None else str(machine.threads)
+    threads = "the runtime's default" if machine.threads == 0 else str(machine.threads)
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items() if version)
     lines = [
         f"{machine.processor} ({machine.architecture}), {machine.usable_cores} of {machine.cores} cores usable, "

@@ -89,7 +89,7 @@ def _compared(options: argparse.Namespace) -> Tuple[Any, str]:
     if options.model is None or options.models or options.runtimes:
         raise ConfigError("--against needs --model, the bundle to compare it with, and no --models or --runtimes")
     where = providers(options)
-    report = compare_bundles(options.model, options.against, options.seconds, options.threads or None, where)
+    report = compare_bundles(options.model, options.against, options.seconds, options.threads, where)
     return report, comparison_text(report, options.model, options.against)
 
 
@@ -104,7 +104,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         bundle=options.model,
         runtimes=tuple(options.runtimes or RUNTIMES),
         seconds=options.seconds,
-        threads=options.threads or None,
+        threads=options.threads,
         providers=providers(options),
         largest_batch=options.largest_batch,
     )
