@@ -1,4 +1,4 @@
-"""Image messages of every layout, and messages that can't be right."""
+"""Image messages of every encoding and layout, and invalid ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAMP = 123_456_789
 
 @pytest.fixture(scope="module")
 def scene():
-    """A smooth picture: colour subsampling and Bayer patterns lose little of it."""
+    """A smooth image that colour subsampling and Bayer patterns change little."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     return np.stack([60 + 4 * rows, 40 + 5 * columns, 200 - 3 * rows], axis=-1).astype(np.uint8)
 
@@ -43,7 +43,7 @@ def message(pixels, encoding, padding=0, big_endian=False):
 
 
 def bayer(scene, pattern):
-    """What a sensor behind a colour filter sees: `pattern` names the colours of the first 2x2 pixels, row by row."""
+    """A Bayer image: `pattern` lists the colours of the first 2x2 pixels, row by row."""
     raw = np.empty((HEIGHT, WIDTH), np.uint8)
     for index, colour in enumerate(pattern):
         row, column = divmod(index, 2)
@@ -52,7 +52,7 @@ def bayer(scene, pattern):
 
 
 def encoded(scene, encoding):
-    """`scene` as a camera of that encoding would send it, as uint8 or uint16 rows."""
+    """`scene` in an encoding, as uint8 or uint16 rows."""
     wide = encoding.endswith(("16", "16UC1", "16UC3"))
     name = encoding.replace("16UC1", "mono8").replace("16UC3", "bgr8").replace("16", "8")
     name = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}.get(name, name)
@@ -88,7 +88,7 @@ def _encoded_narrow(scene, name):
 
 @pytest.mark.parametrize("padding", [0, 6])
 @pytest.mark.parametrize("encoding", sorted(ENCODINGS))
-def test_every_encoding_becomes_the_same_picture(scene, encoding, padding):
+def test_every_encoding_gives_the_same_image(scene, encoding, padding):
     frame = frame_from_image(message(encoded(scene, encoding), encoding, padding), STAMP)
     assert frame.stamp_ns == STAMP
     assert frame.size == (HEIGHT, WIDTH)
@@ -96,14 +96,14 @@ def test_every_encoding_becomes_the_same_picture(scene, encoding, padding):
     assert frame.rgb.dtype == np.uint8
     grey = encoding in ("mono8", "mono16", "8UC1", "16UC1")
     expected = np.repeat(cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2) if grey else scene
-    inner = (slice(2, -2), slice(2, -2))  # Bayer patterns are guessed at the border
+    inner = (slice(2, -2), slice(2, -2))  # Bayer patterns are extrapolated at the border
     difference = np.abs(frame.rgb[inner].astype(int) - expected[inner].astype(int))
     exact = encoding in ("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "8UC1", "8UC3", "8UC4")
     assert difference.max() <= (0 if exact else 8), difference.max()
 
 
 @pytest.mark.parametrize("encoding", sorted(name for name, layout in ENCODINGS.items() if layout.wide))
-def test_both_byte_orders_of_16_bits_give_the_same(scene, encoding):
+def test_both_byte_orders_give_the_same_image(scene, encoding):
     pixels = encoded(scene, encoding)
     little = frame_from_image(message(pixels, encoding), 0)
     big = frame_from_image(message(pixels, encoding, padding=4, big_endian=True), 0)
@@ -139,7 +139,7 @@ def test_a_last_row_without_padding_is_enough(scene):
         ({"height": 1000}, "needs 96000 bytes"),
     ],
 )
-def test_a_layout_that_cannot_be_right_is_refused_at_once(scene, change, expected):
+def test_an_invalid_layout_is_rejected_at_once(scene, change, expected):
     image = message(scene, "rgb8")
     for name, value in change.items():
         setattr(image, name, value)
@@ -154,7 +154,7 @@ def test_an_odd_planar_image_is_an_image_error(scene):
         frame_from_image(image, 0).rgb
 
 
-def test_an_unknown_encoding_is_named_with_those_that_work(scene, monkeypatch):
+def test_an_unknown_encoding_is_an_error_that_lists_the_known_ones(scene, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv_bridge", None)
     frame = frame_from_image(message(scene, "infrared99"), 0)
     with pytest.raises(ImageError, match=r"'infrared99'.*bgr8.*yuv422"):
@@ -180,7 +180,7 @@ def test_a_truncated_compressed_image_is_an_image_error(scene, suffix):
         frame_from_message(CompressedImage(data=data.tobytes()[: len(data) // 2]), "compressed", 0).rgb
 
 
-def test_a_compressed_image_cannot_announce_a_size_that_fills_the_memory(scene):
+def test_a_compressed_image_over_the_size_limit_is_rejected(scene):
     _, data = cv2.imencode(".png", scene)
     bomb = bytearray(data.tobytes())
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2

@@ -1,4 +1,4 @@
-"""The process's set-up: a profile that lets images through, and an allocator with few pools, unless the user chose."""
+"""Process setup: the Fast DDS profile and malloc's arenas."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from opendr_har_ros.common.process import OLD_PROFILE_VARIABLE, PROFILE, PROFILE_VARIABLE, large_image_profile
 
 
-def test_the_shipped_profile_has_room_for_many_images():
+def test_the_shipped_profile_has_a_large_segment():
     (size,) = (node for node in ElementTree.parse(PROFILE).iter() if node.tag.endswith("segment_size"))
     assert int(size.text) >= 8 << 20
 
@@ -27,12 +27,12 @@ def test_the_variable_is_the_one_that_the_distribution_reads(distribution, varia
 
 
 @pytest.mark.parametrize("variable", [PROFILE_VARIABLE, OLD_PROFILE_VARIABLE])
-def test_a_profile_of_the_users_own_stays(variable):
+def test_the_users_profile_is_kept(variable):
     assert large_image_profile({variable: "/etc/my_profile.xml"}) == {}
 
 
-# Eight threads at once, each with something of its own from malloc; then malloc's own account of its pools.
-POOLS = """
+# Eight threads allocate at once; then malloc reports its arenas.
+ARENAS = """
 import ctypes, sys, threading
 from opendr_har_ros.common.process import prepare_process
 prepare_process()
@@ -53,11 +53,11 @@ libc.fclose(file)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
 @pytest.mark.parametrize(("chosen", "expected"), [(None, 2), ("5", 5)])
-def test_threads_share_two_pools_of_memory_unless_the_user_chose(tmp_path, chosen, expected):
+def test_threads_share_two_arenas_unless_the_user_set_another_number(tmp_path, chosen, expected):
     env = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
     env.update(
         {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}, **({"MALLOC_ARENA_MAX": chosen} if chosen else {})
     )
-    subprocess.run([sys.executable, "-c", POOLS, str(tmp_path / "info.xml")], env=env, check=True)
-    pools = ElementTree.parse(tmp_path / "info.xml").findall("heap")
-    assert len(pools) == expected
+    subprocess.run([sys.executable, "-c", ARENAS, str(tmp_path / "info.xml")], env=env, check=True)
+    arenas = ElementTree.parse(tmp_path / "info.xml").findall("heap")
+    assert len(arenas) == expected

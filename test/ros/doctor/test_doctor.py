@@ -1,4 +1,4 @@
-"""What the doctor finds among real topics: offers that don't match, images that don't arrive, names that are wrong."""
+"""What `opendr-har doctor` finds in a ROS graph: QoS mismatches, lost images, missing remaps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from opendr_har_ros.doctor.topics import Topic, losses, mismatches
 COMMAND = [sys.executable, "-c", "import sys; from opendr_har_core.cli.main import main; sys.exit(main(sys.argv[1:]))"]
 
 
-class Sender:
+class Publisher:
     """Publishes images at a rate from a thread of the test's process, while used as a context."""
 
     def __init__(self, client, topic, hz=20.0, reliable=False, side=64):
@@ -56,7 +56,7 @@ def without_profile(environment):
 
 @pytest.fixture
 def large_images(domain):
-    """A process of someone else's that publishes 640x480 best-effort images, with Fast DDS as it comes."""
+    """A process that publishes 640x480 best-effort images with the default Fast DDS profile."""
     code = """
 import array, time, rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -89,7 +89,7 @@ def doctor(domain):
         command = [*COMMAND, "doctor", "--json", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
         assert "Traceback" not in done.stderr, done.stderr
-        sys.stderr.write(done.stdout + done.stderr)  # to be seen where a test fails
+        sys.stderr.write(done.stdout + done.stderr)
         return done.returncode, json.loads(done.stdout)
 
     return run
@@ -103,7 +103,7 @@ def findings(report):
     return [finding["what"] for finding in report["findings"]]
 
 
-def test_a_quiet_ros_is_well_and_named(doctor):
+def test_a_graph_without_topics_has_no_findings(doctor):
     code, report = doctor()
     assert (code, findings(report)) == (0, [])
     assert facts(report)["middleware"] == "rmw_fastrtps_cpp"
@@ -111,9 +111,9 @@ def test_a_quiet_ros_is_well_and_named(doctor):
     assert facts(report)["image topics"] == "none"
 
 
-def test_a_best_effort_camera_and_a_reliable_subscription_are_found(client, doctor):
+def test_a_qos_mismatch_is_found(client, doctor):
     client.node.create_subscription(Image, "/camera/image_raw", print, image_qos(reliable=True))
-    with Sender(client, "/camera/image_raw"):
+    with Publisher(client, "/camera/image_raw"):
         code, report = doctor()
     assert code == 1
     (what,) = findings(report)
@@ -125,14 +125,15 @@ def test_a_best_effort_camera_and_a_reliable_subscription_are_found(client, doct
     assert described.endswith("12 KiB each")
 
 
-def test_what_matches_and_arrives_is_well(client, doctor):
+@pytest.mark.slow
+def test_images_that_arrive_are_no_finding(client, doctor):
     client.node.create_subscription(Image, "/camera/image_raw", print, image_qos(reliable=True))
-    with Sender(client, "/camera/image_raw", reliable=True):
+    with Publisher(client, "/camera/image_raw", reliable=True):
         code, report = doctor()
     assert (code, findings(report)) == (0, [])
 
 
-def test_large_best_effort_images_of_a_sender_without_the_profile_are_found(large_images, doctor):
+def test_large_best_effort_images_without_the_profile_are_found(large_images, doctor):
     code, report = doctor(profile=False)
     assert code == 1
     (finding,) = report["findings"]
@@ -140,40 +141,43 @@ def test_large_best_effort_images_of_a_sender_without_the_profile_are_found(larg
     assert "FASTDDS_DEFAULT_PROFILES_FILE" in finding["do"]
 
 
-def test_a_recognizer_that_nobody_sends_images_to_is_told_what_there_is(client, start, doctor):
+def test_a_recognizer_without_images_is_found_with_the_published_topics(client, start, doctor):
     start("recognizer")
     client.until(lambda: client.node.count_subscribers("/image_raw"))
-    with Sender(client, "/camera/image_raw"):
+    with Publisher(client, "/camera/image_raw"):
         code, report = doctor()
     assert code == 1
     (finding,) = [finding for finding in report["findings"] if "waits for images" in finding["what"]]
     assert finding["what"] == "/recognizer waits for images on /image_raw, which has no publisher"
-    assert finding["do"] == "remap image_raw; published are: /camera/image_raw"  # none of the recognizer's own
+    assert finding["do"] == "remap image_raw; published are: /camera/image_raw"
     assert not any("image_annotated" in what for what in findings(report))
-    assert any("no image has arrived" in what for what in findings(report))  # as the recognizer itself says
+    assert any("no image has arrived" in what for what in findings(report))
 
 
-def test_a_recognizer_at_work_is_well_and_one_with_a_slow_camera_is_not(client, start, doctor):
+@pytest.mark.slow
+def test_a_slow_camera_is_found(client, start, doctor):
     start("recognizer")
     client.until(lambda: client.node.count_subscribers("/image_raw"))
-    with Sender(client, "/image_raw"):
+    with Publisher(client, "/image_raw"):
         code, report = doctor()
     assert (code, findings(report)) == (0, [])
     assert "to /recognizer" in facts(report)["/image_raw"]
-    with Sender(client, "/image_raw", hz=2.0):
+    with Publisher(client, "/image_raw", hz=2.0):
         code, report = doctor("--seconds", "4")
     assert code == 1
     assert any("/recognizer gets 2." in what or "/recognizer gets 1." in what for what in findings(report))
 
 
-def test_a_camera_that_is_silent_is_found(client, doctor):
+@pytest.mark.slow
+def test_a_silent_camera_is_found(client, doctor):
     client.node.create_publisher(Image, "/camera/image_raw", image_qos(reliable=True))
     code, report = doctor()
     assert code == 1
     assert findings(report) == ["/camera/image_raw has a publisher, but no image arrived"]
 
 
-def test_a_middleware_that_does_not_start_is_a_finding(monkeypatch, doctor):
+@pytest.mark.slow
+def test_a_middleware_that_does_not_start_is_found(monkeypatch, doctor):
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_of_nobody")
     code, report = doctor()
     assert code == 1
@@ -206,7 +210,7 @@ def topic(publishers, subscriptions=(), largest=0, stamps=()):
         ({"reliable": True, "transient": True}, {"reliable": True, "transient": True}, 0),
     ],
 )
-def test_offers_and_wishes(offered, wanted, count):
+def test_qos_compatibility(offered, wanted, count):
     found = mismatches(topic([endpoint("camera", **offered)], [endpoint("recognizer", **wanted)]))
     assert len(found) == count
 
@@ -218,7 +222,7 @@ FEW = REGULAR[::20]
 @pytest.mark.parametrize(
     ("stamps", "largest", "reliable", "has_profile", "expected"),
     [
-        (REGULAR, 900_000, False, False, ""),  # all arrive: the sender has seen to it
+        (REGULAR, 900_000, False, False, ""),  # all arrive
         (REGULAR, 9_000, False, False, ""),
         (FEW, 9_000, False, False, ""),
         (FEW, 900_000, False, False, "best-effort images of 878 KiB"),
@@ -227,7 +231,7 @@ FEW = REGULAR[::20]
         ([], 0, False, True, "no image arrived"),
     ],
 )
-def test_large_images_that_may_be_lost(stamps, largest, reliable, has_profile, expected):
+def test_losses_are_predicted_from_size_and_profile(stamps, largest, reliable, has_profile, expected):
     found = losses(topic([endpoint("camera", reliable)], largest=largest, stamps=stamps), has_profile)
     assert [finding.what for finding in found] == ([] if not expected else [found[0].what])
     assert not expected or expected in found[0].what

@@ -1,4 +1,4 @@
-"""vision_msgs here is the real one on the wire: same fields, same type hashes."""
+"""The substitute for vision_msgs has the real one's fields and type hashes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("vision_msgs")
 
-# Of vision_msgs 4.1.1 as the ROS 2 distributions ship it.
+# Of vision_msgs 4.1.1, as released in ROS 2.
 REAL = {
     "ObjectHypothesis": "51da43cec11c01957a64d1e05a24acd18aae7745ec30b74348ad5f6d634f7f90",
     "Classification": "f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143",
@@ -17,7 +17,7 @@ REAL = {
 
 
 @pytest.mark.parametrize("name", sorted(REAL))
-def test_a_type_on_the_wire_has_the_hash_of_the_real_package(client, name):
+def test_a_type_has_the_hash_of_the_real_package(client, name):
     import vision_msgs.msg
 
     publisher = client.node.create_publisher(getattr(vision_msgs.msg, name), f"test_{name}", 1)
@@ -28,7 +28,7 @@ def test_a_type_on_the_wire_has_the_hash_of_the_real_package(client, name):
     assert bytes(endpoint.topic_type_hash.value).hex() == REAL[name]
 
 
-def test_a_message_survives_the_wire(client):
+def test_messages_arrive_unchanged(client):
     from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionClass
 
     sent = Classification(results=[ObjectHypothesis(class_id="wåving", score=0.25), ObjectHypothesis(score=-1e300)])

@@ -1,4 +1,4 @@
-"""package.xml names what the code imports, and nothing else; the version is the same everywhere."""
+"""package.xml lists exactly the packages that the code imports; all files have the same version."""
 
 from __future__ import annotations
 
@@ -41,37 +41,37 @@ def manifest():
     return pytest.importorskip("catkin_pkg.package").parse_package(str(ROOT / "package.xml"))
 
 
-def test_it_is_valid_and_builds_as_a_python_package(manifest):
+def test_the_manifest_is_valid(manifest):
     manifest.validate()
     assert manifest.package_format == 3
     assert manifest.get_build_type() == "ament_python"
     assert manifest.licenses == ["Apache-2.0"]
 
 
-def test_the_code_imports_what_it_depends_on(manifest):
+def test_exec_depends_are_what_the_code_imports(manifest):
     needed = keys(imported(ROOT / "opendr_har_core") | imported(ROOT / "opendr_har_ros") | imported(ROOT / "launch"))
     assert {depend.name for depend in manifest.exec_depends} == needed
 
 
-def test_the_tests_of_the_nodes_import_what_they_depend_on(manifest):
+def test_the_tests_imports_are_declared(manifest):
     declared = {depend.name for depend in manifest.exec_depends + manifest.test_depends}
     assert keys(imported(ROOT / "test" / "ros")) - {"catkin_pkg", "builtin_interfaces"} <= declared
 
 
-def test_the_version_is_that_of_the_python_package(manifest):
+def test_all_versions_are_the_same(manifest):
     (version,) = re.findall(r'^    version="(.*)",$', (ROOT / "setup.py").read_text(), re.MULTILINE)
     assert manifest.version == version
     (library,) = re.findall(r'^__version__ = "(.*)"$', (ROOT / "opendr_har_core/__init__.py").read_text(), re.MULTILINE)
     assert library == version
 
 
-def test_what_others_read_is_there(manifest):
+def test_description_maintainer_and_licence_are_set(manifest):
     assert manifest.description
     assert all(maintainer.email for maintainer in manifest.maintainers)
     assert (ROOT / manifest.licenses[0].file if manifest.licenses[0].file else ROOT / "LICENSE").is_file()
 
 
-def test_the_changelog_is_one_that_ros_tools_read():
+def test_ros_tools_can_read_the_changelog():
     changelog = pytest.importorskip("catkin_pkg.changelog")
     read = changelog.get_changelog_from_path(str(ROOT / "CHANGELOG.rst"), "opendr_har_ros")
     assert read.rst

@@ -1,4 +1,4 @@
-"""Newest message first: what waits is replaced, what fails does not stop the thread."""
+"""The worker processes the newest message of each source; errors do not end its thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONG = 10.0
 
 
 class Work:
-    """Blocks in every message until released."""
+    """Blocks on every message until released."""
 
     def __init__(self):
         self.done, self.errors = [], []
@@ -32,7 +32,7 @@ def fail(batch, error):
     raise AssertionError(f"{batch}: {error}")
 
 
-def test_messages_that_wait_make_room_for_the_newest_and_are_counted():
+def test_the_newest_message_replaces_the_waiting_one():
     work = Work()
     worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
     assert worker.put(1) is False
@@ -45,7 +45,7 @@ def test_messages_that_wait_make_room_for_the_newest_and_are_counted():
     assert work.done == [1, 4]
 
 
-def test_a_late_message_does_not_take_the_place_of_the_one_that_waits():
+def test_a_late_message_does_not_replace_the_waiting_one():
     work = Work()
     worker = NewestFirstWorker(work, fail, is_late=lambda message, waiting: waiting - 5 < message < waiting)
     worker.put(1)
@@ -53,14 +53,14 @@ def test_a_late_message_does_not_take_the_place_of_the_one_that_waits():
     assert [worker.put(number) for number in (20, 17, 21, 18)] == [False, True, True, True]
     work.release.release(2)
     assert work.started.acquire(timeout=LONG)
-    worker.put(3)  # far behind: a new beginning
+    worker.put(3)  # too old to be late
     assert work.started.acquire(timeout=LONG)
     work.release.release()
     worker.stop()
     assert work.done == [1, 21, 3]
 
 
-def test_a_failing_message_is_reported_and_the_next_one_is_worked_on():
+def test_a_failing_message_is_reported_and_the_next_one_is_processed():
     work = Work()
     worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
     for message in ("bad", "good"):
@@ -72,24 +72,24 @@ def test_a_failing_message_is_reported_and_the_next_one_is_worked_on():
     assert work.done == ["good"]
 
 
-def test_after_a_flush_nothing_that_came_before_is_worked_on():
+def test_after_a_flush_no_earlier_message_is_processed():
     work = Work()
     worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
-    worker.put("at hand")
+    worker.put("current")
     assert work.started.acquire(timeout=LONG)
     worker.put("waiting")
     threading.Timer(0.1, work.release.release).start()
     assert worker.flush() == {"": "waiting"}
-    assert work.done == ["at hand"]
+    assert work.done == ["current"]
     assert worker.flush() == {}
     worker.put("after")
     assert work.started.acquire(timeout=LONG)
     work.release.release()
     worker.stop()
-    assert work.done == ["at hand", "after"]
+    assert work.done == ["current", "after"]
 
 
-def test_sources_that_are_alive_share_a_batch_and_a_silent_one_is_not_waited_for_for_ever():
+def test_active_sources_share_a_batch_and_the_wait_for_a_silent_one_is_limited():
     batches, seen = [], threading.Semaphore(0)
 
     def work(batch):
@@ -97,7 +97,7 @@ def test_sources_that_are_alive_share_a_batch_and_a_silent_one_is_not_waited_for
         seen.release()
 
     worker = NewestFirstWorker(work, fail, wait_sec=0.2)
-    for source in ("front", "rear"):  # both are alive from here on, if not yet in one batch
+    for source in ("front", "rear"):  # both are active from here on
         worker.put(0, source)
     while not any("rear" in batch for batch in batches):
         assert seen.acquire(timeout=LONG)
@@ -107,14 +107,14 @@ def test_sources_that_are_alive_share_a_batch_and_a_silent_one_is_not_waited_for
     assert seen.acquire(timeout=LONG)
     assert batches == [{"front": 1, "rear": 1}]
     begun = time.monotonic()
-    worker.put(2, "front")  # the rear one has stopped
+    worker.put(2, "front")  # the rear source has stopped
     assert seen.acquire(timeout=LONG)
     assert batches[1:] == [{"front": 2}]
     assert time.monotonic() - begun > 0.15
     worker.stop()
 
 
-def test_a_quick_source_loses_nothing_by_waiting_for_a_slow_one():
+def test_waiting_for_a_slow_source_drops_no_message_of_a_fast_one():
     done, batches = threading.Semaphore(0), []
 
     def work(batch):
@@ -122,7 +122,7 @@ def test_a_quick_source_loses_nothing_by_waiting_for_a_slow_one():
         done.release()
 
     worker = NewestFirstWorker(work, fail, wait_sec=LONG)
-    worker.put(0, "slow")  # is alive from here on
+    worker.put(0, "slow")  # is active from here on
     assert done.acquire(timeout=LONG)
     replaced = []
     for number in range(1, 6):
@@ -135,7 +135,7 @@ def test_a_quick_source_loses_nothing_by_waiting_for_a_slow_one():
     assert batches == [{"slow": 0}, *({"quick": number} for number in range(1, 5))]
 
 
-def test_a_report_of_an_error_that_fails_does_not_end_the_thread(capsys):
+def test_an_error_callback_that_fails_does_not_end_the_thread(capsys):
     work = Work()
 
     def broken(batch, error):
@@ -171,7 +171,7 @@ def test_only_the_newest_of_each_source_waits():
     assert batches[1] == {"front": 2, "rear": 1}
 
 
-def test_a_finished_message_is_let_go():
+def test_a_processed_message_is_released():
     class Message:
         pass
 
