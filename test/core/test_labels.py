@@ -1,4 +1,4 @@
-"""Class names: their order is the meaning of the scores."""
+"""Labels: names, ids and their CSV."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opendr_har_core.errors import LabelError
 from opendr_har_core.labels import LabelMap
 
 
-def test_names_and_ids_belong_together():
+def test_a_name_has_the_id_of_its_position():
     labels = LabelMap(["run", "jump"])
     assert labels.id("jump") == 1
     assert labels[1] == "jump"
@@ -36,7 +36,7 @@ def test_kinetics_has_its_400_classes_in_the_order_of_the_published_weights(shar
     assert list(LabelMap.kinetics400()) == expected
 
 
-def test_a_csv_is_read_and_its_faults_are_named(tmp_path):
+def test_a_csv_is_read_or_refused_with_the_reason(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("id,name\n0,run\n1,jump\n")
     assert list(LabelMap.read_csv(path)) == ["run", "jump"]

@@ -1,4 +1,4 @@
-"""Our networks give what the original code gave, in torch and in ONNX Runtime."""
+"""Golden parity: our networks give the original code's outputs, in PyTorch and in ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -13,9 +13,8 @@ onnx = pytest.importorskip("onnx")
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.backends.torch import TorchBackend
 from opendr_har_core.bundles.export import export_bundle
-from opendr_har_core.errors import ConfigError, ModelError
+from opendr_har_core.errors import ModelError
 from opendr_har_core.frame import Frame
-from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import X3D_CONFIGS, x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
@@ -27,7 +26,7 @@ SIDE, FRAMES, WINDOW = 32, 6, 4
 
 
 def causal(size="xs", window=WINDOW, side=SIDE, classes=5):
-    """A network with random weights and statistics, so that every layer's contribution shows."""
+    """A network with random weights and statistics, so that each layer contributes."""
     torch.manual_seed(7)
     network = CoX3D(replace(x3d_config(size, "none"), image_size=side), classes, window)
     for module in network.modules():
@@ -53,7 +52,7 @@ def bundle(tmp_path_factory):
 
 @torch.inference_mode()
 @pytest.mark.parametrize("size", sorted(X3D_CONFIGS))
-def test_a_stream_equals_the_causal_clip_network_at_every_frame(size):
+def test_stepping_equals_the_causal_clip_network_at_every_frame(size):
     network = causal(size, window=FRAMES)
     clip = torch.randn(2, 3, FRAMES, SIDE, SIDE)
     state = network.initial_state(2)
@@ -70,7 +69,7 @@ def test_a_clip_longer_than_the_window_is_averaged_over_its_last_frames():
 
 
 @torch.inference_mode()
-def test_no_output_depends_on_a_later_frame_and_all_depend_on_their_own():
+def test_outputs_depend_on_their_own_frame_and_on_no_later_one():
     network = causal(window=1)
     clip = torch.randn(1, 3, FRAMES, SIDE, SIDE)
     changed = clip.clone()
@@ -82,8 +81,7 @@ def test_no_output_depends_on_a_later_frame_and_all_depend_on_their_own():
 
 
 @torch.inference_mode()
-def test_one_frame_is_seen_as_the_clip_network_sees_a_clip_of_one_frame():
-    """Its temporal padding is the clip network's own, so that the published weights mean what they meant."""
+def test_one_step_equals_a_clip_of_one_frame():
     network, clip_network = causal(), X3D(replace(x3d_config("xs"), image_size=SIDE), 5)
     clip_network.load_state_dict(network.state_dict())
     frame = torch.randn(1, 3, 1, SIDE, SIDE)
@@ -91,8 +89,7 @@ def test_one_frame_is_seen_as_the_clip_network_sees_a_clip_of_one_frame():
     assert torch.allclose(logits, clip_network.eval()(frame), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", sorted(X3D_CONFIGS))
-@pytest.mark.parametrize("window", [1, WINDOW])
+@pytest.mark.parametrize(("size", "window"), [("xs", 1), ("s", WINDOW), ("l", WINDOW)])
 def test_torch_and_onnx_agree_from_the_first_frame_on(size, window, tmp_path):
     network = causal(size, window)
     path = export_bundle(network, tmp_path / "cox3d.onnx", source="a test")
@@ -101,16 +98,7 @@ def test_torch_and_onnx_agree_from_the_first_frame_on(size, window, tmp_path):
     assert np.abs(one - one[0]).max() > 1e-4
 
 
-def test_torch_and_onnx_agree_on_real_steps(shared, tmp_path):
-    network = CoX3D(x3d_config("s", "none"))
-    load_weights(network, shared / "weights" / "x3d_xs_k400_slowfast.pyth")
-    path = export_bundle(network, tmp_path / "cox3d_s.onnx", source="a test")
-    frames = np.load(shared / "golden" / "cox3d_s_archery.npz")["frames"][:40]
-    one, other = (stepped(backend, frames) for backend in (TorchBackend(network), OnnxBackend(path)))
-    assert np.abs(one - other).max() <= 1e-4
-
-
-def test_streams_of_different_ages_in_one_batch_are_averaged_each_over_its_own_steps(bundle):
+def test_streams_in_one_batch_average_over_their_own_steps(bundle):
     backend = OnnxBackend(bundle)
     alone = backend.state([None])
     for frame in pixels(3):
@@ -122,14 +110,6 @@ def test_streams_of_different_ages_in_one_batch_are_averaged_each_over_its_own_s
     assert np.abs(new - stepped(backend, [newest])[-1]).max() < 1e-6
 
 
-def test_predictions_come_from_the_first_frame_and_are_provisional_until_the_window_is_full(bundle):
-    stream = Recognizer.open(bundle).stream(min_frames=1)
-    period = stream.spec.period_ns
-    found = [stream.push(Frame(image, index * period)) for index, image in enumerate(pixels())]
-    assert [prediction.provisional for prediction in found] == [True] * (WINDOW - 1) + [False] * (FRAMES - WINDOW + 1)
-    assert str(stream.status) == "running"
-
-
 @pytest.mark.parametrize(("min_frames", "silent"), [(1, 0), (3, 2), (WINDOW, WINDOW - 1), (100, WINDOW - 1)])
 def test_predictions_start_at_min_frames_and_never_later_than_a_full_window(bundle, min_frames, silent):
     stream = Recognizer.open(bundle).stream(min_frames=min_frames)
@@ -139,21 +119,19 @@ def test_predictions_start_at_min_frames_and_never_later_than_a_full_window(bund
         found.append(stream.push(Frame(image, index * period)))
         assert stream.status.phase == ("warming" if index < silent else "provisional" if index < 3 else "running")
     assert [prediction is None for prediction in found] == [True] * silent + [False] * (FRAMES - silent)
+    assert [item.provisional for item in found if item] == [True] * (WINDOW - 1 - silent) + [False] * (
+        FRAMES - WINDOW + 1
+    )
 
 
-def test_min_frames_below_one_is_refused(bundle):
-    with pytest.raises(ConfigError, match=r"min_frames is 0, expected a whole number, 1 to"):
-        Recognizer.open(bundle).stream(min_frames=0)
-
-
-def test_the_bundle_says_that_labels_are_about_now(bundle):
+def test_the_spec_has_no_delay(bundle):
     spec = Recognizer.open(bundle).spec
     assert (spec.lookahead, spec.delay, spec.delay_sec, spec.silent_frames) == ("none", 0, 0.0, 0)
     full = x3d_config("s").continual_spec(400)
     assert (full.lookahead, full.delay, full.delay_sec, full.silent_frames) == ("full", 28, 5.6, 40)
 
 
-@pytest.mark.parametrize("size", sorted(X3D_CONFIGS))
+@pytest.mark.parametrize("size", ["s", "l"])
 def test_the_state_is_less_than_half_of_that_with_lookahead(size, tmp_path):
     def state_bytes(lookahead):
         path = export_bundle(CoX3D(x3d_config(size, lookahead)), tmp_path / f"{lookahead}.onnx", source="a test")
@@ -170,7 +148,7 @@ def test_a_spec_that_contradicts_itself_is_refused(changes):
         ModelSpec.from_dict(values)
 
 
-def test_a_spec_from_before_there_was_a_choice_has_full_lookahead():
+def test_an_old_spec_without_lookahead_has_full():
     values = x3d_config("xs").continual_spec(3).to_dict()
     del values["lookahead"]
     assert ModelSpec.from_dict(values) == x3d_config("xs").continual_spec(3)

@@ -1,4 +1,4 @@
-"""A checkpoint says what network it is of: choices default to it, and what contradicts it is refused."""
+"""A checkpoint describes its network: choices default to it, and contradictions are refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def facts(spec):
         ({"architecture": "cox3d"}, CLIP, ("cox3d", "xs", 4, "none")),
     ],
 )
-def test_what_is_left_open_is_as_the_file_says_and_else_by_default(given, spec, expected):
+def test_open_choices_follow_the_file_then_the_defaults(given, spec, expected):
     blueprint = NetworkChoice(**given).settled(facts(spec) if spec else None, DEFAULT)
     assert tuple(blueprint.to_dict().values()) == expected
     network = blueprint.build(3)
@@ -62,7 +62,7 @@ def test_what_is_left_open_is_as_the_file_says_and_else_by_default(given, spec, 
         ({"lookahead": "none"}, "lookahead is none, but only cox3d has a lookahead"),
     ],
 )
-def test_what_contradicts_the_file_is_refused(given, message):
+def test_choices_that_contradict_the_file_are_refused(given, message):
     with pytest.raises(ConfigError, match=message):
         NetworkChoice(**given).settled(facts(CLIP), DEFAULT)
 
@@ -74,14 +74,14 @@ def test_what_contradicts_the_file_is_refused(given, message):
         (["rises", "falls", "stays"], "the 3 labels differ from the 2 .*, from id 2 on; leave labels out"),
     ],
 )
-def test_other_classes_than_the_file_has_are_refused(names, message):
+def test_other_classes_than_those_of_the_file_are_refused(names, message):
     with pytest.raises(ConfigError, match=message):
         facts(CLIP).check(labels=LabelMap(names))
     facts(CLIP).check(size="xs", labels=LabelMap(LABELS))
 
 
 @pytest.mark.parametrize("lookahead", ["full", "none"])
-def test_every_checkpoint_of_training_says_what_its_network_is(tmp_path, lookahead):
+def test_training_checkpoints_describe_their_network(tmp_path, lookahead):
     pytest.importorskip("lightning")
     from opendr_har_core.training.fit import fit
 
@@ -99,13 +99,10 @@ def saved(path, network, labels, entry=None):
     return path
 
 
-def test_a_file_says_what_was_trained(tmp_path):
+def test_a_description_is_read_from_a_file_that_has_one(tmp_path):
     network = CoX3D(x3d_config("xs", "none"), 2, window=6)
     told = NetworkFacts.read(saved(tmp_path / "best.ckpt", network, ["a", "b"]))
     assert (told.spec, list(told.labels)) == (network.spec, ["a", "b"])
-
-
-def test_published_weights_and_older_checkpoints_say_nothing(tmp_path):
     torch.save({"model_state": tiny().state_dict(), "format": 1}, tmp_path / "old.ckpt")
     assert NetworkFacts.read(tmp_path / "old.ckpt") is None
 
@@ -123,12 +120,12 @@ def test_published_weights_and_older_checkpoints_say_nothing(tmp_path):
         (facts_entry(replace(CLIP, image_size=64), ["a", "b"]), "belongs to a network that this version does not have"),
     ],
 )
-def test_a_file_that_says_what_cannot_be_is_refused(tmp_path, entry, message):
+def test_an_impossible_description_is_refused(tmp_path, entry, message):
     with pytest.raises(CheckpointError, match=message):
         NetworkFacts.read(saved(tmp_path / "odd.ckpt", tiny(), LABELS, entry))
 
 
-def test_a_new_classifier_takes_over_the_classes_that_the_file_has_by_name(tmp_path):
+def test_a_new_classifier_takes_over_classes_of_the_same_name(tmp_path):
     path = saved(tmp_path / "best.ckpt", tiny(seed=5, num_classes=3), ["run", "jump", "sit"])
     trained, network = tiny(seed=5, num_classes=3).head.projection, tiny(seed=6, num_classes=4)
     fresh = network.head.projection.weight.clone()
