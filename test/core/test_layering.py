@@ -170,35 +170,6 @@ def test_running_a_bundle_imports_no_torch_and_writes_no_files(tmp_path, record_
 
 STEP = """
 import json, re, sys
-import opendr_har_core
-from opendr_har_core import Recognizer
-from opendr_har_core.synthetic.scene import render_clip
-recognizer = Recognizer.open(sys.argv[1])
-stream = recognizer.stream()
-labels = [p.label for p in map(stream.push, render_clip("walking", 2.0)) if p]
-print(json.dumps({
-    "labels": labels,
-    "heavy": sorted({"torch", "onnx", "rclpy", "lightning"} & set(sys.modules)),
-    "peak_rss_mb": int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024,
-}))
-"""
-
-
-def report_of(code, *arguments, **environment):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=env, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_opening_and_running_a_bundle_imports_no_torch(record_property):
-    report = report_of(OPEN_AND_STEP, "default")
-    record_property("peak_rss_mb", report["peak_rss_mb"])
-    assert report["labels"][-1] == "walking"
-    assert report["heavy"] == []
-
-
-STEP = """
-import json, re, sys
 import numpy as np
 from opendr_har_core import Frame, Recognizer
 recognizer = Recognizer.open(sys.argv[1], threads=2)
