@@ -1,4 +1,4 @@
-"""What `opendr-har train` says while it runs: text for people, or lines of JSON for other programs."""
+"""Progress of `opendr-har train`: text for people, or lines of JSON for other programs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ STARTING, EXPORTING, DONE, CANCELLED, FAILED = "starting", "exporting", "done", 
 
 
 class TextProgress:
-    """Paragraphs on standard output, and a line for each epoch when it ends; on a terminal there is a bar as well.
+    """Options, data and a line for each epoch on standard output; on a terminal there is also a progress bar.
 
-    The last line is the result, which the command prints. With --json all but that goes to standard error.
+    The command prints the result as the last line. With --json everything else goes to standard error.
     """
 
     def __init__(self, quiet: bool = False, to_errors: bool = False) -> None:
@@ -37,7 +37,7 @@ class TextProgress:
         self._to_errors = to_errors
 
     def listener(self, update: Update) -> None:
-        """Take an Update of training."""
+        """Report an update of training."""
         if update.state != EPOCH_END:
             return
         numbers = {
@@ -50,20 +50,20 @@ class TextProgress:
         self._say(f"epoch {update.epoch}, step {update.step}: {', '.join(parts)}")
 
     def begins(self, run: Dict[str, Any]) -> None:
-        """The data comes first here."""
+        """Reported with the data."""
 
     def found(self, train: DataReport, val: Optional[DataReport], run: Dict[str, Any]) -> None:
-        """What data there is, and what is run."""
+        """Report the data, options and settings."""
         self._say(f"training: {train}")
         if val is not None:
             self._say(f"validation: {val}")
         self._say(json.dumps({"run": run}, indent=1))
 
     def trained(self, report: FitReport) -> None:
-        """The epochs have been said."""
+        """The epochs are reported already."""
 
     def wrote(self, path: Path, description: str, report: FitReport) -> None:
-        """The command says it."""
+        """The command reports the result."""
 
     def _say(self, text: str) -> None:
         if self._quiet:
@@ -74,9 +74,9 @@ class TextProgress:
 
 
 class JsonProgress:
-    """One object a line, each with a `state`; see docs/training.md.
+    """One JSON object a line, each with a `state`; see docs/training.md.
 
-    A reader that has gone takes nothing with it: the run goes on unheard.
+    If the reader closes the stream, the run continues without reports.
     """
 
     def __init__(self, stream: Optional[TextIO]) -> None:
@@ -84,30 +84,30 @@ class JsonProgress:
         self.ended = False
 
     def listener(self, update: Update) -> None:
-        """Take an Update of training."""
+        """Report an update of training."""
         self._write(asdict(update))
 
     def begins(self, run: Dict[str, Any]) -> None:
-        """The first line: what is run."""
+        """First line: options and settings."""
         self._write({"state": STARTING, "run": run})
 
     def found(self, train: DataReport, val: Optional[DataReport], run: Dict[str, Any]) -> None:
-        """What data there is."""
+        """Report the data."""
         self._write({"state": STARTING, "training": str(train), "validation": None if val is None else str(val)})
 
     def trained(self, report: FitReport) -> None:
-        """A run that was cancelled ends here; another still has its bundle to write."""
+        """A cancelled run ends here; otherwise the bundle is written next."""
         if report.cancelled:
             self.end(CANCELLED, report, checkpoints=list(report.checkpoints))
         else:
             self._write({"state": EXPORTING})
 
     def wrote(self, path: Path, description: str, report: FitReport) -> None:
-        """The last line of a run that went well."""
+        """Last line of a successful run."""
         self.end(DONE, report, output=str(path.resolve()), description=description)
 
     def end(self, state: str, report: Optional[FitReport] = None, **values: Any) -> None:
-        """The last line."""
+        """Last line of any run."""
         counts: Dict[str, Any] = {}
         if report is not None:
             counts = {"step": report.steps, "best_accuracy": report.best_accuracy, "best_loss": report.best_loss}
@@ -126,17 +126,17 @@ class JsonProgress:
 
 @contextlib.contextmanager
 def json_progress() -> Iterator[JsonProgress]:
-    """Standard output for the lines alone: what others print goes to standard error meanwhile.
+    """Reserve standard output for JSON lines; everything else goes to standard error.
 
-    However the run ends, there is a last line that says so; SIGTERM ends it as Ctrl+C does. Of several processes that
-    train together the first one speaks.
+    There is always a last line, however the run ends; SIGTERM acts like Ctrl+C. Of several processes that train
+    together, the first one reports.
     """
     is_first = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
     progress = JsonProgress(sys.stdout if is_first else None)
     try:
         with contextlib.redirect_stdout(sys.stderr), _sigterm_interrupts():
             yield progress
-    except (KeyboardInterrupt, SystemExit):  # Lightning makes the one into the other
+    except (KeyboardInterrupt, SystemExit):  # Lightning raises SystemExit for KeyboardInterrupt
         if not progress.ended:
             progress.end(CANCELLED)
         raise
@@ -163,7 +163,7 @@ def _interrupt(number: int, frame: Any) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no word for what is not a number."""
+    """NaN and infinity become None, as JSON has neither."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

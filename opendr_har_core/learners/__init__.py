@@ -1,1 +1,1 @@
-"""OpenDR's learner API, as a thin façade over the networks, the training and the runtimes."""
+"""OpenDR's learner API."""

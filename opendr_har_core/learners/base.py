@@ -1,7 +1,8 @@
-"""What both learners share: OpenDR's methods, handed on to the parts of this package that do the work."""
+"""Base of both learners: OpenDR's methods, over the networks, training and runtimes of this package."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Union
@@ -12,17 +13,16 @@ import torch
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.errors import ConfigError, ModelError
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.learners.arguments import LearnerArguments, changeable, whole_number
-from opendr_har_core.learners.given import checked_path, dataset_labels
+from opendr_har_core.learners.arguments import LearnerArguments, changeable, check_whole
 from opendr_har_core.learners.model_folder import METADATA, ModelRecord, newest_model, read_record, save_model
 from opendr_har_core.learners.optimised import OptimisedModel
-from opendr_har_core.learners.pretrained import download_official
 from opendr_har_core.learners.types import Category
 from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import X3D_CONFIGS, X3DConfig, x3d_config
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import ModelSpec
+from opendr_har_core.storage import download
 
 if TYPE_CHECKING:
     from opendr_har_core.training.fit import FitReport
@@ -31,14 +31,14 @@ PathLike = Union[str, Path]
 BUNDLE = ".onnx"
 WEIGHTS = (".pth", ".pyth", ".ckpt")
 PREPROCESSING = ("image_size", "stride", "train_fps", "mean", "std")
-WARM_UP_SHARE = 20  # with a schedule, one step in so many warms up
+WARM_UP_SHARE = 20  # with a schedule, the first twentieth of the steps warms up
 
 
 class Learner:
-    """A network with its labels; `X3DLearner` and `CoX3DLearner` say which network, and how it infers.
+    """A network with its labels; `X3DLearner` and `CoX3DLearner` define which network, and how it infers.
 
-    The constructor arguments are attributes; those that only concern training may be assigned. `model` is the torch
-    network, None after loading a bare `.onnx`.
+    The constructor arguments are attributes; those of training can be assigned. `model` is the PyTorch network, None
+    after loading an `.onnx` file alone.
     """
 
     architecture = ""
@@ -60,7 +60,7 @@ class Learner:
         if name in changeable():
             self._arguments = replace(self._arguments, **{name: value})
         elif name in LearnerArguments.__dataclass_fields__:
-            raise ConfigError(f"{name} says what the network is and can't be assigned; make another learner, or load")
+            raise ConfigError(f"{name} can't be assigned, because it defines the network; create another learner")
         elif name == "model" and not (value is None or isinstance(value, X3D)):
             raise ConfigError(f"model is a {type(value).__name__}, expected an X3D or CoX3D network, or None")
         else:
@@ -68,7 +68,7 @@ class Learner:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the network is and expects of its input."""
+        """The network, and the input that it expects."""
         return self._spec
 
     @property
@@ -83,7 +83,7 @@ class Learner:
 
     @property
     def labels(self) -> LabelMap:
-        """Class names, one per class; assign others, a name for each class."""
+        """Class names; assign others, one for each class."""
         return self._labels
 
     @labels.setter
@@ -99,7 +99,7 @@ class Learner:
 
     @property
     def ort_session(self) -> Optional[OnnxBackend]:
-        """OpenDR's name for the graph that runs since `optimize`; assign None to run in torch again."""
+        """OpenDR's name for the graph that runs after `optimize`; assign None to run in PyTorch again."""
         return self._optimised.backend(self.model, self._labels) if self._optimised else None
 
     @ort_session.setter
@@ -110,18 +110,18 @@ class Learner:
         self.reset()
 
     def init_model(self) -> X3D:
-        """OpenDR's name for beginning again with random weights, those of `seed`; returns the network."""
+        """Start again with the random weights of `seed`; returns the network."""
         network = self._fresh(self._config(self.backbone), self.num_classes)
         self._adopt(network, self._labels)
         return network
 
     @property
     def warm(self) -> bool:
-        """Whether the last `infer` gave a result, or the next one will where no history is needed."""
+        """Whether the last `infer` returned a result; always True for a clip network."""
         return True
 
     def reset(self) -> None:
-        """Forget what was seen; a clip network remembers nothing."""
+        """Start a new stream; a clip network has no state."""
 
     def fit(
         self,
@@ -132,57 +132,53 @@ class Learner:
         logging_path: Optional[PathLike] = "logs",
         **options: Any,
     ) -> FitReport:
-        """Train on `dataset`, look at `val_dataset` after each epoch, and report the best figures and the paths.
+        """Train on `dataset`, validate on `val_dataset` after each epoch, and report the best results and the paths.
 
-        `epochs` None means `iters`, or as many as it takes where `steps` is given: the number of training steps in all.
-        Logs for TensorBoard and as CSV go to `logging_path`, None writes none. `options` are further fields of
-        `training.settings.TrainingSettings` (freeze, class_weights, ...). The learner takes over the dataset's labels.
-        Raises ConfigError, DataError or CheckpointError.
+        `epochs` None means `iters`, or no limit if `steps`, the number of all training steps, is given. Logs for
+        TensorBoard and as CSV go to `logging_path`; None writes none. `options` are further `TrainingSettings`, such as
+        `freeze`. The learner takes the labels of the dataset. Raises ConfigError, DataError or CheckpointError.
         """
-        from opendr_har_core.training.data import check_classes
+        from opendr_har_core.training.data import check_dataset
         from opendr_har_core.training.fit import fit
 
         network = self._network("train")
-        labels = dataset_labels(dataset, "training")
-        check_classes(labels.names, network.num_classes, "training")
-        if val_dataset is not None:
-            dataset_labels(val_dataset, "validation")
+        check_dataset(dataset, network.num_classes, "training")
         if epochs is None and steps is None:
             epochs = self.iters
         values = {"epochs": epochs, "steps": steps, **options}
         values.setdefault("warmup_steps", self._warm_up(len(dataset), values))
-        log = None if logging_path is None else str(checked_path(logging_path))
-        settings = self._arguments.training(self._checkpoint_folder(), log, values)
+        log = None if logging_path is None else str(_path(logging_path))
+        settings = self._arguments.training(checkpoint_folder=self._checkpoint_folder(), logging_path=log, **values)
         try:
             report = fit(network, dataset, val_dataset, settings)
-            self._labels = labels
-        finally:  # also a cancelled run has changed the weights
+            self._labels = LabelMap(dataset.labels)
+        finally:  # a run that fails has changed the weights, too
             network.to(self.device)
             self.reset()
         return report
 
     def save(self, path: PathLike) -> Learner:
-        """Write the model to the folder `path` in OpenDR's format, as a new version where it holds one already.
+        """Write the model to the folder `path` in OpenDR's format, as a new version if there is one already.
 
-        Raises ModelError where it can't be written.
+        Raises ModelError if it can't be written.
         """
         network = self.model if self._optimised else self._network("save")
         bundle = self._optimised.bundle(network, self._labels) if self._optimised else None
-        save_model(checked_path(path), self._spec, self._labels, network, bundle, self._recorded())
+        save_model(_path(path), self._spec, self._labels, network, bundle, self._recorded())
         return self
 
     def load(self, path: PathLike, new_head: bool = False) -> Learner:
-        """Load a saved folder (its newest model), its `.json`, a `.pth`, `.pyth` or `.ckpt` of weights, or an `.onnx`.
+        """Load a saved folder (its newest model), its `.json`, weights in `.pth`, `.pyth` or `.ckpt`, or an `.onnx`.
 
-        A saved model brings its size, classes and training arguments (lr, batch_size, ...) along, a `.ckpt` of `fit`
-        its size and classes, and both bring the window and lookahead where the constructor was given none. With
-        `new_head`, the classifier of a file of another number of classes is left out, and the learner keeps its own
-        number and training arguments: the way to begin training for other actions.
+        A saved model restores its size, classes and training arguments (lr, batch_size, ...), a `.ckpt` of `fit` its
+        size and classes; both restore window and lookahead, unless the constructor was given others. With `new_head`,
+        the learner keeps its number of classes and training arguments and ignores the classifier of the file if that
+        has another number: use it to start training for other actions.
 
-        Raises ModelError or CheckpointError where the file does not fit, and ConfigError where a `.ckpt` is of another
-        backbone than the constructor was given; the learner then is as it was.
+        Raises ModelError or CheckpointError if the file does not fit, and ConfigError if a `.ckpt` has another backbone
+        than the constructor was given; the learner is then unchanged.
         """
-        path = checked_path(path)
+        path = _path(path)
         if path.is_dir():
             path = newest_model(path, self.architecture, self._arguments.backbone)
         before = dict(vars(self))
@@ -201,9 +197,9 @@ class Learner:
         return self
 
     def optimize(self, do_constant_folding: bool = False) -> None:
-        """Export the network to ONNX and run that from then on; it is exported anew whenever the weights change.
+        """Export the network to ONNX and run the graph from now on; it is exported again when the weights change.
 
-        Our graphs have nothing left to fold, whatever `do_constant_folding` says. Raises ConfigError where `temp_path`
+        The graphs have no constants to fold, so `do_constant_folding` has no effect. Raises ConfigError if `temp_path`
         can't be written.
         """
         if not isinstance(do_constant_folding, bool):
@@ -215,18 +211,25 @@ class Learner:
 
     @staticmethod
     def download(path: PathLike, model_names: Iterable[str] = frozenset({"xs", "s", "m", "l"})) -> Dict[str, Path]:
-        """Fetch official Kinetics-400 weights as `path`/x3d_{name}.pyth, and say where each is.
+        """Download pretrained Kinetics-400 weights to `path`/x3d_{name}.pyth and return the paths by name.
 
-        Shows its progress on a terminal, resumes, verifies, and never takes a part of a file for the file. Raises
-        ConfigError for a name that is none of xs, s, m and l, DownloadError where a file can't be had whole.
+        Shows progress on a terminal, resumes, and checks that the weights fit. Raises ConfigError for a name other than
+        xs, s, m and l, DownloadError if a file can't be downloaded completely.
         """
-        return download_official(checked_path(path), model_names)
+        folder = _path(path)
+        if not isinstance(model_names, (str, Iterable)):
+            raise ConfigError(f"model_names are {model_names!r}, expected some of {download.SIZES}")
+        wanted = {model_names} if isinstance(model_names, str) else set(model_names)
+        strays = sorted(str(name) for name in wanted if name not in download.SIZES)
+        if strays or not wanted:
+            raise ConfigError(f"model_names are {strays or 'empty'}, expected some of {download.SIZES}")
+        return {size: _download(size, folder) for size in download.SIZES if size in wanted}
 
     def _network(self, purpose: str) -> X3D:
         if self.model is None:
             raise ConfigError(
                 f"can't {purpose}: there is no torch network, as after loading an .onnx; load its weights (.pth, .pyth "
-                f"or a saved folder), or begin with random ones by init_model()"
+                f"or a saved folder), or start with random ones with init_model()"
             )
         return self.model
 
@@ -237,9 +240,8 @@ class Learner:
         from opendr_har_core.training.evaluate import evaluate
 
         network = self._network("evaluate")
-        dataset_labels(dataset, "evaluation")
         if steps is not None:
-            whole_number("steps", steps, 1)
+            check_whole("steps", steps)
         report = evaluate(
             network,
             dataset,
@@ -260,20 +262,20 @@ class Learner:
         return x3d_config(size, str(self._arguments.lookahead))
 
     def _fresh(self, config: X3DConfig, num_classes: int) -> X3D:
-        """A network with the first weights of our seed; the caller's random numbers are left alone."""
+        """A network with the first weights of `seed`; does not change the caller's random state."""
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             return self._build(config, num_classes)
 
     def _adopt(self, network: X3D, labels: LabelMap) -> None:
-        """Use another network from now on."""
+        """Use another network."""
         self._arguments = replace(self._arguments, backbone=network.config.size, num_classes=network.num_classes)
         self.model: Optional[X3D] = network.to(self.device).eval()
         self._spec, self._labels = network.spec, labels
         self.reset()
 
     def _load_file(self, path: Path, new_head: bool) -> None:
-        """Load weights alone; a checkpoint of `fit` also says what network they are of."""
+        """Load weights; a checkpoint of `fit` also describes their network."""
         facts = NetworkFacts.read(path)
         if facts is None:
             self._load_weights(path, self._arguments.backbone, None, None, new_head)
@@ -301,7 +303,7 @@ class Learner:
     def _load_weights(
         self, path: Path, size: str, spec: Optional[ModelSpec], labels: Optional[LabelMap], new_head: bool
     ) -> None:
-        """Load weights of a size; `spec` and `labels` are those they were saved with, where that is known."""
+        """Load weights of a size; `spec` and `labels` are those that they were saved with, if known."""
         num_classes = self._arguments.num_classes if new_head or spec is None else spec.num_classes
         if spec is not None:
             self._take_form(spec)
@@ -311,17 +313,17 @@ class Learner:
         self._adopt(network, fitting or LabelMap.numbered(num_classes))
 
     def _take_training(self, record: ModelRecord) -> None:
-        """Take over the training arguments that were saved, as OpenDR does."""
+        """Restore the saved training arguments, as OpenDR does."""
         try:
             self._arguments = self._arguments.with_saved(record.training)
         except ConfigError as error:
             raise ModelError(f"{record.path} has training arguments that are not allowed: {error}") from None
 
     def _take_form(self, spec: ModelSpec) -> None:
-        """Take over the window and lookahead of a saved CoX3D; a clip network has neither."""
+        """Restore window and lookahead of a saved CoX3D; a clip network has neither."""
 
     def _check_form(self, path: Path, spec: ModelSpec) -> None:
-        """Raises ModelError for a bundle that is not what the constructor was given."""
+        """Raise ModelError for a bundle that contradicts the constructor's arguments."""
 
     def _load_bundle(self, path: Path) -> None:
         optimised = OptimisedModel(self.temp_path, self.device)
@@ -334,9 +336,9 @@ class Learner:
         self.reset()
 
     def _use_bundle(self, path: Path) -> None:
-        """Go on with a saved bundle where it was made of the weights that were loaded, else with a new one."""
+        """Run a saved bundle if it was made from the loaded weights, otherwise a new one."""
         optimised = OptimisedModel(self.temp_path, self.device)
-        if not optimised.open_if_made_of(path, self._network("export"), self._labels):
+        if not optimised.open_if_made_from(path, self._network("export"), self._labels):
             optimised.backend(self.model, self._labels)
         self._optimised = optimised
 
@@ -346,23 +348,39 @@ class Learner:
         return str(Path(self.temp_path) / "checkpoints" / self._spec.name)
 
     def _warm_up(self, clips: int, values: Dict[str, Any]) -> int:
-        """Steps over which the learning rate rises: none without a schedule."""
+        """Steps over which the learning rate rises; none without a schedule."""
         if not values.get("lr_schedule", self.lr_schedule):
             return 0
         per_epoch = max(1, clips // self.batch_size)
         return int(values["steps"] or values["epochs"] * per_epoch) // WARM_UP_SHARE
 
     def _recorded(self) -> Dict[str, Any]:
-        """The arguments of training, for the metadata."""
+        """The training arguments, for the metadata."""
         values = asdict(self._arguments)
-        return {name: str(values[name]) if name == "temp_path" else values[name] for name in changeable()}
+        return {name: values[name] for name in changeable()}
 
 
 def _check_preprocessing(record: ModelRecord) -> None:
-    """The network that this version makes must see what the saved one saw."""
+    """Raise ModelError if a model was saved with another preprocessing than this version has."""
     if record.spec is None:
         return
     theirs, ours = record.spec.to_dict(), x3d_config(record.size).clip_spec(1).to_dict()
     differing = [name for name in PREPROCESSING if theirs[name] != ours[name]]
     if differing:
-        raise ModelError(f"{record.path} was saved with another {differing} than this version has; save it anew")
+        raise ModelError(f"{record.path} was saved with another {differing} than this version has; save it again")
+
+
+def _path(path: Any) -> Path:
+    """`path` with the home folder in place of ~; raises ConfigError for anything but a path."""
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        raise ConfigError(f"the path is {path!r}, expected a string or a pathlib.Path")
+    return Path(path).expanduser()
+
+
+def _download(size: str, folder: Path) -> Path:
+    """Download the weights of a size; raises CheckpointError if they don't fit its network of 400 classes."""
+
+    def check(path: Path) -> None:
+        load_weights(X3D(x3d_config(size)), path)
+
+    return download.download_weights(size, folder, url=download.WEIGHTS_URL, check=check)

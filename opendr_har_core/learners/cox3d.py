@@ -1,4 +1,4 @@
-"""CoX3DLearner: one image after the other in, categories out."""
+"""CoX3DLearner, which classifies streams frame by frame."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.errors import DataError, ModelError
 from opendr_har_core.learners.arguments import DEFAULT_BACKBONE, DEFAULT_LOOKAHEAD, LearnerArguments
 from opendr_har_core.learners.base import Learner
-from opendr_har_core.learners.history import History, Memory
 from opendr_har_core.learners.inputs import Batch, read_batch
-from opendr_har_core.learners.stepping import SteppingCoX3D, begun, step
+from opendr_har_core.learners.stepping import History, SharedHistory, SteppingCoX3D, new_history, step
 from opendr_har_core.learners.types import Category, Image
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
@@ -25,7 +24,7 @@ from opendr_har_core.spec import CONTINUAL, ModelSpec
 
 
 class CoX3DLearner(Learner):
-    """OpenDR's learner of CoX3D, with its arguments, methods and defaults (see `LearnerArguments` for each)."""
+    """OpenDR's learner of CoX3D, with its arguments, methods and defaults (see `LearnerArguments`)."""
 
     architecture = CONTINUAL
 
@@ -53,37 +52,13 @@ class CoX3DLearner(Learner):
         temporal_window_size: Optional[int] = None,
         lookahead: str = DEFAULT_LOOKAHEAD,
     ) -> None:
-        """A CoX3D with random weights; raises ConfigError, naming what is allowed, for a value that is not."""
-        self._memory = Memory()
-        super().__init__(
-            LearnerArguments(
-                lr,
-                iters,
-                batch_size,
-                optimizer,
-                lr_schedule,
-                backbone,
-                network_head,
-                checkpoint_after_iter,
-                checkpoint_load_iter,
-                temp_path,
-                device,
-                loss,
-                weight_decay,
-                momentum,
-                drop_last,
-                pin_memory,
-                num_workers,
-                seed,
-                num_classes,
-                temporal_window_size,
-                lookahead,
-            )
-        )
+        """A CoX3D with random weights; raises ConfigError for a value that is not allowed."""
+        self._shared = SharedHistory()
+        super().__init__(LearnerArguments.of(locals()))
 
     @property
     def temporal_window_size(self) -> int:
-        """Steps that a result is averaged over."""
+        """Steps over which a result is averaged."""
         return self.spec.window
 
     @property
@@ -93,18 +68,18 @@ class CoX3DLearner(Learner):
 
     @property
     def warm(self) -> bool:
-        """Whether the last `infer` gave a result, or the next one will because nothing is waited for."""
-        history = self._memory.history
+        """Whether the last `infer` returned a result; always True without lookahead."""
+        history = self._shared.current
         return self.spec.silent_frames == 0 or (history is not None and history.steps > self.spec.silent_frames)
 
     def reset(self) -> None:
-        """Forget all frames: the next one begins a new stream."""
-        self._memory.history = None
+        """Start a new stream with the next frame."""
+        self._shared.current = None
 
     def eval(self, dataset: Any, steps: Optional[int] = None, as_clips: bool = False) -> Dict[str, Any]:
-        """Evaluate frame by frame in steady state, or as an X3D would with `as_clips`: accuracy, loss, top5, ...
+        """Evaluate frame by frame in steady state, or on whole clips with `as_clips`: accuracy, loss, top5, ...
 
-        Looks at all clips of `dataset`, or at its first `steps` batches; what `infer` has seen is not touched. Raises
+        Uses all clips of `dataset`, or its first `steps` batches, and does not affect the stream of `infer`. Raises
         ConfigError or DataError for a dataset that does not fit.
         """
         return self._evaluate(dataset, steps, stepwise=not as_clips)
@@ -112,21 +87,21 @@ class CoX3DLearner(Learner):
     def infer(self, batch: Union[Image, List[Image], Tensor, np.ndarray]) -> List[Category]:
         """Step over one image (3, H, W), or over one of each stream in a batch (B, 3, H, W) or list.
 
-        Gives [] for the first `spec.silent_frames` frames: the warm-up, or none without lookahead, where the first
-        `spec.warm_up` results average over fewer frames than the window. uint8 RGB is cropped, resized and standardised
-        here; floats are taken as standardised. Another number of streams than before, or floats of another size, begin
-        new streams, with a warning. Raises DataError for other input, which costs the streams nothing.
+        Returns [] for the first `spec.silent_frames` frames, the warm-up. Without lookahead there are none; there, the
+        first `spec.warm_up` results average over fewer frames than the window. uint8 RGB is cropped, resized and
+        standardised; floats are taken as standardised. Another number of streams or size of floats than before starts
+        new streams, with a warning. Raises DataError for other input, which does not affect the streams.
         """
         frames = read_batch(batch, Image, self.spec)
         pixels = frames.whole_pixels(self.spec) if self._optimised is not None else None
-        history = self._memory.history
+        history = self._shared.current
         obstacle = self._obstacle(history, frames, pixels) if history is not None else ""
         if history is None or obstacle:
-            history = self._begun(frames, pixels)
+            history = self._new_history(frames, pixels)
         scores = self._step(history, frames, pixels)
-        self._memory.history = history
+        self._shared.current = history
         if obstacle:
-            warnings.warn(f"{obstacle}; a new stream begins", stacklevel=2)
+            warnings.warn(f"{obstacle}; a new stream starts", stacklevel=2)
         return self._categories(scores) if self.warm else []
 
     def _obstacle(self, history: History, frames: Batch, pixels: Optional[np.ndarray]) -> str:
@@ -137,12 +112,12 @@ class CoX3DLearner(Learner):
         if history.backend is None:
             return ""
         if pixels is None:
-            return "the frames before were pixels, these are floats that were no pixels and run in torch"
+            return "the frames before were pixels, these are floats that don't come from pixels and run in torch"
         return "" if self._graph() is history.backend else "the network has changed"
 
-    def _begun(self, frames: Batch, pixels: Optional[np.ndarray]) -> History:
+    def _new_history(self, frames: Batch, pixels: Optional[np.ndarray]) -> History:
         if pixels is None:
-            return begun(self._stepping(), _shape(frames))
+            return new_history(self._stepping(), _shape(frames))
         backend = self._graph()
         return History(backend, backend.state([None] * len(pixels)), _shape(frames))
 
@@ -151,13 +126,13 @@ class CoX3DLearner(Learner):
             found = history.backend.step(list(pixels), history.state)
             history.steps += 1
             return found
-        logits = step(self._stepping(), frames.standardised(self.spec, self.device), history)
+        logits = step(self._stepping(), frames.standardized(self.spec, self.device), history)
         scores: np.ndarray = logits.softmax(dim=1).numpy()
         return scores
 
     def _graph(self) -> OnnxBackend:
         if self._optimised is None:
-            raise DataError("the graph of this stream is gone; call reset()")
+            raise DataError("the graph of this stream no longer exists; call reset()")
         return self._optimised.backend(self.model, self.labels)
 
     def _stepping(self) -> CoX3D:
@@ -167,10 +142,10 @@ class CoX3DLearner(Learner):
         return network
 
     def _build(self, config: X3DConfig, num_classes: int) -> X3D:
-        return SteppingCoX3D(config, num_classes, self._arguments.temporal_window_size, self._memory)
+        return SteppingCoX3D(config, num_classes, self._arguments.temporal_window_size, self._shared)
 
     def _take_form(self, spec: ModelSpec) -> None:
-        """The window and the lookahead that were saved, unless the constructor was given others."""
+        """The saved window and lookahead, unless the constructor was given others."""
         if spec.is_continual:
             saved = {"temporal_window_size": spec.window, "lookahead": spec.lookahead}
             form = {name: self._chosen.get(name, value) for name, value in saved.items()}
@@ -181,7 +156,7 @@ class CoX3DLearner(Learner):
             if self._chosen.get(name, found) != found:
                 raise ModelError(
                     f"{path} has {name} {found!r}, the learner was given {self._chosen[name]!r}; a bundle can't be "
-                    f"changed: leave the argument out, or load the weights that it was made of"
+                    f"changed: leave the argument out, or load the weights that it was made from"
                 )
 
 

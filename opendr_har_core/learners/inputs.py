@@ -1,4 +1,4 @@
-"""What `infer` is given, as rows of pixels or of standardised floats."""
+"""Input of `infer` as a batch of pixels or of standardised floats."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from opendr_har_core.spec import ModelSpec
 from opendr_har_core.streaming.preprocess import to_network_input
 
 Array = np.ndarray
-# Floats this close to whole pixels, in grey levels, were pixels before they were standardised.
+# Floats this close to whole pixel values, in grey levels, are taken as standardised pixels.
 CLOSE = 0.05
-# Standardised pixels lie in about -2..2.5, whatever statistics were used; floats in 0..255 go far beyond. The bound in
-# between leaves room for augmentation and noise. Floats in 0..1 can't be told from standardised ones.
+# Standardised pixels are in about -2..2.5 for any usual statistics, floats in 0..255 far beyond. The bound between them
+# leaves room for augmentation and noise. Floats in 0..1 can't be distinguished from standardised ones.
 FURTHEST = 10.0
 
 
@@ -28,29 +28,29 @@ class Batch:
     """A batch for a network, in one of two forms.
 
     Attributes:
-        pixels: uint8 (B, ..., S, S, 3), cropped and resized as the network expects; None where floats were given.
-        floats: float32 (B, 3, ..., H, W), standardised; None where pixels were given.
+        pixels: uint8 (B, ..., S, S, 3), cropped and resized for the network; None for floats.
+        floats: float32 (B, 3, ..., H, W), standardised; None for pixels.
     """
 
     pixels: Optional[Array]
     floats: Optional[Tensor]
 
-    def standardised(self, spec: ModelSpec, device: Any) -> Tensor:
+    def standardized(self, spec: ModelSpec, device: Any) -> Tensor:
         """float32 (B, 3, ..., H, W) for a network on `device`."""
         if self.floats is not None:
             return self.floats.to(device)
         return standardized(torch.from_numpy(self.pixels).to(device).movedim(-1, 1), spec)
 
     def whole_pixels(self, spec: ModelSpec) -> Optional[Array]:
-        """uint8 (B, ..., S, S, 3), also where floats were made from such; None where they were not."""
+        """uint8 (B, ..., S, S, 3), converted back from standardised pixels; None for other floats."""
         return self.pixels if self.floats is None else _as_pixels(self.floats, spec)
 
 
 def read_batch(given: Any, kind: Union[Type[Image], Type[Video]], spec: ModelSpec) -> Batch:
     """One item or a batch of `kind`, as the OpenDR class, a list of them, a tensor or an array.
 
-    uint8 items (3, ..., H, W) may have any height and width, floats are taken as they are. Raises DataError for
-    another type, shape or dtype, for floats that can't be standardised pixels, and for an empty batch.
+    uint8 items (3, ..., H, W) can have any height and width; floats are unchanged. Raises DataError for another type,
+    shape or dtype, for floats that can't be standardised pixels, and for an empty batch.
     """
     axes = 3 if kind is Image else 4
     rows = [_tensor(row, kind) for row in _rows(given, kind, axes)]
@@ -71,7 +71,7 @@ def read_batch(given: Any, kind: Union[Type[Image], Type[Video]], spec: ModelSpe
 
 
 def _check_range(floats: Tensor, spec: ModelSpec) -> None:
-    """Raises DataError for floats that can't be standardised pixels; NaN would stay in a stream's state."""
+    """Raise DataError for floats that can't be standardised pixels; NaN would stay in a stream's state."""
     low, high = (float(bound) for bound in torch.aminmax(floats))
     if low >= -FURTHEST and high <= FURTHEST:  # False for NaN
         return
@@ -99,7 +99,7 @@ def _rows(given: Any, kind: Union[Type[Image], Type[Video]], axes: int) -> List[
 def _tensor(row: Any, kind: Union[Type[Image], Type[Video]]) -> Tensor:
     data = row.data if isinstance(row, kind) else row
     if isinstance(data, np.ndarray) and (data.dtype == np.uint8 or data.dtype.kind == "f"):
-        # torch has neither the longer floats of NumPy nor those of another byte order.
+        # PyTorch has neither the longer floats of NumPy nor those of another byte order.
         data = torch.from_numpy(np.ascontiguousarray(data, np.uint8 if data.dtype == np.uint8 else np.float32))
     if not isinstance(data, Tensor) or not (data.dtype == torch.uint8 or data.is_floating_point()):
         given = getattr(data, "dtype", type(data).__name__)
@@ -118,7 +118,7 @@ def _preprocessed(row: Tensor, image_size: int) -> Array:
 
 
 def _as_pixels(floats: Tensor, spec: ModelSpec) -> Optional[Array]:
-    """The pixels (B, ..., S, S, 3) that `floats` were made from, or None where they were not made from such."""
+    """The pixels (B, ..., S, S, 3) of standardised `floats`, or None if they are other floats."""
     if set(floats.shape[-2:]) != {spec.image_size}:
         return None
     last = floats.cpu().movedim(1, -1)

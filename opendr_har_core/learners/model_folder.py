@@ -1,7 +1,6 @@
-"""A learner's model as a folder: weights, metadata in OpenDR's format and, once optimised, a bundle.
+"""A learner's model in a folder: weights, metadata in OpenDR's format and, after `optimize`, a bundle.
 
-Saving never overwrites: every save is a version of its own, in files that belong together, and the metadata, written
-last, is what makes them a model.
+Saving never overwrites: every save writes the files of a new version, and the metadata last, which makes it complete.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ LARGEST_METADATA = 16 << 20
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """What a metadata file says.
+    """Content of a metadata file.
 
     Attributes:
         path: the metadata file.
-        version: number of the save in its folder; -1 where the file does not say, as OpenDR's own.
+        version: number of the save in its folder; -1 in OpenDR's own files, which have none.
         architecture, size: of the network.
-        spec, labels: None where the file does not say.
-        weights: file of weights; None for a model that exists only as a bundle.
-        bundle: `.onnx` file; None for a model that was not optimised.
-        training: arguments of the training, as saved; not checked.
+        spec, labels: None in OpenDR's own files.
+        weights: file of weights; None for a bundle alone.
+        bundle: `.onnx` file; None for weights alone.
+        training: saved training arguments, not checked.
     """
 
     path: Path
@@ -60,8 +59,8 @@ def save_model(
 ) -> Path:
     """Write the folder `path` (last part: name) with model_name.pth, model_name.onnx and name.json; return the last.
 
-    `training` is recorded as it is. Where files of these names exist, the new ones end in _1, _2, ... Raises
-    ModelError when the folder can't be written; what was there stays, and nothing of the new version is left.
+    If files of these names exist, the new ones end in _1, _2, ... Raises ModelError when the folder can't be written;
+    the earlier versions are then intact, and nothing of the new one is left.
     """
     folder = Path(path).expanduser().absolute()
     written: List[Path] = []
@@ -79,39 +78,39 @@ def save_model(
         metadata = folder / f"{stem}{METADATA}"
         with atomic_path(metadata) as temporary:
             temporary.write_text(content + "\n", encoding="utf-8")
-    except (OSError, RuntimeError) as error:  # torch.save has RuntimeError for a full disk
+    except (OSError, RuntimeError) as error:  # torch.save raises RuntimeError on a full disk
         for file in written:
             file.unlink()
-        raise ModelError(f"the model can't be saved in {folder}: {error}; what was there before is as it was") from None
+        raise ModelError(f"the model can't be saved in {folder}: {error}; earlier versions are intact") from None
     return metadata
 
 
 def newest_model(path: Union[str, Path], architecture: str, size: str) -> Path:
-    """The file to load from a folder: its newest metadata, or the official weights x3d_`size`.pyth.
+    """The file to load from a folder: its newest metadata, or the pretrained weights x3d_`size`.pyth.
 
-    Metadata of the wanted architecture go before others, whose weights fit as well. Raises ModelError when there is
-    nothing to load.
+    Metadata of the given architecture take precedence over those of the other one, whose weights also fit. Raises
+    ModelError if there is nothing to load.
     """
     folder = Path(path)
     records = _records(folder)
     if records:
         return max(records, key=lambda record: (record.architecture == architecture, *_age(record))).path
-    official = folder / f"x3d_{size}.pyth"
-    if official.is_file():
-        return official
+    pretrained = folder / f"x3d_{size}.pyth"
+    if pretrained.is_file():
+        return pretrained
     found = sorted(file.name for file in folder.iterdir())
-    raise ModelError(f"{folder} holds no saved model and no {official.name}, only {found[:8]}; name a file to load")
+    raise ModelError(f"{folder} holds no saved model and no {pretrained.name}, only {found[:8]}; name a file to load")
 
 
 def read_record(path: Union[str, Path]) -> ModelRecord:
-    """Read a metadata file, ours or OpenDR's own; raises ModelError where it can't be used."""
+    """Read a metadata file of this package or of OpenDR; raises ModelError if it can't be used."""
     path = Path(path)
     content = _read_json(path)
     try:
         return _record(path, content)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = f"no entry {error}" if isinstance(error, KeyError) else str(error)
-        raise ModelError(f"{path} is no metadata of a model: {reason}; expected what save() writes") from None
+        raise ModelError(f"{path} is not the metadata of a model: {reason}; expected a file of save()") from None
     except HarError as error:
         raise ModelError(f"{path} is not usable: {error}") from None
 
@@ -170,7 +169,7 @@ def _free_name(folder: Path) -> Tuple[str, int]:
 
 
 def _records(folder: Path) -> List[ModelRecord]:
-    """All metadata files of models in a folder; other JSON files are none of ours."""
+    """All metadata files of models in a folder; other JSON files are ignored."""
     found = []
     for path in sorted(folder.glob(f"[!.]*{METADATA}")):
         content = _read_json(path)
@@ -194,14 +193,14 @@ def _read_json(path: Path) -> Dict[str, Any]:
 
 
 def _architecture(path: Path) -> str:
-    """OpenDR gave the metadata of both networks the name of the clip network."""
+    """OpenDR names the metadata of both networks like the clip network."""
     return "cox3d" if path.stem.startswith("cox3d") else CLIP
 
 
 def _beside(path: Path, name: str) -> Path:
-    """A file in the folder of `path`; a name that leads out of it is refused."""
+    """A file in the folder of `path`; raises ValueError for a name that leads outside of it."""
     if Path(name).name != name or name == ".." or "\0" in name:
-        raise ValueError(f"{name!r} is not the name of a file beside it")
+        raise ValueError(f"{name!r} is not the name of a file in the same folder")
     return path.parent / name
 
 

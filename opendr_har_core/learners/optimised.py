@@ -1,4 +1,4 @@
-"""A learner's network on ONNX Runtime, exported anew whenever it has changed."""
+"""A learner's network on ONNX Runtime, exported again whenever it has changed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ GPU_PROVIDER, CPU_PROVIDER = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class Snapshot:
-    """A network as it was at one moment; `holds` says, in a fraction of a step's time, whether it still is.
+    """State of a network at one moment; `holds` checks in a fraction of a step's time whether it has changed.
 
-    PyTorch counts the changes of every tensor. The network is kept, so that no other can lie at the same addresses.
+    PyTorch counts the changes of every tensor. The snapshot keeps the network, so that no other one can have the same
+    addresses.
     """
 
     def __init__(self, network: X3D, labels: LabelMap) -> None:
@@ -44,23 +45,23 @@ class Snapshot:
 
 
 class OptimisedModel:
-    """Holds the exported graph in a folder of its own, which goes when this does: no run ever meets another's file."""
+    """The exported graph, in a temporary folder of its own that is deleted with this object."""
 
     def __init__(self, temp_path: Union[str, Path], device: str) -> None:
-        """`temp_path` is where to make that folder, "" for the system's own; raises ConfigError where it can't be."""
+        """`temp_path` is the parent of that folder, "" for the system's; raises ConfigError if it can't be created."""
         try:
             if temp_path:
                 Path(temp_path).mkdir(parents=True, exist_ok=True)
             self._folder = tempfile.TemporaryDirectory(prefix="har_", dir=temp_path or None)
         except OSError as error:
-            raise ConfigError(f"temp_path is {str(temp_path)!r}, where nothing can be written: {error}") from None
+            raise ConfigError(f"temp_path is {str(temp_path)!r}, which can't be written: {error}") from None
         self._providers = _providers(device)
         self._made_from: Optional[Snapshot] = None
         self._backend: Optional[OnnxBackend] = None
         self._path: Optional[Path] = None
 
     def backend(self, network: Optional[X3D], labels: LabelMap) -> OnnxBackend:
-        """The graph of `network` as it is now; without a network, that of the file that was opened."""
+        """The graph of `network` in its current state; without a network, that of the opened file."""
         if network is not None and (self._made_from is None or not self._made_from.holds(network, labels)):
             self._export(network, labels)
         if self._backend is None:
@@ -73,12 +74,12 @@ class OptimisedModel:
         return self._path
 
     def open(self, path: Path) -> OnnxBackend:
-        """Use a bundle as it is; raises ModelError for a file that is none."""
+        """Use a bundle; raises ModelError if the file is not one."""
         self._backend, self._path = OnnxBackend(path, self._providers), path
         return self._backend
 
-    def open_if_made_of(self, path: Path, network: X3D, labels: LabelMap) -> bool:
-        """Use a bundle if it was made of `network` as it is now; says whether it was."""
+    def open_if_made_from(self, path: Path, network: X3D, labels: LabelMap) -> bool:
+        """Use a bundle if it was made from the current state of `network`; returns whether it was."""
         backend = OnnxBackend(path, self._providers)
         metadata = backend.metadata
         made = (metadata.weights_sha256, metadata.labels, metadata.spec) == (

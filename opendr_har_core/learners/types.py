@@ -1,4 +1,4 @@
-"""Image, Video and Category, in the shapes that users of OpenDR know: channels first, RGB."""
+"""OpenDR's Image, Video and Category: channels first, RGB."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CHANNEL_ORDERS = ("rgb", "bgr")
 
 
 class Image:
-    """One picture: a (3, H, W) array, RGB; uint8 as cameras give it, or floats that are standardised already."""
+    """One image: a (3, H, W) array, RGB, of uint8 pixels or standardised floats."""
 
     def __init__(self, data: Any = None, dtype: Any = np.uint8, guess_format: bool = True) -> None:
-        """Hold `data`, anything that NumPy takes for a 3-D array, as `dtype`.
+        """`data` is a 3-D array or anything that NumPy converts to one; it is stored as `dtype`.
 
-        With `guess_format`, an array whose last axis has three entries is taken for an OpenCV picture (H, W, 3), BGR,
-        and turned into (3, H, W), RGB; for other layouts give channels first. Raises ImageError for another shape, and
-        for values that `dtype` can't hold.
+        With `guess_format`, an array whose last axis has three entries is taken as an OpenCV image (H, W, 3), BGR, and
+        converted to (3, H, W), RGB; for other layouts give channels first. Raises ImageError for another shape, and for
+        values that `dtype` can't represent.
         """
         self.dtype = np.dtype(dtype)
         self._data: Optional[Array] = None
@@ -35,7 +35,7 @@ class Image:
 
     @property
     def data(self) -> Array:
-        """The (3, H, W) array; raises ImageError while there is none."""
+        """The (3, H, W) array; raises ImageError for an empty image."""
         if self._data is None:
             raise ImageError("the image is empty; give it an array of shape (3, height, width)")
         return self._data
@@ -52,7 +52,7 @@ class Image:
         return self.data
 
     def opencv(self) -> Array:
-        """The picture as OpenCV wants it: (H, W, 3), BGR, a new array."""
+        """The image in OpenCV's format: (H, W, 3), BGR, a new array."""
         return self.convert("channels_last", "bgr")
 
     def convert(self, format: str = "channels_first", channel_order: str = "rgb") -> Array:
@@ -66,7 +66,7 @@ class Image:
 
     @classmethod
     def open(cls, filename: Union[str, Path]) -> Image:
-        """Read a picture file; raises ImageError when there is none or it can't be decoded."""
+        """Read an image file; raises ImageError if it does not exist or can't be decoded."""
         from opendr_har_core.media.pictures import read_picture
 
         return cls(read_picture(filename))
@@ -76,12 +76,12 @@ class Image:
 
 
 class Video:
-    """A clip: a (3, T, H, W) array, RGB; uint8 as cameras give it, or float32 that is standardised already."""
+    """A clip: a (3, T, H, W) array, RGB, of uint8 pixels or standardised float32."""
 
     def __init__(self, data: Any = None) -> None:
-        """Hold `data`, anything that NumPy takes for a 4-D array; raises VideoError for another shape or dtype.
+        """`data` is a 4-D array or anything that NumPy converts to one; raises VideoError for another shape or dtype.
 
-        Bytes stay uint8 (and are preprocessed by a learner), floats become float32, other whole numbers uint8.
+        Floats become float32, integers uint8, which learners preprocess.
         """
         self._data: Optional[Array] = None
         if data is not None:
@@ -89,7 +89,7 @@ class Video:
 
     @property
     def data(self) -> Array:
-        """The (3, T, H, W) array; raises VideoError while there is none."""
+        """The (3, T, H, W) array; raises VideoError for an empty video."""
         if self._data is None:
             raise VideoError("the video is empty; give it an array of shape (3, frames, height, width)")
         return self._data
@@ -111,11 +111,10 @@ class Video:
 
 
 class Confidence(float):
-    """The probability of the best class, which also answers as the vector of all classes.
+    """The probability of the best class, which also behaves like the vector of all probabilities.
 
-    OpenDR documents a vector, and code written for it says `confidence.max()`, `confidence[i]` or
-    `torch.topk(confidence, 3)`; everybody else expects a number in 0..1. This is the number, and passes what only a
-    vector can answer on to the scores, as a torch tensor.
+    OpenDR documents a vector, used as `confidence.max()`, `confidence[i]` or `torch.topk(confidence, 3)`; most users
+    expect a number in 0..1. This is the number; operations of a vector work on the scores as a torch tensor.
     """
 
     def __new__(cls, scores: Any) -> Confidence:
@@ -146,20 +145,20 @@ class Confidence(float):
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """What torch's functions do with one: they get the vector."""
+        """PyTorch functions take the vector."""
         given = [value._tensor() if isinstance(value, cls) else value for value in args]
         named = {key: value._tensor() if isinstance(value, cls) else value for key, value in (kwargs or {}).items()}
         return func(*given, **named)
 
 
 class Category:
-    """One class of several, as predicted or as annotated.
+    """A predicted or annotated class.
 
     Attributes:
         data: class id.
-        description: name of the class, where known.
+        description: name of the class, if known.
         confidence: probability in 0..1; from a vector, that of its best class (see `Confidence`).
-        scores: float32 (num_classes,), the probability of every class, where known.
+        scores: float32 (num_classes,), the probability of every class, if known.
         action: unused here; OpenDR's targets have it.
     """
 
@@ -189,18 +188,18 @@ def _array(data: Any, error: Any) -> Array:
     try:
         array = np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as failure:
-        raise error(f"{type(data).__name__} can't be taken for an array: {failure}") from None
+        raise error(f"{type(data).__name__} can't be converted to an array: {failure}") from None
     if array.dtype == bool or not np.issubdtype(array.dtype, np.number):
         raise error(f"an array of numbers is needed, got {array.dtype}")
     return array
 
 
 def _cast(array: Array, dtype: Any, error: Any) -> Array:
-    """`array` as `dtype`; to whole numbers only where no value changes by it."""
+    """`array` as `dtype`; raises `error` if an integer type changes a value."""
     cast = array.astype(dtype)
     if np.issubdtype(dtype, np.integer) and not np.array_equal(cast, array):
         raise error(
-            f"values from {array.min()} to {array.max()} ({array.dtype}) are no {dtype}; give pixels as uint8 0..255, "
+            f"values from {array.min()} to {array.max()} ({array.dtype}) are not {dtype}; give pixels as uint8 0..255, "
             f"or standardised values as floats (for an Image with dtype=numpy.float32)"
         )
     return np.ascontiguousarray(cast)

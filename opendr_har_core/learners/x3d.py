@@ -1,4 +1,4 @@
-"""X3DLearner: clips in, categories out."""
+"""X3DLearner, which classifies clips."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from opendr_har_core.spec import CLIP
 
 
 class X3DLearner(Learner):
-    """OpenDR's learner of X3D, with its arguments, methods and defaults (see `LearnerArguments` for each)."""
+    """OpenDR's learner of X3D, with its arguments, methods and defaults (see `LearnerArguments`)."""
 
     architecture = CLIP
 
@@ -46,33 +46,11 @@ class X3DLearner(Learner):
         seed: int = 123,
         num_classes: int = 400,
     ) -> None:
-        """An X3D with random weights; raises ConfigError, naming what is allowed, for a value that is not."""
-        super().__init__(
-            LearnerArguments(
-                lr,
-                iters,
-                batch_size,
-                optimizer,
-                lr_schedule,
-                backbone,
-                network_head,
-                checkpoint_after_iter,
-                checkpoint_load_iter,
-                temp_path,
-                device,
-                loss,
-                weight_decay,
-                momentum,
-                drop_last,
-                pin_memory,
-                num_workers,
-                seed,
-                num_classes,
-            )
-        )
+        """An X3D with random weights; raises ConfigError for a value that is not allowed."""
+        super().__init__(LearnerArguments.of(locals()))
 
     def eval(self, dataset: Any, steps: Optional[int] = None) -> Dict[str, Any]:
-        """Classify the clips of `dataset`, or of its first `steps` batches: accuracy, loss, top5, per_class, confusion.
+        """Evaluate on `dataset`, or on its first `steps` batches: accuracy, loss, top5, per_class, confusion.
 
         Raises ConfigError or DataError for a dataset that does not fit.
         """
@@ -81,8 +59,8 @@ class X3DLearner(Learner):
     def infer(self, batch: Union[Video, List[Video], Tensor, np.ndarray]) -> List[Category]:
         """Classify a clip (3, T, H, W), or each of a batch (B, 3, T, H, W) or list; T is `spec.window`.
 
-        uint8 RGB is cropped, resized and standardised here; floats are taken as standardised. Once optimised, floats
-        that are no standardised pixels still run in torch. Raises DataError for other input.
+        uint8 RGB is cropped, resized and standardised; floats are taken as standardised. After `optimize`, floats that
+        are not standardised pixels still run in PyTorch. Raises DataError for other input.
         """
         clips = read_batch(batch, Video, self.spec)
         self._check_length(clips)
@@ -91,13 +69,13 @@ class X3DLearner(Learner):
             return self._categories(self._optimised.backend(self.model, self.labels).classify(pixels))
         network = self._network("run on floats other than standardised pixels").eval()
         with torch.inference_mode():
-            scores = network(clips.standardised(self.spec, self.device)).softmax(dim=1)
+            scores = network(clips.standardized(self.spec, self.device)).softmax(dim=1)
         return self._categories(finite(scores.cpu().numpy()))
 
     def _check_length(self, clips: Batch) -> None:
-        length = clips.pixels.shape[1] if clips.pixels is not None else clips.standardised(self.spec, "cpu").shape[2]
+        length = clips.pixels.shape[1] if clips.pixels is not None else clips.standardized(self.spec, "cpu").shape[2]
         if length != self.spec.window:
-            raise DataError(f"{self.spec.name} takes clips of {self.spec.window} frames, got {length}; sample them so")
+            raise DataError(f"{self.spec.name} takes clips of {self.spec.window} frames, got {length}")
 
     def _build(self, config: X3DConfig, num_classes: int) -> X3D:
         return X3D(config, num_classes)

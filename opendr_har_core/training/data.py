@@ -16,9 +16,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.labels import LabelMap
 from opendr_har_core.training.checkpoint import Progress
 from opendr_har_core.training.settings import TrainingSettings
 
+DATASET = ("labels", "targets", "__len__", "__getitem__")
 Key = Tuple[int, int]
 Item = Tuple[Tensor, int]
 
@@ -102,11 +104,7 @@ class ClipData(pl.LightningDataModule):
     """Training and validation clips; `progress` says where to continue."""
 
     def __init__(self, train: Any, val: Any, settings: TrainingSettings, progress: Progress) -> None:
-        """Raises DataError for a training dataset without items."""
         super().__init__()
-        check_items(train, "training")
-        if val is not None:
-            check_items(val, "validation")
         self._train, self._val = train, val
         self._settings, self._progress = settings, progress
 
@@ -152,19 +150,25 @@ class ClipData(pl.LightningDataModule):
         )
 
 
-def check_items(dataset: Any, role: str) -> None:
-    """Raise DataError when the dataset has no items, or class ids outside its class list."""
+def check_dataset(dataset: Any, num_classes: int, role: str) -> None:
+    """Check that a dataset can be used with a network of `num_classes` classes.
+
+    Raises DataError for an object that is not a dataset, has no items, or has class ids outside its class list,
+    LabelError for unusable class names, ConfigError for another number of classes.
+    """
+    missing = [name for name in DATASET if not hasattr(dataset, name)]
+    if missing:
+        raise DataError(
+            f"the {role} dataset is a {type(dataset).__name__} without {missing}; expected a dataset such as "
+            f"FolderDataset: labels (class names), targets (a class id for each clip), len() and items (clip, class id)"
+        )
+    if len(LabelMap(dataset.labels)) != num_classes:
+        raise ConfigError(
+            f"the {role} dataset has {len(dataset.labels)} classes, the network {num_classes}; "
+            f"create the network with num_classes={len(dataset.labels)}"
+        )
     if len(dataset) == 0:
         raise DataError(f"the {role} dataset has no clips; check its folder, split and report")
     strays = sorted({target for target in dataset.targets if not 0 <= target < len(dataset.labels)})
     if strays:
         raise DataError(f"the {role} dataset has class ids {strays}, but its list has {len(dataset.labels)} classes")
-
-
-def check_classes(labels: Sequence[str], num_classes: int, role: str) -> None:
-    """Raise ConfigError when dataset and network differ in their number of classes."""
-    if len(labels) != num_classes:
-        raise ConfigError(
-            f"the {role} dataset has {len(labels)} classes, the network {num_classes}; "
-            f"create the network with num_classes={len(labels)}"
-        )

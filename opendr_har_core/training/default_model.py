@@ -1,8 +1,8 @@
-"""The packaged models of drawn actions: `default`, an X3D-XS, and `continual`, a CoX3D-XS without lookahead.
+"""Training of the packaged models: `default`, an X3D-XS, and `continual`, a CoX3D-XS without lookahead.
 
-Their layers keep what they know of real videos from Kinetics-400, but for the last stage and the head, which learn the
-actions from clips that the project draws itself (docs/default-model.md). The continual model goes on from the other: it
-is fine-tuned in the form in which it steps, and then averaged with what it began from.
+Both keep the Kinetics-400 weights of real videos, except for the last stage and the head, which are trained on
+synthetic clips (docs/default-model.md). The continual model starts from the default one: it is fine-tuned in the form
+in which it steps, and then averaged with the weights that it started from.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from opendr_har_core.training.settings import TrainingSettings
 # X3D-XS sees 4 frames 0.4 s apart: the first label comes after 1.2 s.
 CONFIG = x3d_config("xs")
 CLIP = ClipSpec.of(CONFIG)
-# Drawing a clip takes half as long as what the frozen layers make of it.
+# Rendering a clip takes half as long as the frozen layers take for it.
 WORKERS = 1
 BATCH, SHOWN_EVERY = 16, 800
 # Seeds of clips for training start here; those below are for evaluation.
 FIRST_TRAINING_SEED = 1_000_000
-# There are more ways to do nothing than there are to wave.
+# "No activity" has more variants than the other actions.
 SHARES = {"no activity": 2}
 SETTINGS = TrainingSettings(
     epochs=5,
@@ -55,12 +55,12 @@ SETTINGS = TrainingSettings(
     keep="last",
     progress_bar=True,
 )
-# Going on without lookahead: one short pass that changes little.
+# Fine-tuning without lookahead: one short epoch that changes little.
 CAUSAL_CONFIG = x3d_config("xs", NONE)
 CAUSAL_SETTINGS = replace(SETTINGS, epochs=1, lr=3e-4, warmup_steps=20)
 CAUSAL_SHARE = 4 / 9  # of the clips of each action
-# Fine-tuned weights know the drawings better, those before know people better; their mean does best on people
-# (robust fine-tuning: Wortsman et al., CVPR 2022, arXiv 2109.01903, section 3, with the mixing that it recommends).
+# Fine-tuned weights are better on synthetic clips, earlier ones on people; their mean is best on people (robust
+# fine-tuning: Wortsman et al., CVPR 2022, arXiv 2109.01903, section 3, with the recommended mixing factor).
 MIXING = 0.5
 CONTINUAL_BUNDLE = DEFAULT_BUNDLE.with_name("continual.onnx")
 SOURCE = (
@@ -76,15 +76,15 @@ FROM_NOTHING = "X3D-XS trained from random weights on drawn figures by opendr_ha
 
 
 def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSettings) -> X3D:
-    """An X3D of the drawn actions; None for `weights` starts from random ones and trains all layers.
+    """An X3D of the synthetic actions; with `weights` None, all layers are trained from random weights.
 
-    The same settings and number of clips give the same network on the same machine. Raises CheckpointError for weights
-    that can't be used.
+    The same settings and number of clips give the same network on the same machine. Raises CheckpointError for unusable
+    weights.
     """
     torch.manual_seed(settings.seed)
     clips = SyntheticDataset(CLIP, clips_per_action, FIRST_TRAINING_SEED, shares=SHARES)
     network = X3D(CONFIG, len(clips.labels))
-    if weights is None:  # the statistics of a network that knows nothing are not worth keeping
+    if weights is None:  # running statistics of random weights are useless
         fit(network, clips, settings=replace(settings, freeze_batch_norm=False))
         return network
     load_weights(network, weights, new_head=True)
@@ -94,7 +94,7 @@ def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSett
 
 
 def without_lookahead(network: X3D, clips_per_action: int, settings: TrainingSettings = CAUSAL_SETTINGS) -> CoX3D:
-    """The CoX3D that goes on from `network`; its frozen layers see the same drawn clips frame by frame."""
+    """The CoX3D that is fine-tuned from `network`, on the same synthetic clips frame by frame."""
     torch.manual_seed(settings.seed)
     clips = SyntheticDataset(CLIP, max(1, round(clips_per_action * CAUSAL_SHARE)), FIRST_TRAINING_SEED, shares=SHARES)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -110,7 +110,7 @@ def without_lookahead(network: X3D, clips_per_action: int, settings: TrainingSet
 
 
 def write(network: X3D, path: Path, source: str = SOURCE) -> Path:
-    """The bundle of `network`, its weights stored in fewer bits."""
+    """Write the bundle of `network`, with float16 weights."""
     with tempfile.TemporaryDirectory() as folder:
         whole = export_bundle(network, Path(folder) / "whole.onnx", SyntheticDataset(CLIP, 1).labels, source=source)
         return quantize_bundle(whole, path).path
@@ -122,17 +122,17 @@ def _show(done: int, total: int) -> None:
 
 
 def main() -> None:
-    """Train and write the bundle."""
+    """Train both models and write their bundles."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="x3d_xs.pyth or the like, of Kinetics-400")
-    parser.add_argument("--random-weights", action="store_true", help="start from nothing instead, train all layers")
-    parser.add_argument("--output", type=Path, default=DEFAULT_BUNDLE, help="bundle to write (default: the packaged)")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="Kinetics-400 weights, such as x3d_xs.pyth")
+    parser.add_argument("--random-weights", action="store_true", help="train all layers from random weights instead")
+    parser.add_argument("--output", type=Path, default=DEFAULT_BUNDLE, help="default model (default: the packaged one)")
     parser.add_argument(
-        "--continual-output", type=Path, default=CONTINUAL_BUNDLE, help="the other bundle (default: the packaged)"
+        "--continual-output", type=Path, default=CONTINUAL_BUNDLE, help="continual model (default: the packaged one)"
     )
-    parser.add_argument("--clips", type=int, default=1800, help="drawn clips of each action (default: 1800)")
+    parser.add_argument("--clips", type=int, default=1800, help="synthetic clips of each action (default: 1800)")
     parser.add_argument("--epochs", type=int, default=SETTINGS.epochs, help=f"default: {SETTINGS.epochs}")
-    parser.add_argument("--seed", type=int, default=0, help="of the head's first weights and the order of clips")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the head's weights and of the order of clips")
     options = parser.parse_args()
     if (options.weights is None) != options.random_weights:
         parser.error("give either --weights FILE or --random-weights")

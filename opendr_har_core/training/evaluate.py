@@ -16,7 +16,7 @@ from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D, standardized
 from opendr_har_core.spec import NONE
-from opendr_har_core.training.data import check_classes, check_items
+from opendr_har_core.training.data import check_dataset
 
 TOP = 5
 
@@ -74,8 +74,7 @@ def evaluate(
         raise ConfigError("only a CoX3D can be evaluated frame by frame; leave stepwise out, or choose cox3d")
     if steps is not None and steps < 1:
         raise ConfigError(f"steps is {steps}, expected at least 1, or None for all")
-    check_classes(dataset.labels, network.num_classes, "evaluation")
-    check_items(dataset, "evaluation")
+    check_dataset(dataset, network.num_classes, "evaluation")
     kept = dataset if steps is None else Subset(dataset, range(min(len(dataset), steps * batch_size)))
     logits, classes = _all_logits(network, DataLoader(kept, batch_size, num_workers=num_workers), device, stepwise)
     return score(logits, classes, list(dataset.labels))

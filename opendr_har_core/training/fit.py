@@ -29,7 +29,7 @@ from opendr_har_core.training.checkpoint import (
     read_checkpoint,
     restore_network,
 )
-from opendr_har_core.training.data import ClipData, batches_per_epoch, check_classes
+from opendr_har_core.training.data import ClipData, batches_per_epoch, check_dataset
 from opendr_har_core.training.module import TrainingModule, make_loss, stem_in_float32
 from opendr_har_core.training.out_of_memory import keep_freed_memory, memory_explained
 from opendr_har_core.training.settings import TrainingSettings
@@ -80,9 +80,9 @@ def fit(
     """
     settings = settings or TrainingSettings()
     keep_freed_memory()
-    for dataset, role in ((train, "training"), (val, "validation")):
-        if dataset is not None:
-            check_classes(dataset.labels, network.num_classes, role)
+    check_dataset(train, network.num_classes, "training")
+    if val is not None:
+        check_dataset(val, network.num_classes, "validation")
     content, progress = None, Progress()
     if settings.resume_step:
         path = path_of_step(str(settings.checkpoint_folder), settings.resume_step)

@@ -1,4 +1,4 @@
-"""Pictures of a training run; needs matplotlib."""
+"""Charts of a training run, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.storage.atomic import atomic_path
 
 DOTS_PER_INCH = 110
-MOST_NUMBERS = 30  # with more classes than this, the numbers in the cells can't be read
+MOST_NUMBERS = 30  # with more classes, the numbers in the cells are too small to read
 
 
 def confusion_picture(confusion: np.ndarray, labels: Sequence[str], path: Union[str, Path], title: str = "") -> Path:
     """Write a (C, C) matrix of counts, true classes as rows, as a PNG.
 
-    Raises ConfigError without matplotlib, DataError where it can't be written.
+    Raises ConfigError without matplotlib, DataError if the file can't be written.
     """
     count = len(labels)
     figure = _figure((2.5 + 0.45 * count, 2.0 + 0.45 * count))
@@ -40,7 +40,7 @@ def curves_picture(
 ) -> Path:
     """Write loss and accuracy over epochs, one line per run, as a PNG.
 
-    Raises ConfigError without matplotlib, DataError where it can't be written.
+    Raises ConfigError without matplotlib, DataError if the file can't be written.
     """
     figure = _figure((9, 3.6))
     left, right = figure.subplots(1, 2)
@@ -62,13 +62,13 @@ def _figure(size: Any) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigError(f"pictures need matplotlib ({error}); pip install matplotlib, or leave them out") from None
+        raise ConfigError(f"pictures need matplotlib ({error}); pip install matplotlib") from None
     return Figure(figsize=size, layout="constrained")
 
 
 def _save(figure: Any, path: Union[str, Path]) -> Path:
     path = Path(path)
-    drawn = BytesIO()  # first, as libraries break in ways of their own where the disk is full
+    drawn = BytesIO()  # in memory, as libraries raise various errors on a full disk
     figure.savefig(drawn, dpi=DOTS_PER_INCH)
     try:
         with atomic_path(path) as temporary:

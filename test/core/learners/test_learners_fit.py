@@ -1,4 +1,4 @@
-"""Learners train and evaluate: their arguments reach the training, and do there what they say."""
+"""`fit` and `eval` of the learners."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = [X3DLearner, CoX3DLearner]
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Beside other work on the machine, several threads mostly wait for each other."""
+    """Next to other work on the machine, several threads mostly wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -114,7 +114,7 @@ def test_epochs_default_to_iters_and_steps_are_the_number_of_all(settings_of):
     assert limits(steps=7) == (None, 7)
     assert limits(epochs=5, steps=7) == (5, 7)
     for named in ({"epochs": 0}, {"steps": 0}):
-        with pytest.raises(ConfigError, match="expected one or more"):
+        with pytest.raises(ConfigError, match="1 or more"):
             limits(**named)
 
 
@@ -126,7 +126,7 @@ def test_schedules_warm_up_over_a_twentieth_of_the_run_unless_told_otherwise(set
     assert settings_of(learner(), Clips(), steps=200).warmup_steps == 0
 
 
-def test_further_settings_are_handed_on_and_unknown_ones_named(settings_of):
+def test_further_training_settings_can_be_given(settings_of):
     found = settings_of(learner(), Clips(), freeze="head", class_weights=True)
     assert (found.freeze, found.class_weights) == ("head", True)
     with pytest.raises(ConfigError, match="'frees'"):
@@ -140,7 +140,7 @@ def test_where_checkpoints_go(settings_of):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_changes_the_weights_reports_and_takes_over_the_labels(kind, tmp_path):
+def test_fit_changes_the_weights_and_takes_the_labels(kind, tmp_path):
     subject = learner(kind)
     data = Clips()
     before = subject.model.head.projection.weight.clone()
@@ -155,7 +155,7 @@ def test_training_changes_the_weights_reports_and_takes_over_the_labels(kind, tm
     assert not subject.model.training
 
 
-def test_what_was_optimised_runs_the_new_weights_after_training():
+def test_an_optimised_learner_runs_the_new_weights_after_training():
     subject = learner(lr=0.01)
     subject.optimize()
     clip = torch.zeros(3, 4, 160, 160, dtype=torch.uint8)
@@ -169,7 +169,7 @@ def test_what_was_optimised_runs_the_new_weights_after_training():
     assert after.scores == pytest.approx(expected, abs=1e-4)
 
 
-def test_going_on_from_a_checkpoint_gives_the_same_weights_as_never_stopping(tmp_path):
+def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(tmp_path):
     def trained(folder, steps, load=0):
         subject = learner(temp_path=str(tmp_path / folder), checkpoint_after_iter=1, checkpoint_load_iter=load)
         report = subject.fit(Clips(), steps=steps, logging_path=None, keep="last")
@@ -194,7 +194,7 @@ def test_a_checkpoint_that_is_not_there_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_data_of_other_classes_are_refused(kind):
+def test_another_number_of_classes_is_an_error(kind):
     subject = learner(kind, num_classes=3)
     for method in (subject.fit, subject.eval):
         with pytest.raises(ConfigError, match="num_classes=2"):
@@ -203,17 +203,17 @@ def test_data_of_other_classes_are_refused(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("given", [None, 5, "gestures", [(torch.zeros(3, 4, 32, 32), 0)]])
-def test_what_is_no_data_set_is_refused(kind, given):
+def test_other_objects_than_datasets_are_errors(kind, given):
     subject = learner(kind)
     for call in (subject.fit, subject.eval):
         with pytest.raises(DataError, match=f"{type(given).__name__} without .*'labels'.*FolderDataset"):
             call(given)
     if given is not None:
-        with pytest.raises(DataError, match="the validation data"):
+        with pytest.raises(DataError, match="the validation dataset"):
             subject.fit(Clips(), given)
 
 
-def test_labels_that_can_not_be_used_are_refused_before_training():
+def test_wrong_labels_are_an_error_before_training():
     data = Clips()
     data.labels = ["wave", "wave"]
     with pytest.raises(LabelError, match="unique"):
@@ -221,12 +221,12 @@ def test_labels_that_can_not_be_used_are_refused_before_training():
 
 
 @pytest.mark.parametrize("steps", [0, 1.5, "all", True])
-def test_a_wrong_number_of_batches_is_refused(steps):
+def test_a_wrong_number_of_batches_is_an_error(steps):
     with pytest.raises(ConfigError, match=r"steps is .*1 or more"):
         learner().eval(Clips(), steps=steps)
 
 
-def test_data_without_clips_are_refused():
+def test_data_without_clips_are_an_error():
     with pytest.raises(DataError, match="no clips"):
         learner().eval(Clips(count=0))
 
@@ -242,7 +242,7 @@ def test_eval_gives_accuracy_loss_top5_classes_and_confusion(kind):
     assert found["top5"] == 1.0
 
 
-def test_eval_looks_at_so_many_batches_as_steps_says():
+def test_steps_limits_the_batches_of_eval():
     assert np.array(learner().eval(Clips(), steps=1)["confusion"]).sum() == 2
 
 
@@ -262,7 +262,7 @@ def test_cox3d_is_evaluated_frame_by_frame_or_as_clips_on_request():
     assert abs(stepped["loss"] - as_clips["loss"]) > 1e-3
 
 
-def test_eval_does_not_touch_a_stream():
+def test_eval_does_not_affect_a_stream():
     subject = learner(CoX3DLearner)
     frame = torch.zeros(3, 160, 160, dtype=torch.uint8)
     results = [subject.infer(frame) for _ in range(subject.spec.warm_up + 1)]
