@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
-import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,17 +23,16 @@ def atomic_path(path: Union[str, Path]) -> Iterator[Path]:
     see `remove_abandoned`. Raises OSError if the folder can't be written.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=MARK + path.suffix, dir=path.parent)
-    temporary = Path(name)
-    try:  # from here on Ctrl-C removes it
-        os.close(handle)
+    temporary = path.parent / f".{path.stem}.{secrets.token_hex(4)}{MARK}{path.suffix}"
+    try:  # from before the file exists, so that Ctrl-C always removes it
+        temporary.touch(exist_ok=False)
         yield temporary
         flush(temporary)
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
         flush(path.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise
 
 
@@ -57,10 +56,3 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    """The umask of the process, which mkstemp ignores; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
