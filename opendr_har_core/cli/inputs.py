@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from opendr_har_core.cli.options import VIDEOS
 from opendr_har_core.errors import DataError
@@ -34,16 +34,18 @@ def videos_of(arguments: Sequence[str]) -> Tuple[List[Path], List[Missing]]:
 
 
 def names_for(paths: Sequence[Path]) -> List[str]:
-    """A different name for each file, ignoring case: its own, with as much of its path as is needed."""
-    levels = [0] * len(paths)
-    while True:
-        names = [_name(path, level, index) for index, (path, level) in enumerate(zip(paths, levels))]
-        counts = Counter(name.casefold() for name in names)
-        shared = [index for index, name in enumerate(names) if counts[name.casefold()] > 1]
-        if not shared:
-            return names
-        for index in shared:
-            levels[index] += 1
+    """A different name for each file, ignoring case: its own, if needed with its folder's name and a number."""
+    counts = Counter(path.stem.casefold() for path in paths)
+    names: Dict[str, str] = {}
+    for path in paths:
+        is_unique = counts[path.stem.casefold()] == 1
+        name = base = path.stem if is_unique else f"{path.absolute().parent.name}-{path.stem}"
+        number = 1
+        while name.casefold() in names:
+            number += 1
+            name = f"{base}-{number}"
+        names[name.casefold()] = name
+    return list(names.values())
 
 
 def _files(argument: str) -> List[Path]:
@@ -65,14 +67,3 @@ def _files(argument: str) -> List[Path]:
 def _is_video(path: Path) -> bool:
     is_hidden = any(part.startswith(".") for part in path.parts)
     return path.suffix.lower()[1:] in VIDEOS and not is_hidden and not path.name.endswith(ANNOTATED)
-
-
-def _name(path: Path, level: int, index: int) -> str:
-    steps: Tuple[Callable[[], str], ...] = (
-        lambda: path.stem,
-        lambda: f"{path.absolute().parent.name}-{path.stem}",
-        lambda: f"{path.absolute().parent.name}-{path.stem}-{path.suffix[1:]}",
-    )
-    if level < len(steps):
-        return steps[level]()
-    return f"{steps[-1]()}-{index + 1}" + "_" * (level - len(steps))

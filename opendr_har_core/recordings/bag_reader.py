@@ -6,7 +6,7 @@ import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Iterator, Optional
 
 from opendr_har_core.errors import ConfigError, DataError, HarError, ImageError, VideoError
 from opendr_har_core.frame import LazyFrame
@@ -97,25 +97,18 @@ def open_images(path: Path, topic: Optional[str] = None) -> Iterator[ImageTopic]
 
 
 def _image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTopic:
-    name = _only_topic(reader, path) if topic is None else topic
-    connections = [connection for connection in reader.connections if connection.topic == name]
+    found = sorted({item.topic for item in reader.connections if item.msgtype in (RAW, COMPRESSED)})
+    if topic is None:
+        if len(found) != 1:
+            raise VideoError(f"{path} has {len(found)} image topics, {found}; name the one to use with --topic")
+        (topic,) = found
+    connections = [item for item in reader.connections if item.topic == topic]
     if not connections:
-        raise VideoError(f"{path} has no topic {name!r}; its image topics are {_image_topics(reader)}")
-    for connection in connections:
-        if connection.msgtype not in (RAW, COMPRESSED):
-            raise VideoError(f"{name} of {path} is a {connection.msgtype}, expected {RAW} or {COMPRESSED}")
-    return ImageTopic(path, name, sum(int(connection.msgcount) for connection in connections), reader)
-
-
-def _only_topic(reader: AnyReader, path: Path) -> str:
-    topics = _image_topics(reader)
-    if len(topics) != 1:
-        raise VideoError(f"{path} has {len(topics)} image topics, {topics}; name the one to use with --topic")
-    return topics[0]
-
-
-def _image_topics(reader: AnyReader) -> List[str]:
-    return sorted({c.topic for c in reader.connections if c.msgtype in (RAW, COMPRESSED)})
+        raise VideoError(f"{path} has no topic {topic!r}; its image topics are {found}")
+    for item in connections:
+        if item.msgtype not in (RAW, COMPRESSED):
+            raise VideoError(f"{topic} of {path} is a {item.msgtype}, expected {RAW} or {COMPRESSED}")
+    return ImageTopic(path, topic, sum(int(item.msgcount) for item in connections), reader)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
@@ -41,7 +41,7 @@ class LabelBagSettings:
     distribution: str = "kilted"
 
 
-@dataclass(frozen=True)
+@dataclass
 class LabelledBag:
     """The result for one bag.
 
@@ -56,12 +56,17 @@ class LabelledBag:
 
     path: Path
     topic: str
-    images: int
-    labels: int
-    events: int
-    resets: int
-    unreadable: int
-    last_error: str
+    images: int = 0
+    labels: int = 0
+    events: int = 0
+    resets: int = 0
+    unreadable: int = 0
+    last_error: str = ""
+
+    def skip(self, error: ImageError) -> None:
+        """Count an unreadable image."""
+        self.unreadable += 1
+        self.last_error = str(error)
 
 
 def labels_path(source: Path) -> Path:
@@ -86,94 +91,72 @@ def label_bag(
     messages = LabelMessages(settings.distribution, settings.class_id_format)
     check_is_new(output)
     with open_images(source, settings.topic) as topic, new_bag(output, storage_of(source), messages.version) as writer:
-        job = _BagJob(topic, _LabelTopics(writer, messages, settings.node))
-        job.run(pipeline, on_progress)
-    return job.result(output)
-
-
-class _BagJob:
-    """Labels the images of one topic and counts."""
-
-    def __init__(self, topic: ImageTopic, labels: _LabelTopics) -> None:
-        self._topic, self._labels = topic, labels
-        self._images = self._resets = self._unreadable = 0
-        self._last_error = ""
-        self._recorded_ns = 0
-        self._stamp = (0, 0)
-
-    def run(self, pipeline: LabelPipeline, on_progress: Optional[OnProgress]) -> None:
-        for item in label_frames(pipeline, self._frames(on_progress)):
+        done = LabelledBag(output, topic.topic)
+        labels = _LabelTopics(writer, messages, settings.node, done)
+        for item in label_frames(pipeline, _frames(topic, labels, done, on_progress)):
             if item.error is not None:
-                self._skip(item.error)
+                done.skip(item.error)
                 continue
-            self._resets += pipeline.stream.status.reset is not None
-            self._labels.write_events(item.events, self._recorded_ns)
+            done.resets += pipeline.stream.status.reset is not None
+            labels.write_events(item.events)
             if item.shown is not None:
-                self._labels.write_prediction(item.shown, self._stamp, self._recorded_ns)
-        self._labels.write_events(pipeline.reset(), self._recorded_ns)
+                labels.write_prediction(item.shown)
+        labels.write_events(pipeline.reset())
+    return done
 
-    def _frames(self, on_progress: Optional[OnProgress]) -> Iterator[LazyFrame]:
-        for image in self._topic.images():
-            self._images += 1
-            self._recorded_ns = image.recorded_ns
-            try:
-                message = image.message()
-                stamp = message.header.stamp
-                self._stamp, self._labels.frame_id = (int(stamp.sec), int(stamp.nanosec)), message.header.frame_id
-                stamp_ns = self._stamp[0] * NANOSECONDS + self._stamp[1]
-                # A driver that leaves the stamp zero gets the time of arrival, as in the node.
-                yield image.frame(message, stamp_ns or image.recorded_ns)
-            except ImageError as error:
-                self._skip(error)
-            if on_progress is not None:
-                on_progress(self._images, self._topic.count)
 
-    def _skip(self, error: ImageError) -> None:
-        self._unreadable += 1
-        self._last_error = str(error)
-
-    def result(self, path: Path) -> LabelledBag:
-        counts = self._labels.counts
-        return LabelledBag(
-            path=path,
-            topic=self._topic.topic,
-            images=self._images,
-            labels=counts["label"],
-            events=counts["events"],
-            resets=self._resets,
-            unreadable=self._unreadable,
-            last_error=self._last_error,
-        )
+def _frames(
+    topic: ImageTopic, labels: _LabelTopics, done: LabelledBag, on_progress: Optional[OnProgress]
+) -> Iterator[LazyFrame]:
+    """Frames of the readable images; `labels` are written for the image that was yielded last."""
+    for image in topic.images():
+        done.images += 1
+        try:
+            message = image.message()
+            labels.start_image(message.header, image.recorded_ns)
+            # A driver that leaves the stamp zero gets the time of arrival, as in the node.
+            stamp_ns = labels.stamp[0] * NANOSECONDS + labels.stamp[1]
+            yield image.frame(message, stamp_ns or image.recorded_ns)
+        except ImageError as error:
+            done.skip(error)
+        if on_progress is not None:
+            on_progress(done.images, topic.count)
 
 
 class _LabelTopics:
     """The label topics of the new bag."""
 
-    def __init__(self, writer: Writer, messages: LabelMessages, node: str) -> None:
-        self.frame_id = ""
-        self.counts: Dict[str, int] = dict.fromkeys(TOPICS, 0)
+    def __init__(self, writer: Writer, messages: LabelMessages, node: str, done: LabelledBag) -> None:
+        self.stamp = (0, 0)
+        self._frame_id = ""
+        self._recorded_ns = 0
         self._provisional: Optional[bool] = None
-        self._writer = writer
-        self._messages = messages
+        self._writer, self._messages, self._done = writer, messages, done
         self._connections = {
             name: writer.add_connection(f"{node}/{name}", kind, typestore=messages.store)
             for name, kind in TOPICS.items()
         }
 
-    def write_prediction(self, prediction: Prediction, stamp: Any, recorded_ns: int) -> None:
+    def start_image(self, header: Any, recorded_ns: int) -> None:
+        """Write the following messages for the image with this header."""
+        self.stamp = int(header.stamp.sec), int(header.stamp.nanosec)
+        self._frame_id, self._recorded_ns = header.frame_id, recorded_ns
+
+    def write_prediction(self, prediction: Prediction) -> None:
         if prediction.provisional != self._provisional:  # before the label that it is about
             self._provisional = prediction.provisional
-            self._write("provisional", self._messages.provisional(prediction), recorded_ns)
-        header = self._messages.header(stamp, self.frame_id)
+            self._write("provisional", self._messages.provisional(prediction))
+        header = self._messages.header(self.stamp, self._frame_id)
         for name, message in self._messages.labels(prediction, header).items():
-            self._write(name, message, recorded_ns)
+            self._write(name, message)
+        self._done.labels += 1
 
-    def write_events(self, events: Sequence[LabelEvent], recorded_ns: int) -> None:
+    def write_events(self, events: Sequence[LabelEvent]) -> None:
         for event in events:
-            self._write("events", self._messages.event(event, self.frame_id), recorded_ns)
+            self._write("events", self._messages.event(event, self._frame_id))
+            self._done.events += 1
 
-    def _write(self, name: str, message: Any, recorded_ns: int) -> None:
+    def _write(self, name: str, message: Any) -> None:
         connection = self._connections[name]
         data = self._messages.store.serialize_cdr(message, connection.msgtype)
-        self._writer.write(connection, recorded_ns, data)
-        self.counts[name] += 1
+        self._writer.write(connection, self._recorded_ns, data)

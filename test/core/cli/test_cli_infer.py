@@ -356,8 +356,7 @@ def test_names_of_results_never_collide():
     names = ("x/clip.mp4", "y/clip.avi", "y/clip.mp4", "y/Clip.mkv", "other.mp4", "z/x-clip.mp4")
     found = names_for([Path(name) for name in names])
     assert len({name.casefold() for name in found}) == len(names)
-    assert found[4] == "other"
-    assert len(set(names_for([Path("1/a/clip.mp4"), Path("2/a/clip.mp4"), Path("3/a/clip.mp4")]))) == 3
+    assert found[:5] == ["x-clip", "y-clip", "y-clip-2", "y-Clip-3", "other"]
 
 
 def test_several_videos_are_named_in_the_text(clip, short, capsys):
