@@ -44,8 +44,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
     prepare_process()
     os.environ.update(ros_environment())
     try:
+        recognizer = Recognizer.open(options.model)  # before the clip, which takes seconds to render
         with tempfile.TemporaryDirectory(prefix="opendr_har_demo_") as folder:
-            return _show(options.model, options.video or str(_rendered(Path(folder))), options.video is None)
+            video = options.video or str(_rendered(Path(folder)))
+            return _show(recognizer, options.model, video, options.video is None)
     except HarError as error:
         sys.stderr.write(f"demo: {error}\n")
         return WRONG
@@ -84,8 +86,7 @@ def _rendered(folder: Path) -> Path:
     return write_video(folder / "figure.mp4", frames(), FPS)
 
 
-def _show(model: str, video: str, rendered: bool) -> int:
-    recognizer = Recognizer.open(model)
+def _show(recognizer: Recognizer, model: str, video: str, rendered: bool) -> int:
     passes, min_frames = 1, StreamSettings.min_frames
     if not rendered and not is_camera(video):
         info = probe(video)

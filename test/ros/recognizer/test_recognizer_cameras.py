@@ -52,7 +52,10 @@ def play(client, cameras, clips, received, wanted):
     for frames in zip(*clips.values()):
         for name, frame in zip(clips, frames):
             cameras[name].send(frame)
-        client.spin(0.08)
+        client.spin(0.05)
+        now_ns = START_NS + frames[0].stamp_ns
+        due = {name: sum(stamp <= now_ns for stamp, _ in wanted[name]) for name in wanted}
+        client.until(lambda due=due: all(len(received[name]) >= due[name] for name in due), what="labels")
     client.until(lambda: all(len(received[name]) >= len(wanted[name]) for name in wanted), what="all labels")
     return {name: labels_of(received[name]) for name in clips}
 

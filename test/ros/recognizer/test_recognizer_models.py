@@ -70,12 +70,13 @@ def test_the_model_is_swapped_between_two_frames(client, start, capitals, execut
     with Flood(client):
         client.until(lambda: len(received) > 5, what="labels")
         for model in [capitals, "default"] * 2:
+            count = len(infos)
             assert set_parameter(client, "model", str(model)).successful
+            client.until(lambda count=count: len(infos) > count, what="the new model")
             client.spin(0.1)  # labels in transit
             after = len(received)
             client.until(lambda after=after: len(received) > after + 5, what="labels of the new model")
             answered.append({is_in_capitals(message) for message in received[after:]})
-        client.until(lambda: len(infos) >= 5, what="the class names of each model")
     assert answered == [{True}, {False}] * 2
     languages = [is_in_capitals(message) for message in received]
     changes = sum(before != after for before, after in zip(languages, languages[1:]))
@@ -112,22 +113,25 @@ def broken_bundle(kind, folder):
 
 
 def test_a_model_that_cannot_be_loaded_is_rejected_and_the_current_one_keeps_its_history(client, running, tmp_path):
-    _, camera = running
+    node, camera = running
     received = client.collect(Classification, f"{NODE}/classification")
     wait_for_labels_to_connect(client)
     frames = clip(seconds=6.0)
     send_and_see(client, camera, received, frames[:30])
     reasons = {
         "missing": "there is no model",
-        "text": "can't be opened as an ONNX model",
-        "cut": "can't be opened as an ONNX model",
+        "text": "it is not an ONNX model, or damaged",
+        "cut": "it is not an ONNX model, or damaged",
         "other format": "has bundle format 9, this version reads 2 and 3",
         "two labels": "2 class names for a model of 9 classes",
         "unprintable spec": "a model spec needs exactly the fields",
     }
-    rejected = {kind: set_parameter(client, "model", str(broken_bundle(kind, tmp_path))) for kind in reasons}
-    assert not any(result.successful for result in rejected.values())
-    assert [kind for kind, reason in reasons.items() if reason not in rejected[kind].reason] == []
+    for kind, reason in reasons.items():
+        result = set_parameter(client, "model", str(broken_bundle(kind, tmp_path)))
+        if result.successful:  # loading takes longer than a second on a busy machine
+            node.wait_for_output(reason)
+        else:
+            assert reason in result.reason
     camera.send_all(frames[30:])
     expected = expected_labels(frames)
     client.until(lambda: len(received) >= len(expected), what="labels of the current model")

@@ -205,24 +205,6 @@ def test_the_end_of_a_child_that_is_reaped_by_others_is_noticed(job):
         signal.signal(signal.SIGCHLD, before)
 
 
-def test_a_child_that_nobody_could_watch_is_not_left_alone(actor, monkeypatch):
-    started = []
-
-    def no_thread(run):
-        raise RuntimeError("can't start new thread")
-
-    class Popen(subprocess.Popen):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options)
-            started.append(self)
-
-    monkeypatch.setattr(TrainingSubprocess, "_thread", staticmethod(no_thread))
-    monkeypatch.setattr(training_subprocess.subprocess, "Popen", Popen)
-    with pytest.raises(ConfigError, match="the training process can't be started: can't start new thread"):
-        TrainerJob().start(Settings("obeys"))
-    assert started[0].returncode == -signal.SIGKILL
-
-
 @pytest.mark.slow
 def test_no_process_outlives_the_one_that_started_it(tmp_path):
     """Also not when that one is killed."""
