@@ -6,19 +6,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
-    from opendr_har_core.datasets.clips import ClipSpec
-    from opendr_har_core.datasets.folder import FolderDataset
-    from opendr_har_core.datasets.kinetics import KineticsDataset
-    from opendr_har_core.errors import HarError
-    from opendr_har_core.frame import Frame, LazyFrame
-    from opendr_har_core.labels import LabelMap
-    from opendr_har_core.learners.cox3d import CoX3DLearner
-    from opendr_har_core.learners.types import Category, Image, Video
-    from opendr_har_core.learners.x3d import X3DLearner
-    from opendr_har_core.prediction import Hypothesis, Prediction
-    from opendr_har_core.spec import ModelSpec
-    from opendr_har_core.streaming.recognizer import Recognizer
-    from opendr_har_core.streaming.stream import Stream, StreamStatus
+    from opendr_har_core.datasets.clips import ClipSpec as ClipSpec
+    from opendr_har_core.datasets.folder import FolderDataset as FolderDataset
+    from opendr_har_core.datasets.kinetics import KineticsDataset as KineticsDataset
+    from opendr_har_core.errors import HarError as HarError
+    from opendr_har_core.frame import Frame as Frame
+    from opendr_har_core.frame import LazyFrame as LazyFrame
+    from opendr_har_core.labels import LabelMap as LabelMap
+    from opendr_har_core.learners.cox3d import CoX3DLearner as CoX3DLearner
+    from opendr_har_core.learners.types import Category as Category
+    from opendr_har_core.learners.types import Image as Image
+    from opendr_har_core.learners.types import Video as Video
+    from opendr_har_core.learners.x3d import X3DLearner as X3DLearner
+    from opendr_har_core.prediction import Hypothesis as Hypothesis
+    from opendr_har_core.prediction import Prediction as Prediction
+    from opendr_har_core.spec import ModelSpec as ModelSpec
+    from opendr_har_core.streaming.recognizer import Recognizer as Recognizer
+    from opendr_har_core.streaming.stream import Stream as Stream
+    from opendr_har_core.streaming.stream import StreamStatus as StreamStatus
 
 __version__ = "0.1.0"
 
@@ -44,27 +49,7 @@ _HOMES = {
     "X3DLearner": "learners.x3d",
 }
 
-__all__ = [
-    "Category",
-    "ClipSpec",
-    "CoX3DLearner",
-    "FolderDataset",
-    "Frame",
-    "HarError",
-    "Hypothesis",
-    "Image",
-    "KineticsDataset",
-    "LabelMap",
-    "LazyFrame",
-    "ModelSpec",
-    "Prediction",
-    "Recognizer",
-    "Stream",
-    "StreamStatus",
-    "Video",
-    "X3DLearner",
-    "__version__",
-]
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ class TorchBackend:
         """See `Backend`."""
         fresh = self._continual().initial_state(1)
         parts = [fresh if row is None else _row(row[0].tensors, row[1]) for row in rows]
-        return TorchState(len(rows), _joined(parts))
+        return TorchState(len(rows), _each(torch.cat, parts))
 
     def step(self, frames: Sequence[Array], state: TorchState) -> Array:
         """See `Backend`."""
@@ -96,16 +96,10 @@ def _row(state: CoX3DState, row: int) -> CoX3DState:
     return _each(lambda tensors: tensors[0][row : row + 1], [state])
 
 
-def _joined(states: Sequence[CoX3DState]) -> CoX3DState:
-    return _each(torch.cat, states)
-
-
 def _each(combine: Callable[[List[Tensor]], Tensor], states: Sequence[CoX3DState]) -> CoX3DState:
     """Combine the tensors of several states, one by one."""
-    return CoX3DState(
-        age=combine([state.age for state in states]),
-        stem=combine([state.stem for state in states]),
-        past=tuple(combine(list(tensors)) for tensors in zip(*(state.past for state in states))),
-        skipped=tuple(combine(list(tensors)) for tensors in zip(*(state.skipped for state in states))),
-        features=combine([state.features for state in states]),
-    )
+
+    def joined(values: Sequence[Any]) -> Any:
+        return tuple(map(joined, zip(*values))) if isinstance(values[0], tuple) else combine(list(values))
+
+    return CoX3DState(*map(joined, zip(*states)))

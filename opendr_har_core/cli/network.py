@@ -6,7 +6,7 @@ import argparse
 from typing import Optional, Tuple
 
 from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
-from opendr_har_core.networks.choice import Blueprint, NetworkChoice
+from opendr_har_core.networks.choice import NetworkChoice
 from opendr_har_core.spec import CONTINUAL, TRAINING_LOOKAHEAD, ModelSpec
 
 DEFAULT = NetworkChoice(CONTINUAL, "s")
@@ -15,7 +15,7 @@ TRAINED = NetworkChoice(CONTINUAL, "s", None, TRAINING_LOOKAHEAD)
 
 def chosen_network(
     options: argparse.Namespace, weights: Optional[str], default: NetworkChoice = DEFAULT
-) -> Tuple[Blueprint, Optional[NetworkFacts]]:
+) -> Tuple[NetworkChoice, Optional[NetworkFacts]]:
     """(network to build for the file `weights` by the flags of `add_network`, facts in the file or None).
 
     Raises ConfigError for flags that contradict the file or each other, CheckpointError for an unreadable file.

@@ -31,7 +31,7 @@ from opendr_har_core.settings import settings_of
 from opendr_har_core.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from opendr_har_core.networks.choice import Blueprint
+    from opendr_har_core.networks.choice import NetworkChoice
     from opendr_har_core.networks.x3d import X3D
     from opendr_har_core.training.fit import FitReport
 
@@ -148,7 +148,7 @@ def _beginning(options: argparse.Namespace, settings: TrainingSettings) -> Optio
     return base
 
 
-def _datasets(options: argparse.Namespace, blueprint: Blueprint, augmentation: Augmentation) -> Tuple[Any, Any]:
+def _datasets(options: argparse.Namespace, blueprint: NetworkChoice, augmentation: Augmentation) -> Tuple[Any, Any]:
     from opendr_har_core.datasets.clips import ClipSpec
 
     clip = ClipSpec.of(blueprint.config)
@@ -160,7 +160,7 @@ def _datasets(options: argparse.Namespace, blueprint: Blueprint, augmentation: A
 
 
 def _network(
-    options: argparse.Namespace, blueprint: Blueprint, labels: LabelMap, seed: int
+    options: argparse.Namespace, blueprint: NetworkChoice, labels: LabelMap, seed: int
 ) -> Tuple[X3D, Optional[str]]:
     """The network to train and the digest of the weights that it starts from."""
     import torch
@@ -173,7 +173,7 @@ def _network(
     return network, digest
 
 
-def _described(options: argparse.Namespace, blueprint: Blueprint, settings: TrainingSettings) -> Dict[str, Any]:
+def _described(options: argparse.Namespace, blueprint: NetworkChoice, settings: TrainingSettings) -> Dict[str, Any]:
     given = {name: getattr(options, name) for name in ("data", "val", "base", "labels", "output", "cache")}
     return {**given, **blueprint.to_dict(), "settings": settings.to_dict()}
 

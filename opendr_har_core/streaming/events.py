@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, Optional, Tuple
 
 from opendr_har_core.prediction import Hypothesis, Prediction
@@ -72,7 +72,14 @@ class LabelEvents:
         """
         shown, holding = prediction.top[0], self._holding
         if holding is not None and holding.shown.class_id == shown.class_id:
-            self._holding = _longer(holding, prediction)
+            self._holding = replace(
+                holding,
+                shown=shown,
+                latest_ns=prediction.stamp_ns,
+                provisional=holding.provisional and prediction.provisional,
+                total=holding.total + shown.score,
+                count=holding.count + 1,
+            )
             return ()
         ended = self.close(prediction.stamp_ns)
         if shown.class_id == NO_CLASS or shown.label == no_activity_label:
@@ -88,17 +95,6 @@ class LabelEvents:
         """
         holding, self._holding = self._holding, None
         return () if holding is None else (_ended(holding, stamp_ns),)
-
-
-def _longer(holding: _Holding, prediction: Prediction) -> _Holding:
-    return _Holding(
-        prediction.top[0],
-        holding.began_ns,
-        prediction.stamp_ns,
-        holding.provisional and prediction.provisional,
-        holding.total + prediction.score,
-        holding.count + 1,
-    )
 
 
 def _began(holding: _Holding) -> LabelEvent:
