@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 SIZE ?= s
 
-# With ROS 2 sourced its own packages are used; without, its wheels and a stand-in for vision_msgs.
+# With ROS 2 sourced its own packages are used; without, its wheels and a substitute for vision_msgs.
 ifdef ROS_DISTRO
 VENV_FLAGS := --system-site-packages
 EXTRAS :=

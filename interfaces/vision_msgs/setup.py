@@ -1,4 +1,4 @@
-"""Builds the stand-in with the rosidl generators of rclpy's wheels; see README.md."""
+"""Build the substitute for vision_msgs with the rosidl generators of rclpy's wheels; see README.md."""
 
 import importlib.util
 import shutil
@@ -13,11 +13,11 @@ sys.path.insert(0, str(HERE))
 
 
 class GenerateAndCompile(build_ext):
-    """Stands in for compiling an extension: writes a whole importable package."""
+    """Writes an importable package in place of a compiled extension."""
 
     def run(self):
         """Generate, compile, and hand the share files to the installer."""
-        refuse_beside_the_real_one()
+        refuse_next_to_a_real_one()
         require_compilers()
         from rosidl_build.compile import compile_package
         from rosidl_build.generate import generate
@@ -29,22 +29,22 @@ class GenerateAndCompile(build_ext):
         self.distribution.data_files = share_files(package)
 
     def get_outputs(self):
-        """Nothing that setuptools would have to track: the build folder holds the package."""
+        """None, since the build folder contains the package."""
         return []
 
 
 DEPENDENCIES = ("builtin_interfaces", "std_msgs")
 
 
-def refuse_beside_the_real_one():
-    """Two packages of one name would shadow each other unpredictably."""
+def refuse_next_to_a_real_one():
+    """Exit if a real vision_msgs is installed: one would shadow the other."""
     found = importlib.util.find_spec("vision_msgs")
     if found and not Path(found.origin or "").resolve().is_relative_to(Path(sys.prefix).resolve()):
-        sys.exit(f"a vision_msgs is installed already ({found.origin}); the stand-in is not needed there")
+        sys.exit(f"vision_msgs is already installed ({found.origin}); the substitute is not needed")
 
 
 def require_compilers():
-    """Fail with advice instead of with a compiler's traceback."""
+    """Exit with advice if a compiler is missing."""
     missing = [name for name in ("gcc", "g++") if not shutil.which(name)]
     if missing:
         sys.exit(f"building vision_msgs needs {' and '.join(missing)}: apt-get install build-essential")
@@ -53,11 +53,11 @@ def require_compilers():
 setup(
     name="opendr-har-vision-msgs",
     version="4.1.1",
-    description="Stand-in for vision_msgs on machines without ROS 2",
+    description="Substitute for vision_msgs on machines without ROS 2",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=[],
-    # setuptools only builds a platform wheel, and only calls build_ext, where it sees an extension and data.
+    # setuptools builds a platform wheel and calls build_ext only if there are an extension and data files.
     ext_modules=[Extension("vision_msgs", [])],
     data_files=[("share/vision_msgs", [])],
     cmdclass={"build_ext": GenerateAndCompile},

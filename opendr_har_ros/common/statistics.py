@@ -20,38 +20,46 @@ FEW_FRAMES = 20
 PAUSE_NS = 2 * NANOSECONDS
 
 
-@dataclass(frozen=True)
-class Report:
-    """A snapshot of the statistics.
+@dataclass
+class Counts:
+    """Counts since the start.
 
     Attributes:
-        received, sampled, dropped, out_of_order, unreadable, published, resets: counts since the start.
-        rate_in, rate_out: frames received and labels published per second over the last 10 s.
-        silent_sec: time since the latest image arrived.
-        latency_ms: (p50, p95, p99) from header stamp to publication; None where stamps are on another clock.
-        lost_share: estimated share of the publisher's images that were lost in transport; None while unknown.
         failing: consecutive unusable images up to the latest; frames that are not sampled don't count.
         out_of_order_in_a_row: consecutive images, up to the latest, with stamps no newer than an earlier one.
         last_error: the latest error's message, or "".
         last_reset: the reason for the latest reset, or "".
     """
 
-    received: int
-    sampled: int
-    dropped: int
-    out_of_order: int
-    unreadable: int
-    published: int
-    resets: int
-    rate_in: float
-    rate_out: float
-    silent_sec: float
-    latency_ms: Optional[Tuple[float, float, float]]
-    lost_share: Optional[float]
-    failing: int
-    out_of_order_in_a_row: int
-    last_error: str
-    last_reset: str
+    received: int = 0
+    sampled: int = 0
+    dropped: int = 0
+    out_of_order: int = 0
+    unreadable: int = 0
+    published: int = 0
+    resets: int = 0
+    failing: int = 0
+    out_of_order_in_a_row: int = 0
+    last_error: str = ""
+    last_reset: str = ""
+
+
+@dataclass
+class Report(Counts):
+    """A snapshot of the statistics.
+
+    Attributes:
+        rate_in, rate_out: frames received and labels published per second over the last 10 s.
+        silent_sec: time since the latest image arrived.
+        latency_ms: (p50, p95, p99) from header stamp to publication; None where stamps are on another clock.
+        lost_share: estimated share of the publisher's images that were lost in transport; None while unknown.
+    """
+
+    rate_in: float = 0.0
+    rate_out: float = 0.0
+    silent_sec: float = 0.0
+    latency_ms: Optional[Tuple[float, float, float]] = None
+    lost_share: Optional[float] = None
 
     @property
     def loses_many(self) -> bool:
@@ -64,18 +72,16 @@ class Statistics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._received = self._sampled = self._dropped = self._unreadable = self._published = self._resets = 0
-        self._failing = self._out_of_order = self._out_of_order_in_a_row = 0
+        self._counts = Counts()
         self._arrivals: Deque[int] = deque(maxlen=WINDOW)
         self._stamps: Deque[int] = deque(maxlen=WINDOW)
         self._departures: Deque[int] = deque(maxlen=WINDOW)
         self._latencies: Deque[float] = deque(maxlen=WINDOW)
-        self._last_error = self._last_reset = ""
 
     def received(self, stamp_ns: int, now_ns: int) -> None:
         """Count an image that arrived; `now_ns` is on a monotonic clock."""
         with self._lock:
-            self._received += 1
+            self._counts.received += 1
             self._arrivals.append(now_ns)
             if self._stamps and not 0 <= stamp_ns - self._stamps[-1] < PAUSE_NS:
                 self._stamps.clear()
@@ -84,34 +90,34 @@ class Statistics:
     def dropped(self) -> None:
         """Count an image that a newer one replaced before it was processed."""
         with self._lock:
-            self._dropped += 1
+            self._counts.dropped += 1
 
     def sampled(self, reset: Optional[str]) -> None:
         """Count an image that the network saw; `reset` is the reason if it was the first of a new history."""
         with self._lock:
-            self._sampled += 1
-            self._failing = 0
+            self._counts.sampled += 1
+            self._counts.failing = 0
             if reset:
-                self._resets += 1
-                self._last_reset = reset
+                self._counts.resets += 1
+                self._counts.last_reset = reset
 
     def ordered(self, out_of_order: bool) -> None:
         """Count whether an image was skipped because its stamp is no newer than an earlier one."""
         with self._lock:
-            self._out_of_order += out_of_order
-            self._out_of_order_in_a_row = self._out_of_order_in_a_row + 1 if out_of_order else 0
+            self._counts.out_of_order += out_of_order
+            self._counts.out_of_order_in_a_row = self._counts.out_of_order_in_a_row + 1 if out_of_order else 0
 
     def failed(self, message: str) -> None:
         """Count an image that could not be used."""
         with self._lock:
-            self._unreadable += 1
-            self._failing += 1
-            self._last_error = message
+            self._counts.unreadable += 1
+            self._counts.failing += 1
+            self._counts.last_error = message
 
     def published(self, latency_sec: float, now_ns: int) -> None:
         """Count a published label."""
         with self._lock:
-            self._published += 1
+            self._counts.published += 1
             self._departures.append(now_ns)
             if 0 <= latency_sec < PLAUSIBLE_LATENCY_SEC:
                 self._latencies.append(latency_sec)
@@ -120,22 +126,12 @@ class Statistics:
         """The current numbers; `now_ns` is on the clock of `received`."""
         with self._lock:
             return Report(
-                received=self._received,
-                sampled=self._sampled,
-                dropped=self._dropped,
-                out_of_order=self._out_of_order,
-                unreadable=self._unreadable,
-                published=self._published,
-                resets=self._resets,
+                **vars(self._counts),
                 rate_in=_rate(self._arrivals, now_ns),
                 rate_out=_rate(self._departures, now_ns),
                 silent_sec=(now_ns - self._arrivals[-1]) / NANOSECONDS if self._arrivals else 0.0,
                 latency_ms=_percentiles_ms(self._latencies),
                 lost_share=_lost_share(self._stamps),
-                failing=self._failing,
-                out_of_order_in_a_row=self._out_of_order_in_a_row,
-                last_error=self._last_error,
-                last_reset=self._last_reset,
             )
 
 

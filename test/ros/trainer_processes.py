@@ -1,4 +1,4 @@
-"""Looking after processes; Linux's /proc."""
+"""Process states from /proc."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def _fields(pid):
-    """From the state on; none for a process that is not there."""
+    """Fields of /proc/PID/stat from the state on; None without such a process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
@@ -14,12 +14,12 @@ def _fields(pid):
 
 
 def alive(pid):
-    """Whether the process is there and not only waits to be reaped."""
+    """Whether the process exists and is not a zombie."""
     fields = _fields(pid)
     return fields is not None and fields[0] != "Z"
 
 
 def processes_of_group(group):
-    """The numbers of the live processes in a process group."""
+    """Ids of the live processes in a process group."""
     pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
     return {pid for pid in pids if alive(pid) and int((_fields(pid) or [0, 0, 0])[2]) == group}

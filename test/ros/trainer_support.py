@@ -1,4 +1,4 @@
-"""What tests of the trainer share: its services, its progress, and clips to train on."""
+"""The trainer's services and progress, and clips to train on, for its tests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.common.qos import LATCHED
 
 ACTIONS = ("jumping", "no activity")
-# Importing PyTorch takes seconds, and others work on the machine that tests run on.
+# Long enough for a busy machine.
 JOB_SEC = 420.0
 OVER = ("done", "cancelled", "failed")
 
 
 def draw_clips(folder):
-    """Two small videos of each of two actions."""
+    """Write two small videos for each of two actions."""
     for action in ACTIONS:
         (folder / action).mkdir(parents=True)
         for seed in range(2):
@@ -29,13 +29,13 @@ def draw_clips(folder):
 
 
 def quick_job(clips, output):
-    """Parameters of a job of seconds: only the classifier learns."""
+    """Parameters of a job that takes seconds: it trains only the classifier."""
     sizes = {"network": "x3d", "size": "xs", "batch_size": 2, "freeze": "head"}
     return {"data": clips, "val": clips, "output": output, "nice": 0, "cancel_grace_sec": 120.0, **sizes}
 
 
 class Trainer:
-    """A trainer seen from outside."""
+    """A client of a trainer node."""
 
     def __init__(self, client, name="/trainer"):
         self.client, self._name = client, name
@@ -47,7 +47,7 @@ class Trainer:
 
     @property
     def status(self):
-        """The newest one's values, `message` and `level` among them; empty before the first."""
+        """The latest values with `message` and `level`; empty before the first."""
         return described(self.heard[-1][1]) if self.heard else {}
 
     def start(self):
@@ -57,13 +57,13 @@ class Trainer:
         return self.client.call(Trigger, f"{self._name}/cancel")
 
     def set(self, **values):
-        """The reasons of those that were refused."""
+        """Set parameters; returns the reasons of those that were rejected."""
         request = SetParameters.Request(parameters=[parameter(*item) for item in values.items()])
         results = self.client.call(SetParameters, f"{self._name}/set_parameters", request, attempts=3).results
         return [result.reason for result in results if not result.successful]
 
     def until(self, seconds=JOB_SEC, **wanted):
-        """The status, once it has these values."""
+        """The status once it has these values."""
         return self.until_true(lambda status: all(status[name] == value for name, value in wanted.items()), seconds)
 
     def until_true(self, condition, seconds=JOB_SEC):
@@ -73,10 +73,10 @@ class Trainer:
         try:
             return self.client.until(found, seconds)
         except AssertionError:
-            raise AssertionError(f"the trainer's last word after {seconds} s: {self.status}") from None
+            raise AssertionError(f"the trainer's status after {seconds} s: {self.status}") from None
 
     def until_step(self, step):
-        """The status, once the running job has made so many updates."""
+        """The status once the running job has made so many updates."""
         return self.until_true(
             lambda status: status["state"] in OVER or (status["state"] == "running" and int(status["step"]) >= step)
         )

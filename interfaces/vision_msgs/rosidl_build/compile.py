@@ -1,4 +1,4 @@
-"""From generated sources to an importable package.
+"""Compile generated sources into an importable package.
 
 The libraries lie in the package's own folder and find one another there ($ORIGIN) and ROS's in the wheels' lib
 folder, so that nothing has to be on a search path but what the wheels put there themselves.
@@ -56,11 +56,11 @@ def _sources(package: InterfacePackage, folder: Path) -> Dict[str, List[Path]]:
         sources = sorted(base.rglob("*.c"))
         cpp = sorted(base.rglob("*.cpp"))
         if generator == PYTHON:
-            # One entry point per type support lies at the top; we support one, the dispatching one.
+            # There is one entry point per type support; only the dispatching one is used.
             found[ENTRY] = [path for path in sources if path.parent == base]
             sources = [path for path in sources if path.parent != base]
         if cpp:
-            # One translation unit: the C++ headers cost more than the code.
+            # One translation unit, since the C++ headers cost more than the code.
             joined = folder / f"{generator}.cpp"
             joined.write_text("".join(f'#include "{path}"\n' for path in cpp))
             sources.append(joined)
@@ -99,7 +99,7 @@ class _Linker:
             DISPATCH, [messages, *base, *self._of_dependencies(DISPATCH), *self._named("rosidl_typesupport_c")]
         )
         python = self._library(PYTHON, [messages, dispatch, *self._of_dependencies(PYTHON), *base])
-        # The dispatching library opens the two others by name at run time and must find them loaded.
+        # The dispatching library opens the two others by name at run time, so they must be loaded before.
         loaded = ["-Wl,--no-as-needed", fast, introspection]
         module = f"{self._package.name}_s__{DISPATCH}.so"
         self._link(module, self._objects[ENTRY], [python, dispatch, messages, *loaded])

@@ -1,4 +1,4 @@
-"""From .msg files to C, C++ and Python sources, with the generators that ROS 2 itself uses."""
+"""Generate C, C++ and Python sources from .msg files with ROS 2's generators."""
 
 import contextlib
 import io
@@ -82,7 +82,7 @@ def _arguments(package: InterfacePackage, generator: str, **more: Any) -> str:
 
 
 def _write_visibility_header(package: InterfacePackage, generator: str, templates: Path) -> None:
-    """CMake's part of the generators' work: fill the package's name into a header."""
+    """Fill the package's name into a header, as CMake does."""
     template = templates / f"{generator}__visibility_control.h.in"
     if template.exists():
         folder = package.generated_by(generator) / "msg"

@@ -1,4 +1,4 @@
-"""Where the files of an interface package come from and go to."""
+"""Paths of an interface package: sources, generated files, installation."""
 
 import re
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class InterfacePackage:
 
 
 def wheels_prefix() -> Path:
-    """The folder that plays the role of /opt/ros/<distribution>: it holds share/, lib/ and include/."""
+    """The prefix with share/, lib/ and include/, as /opt/ros/<distribution>."""
     import rosidl_generator_c
 
     parents = Path(rosidl_generator_c.__file__).resolve().parents

@@ -1,4 +1,4 @@
-"""A trainer on a machine whose memory runs out, for real: the kernel ends what trains, and nothing else."""
+"""Training that runs out of memory: the kernel ends the training process, and the node continues."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from trainer_support import OVER, Trainer, draw_clips, quick_job
 
 GROUPS = Path("/sys/fs/cgroup/memory")
 MIB = 2**20
-# A node, and PyTorch with a small job, take half of it; a batch of all four clips for X3D-M takes more than there is.
+# A node and a small job take half of it; a batch of four clips for X3D-M takes more.
 LIMIT = 700 * MIB
 
 
 @pytest.fixture
 def small_memory(tmp_path):
-    """A group of processes that have little memory together; Linux's control groups, version 1."""
+    """A memory cgroup (version 1) with a small limit."""
     group = GROUPS / f"opendr_har_{tmp_path.name}"
     try:
         group.mkdir()
@@ -34,13 +34,11 @@ def small_memory(tmp_path):
 
 
 def kills(group):
-    """How many processes the kernel has ended."""
+    """The number of processes that the kernel ended."""
     return int(dict(line.split() for line in (group / "memory.oom_control").read_text().splitlines())["oom_kill"])
 
 
-def test_training_that_takes_all_memory_is_ended_and_reported_and_the_node_goes_on(
-    small_memory, start, client, tmp_path
-):
+def test_training_that_runs_out_of_memory_fails_and_the_node_continues(small_memory, start, client, tmp_path):
     clips, output = draw_clips(tmp_path / "clips"), tmp_path / "mine.onnx"
     node = start("trainer")
     trainer = Trainer(client)

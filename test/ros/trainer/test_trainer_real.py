@@ -1,4 +1,4 @@
-"""From real gestures to a label, over services alone: nothing is restarted, and the person is one never trained on."""
+"""Training on real gestures over services, and a running recognizer that labels another person with the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trainer_support import JOB_SEC, Trainer, parameter
 GESTURES = ("both arms circle overhead", "wave one hand", "raise both arms forward")
 FILE = re.compile(r"PS7A(?P<action>\d)P(?P<person>\d)T(?P<take>\d)")
 HELD_OUT = "1"
-# How often the table names each video, each time augmented anew: an epoch's end costs more than its clips otherwise.
+# Rows per video, each augmented differently; otherwise the end of an epoch costs more than its clips.
 VIEWS = 8
 SETTINGS = {
     "network": "x3d",
@@ -42,11 +42,10 @@ SETTINGS = {
     "freeze_batch_norm": True,
     "keep": "last",
     "nice": 0,
-    "threads": 1,  # two that wait for each other are slower where others work as well
+    "threads": 1,  # two are slower on a busy machine
 }
 LABELS_SEEN = 20
-# After three short epochs of two persons these are told apart; the waving of this one is taken for circling in some
-# runs. It is played and noted all the same.
+# After three short epochs with two persons these are distinguished; waving is mistaken for circling in some runs.
 SURE = {"both arms circle overhead", "raise both arms forward"}
 
 
@@ -75,7 +74,7 @@ def write_csv(path, rows):
         csv.writer(file).writerows(rows)
 
 
-def test_a_running_recognizer_labels_a_person_never_seen_with_what_was_just_trained(
+def test_a_running_recognizer_labels_another_person_with_the_trained_model(
     start, client, shared, material, tmp_path, record_property
 ):
     table, classes, held_out = material
@@ -104,11 +103,11 @@ def test_a_running_recognizer_labels_a_person_never_seen_with_what_was_just_trai
 
 
 def labels_of(start, client, labels, video):
-    """How often which label came while the video was played in a loop."""
+    """Counts of the labels while the video is played in a loop."""
     publisher = start("video_publisher", {"video": video, "loop": 0})
     labels.clear()
     client.until(lambda: len(labels) >= LABELS_SEEN, what=f"labels of {video}")
     seen = Counter(message.data for message in labels)
     publisher.end()
-    client.spin(2.5)  # the next one's first frames begin a new history
+    client.spin(2.5)  # so that the next video resets the history
     return seen

@@ -1,4 +1,4 @@
-"""The process that trains, without ROS: what it tells, how it ends, and the job that follows it."""
+"""Training jobs and their subprocess, without ROS: progress, cancellation, and how they end."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ from opendr_har_ros.trainer.training_subprocess import Ending, TrainingSubproces
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_SEC = 60.0
-# Stands in for the process that trains: obeys a word of its command line instead of learning.
+# Replaces the training process: plays the role that its command line names.
 ACTOR = """
 import json, os, signal, sys, time
-def tell(**line):
+def report(**line):
     print(json.dumps(line), flush=True)
 role = sys.argv[4]
-tell(state="starting")
-tell(state="training", epoch=1, epochs=2, step=1, steps=4, loss=0.5)
+report(state="starting")
+report(state="training", epoch=1, epochs=2, step=1, steps=4, loss=0.5)
 if role == "done":
-    tell(state="done", output="/tmp/x.onnx", step=4, cancelled=False)
+    report(state="done", output="/tmp/x.onnx", step=4, cancelled=False)
 elif role == "raises":
     raise RuntimeError("the network broke")
 elif role == "says":
-    tell(state="failed", error="there is no folder x")
+    report(state="failed", error="there is no folder x")
     sys.exit(1)
 elif role == "mutters":
     print("not JSON", flush=True)
     sys.exit(3)
 elif role == "obeys":
     def end(*_):
-        tell(state="cancelled", step=1)
+        report(state="cancelled", step=1)
         sys.exit(1)
     signal.signal(signal.SIGTERM, end)
-    tell(state="training", step=2)
+    report(state="training", step=2)
 elif role == "is deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.fork() == 0:
         time.sleep(600)
-    tell(state="training", step=2)
+    report(state="training", step=2)
 if role in ("obeys", "is deaf"):
     time.sleep(600)
 """
 
 
 class Settings:
-    """As much of JobSettings as a job looks at."""
+    """The parts of JobSettings that a job uses."""
 
     output, checkpoint_folder = "/tmp/x.onnx", "/tmp/x_checkpoints"
     nice, threads = 0, None
@@ -95,7 +95,7 @@ def ended(progress):
     return progress.state in ("done", "cancelled", "failed")
 
 
-def test_a_job_that_is_done(job):
+def test_a_complete_job_is_done(job):
     job.start(Settings("done"))
     assert job.runs
     assert (job.progress.state, job.progress.job) == ("starting", 1)
@@ -116,14 +116,14 @@ def test_a_job_that_is_done(job):
         ("mutters", "training ended with exit code 3: not JSON", "not JSON"),
     ],
 )
-def test_a_job_that_fails_says_why(job, role, error, log):
+def test_a_failed_job_has_its_reason(job, role, error, log):
     job.start(Settings(role))
     progress = until(job, ended)
     assert (progress.state, progress.error) == ("failed", error)
     assert log in progress.log
 
 
-def test_a_job_that_obeys_is_cancelled(job):
+def test_a_job_can_be_cancelled(job):
     job.start(Settings("obeys"))
     until(job, lambda progress: progress.step == 2)
     assert job.progress.state == "running"
@@ -138,7 +138,7 @@ def test_a_job_that_obeys_is_cancelled(job):
         job.cancel()
 
 
-def test_a_job_that_does_not_obey_is_killed_after_its_grace_with_all_its_processes(job):
+def test_a_job_that_ignores_its_cancellation_is_killed_with_its_processes(job):
     job.start(Settings("is deaf", grace_sec=0.3))
     pid = until(job, lambda progress: progress.step == 2).pid
     job.cancel()
@@ -147,7 +147,7 @@ def test_a_job_that_does_not_obey_is_killed_after_its_grace_with_all_its_process
     assert processes_of_group(pid) == set()
 
 
-def test_a_job_that_is_killed_by_others_has_failed(job):
+def test_a_job_that_was_killed_has_failed(job):
     job.start(Settings("is deaf"))
     pid = until(job, lambda progress: progress.step == 2).pid
     os.kill(pid, signal.SIGKILL)
@@ -158,7 +158,7 @@ def test_a_job_that_is_killed_by_others_has_failed(job):
 
 
 @pytest.mark.slow
-def test_many_jobs_cancelled_at_any_moment_leave_nothing_behind(job):
+def test_jobs_cancelled_at_any_moment_leak_no_threads_or_files(job):
     def left():
         return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
@@ -184,7 +184,7 @@ def test_closing_waits_for_the_end(job, role):
     assert not job.runs
 
 
-def test_everything_it_told_is_there_once_it_has_ended(actor):
+def test_all_lines_are_read_at_the_end(actor):
     child = TrainingSubprocess(["done"])
     ending = child.wait(WAIT_SEC)
     assert [line["state"] for line in child.lines()] == ["starting", "training", "done"]
@@ -194,8 +194,8 @@ def test_everything_it_told_is_there_once_it_has_ended(actor):
     child.kill()
 
 
-def test_the_end_of_a_child_that_is_reaped_by_others_is_noticed(job):
-    """As in a process whose parent had SIGCHLD ignored."""
+def test_the_end_is_noticed_if_the_kernel_reaps_the_process(job):
+    """As in a process whose parent ignores SIGCHLD."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         for role, state in (("done", "done"), ("raises", "failed")):
@@ -206,8 +206,7 @@ def test_the_end_of_a_child_that_is_reaped_by_others_is_noticed(job):
 
 
 @pytest.mark.slow
-def test_no_process_outlives_the_one_that_started_it(tmp_path):
-    """Also not when that one is killed."""
+def test_the_subprocess_ends_with_a_parent_that_was_killed(tmp_path):
     code = """
 import sys, time
 from opendr_har_ros.trainer.training_subprocess import TrainingSubprocess
@@ -239,8 +238,8 @@ sys.exit(child.ending.reason)
     wait_for(lambda: not alive(pid))
 
 
-def test_the_end_of_a_parent_with_many_threads_counts_once():
-    """Linux tells it for each thread; a second SIGTERM would end training without a checkpoint."""
+def test_the_end_of_a_parent_is_forwarded_once():
+    """Linux signals each thread's end; a second SIGTERM would end training without a checkpoint."""
     code = """
 import os, signal, sys
 from opendr_har_ros.trainer.training_main import end_with_parent
@@ -271,5 +270,5 @@ def wait_for(condition):
         (Ending(-99, {}, ()), "training was ended by signal 99"),
     ],
 )
-def test_reasons(ending, reason):
+def test_the_reason_names_exit_code_or_signal(ending, reason):
     assert ending.reason == reason
