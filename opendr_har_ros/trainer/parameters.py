@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.settings import check, setting
 from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD
+from opendr_har_core.training.settings import TrainingSettings
 from opendr_har_ros.common.parameters import Parameters
 
 CONSTANT = "constant"
+
+
+def _shared(name: str) -> Any:
+    """The setting of this name in TrainingSettings."""
+    (found,) = (item for item in fields(TrainingSettings) if item.name == name)
+    return field(default=found.default, metadata=found.metadata)
 
 
 @dataclass(frozen=True)
@@ -40,31 +47,23 @@ class TrainerSettings:
     epochs: int = setting(10, "Passes over the data, including those before a resume.", least=1)
     steps: int = setting(0, "Weight updates, including those before a resume; 0: no limit but epochs.", least=0)
     batch_size: int = setting(16, "Clips per weight update.", least=1, most=65_536)
-    lr: float = setting(1e-3, "Peak learning rate of the classifier.", least=1e-9, most=100)
-    backbone_lr_factor: float = setting(
-        1.0, "Learning rate of all layers but the classifier, relative to lr.", least=0, most=1000
-    )
-    optimizer: str = setting("adam", "Optimizer.", choices=("adam", "adamw", "sgd"))
+    lr: float = _shared("lr")
+    backbone_lr_factor: float = _shared("backbone_lr_factor")
+    optimizer: str = _shared("optimizer")
     lr_schedule: str = setting(CONSTANT, "Learning rate schedule.", choices=(CONSTANT, "cosine", "step", "plateau"))
-    warmup_steps: int = setting(0, "Updates over which the learning rate rises from zero.", least=0)
-    weight_decay: float = setting(1e-5, "Weight decay of the optimizer.", least=0, most=100)
-    label_smoothing: float = setting(0.0, "Share of the target spread over all classes.", least=0, most=0.999)
-    freeze: str = setting(
-        "none",
-        "Layers to keep: 'last_stage' trains only the last stage and the head, 'head' only the classifier.",
-        choices=("none", "last_stage", "head"),
-    )
-    freeze_batch_norm: bool = setting(
-        False, "Keep the running statistics of BatchNorm, for batches under about 16 clips."
-    )
-    class_weights: bool = setting(False, "Weight the loss by inverse class frequency.")
-    keep: str = setting("best", "Epoch whose weights are exported.", choices=("best", "last"))
-    early_stopping_patience: int = setting(0, "Stop after this many epochs without a lower loss; 0: never.", least=0)
-    checkpoint_every_steps: int = setting(0, "Updates between checkpoints; 0: one checkpoint per epoch.", least=0)
-    seed: int = setting(123, "Random seed; the same seed gives the same result.", least=0, most=2**31 - 1)
-    num_workers: int = setting(0, "Additional processes that decode videos.", least=0, most=256)
+    warmup_steps: int = _shared("warmup_steps")
+    weight_decay: float = _shared("weight_decay")
+    label_smoothing: float = _shared("label_smoothing")
+    freeze: str = _shared("freeze")
+    freeze_batch_norm: bool = _shared("freeze_batch_norm")
+    class_weights: bool = _shared("class_weights")
+    keep: str = _shared("keep")
+    early_stopping_patience: int = _shared("early_stopping_patience")
+    checkpoint_every_steps: int = _shared("checkpoint_every_steps")
+    seed: int = _shared("seed")
+    num_workers: int = _shared("num_workers")
     cache: str = setting("", "Folder that keeps decoded frames between epochs; empty: none.")
-    device: str = setting("cpu", "Device; 'cuda' falls back to the CPU.", choices=("cpu", "cuda"))
+    device: str = _shared("device")
     extra: Tuple[str, ...] = setting(
         (), "Further options of opendr-har train, one word each, such as ['--precision', 'bf16-mixed']."
     )
@@ -118,7 +117,7 @@ class JobSettings:
         output = Path(settings.output)
         folder = _absolute(settings.checkpoint_folder) or str(output.with_name(f"{output.stem}_checkpoints"))
         skipped = (*OF_THE_NODE, *(["lookahead"] if settings.network == CLIP else []))
-        names = [field.name for field in fields(settings) if field.name not in skipped]
+        names = [item.name for item in fields(settings) if item.name not in skipped]
         arguments = [part for name in names for part in _flag(name, getattr(settings, name))]
         arguments += [f"--checkpoint-folder={folder}", *(["--resume"] if settings.resume else [])]
         arguments += [word for word in settings.extra if word]
