@@ -1,7 +1,7 @@
-"""The examples of OpenDR's documentation of both learners, with only their import line changed, and our own page's.
+"""The examples of OpenDR's documentation, with another import line, and that of docs/learners.md.
 
-Fit, evaluate, download and initialise, and step frame by frame: the calls and arguments are those of the documentation;
-the data set is a small one in the documented layout and place, and the weights come from a server on this machine.
+Calls and arguments are those of the documentation; the data set is a small one in the documented layout, and the
+weights come from a server on this machine.
 """
 
 from __future__ import annotations
@@ -26,15 +26,6 @@ from opendr_har_core.synthetic.scene import render_clip
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "learners.md"
 GESTURES = ("walking", "waving one hand", "jumping")
 LABELS = {"walking": "archery", "waving one hand": "zumba"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Beside other work on the machine, several threads mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -17,15 +17,7 @@ from opendr_har_core.training import fit as fit_module
 from opendr_har_core.training.evaluate import step_over_clips
 
 KINDS = [X3DLearner, CoX3DLearner]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Next to other work on the machine, several threads mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("tiny_xs")
 
 
 class Clips:
@@ -166,7 +158,7 @@ def test_an_optimised_learner_runs_the_new_weights_after_training():
     assert not np.array_equal(before.scores, after.scores)
     with torch.inference_mode():
         expected = subject.model((clip[None].float() / 255 - 0.45) / 0.225).softmax(dim=1).numpy()[0]
-    assert after.scores == pytest.approx(expected, abs=1e-4)
+    assert after.scores == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(tmp_path):

@@ -1,4 +1,4 @@
-"""What the learners say about clips and streams, in torch and once optimised."""
+"""`infer` of the learners on clips and streams, in PyTorch and after `optimize`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch")
 from opendr_har_core import Category, CoX3DLearner, Image, Video, X3DLearner
 from opendr_har_core.benchmarking.memory import process_memory
 from opendr_har_core.errors import BackendError, ConfigError, DataError
-from opendr_har_core.networks.config import x3d_config
 
 TO_ORIGINAL, TORCH_TO_ONNX = 1e-3, 1e-4
 WEIGHTS = "x3d_xs_k400_slowfast.pyth"
 rng = np.random.default_rng(0)
+pytestmark = pytest.mark.usefixtures("tiny_xs")
 
 
 def standardised(pixels):
@@ -28,17 +28,8 @@ def scores(categories):
     return np.stack([category.scores for category in categories])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Beside other work on the machine, several threads mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def x3d():
+def x3d(tiny_xs):
     return X3DLearner(backbone="xs", device="cpu", num_classes=5)
 
 
@@ -49,18 +40,18 @@ def cox3d():
 
 @pytest.fixture(scope="module")
 def clips():
-    return torch.from_numpy(rng.integers(0, 256, (2, 3, 4, 160, 160), np.uint8))
+    return torch.from_numpy(rng.integers(0, 256, (2, 3, 4, 32, 32), np.uint8))
 
 
 @pytest.fixture(scope="module")
 def frames():
-    """Two streams, (T, 2, 3, 160, 160)."""
-    return torch.from_numpy(rng.integers(0, 256, (34, 2, 3, 160, 160), np.uint8))
+    """Two streams, (T, 2, 3, 32, 32)."""
+    return torch.from_numpy(rng.integers(0, 256, (34, 2, 3, 32, 32), np.uint8))
 
 
 @pytest.mark.parametrize("optimised", [False, True])
 @pytest.mark.parametrize("size", ["xs", "s"])
-def test_x3d_gives_the_original_probabilities(shared, size, optimised):
+def test_x3d_gives_the_original_probabilities(shared, real_xs, size, optimised):
     learner = X3DLearner(backbone=size, device="cpu").load(shared / "weights" / WEIGHTS)
     if optimised:
         learner.optimize()
@@ -134,7 +125,6 @@ def test_warm_says_when_results_begin(cox3d, frames):
     for index, pair in enumerate(frames):
         found = cox3d.infer(pair)
         assert cox3d.warm == bool(found) == (index >= cox3d.spec.warm_up)
-    assert x3d_config("xs").delay == cox3d.spec.warm_up == 28
     cox3d.reset()
     assert not cox3d.warm
 
@@ -158,7 +148,7 @@ def test_a_clip_network_is_always_warm(x3d):
 
 
 @pytest.mark.parametrize("optimised", [False, True])
-def test_after_a_reset_a_stream_is_as_new(cox3d, frames, optimised):
+def test_a_stream_after_a_reset_equals_a_new_one(cox3d, frames, optimised):
     if optimised:
         cox3d.optimize()
     first = [scores(found) for found in map(cox3d.infer, frames) if found]
@@ -168,7 +158,7 @@ def test_after_a_reset_a_stream_is_as_new(cox3d, frames, optimised):
 
 
 @pytest.mark.parametrize("optimised", [False, True])
-def test_another_batch_size_begins_new_streams_with_a_warning(frames, optimised):
+def test_another_batch_size_starts_new_streams_with_a_warning(frames, optimised):
     learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
     if optimised:
         learner.optimize()
@@ -176,7 +166,7 @@ def test_another_batch_size_begins_new_streams_with_a_warning(frames, optimised)
     learner.reset()
     for pair in frames[:3]:
         learner.infer(pair)
-    with pytest.warns(UserWarning, match=r"\(2, 160\), these have \(1, 160\); a new stream begins") as caught:
+    with pytest.warns(UserWarning, match=r"\(2, 32\), these have \(1, 32\); a new stream starts") as caught:
         found = [scores(learner.infer(frames[0, 0]))]
     assert caught[0].filename == __file__  # it points at the user's line
     with warnings.catch_warnings():
@@ -185,7 +175,7 @@ def test_another_batch_size_begins_new_streams_with_a_warning(frames, optimised)
     assert np.array_equal(found, expected)
 
 
-def test_what_is_refused_between_two_frames_costs_a_stream_nothing(frames):
+def test_wrong_input_does_not_affect_a_stream(frames):
     learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
     learner.optimize()
     expected = [scores(learner.infer(pair)) for pair in frames[:3]]
@@ -214,7 +204,7 @@ def test_optimised_runs_agree_with_torch(x3d, clips, frames):
     assert np.array_equal(from_floats, in_onnx[-1])
 
 
-def test_optimised_means_that_onnx_runtime_computes(x3d, clips, monkeypatch):
+def test_an_optimised_learner_runs_onnx_runtime(x3d, clips, monkeypatch):
     learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
     learner.optimize()
     monkeypatch.setattr(learner.model, "forward", lambda _: pytest.fail("torch was asked"))
@@ -222,8 +212,8 @@ def test_optimised_means_that_onnx_runtime_computes(x3d, clips, monkeypatch):
     assert len(learner.infer(standardised(clips))) == 2
 
 
-def test_floats_that_were_no_pixels_are_computed_exactly_in_torch_once_optimised(x3d, frames):
-    floats = torch.randn(1, 3, 4, 160, 160, generator=torch.Generator().manual_seed(0))
+def test_an_optimised_learner_runs_other_floats_in_torch(x3d, frames):
+    floats = torch.randn(1, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
     learner.optimize()
     assert np.array_equal(scores(learner.infer(floats)), scores(x3d.infer(floats)))
@@ -231,11 +221,11 @@ def test_floats_that_were_no_pixels_are_computed_exactly_in_torch_once_optimised
     expected = scores(stepper.infer(floats[:, :, 0]))
     stepper.optimize()
     stepper.infer(frames[0, :1])
-    with pytest.warns(UserWarning, match="floats that were no pixels .* a new stream begins"):
+    with pytest.warns(UserWarning, match="floats that don't come from pixels .* a new stream starts"):
         assert np.array_equal(scores(stepper.infer(floats[:, :, 0])), expected)
 
 
-def test_new_weights_are_exported_anew(clips):
+def test_new_weights_are_exported_again(clips):
     learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
     learner.optimize()
     before = scores(learner.infer(clips))
@@ -248,18 +238,18 @@ def test_new_weights_are_exported_anew(clips):
     assert after == pytest.approx(expected, abs=TORCH_TO_ONNX)
 
 
-def test_new_weights_begin_a_stream_anew(cox3d, frames):
+def test_new_weights_start_a_new_stream(cox3d, frames):
     cox3d.optimize()
     for pair in frames:
         cox3d.infer(pair)
     with torch.no_grad():
         cox3d.model.head.projection.bias.add_(1)
-    with pytest.warns(UserWarning, match="the network has changed; a new stream begins"):
+    with pytest.warns(UserWarning, match="the network has changed; a new stream starts"):
         assert cox3d.infer(frames[0]) == []
 
 
 def test_two_learners_of_one_name_share_no_file(tmp_path, clips):
-    """In OpenDR the second got the first one's file."""
+    """In OpenDR, the second one uses the first one's file."""
     one = X3DLearner(backbone="xs", device="cpu", num_classes=5, temp_path=str(tmp_path))
     two = X3DLearner(backbone="xs", device="cpu", num_classes=3, seed=1, temp_path=str(tmp_path))
     one.optimize()
@@ -283,7 +273,7 @@ def test_the_graph_has_nothing_left_to_fold(folding):
     assert foldable == []
 
 
-def test_wrong_arguments_of_optimize_are_refused(x3d, tmp_path):
+def test_wrong_arguments_of_optimize_are_errors(x3d, tmp_path):
     with pytest.raises(ConfigError, match="True or False"):
         x3d.optimize(do_constant_folding="yes")
     (tmp_path / "file").write_text("")
@@ -298,14 +288,14 @@ def test_wrong_arguments_of_optimize_are_refused(x3d, tmp_path):
         ("clip.mp4", "got str"),
         (Image(np.zeros((3, 4, 4), np.uint8)), "got Image"),
         ([], "got none"),
-        (torch.zeros(3, 160, 160, dtype=torch.uint8), r"\(3, frames, height, width\)"),
-        (torch.zeros(1, 1, 4, 160, 160, dtype=torch.uint8), r"\(3, frames, height, width\)"),
-        (torch.zeros(3, 4, 160, 160, dtype=torch.int64), "int64"),
-        (np.zeros((3, 4, 160, 160), bool), "bool"),
-        (torch.zeros(3, 5, 160, 160, dtype=torch.uint8), "clips of 4 frames, got 5"),
-        (torch.zeros(3, 5, 160, 160), "clips of 4 frames, got 5"),
-        ([torch.zeros(3, 4, 160, 160), torch.zeros(3, 4, 160, 160, dtype=torch.uint8)], "one dtype"),
-        ([torch.zeros(3, 4, 160, 160), torch.zeros(3, 4, 96, 96)], "shapes differ"),
+        (torch.zeros(3, 32, 32, dtype=torch.uint8), r"\(3, frames, height, width\)"),
+        (torch.zeros(1, 1, 4, 32, 32, dtype=torch.uint8), r"\(3, frames, height, width\)"),
+        (torch.zeros(3, 4, 32, 32, dtype=torch.int64), "int64"),
+        (np.zeros((3, 4, 32, 32), bool), "bool"),
+        (torch.zeros(3, 5, 32, 32, dtype=torch.uint8), "clips of 4 frames, got 5"),
+        (torch.zeros(3, 5, 32, 32), "clips of 4 frames, got 5"),
+        ([torch.zeros(3, 4, 32, 32), torch.zeros(3, 4, 32, 32, dtype=torch.uint8)], "one dtype"),
+        ([torch.zeros(3, 4, 32, 32), torch.zeros(3, 4, 96, 96)], "shapes differ"),
         ([Video(np.zeros((3, 4, 9, 9), np.uint8)), "x"], "got str"),
         (None, "got NoneType"),
         ([None], "got NoneType"),
@@ -316,18 +306,18 @@ def test_wrong_arguments_of_optimize_are_refused(x3d, tmp_path):
         (torch.zeros(3, 4, 32, 32).to_sparse(), "sparse"),
     ],
 )
-def test_x3d_refuses_what_is_no_clip(x3d, given, message):
+def test_wrong_clips_are_errors(x3d, given, message):
     with pytest.raises(DataError, match=message):
         x3d.infer(given)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, np.longdouble, ">f4"])
-def test_floats_of_every_numpy_dtype_are_taken(x3d, dtype):
+def test_floats_of_every_numpy_dtype_are_accepted(x3d, dtype):
     floats = np.linspace(-2, 2, 3 * 4 * 32 * 32).reshape(3, 4, 32, 32)
     assert scores(x3d.infer(floats.astype(dtype))) == pytest.approx(scores(x3d.infer(floats)), abs=1e-3)
 
 
-def test_a_model_that_is_no_network_is_refused(x3d):
+def test_a_model_has_to_be_a_network(x3d):
     with pytest.raises(ConfigError, match="model is a str"):
         x3d.model = "x3d_xs.pyth"
 
@@ -336,12 +326,12 @@ def test_a_model_that_is_no_network_is_refused(x3d):
     ("given", "message"),
     [
         (Video(np.zeros((3, 2, 4, 4), np.uint8)), "got Video"),
-        (torch.zeros(160, 160, dtype=torch.uint8), r"\(3, height, width\)"),
-        (torch.zeros(1, 1, 3, 160, 160, dtype=torch.uint8), r"\(3, height, width\)"),
-        (torch.zeros(3, 96, 160), "square"),
+        (torch.zeros(32, 32, dtype=torch.uint8), r"\(3, height, width\)"),
+        (torch.zeros(1, 1, 3, 32, 32, dtype=torch.uint8), r"\(3, height, width\)"),
+        (torch.zeros(3, 24, 32), "square"),
     ],
 )
-def test_cox3d_refuses_what_is_no_image(cox3d, given, message):
+def test_wrong_images_are_errors(cox3d, given, message):
     with pytest.raises(DataError, match=message):
         cox3d.infer(given)
 
@@ -354,7 +344,7 @@ WRONG_FLOATS = [
 
 
 @pytest.mark.parametrize(("change", "message"), [case[1:] for case in WRONG_FLOATS], ids=[c[0] for c in WRONG_FLOATS])
-def test_floats_that_can_not_be_standardised_pixels_are_refused_and_cost_nothing(x3d, change, message):
+def test_floats_that_can_not_be_standardised_pixels_are_errors(x3d, change, message):
     clip = torch.linspace(0, 1, 3 * 4 * 32 * 32).reshape(3, 4, 32, 32)
     with pytest.raises(DataError, match=rf"{message}.*\(x / 255 - 0.45\) / 0.225 are in -2.00\.\.2.44; .*uint8"):
         x3d.infer(change(clip))
@@ -385,10 +375,10 @@ def test_scores_that_are_not_finite_are_an_error(kind):
         learner.infer(frame if kind is CoX3DLearner else frame[:, None].repeat(1, 4, 1, 1))
 
 
-def test_stepping_takes_no_more_memory_as_time_goes_by():
-    """In OpenDR every frame kept its gradients: 30 MB each."""
+def test_the_memory_of_stepping_is_constant():
+    """In OpenDR, every frame keeps 30 MB of gradients."""
     learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
-    frame = torch.zeros(3, 160, 160, dtype=torch.uint8)
+    frame = torch.zeros(3, 32, 32, dtype=torch.uint8)
 
     if process_memory() is None:
         pytest.skip("needs /proc")

@@ -1,6 +1,6 @@
-"""What OpenDR's unit tests of X3DLearner and CoX3DLearner call and check, on three real clips and the real XS weights.
+"""The calls of OpenDR's unit tests of X3DLearner and CoX3DLearner, on three real clips and the real XS weights.
 
-The calls are theirs; the data set has the layout of `KineticsDataset.download_micro`. Below are OpenDR's names alone.
+The data set has the layout of `KineticsDataset.download_micro`. Further below are the names of OpenDR.
 """
 
 from __future__ import annotations
@@ -21,15 +21,6 @@ from opendr_har_core.errors import ConfigError, ModelError
 KINDS = [X3DLearner, CoX3DLearner]
 LABELS = ("archery", "arm wrestling", "high jump")
 FRAME = torch.linspace(-2, 2.4, 2 * 3 * 32 * 32).reshape(2, 3, 32, 32)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Beside other work on the machine, several threads mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
