@@ -7,7 +7,6 @@ import warnings
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.config import X3D_CONFIGS
 from opendr_har_core.settings import check, setting
 from opendr_har_core.spec import FULL, LOOKAHEADS
@@ -120,9 +119,3 @@ class LearnerArguments:
 def changeable() -> Tuple[str, ...]:
     """Names of the arguments that can be assigned on a learner."""
     return tuple(item.name for item in fields(LearnerArguments) if item.name not in STRUCTURAL)
-
-
-def check_whole(name: str, value: Any) -> None:
-    """Raise ConfigError unless `value` is an int of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{name} is {value!r}, expected a whole number, 1 or more")

@@ -13,7 +13,7 @@ import torch
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.errors import ConfigError, ModelError
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.learners.arguments import LearnerArguments, changeable, check_whole
+from opendr_har_core.learners.arguments import LearnerArguments, changeable
 from opendr_har_core.learners.model_folder import METADATA, ModelRecord, newest_model, read_record, save_model
 from opendr_har_core.learners.optimised import OptimisedModel
 from opendr_har_core.learners.types import Category
@@ -240,8 +240,6 @@ class Learner:
         from opendr_har_core.training.evaluate import evaluate
 
         network = self._network("evaluate")
-        if steps is not None:
-            check_whole("steps", steps)
         report = evaluate(
             network,
             dataset,

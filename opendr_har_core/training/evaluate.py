@@ -72,8 +72,8 @@ def evaluate(
         stepwise = isinstance(network, CoX3D) and network.spec.lookahead == NONE
     if stepwise and not isinstance(network, CoX3D):
         raise ConfigError("only a CoX3D can be evaluated frame by frame; leave stepwise out, or choose cox3d")
-    if steps is not None and steps < 1:
-        raise ConfigError(f"steps is {steps}, expected at least 1, or None for all")
+    if steps is not None and (type(steps) is not int or steps < 1):
+        raise ConfigError(f"steps is {steps!r}, expected a whole number, 1 or more, or None for all")
     check_dataset(dataset, network.num_classes, "evaluation")
     kept = dataset if steps is None else Subset(dataset, range(min(len(dataset), steps * batch_size)))
     logits, classes = _all_logits(network, DataLoader(kept, batch_size, num_workers=num_workers), device, stepwise)

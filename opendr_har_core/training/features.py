@@ -88,11 +88,6 @@ class FeatureDataset(Dataset):
                 listener(sum(map(len, targets)), len(dataset))
         return cls(torch.cat(features), torch.cat(targets).tolist(), dataset.labels)
 
-    def subset(self, indices: Sequence[int]) -> FeatureDataset:
-        """The items of these indices."""
-        chosen = torch.as_tensor(indices)
-        return FeatureDataset(self.features[chosen], [self.targets[index] for index in indices], self.labels)
-
     def __len__(self) -> int:
         return len(self.targets)
 

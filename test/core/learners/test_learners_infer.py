@@ -262,17 +262,6 @@ def test_two_learners_of_one_name_share_no_file(tmp_path, clips):
     assert list(tmp_path.rglob("*.onnx")) == []
 
 
-@pytest.mark.parametrize("folding", [False, True])
-def test_the_graph_has_nothing_left_to_fold(folding):
-    onnx = pytest.importorskip("onnx")
-    learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=3)
-    learner.optimize(do_constant_folding=folding)
-    graph = onnx.load(learner._optimised.bundle(learner.model, learner.labels)).graph
-    constants = {tensor.name for tensor in graph.initializer}
-    foldable = [node.name for node in graph.node if node.input and all(name in constants for name in node.input)]
-    assert foldable == []
-
-
 def test_wrong_arguments_of_optimize_are_errors(x3d, tmp_path):
     with pytest.raises(ConfigError, match="True or False"):
         x3d.optimize(do_constant_folding="yes")

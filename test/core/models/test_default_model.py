@@ -1,4 +1,4 @@
-"""The packaged models of drawn actions: what they are, what they can, and that their training still makes them."""
+"""The packaged models of synthetic actions: metadata, accuracy, and the command that trains them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def label(recognizer, frames):
     return [prediction.label for prediction in map(stream.push, frames) if prediction][-1]
 
 
-def test_it_says_what_it_is_and_stays_small(default):
+def test_metadata_and_size(default):
     assert "drawn figures" in default.source
     assert "docs/default-model.md" in default.source
     assert "Apache-2.0" in default.source
@@ -36,7 +36,7 @@ def test_it_says_what_it_is_and_stays_small(default):
     assert DEFAULT_BUNDLE.stat().st_size + CONTINUAL_BUNDLE.stat().st_size < 13_000_000
 
 
-def test_it_names_drawn_clips_that_it_was_not_trained_on(default, record_property):
+def test_accuracy_on_synthetic_clips_of_other_seeds(default, record_property):
     times = [index * default.spec.period_ns / NANOSECONDS for index in range(default.spec.window)]
     right = Counter(
         action
@@ -49,17 +49,19 @@ def test_it_names_drawn_clips_that_it_was_not_trained_on(default, record_propert
     assert min(right[action] for action in ACTIONS) >= 0.6 * CLIPS, right
 
 
-def test_it_names_whole_clips_of_any_size_and_rate(default):
+@pytest.mark.slow
+def test_clips_of_any_size_and_rate(default):
     for index, action in enumerate(ACTIONS):
         frames = render_clip(action, 2.0, fps=(12, 25, 60)[index % 3], size=(300, 300 + 60 * index), seed=SEEN_WELL)
         assert label(default, frames) == action
 
 
-# A figure whose actions are all well in view.
+# A figure whose actions are all clearly visible.
 SEEN_WELL = 25
 
 
-def test_real_gestures_of_people_it_has_never_seen(default, shared, record_property):
+@pytest.mark.slow
+def test_accuracy_on_real_gestures(default, shared, record_property):
     from opendr_har_core.recordings.label_video import recognize_video
     from opendr_har_core.recordings.labelled import mean_prediction
 
@@ -72,7 +74,7 @@ def test_real_gestures_of_people_it_has_never_seen(default, shared, record_prope
     assert right >= 24  # of 27
 
 
-def test_the_continual_model_has_a_label_within_the_first_second_which_is_about_now():
+def test_the_first_label_of_the_continual_model():
     continual = Recognizer.open(CONTINUAL_BUNDLE)
     stream = continual.stream()
     found = [prediction for prediction in map(stream.push, render_clip("bending", 1.0, size=(240, 320))) if prediction]
@@ -81,7 +83,7 @@ def test_the_continual_model_has_a_label_within_the_first_second_which_is_about_
     assert continual.spec.delay_sec == 0
 
 
-def test_black_frames_give_scores_that_are_probabilities(default):
+def test_scores_of_black_frames_are_probabilities(default):
     black = next(render_clip("walking", 0.1)).rgb * 0
     stream = default.stream(sampling="every_frame")
     *_, last = (stream.push(Frame(black, index * 33_000_000)) for index in range(default.spec.window))
@@ -99,7 +101,8 @@ def training(bundle, *more):
     return subprocess.run([*command, *outputs, *more], capture_output=True, text=True, check=False)
 
 
-def test_its_training_command_writes_a_bundle_that_opens(tmp_path, shared):
+@pytest.mark.slow
+def test_the_training_command_writes_both_bundles(tmp_path, shared):
     pytest.importorskip("lightning")
     bundle = tmp_path / "trained.onnx"
     done = training(bundle, "--weights", str(shared / "weights" / "x3d_xs_k400_slowfast.pyth"))
@@ -111,7 +114,8 @@ def test_its_training_command_writes_a_bundle_that_opens(tmp_path, shared):
     assert (continual.spec.name, continual.spec.lookahead) == ("cox3d_xs", "none")
 
 
-def test_its_training_command_works_without_weights(tmp_path):
+@pytest.mark.slow
+def test_the_training_command_without_weights(tmp_path):
     pytest.importorskip("lightning")
     bundle = tmp_path / "trained.onnx"
     done = training(bundle, "--random-weights")
@@ -119,7 +123,8 @@ def test_its_training_command_works_without_weights(tmp_path):
     assert "random weights" in Recognizer.open(bundle).source
 
 
-def test_its_training_command_wants_to_be_told_where_to_start(tmp_path):
+@pytest.mark.slow
+def test_the_training_command_needs_weights_or_random_weights(tmp_path):
     pytest.importorskip("lightning")
     done = training(tmp_path / "trained.onnx")
     assert done.returncode == 2

@@ -87,7 +87,7 @@ def test_stepping_ends_in_steady_state():
     ("arguments", "error", "message"),
     [
         ({"stepwise": True}, ConfigError, "only a CoX3D can be evaluated frame by frame"),
-        ({"steps": 0}, ConfigError, "steps is 0, expected at least 1"),
+        ({"steps": 0}, ConfigError, "steps is 0, expected a whole number, 1 or more"),
     ],
 )
 def test_wrong_arguments_are_errors(arguments, error, message):
