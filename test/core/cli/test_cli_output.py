@@ -42,20 +42,20 @@ def on_terminal(*arguments, **options):
     return process.returncode, out, b"".join(shown).decode()
 
 
-def drawing(folder, *flags):
+def synth(folder, *flags):
     return ("synth", folder, "--clips", "3", "--seconds", "1", "--size", "64x48", "--overwrite", *flags)
 
 
 def test_a_terminal_shows_a_bar_on_standard_error_only(tmp_path):
     pytest.importorskip("rich")
-    exit_code, out, shown = on_terminal(*drawing(tmp_path, "--json"))
+    exit_code, out, shown = on_terminal(*synth(tmp_path, "--json"))
     total = json.loads(out)["clips"]
     assert exit_code == 0
     assert f"{total}/{total} clips" in shown
 
 
 def test_quiet_shows_no_progress(tmp_path):
-    assert on_terminal(*drawing(tmp_path, "--quiet"))[2] == ""
+    assert on_terminal(*synth(tmp_path, "--quiet"))[2] == ""
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])

@@ -170,14 +170,20 @@ def test_a_viewer_that_does_not_read_delays_nobody(serve_page):
     assert json.loads(talk(port, first).data)["kind"] == "hello"
 
 
-def test_little_waits_for_a_slow_viewer(serve_page):
-    state, port = serve_page(picture_hz=60.0)
+def slow_viewer(port, buffer_bytes):
+    """A WebSocket that does not read, with a small receive buffer."""
     sock = socket.create_connection(("127.0.0.1", port))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
     sock.sendall(
         b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
+    return sock
+
+
+def test_little_waits_for_a_slow_viewer(serve_page):
+    state, port = serve_page(picture_hz=60.0)
+    sock = slow_viewer(port, 16 << 10)
     until(lambda: state.wants_pictures)
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     for index in range(60):
@@ -193,12 +199,7 @@ def test_little_waits_for_a_slow_viewer(serve_page):
 
 def test_a_viewer_that_answers_pings_but_reads_nothing_is_disconnected(serve_page):
     state, port = serve_page(max_viewers=1)
-    sock = socket.create_connection(("127.0.0.1", port))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 10)
-    sock.sendall(
-        b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
+    sock = slow_viewer(port, 4 << 10)
     until(lambda: state.is_watched)
     end = time.monotonic() + 20
     while state.is_watched and time.monotonic() < end:

@@ -16,7 +16,7 @@ from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import loop_frames, probe, read_video, write_video
 
 
-def drawn(count, size=(48, 64)):
+def moving_bar(count, size=(48, 64)):
     """Frames with a bar that moves, so that order shows."""
     for index in range(count):
         rgb = np.zeros((*size, 3), np.uint8)
@@ -26,7 +26,7 @@ def drawn(count, size=(48, 64)):
 
 @pytest.fixture(params=[".mp4", ".avi", ".mkv"])
 def video(request, tmp_path):
-    return write_video(tmp_path / f"clip{request.param}", drawn(60), 30)
+    return write_video(tmp_path / f"clip{request.param}", moving_bar(60), 30)
 
 
 def read_until_it_breaks(path):
@@ -59,7 +59,7 @@ def test_an_endless_loop_can_be_stopped(video):
 
 @pytest.mark.parametrize("fps", [10, 25])
 def test_the_only_frame_of_a_file_lasts_as_long_as_its_rate_says(tmp_path, fps):
-    path = write_video(tmp_path / "still.mp4", drawn(1), fps)
+    path = write_video(tmp_path / "still.mp4", moving_bar(1), fps)
     stamps = [frame.stamp_ns for frame in loop_frames(path, 3)]
     assert np.diff(stamps).tolist() == [10**9 // fps] * 2
 
@@ -81,7 +81,7 @@ def test_zero_passes_are_refused(video):
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv"])
 def test_a_truncated_video_yields_its_frames_and_then_an_error(tmp_path, suffix):
-    whole = write_video(tmp_path / f"whole{suffix}", drawn(90), 30)
+    whole = write_video(tmp_path / f"whole{suffix}", moving_bar(90), 30)
     cut = tmp_path / f"cut{suffix}"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 5])
     count, message = read_until_it_breaks(cut)
@@ -90,7 +90,7 @@ def test_a_truncated_video_yields_its_frames_and_then_an_error(tmp_path, suffix)
 
 
 def test_a_truncated_mp4_has_no_index_and_is_refused(tmp_path):
-    whole = write_video(tmp_path / "whole.mp4", drawn(60), 30)
+    whole = write_video(tmp_path / "whole.mp4", moving_bar(60), 30)
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     count, message = read_until_it_breaks(cut)
@@ -114,8 +114,8 @@ def test_a_missing_file_and_a_missing_camera_are_named(tmp_path):
 
 def test_nothing_is_written_when_the_frames_do_not_fit(tmp_path):
     def growing():
-        yield from drawn(3)
-        yield from drawn(1, size=(96, 128))
+        yield from moving_bar(3)
+        yield from moving_bar(1, size=(96, 128))
 
     with pytest.raises(VideoError, match="can't be in one video"):
         write_video(tmp_path / "clip.mp4", growing(), 30)
@@ -147,7 +147,7 @@ def check_is_upright(path, expected):
 @pytest.mark.parametrize("lies", [False, True])
 @pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def test_a_turned_or_mirrored_video_is_read_upright(tmp_path, set_display_matrix, lies, signs):
-    path = write_video(tmp_path / "phone.mp4", drawn(3, size=(48, 72)), 30)
+    path = write_video(tmp_path / "phone.mp4", moving_bar(3, size=(48, 72)), 30)
     stored = [frame.rgb for frame in read_video(path)]
     one, other = signs
     matrix = (0, one, other, 0) if lies else (one, 0, 0, other)
@@ -166,7 +166,7 @@ def test_real_videos_are_read_upright(shared, degrees, turns):
 
 def test_frames_that_were_read_are_freed_at_once(tmp_path, set_display_matrix):
     """Reference cycles would keep gigabytes of a long video until garbage collection."""
-    path = set_display_matrix(write_video(tmp_path / "phone.mp4", drawn(60), 30), (0, 1, -1, 0))
+    path = set_display_matrix(write_video(tmp_path / "phone.mp4", moving_bar(60), 30), (0, 1, -1, 0))
     gc.collect()
     gc.disable()
     try:
