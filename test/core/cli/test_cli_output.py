@@ -43,7 +43,20 @@ def on_terminal(*arguments, **options):
 
 
 def synth(folder, *flags):
-    return ("synth", folder, "--clips", "3", "--seconds", "1", "--size", "64x48", "--overwrite", *flags)
+    return (
+        "synth",
+        folder,
+        "--actions",
+        "walking",
+        "--clips",
+        "5",
+        "--seconds",
+        "0.5",
+        "--size",
+        "64x48",
+        "--overwrite",
+        *flags,
+    )
 
 
 def test_a_terminal_shows_a_bar_on_standard_error_only(tmp_path):
