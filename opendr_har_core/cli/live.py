@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import threading
-import webbrowser
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Tuple
 
@@ -83,6 +82,8 @@ def run(options: argparse.Namespace) -> Result:
         options.out.flush()
         options.out.note("Ctrl-C ends it")
         if options.open:
+            import webbrowser  # it takes longer than the rest of `opendr-har --help`
+
             webbrowser.open(url)
         threading.Event().wait()
     finally:
