@@ -12,16 +12,7 @@ import cv2
 
 from opendr_har_core.errors import DataError
 from opendr_har_core.frame import Frame
-from opendr_har_core.media.video import (
-    OpenVideo,
-    VideoInfo,
-    VideoSource,
-    is_camera,
-    loop_frames,
-    open_video,
-    probe,
-    shift,
-)
+from opendr_har_core.media.video import OpenVideo, VideoInfo, VideoSource, is_camera, open_video, shift
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recordings.annotated_copy import AnnotatedCopy
 from opendr_har_core.recordings.labelled import label_frames, mean_prediction
@@ -56,14 +47,6 @@ def label_video(
     read whole, DataError without a label, ConfigError, BackendError.
     """
     return _VideoJob(recognizer, source, stream, labels, once, on_frame, on_sample, copy).run()
-
-
-def recognize_video(recognizer: Recognizer, path: VideoSource, top_k: int = 5) -> Iterator[Prediction]:
-    """Unfiltered predictions over a file that is played `passes_needed` times."""
-    info = probe(path)
-    stream = recognizer.stream(top_k=top_k, min_frames=reachable_min_frames(recognizer.spec, info))
-    predictions = map(stream.push, loop_frames(path, passes_needed(recognizer.spec, info)))
-    return (prediction for prediction in predictions if prediction)
 
 
 def passes_needed(spec: ModelSpec, info: VideoInfo, sampling: str = STAMPS) -> int:

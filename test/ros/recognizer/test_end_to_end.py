@@ -12,8 +12,8 @@ from rclpy.qos import QoSProfile
 from vision_msgs.msg import Classification, VisionInfo
 
 from opendr_har_core import Recognizer
-from opendr_har_core.media.video import probe
-from opendr_har_core.recordings.label_video import passes_needed, recognize_video
+from opendr_har_core.media.video import loop_frames, probe
+from opendr_har_core.recordings.label_video import passes_needed
 from opendr_har_core.recordings.labelled import mean_prediction
 from opendr_har_ros.common.qos import LATCHED
 
@@ -76,9 +76,9 @@ def test_the_node_gives_real_footage_the_label_that_the_library_gives(
 ):
     model, video = real_bundle(*network), shared / "videos" / "labelled" / clip
     recognizer = Recognizer.open(model)
-    expected = list(recognize_video(recognizer, video))
+    passes = passes_needed(recognizer.spec, probe(video))
+    expected = [found for found in map(recognizer.stream().push, loop_frames(video, passes)) if found]
     for speed in SPEEDS:
-        passes = passes_needed(recognizer.spec, probe(video))
         received, process = play(start, client, model, video, passes, rate=speed)
         peak_rss_mb = process.peak_rss_mb
         process.end()
