@@ -1,4 +1,4 @@
-"""What is built to be shipped is complete, and runs in an environment that has nothing else."""
+"""The sdist and the wheel are complete and run in an empty environment."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PACKAGES = ("opendr_har_core", "opendr_har_ros")
 MODELS = packaged_models()
 MIB = 1 << 20
 MODEL_LIMIT_BYTES, WHEEL_LIMIT_BYTES = 8_000_000, 20_000_000
-# Of every environment, and not counted.
+# Part of every environment; not counted.
 INSTALLERS = ("pip", "setuptools", "wheel")
-# What running a bundle must not bring along.
+# Not needed to run a bundle.
 HEAVY = {"torch", "onnx", "lightning", "rclpy"}
 
 
@@ -54,7 +54,7 @@ def files():
 
 @pytest.fixture(scope="module")
 def needed(files):
-    """What must be in both archives: all that lies in the packages."""
+    """Files of the packages, which both archives must have."""
     return {name for name in files if name.split("/")[0] in PACKAGES}
 
 
@@ -71,7 +71,7 @@ def pip(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dist(files, pip, tmp_path_factory):
-    """The sdist of what git tracks, and the wheel that is made of the sdist alone: what it lacks shows there."""
+    """The sdist of the files that git tracks, and the wheel built from the sdist alone."""
     folder = tmp_path_factory.mktemp("dist")
     source = folder / "source"
     for name in files:
@@ -88,12 +88,13 @@ def dist(files, pip, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(dist, pip):
-    """The `bin` folder of an environment with the wheel and what it asks for."""
+    """`bin` folder of an environment with the wheel and its dependencies."""
     constraints = ROOT / ".ci" / "constraints.txt"
     run(*pip, "install", "--constraint", constraints, dist[1])
     return pip[0].parent
 
 
+@pytest.mark.slow
 def test_the_sdist_has_all_that_a_build_and_ros_need(dist, needed, files):
     with tarfile.open(dist[0]) as archive:
         names = {member.name.split("/", 1)[1] for member in archive if member.isfile()}
@@ -114,6 +115,7 @@ def test_the_sdist_has_all_that_a_build_and_ros_need(dist, needed, files):
     assert names - made == expected
 
 
+@pytest.mark.slow
 def test_the_wheel_has_all_of_the_packages_and_nothing_else(dist, needed, files):
     with zipfile.ZipFile(dist[1]) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
@@ -126,6 +128,7 @@ def test_the_wheel_has_all_of_the_packages_and_nothing_else(dist, needed, files)
     assert data == expected | {f"share/ament_index/resource_index/packages/{NAME}"}
 
 
+@pytest.mark.slow
 def test_the_metadata_says_what_is_needed_and_since_when(dist):
     with zipfile.ZipFile(dist[1]) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
@@ -138,6 +141,7 @@ def test_the_metadata_says_what_is_needed_and_since_when(dist):
     assert all(">=" in line and "<" in line for line in needs), needs
 
 
+@pytest.mark.slow
 def test_the_lock_is_within_the_bounds(dist):
     requirements = pytest.importorskip("packaging.requirements")
     lines = (ROOT / ".ci" / "constraints.txt").read_text()
@@ -163,6 +167,7 @@ def test_the_page_of_licences_is_of_the_lock():
     assert {re.sub(r"[-_.]+", "-", name).lower(): version.split("+")[0] for name, version in rows} == locked
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_packaged_models_and_what_is_said_of_their_authors_and_is_small(dist, record_property):
     with zipfile.ZipFile(dist[1]) as archive:
         sizes = {name: archive.getinfo(f"opendr_har_core/models/{name}.onnx").file_size for name in MODELS}
@@ -179,6 +184,7 @@ def test_the_wheel_has_the_packaged_models_and_what_is_said_of_their_authors_and
     assert "Apache License" in licences["LICENSE"]
 
 
+@pytest.mark.slow
 def test_the_wheel_labels_a_clip_in_an_environment_with_nothing_else(installed, tmp_path, record_property):
     command = installed / "opendr-har"
     run(command, "synth", "clips", "--clips", "1", "--seconds", "3", "--actions", ACTIONS[0], cwd=tmp_path)
@@ -191,6 +197,7 @@ def test_the_wheel_labels_a_clip_in_an_environment_with_nothing_else(installed, 
     record_property("inference_only_installation_mib", round((size(installed.parent / "lib") - installers) / MIB))
 
 
+@pytest.mark.slow
 def test_importing_the_library_there_loads_no_torch_and_no_ros(installed, tmp_path):
     code = "import opendr_har_core, sys; opendr_har_core.Recognizer.open('default'); print(*sys.modules)"
     loaded = {name.split(".")[0] for name in run(installed / "python", "-c", code, cwd=tmp_path).split()}

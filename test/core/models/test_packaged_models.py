@@ -1,4 +1,4 @@
-"""The models that come with the package open by their names, everywhere and without PyTorch."""
+"""Packaged models open by their names, without PyTorch."""
 
 from __future__ import annotations
 
