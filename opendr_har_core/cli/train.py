@@ -6,9 +6,9 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from opendr_har_core.cli.augmentation import Augmentation, add_augmentation
 from opendr_har_core.cli.config_file import add_config
@@ -24,7 +24,17 @@ from opendr_har_core.cli.options import (
     require,
 )
 from opendr_har_core.cli.output import INTERRUPTED, Output, Result
-from opendr_har_core.cli.train_progress import FORMS, TEXT, JsonProgress, TextProgress, json_progress
+from opendr_har_core.cli.train_progress import (
+    CANCELLED,
+    DONE,
+    EXPORTING,
+    FORMS,
+    STARTING,
+    TEXT,
+    Report,
+    json_report,
+    text_report,
+)
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.settings import settings_of
@@ -77,15 +87,15 @@ def add_parser(jobs: Any) -> None:
 def run(options: argparse.Namespace) -> Optional[Result]:
     """Train and export."""
     if options.progress == TEXT:
-        return _run(options, TextProgress(options.out.quiet, options.out.json))
+        return _run(options, text_report(options.out.quiet, options.out.json))
     if options.json:
         raise ConfigError("--progress json and --json print different JSON lines; leave one of them out")
-    with json_progress() as progress:
-        result = _run(options, progress)
+    with json_report() as report:
+        result = _run(options, report)
     return replace(result, text="")
 
 
-def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress]) -> Result:
+def _run(options: argparse.Namespace, tell: Report) -> Result:
     _check_files(options)
     from opendr_har_core.cli.network import TRAINED, chosen_network
     from opendr_har_core.training.fit import fit
@@ -94,12 +104,12 @@ def _run(options: argparse.Namespace, progress: Union[TextProgress, JsonProgress
     blueprint, _ = chosen_network(options, _beginning(options, settings), TRAINED)
     augmentation = Augmentation(options, blueprint.config.image_size)
     run = {**_described(options, blueprint, settings), "augmentation": augmentation.described}
-    progress.begins(run)
+    tell({"state": STARTING, "run": run})
     train, val = _datasets(options, blueprint, augmentation)
     network, digest = _network(options, blueprint, train.labels, settings.seed)
-    progress.found(train.report, None if val is None else val.report, run)
-    report = fit(network, train, val, settings, progress.listener)
-    return _finish(options, network, train.labels, settings, report, digest, progress, run)
+    tell({"state": STARTING, "training": str(train.report), "validation": None if val is None else str(val.report)})
+    report = fit(network, train, val, settings, lambda update: tell(asdict(update)))
+    return _finish(options, network, train.labels, settings, report, digest, tell, run)
 
 
 def _check_files(options: argparse.Namespace) -> None:
@@ -185,7 +195,7 @@ def _finish(
     settings: TrainingSettings,
     report: FitReport,
     digest: Optional[str],
-    progress: Union[TextProgress, JsonProgress],
+    tell: Report,
     run: Dict[str, Any],
 ) -> Result:
     from opendr_har_core.bundles.export import export_bundle
@@ -195,16 +205,14 @@ def _finish(
 
     if not is_first_process():
         return Result()  # only the first process writes
-    progress.trained(report)
-    counts: Dict[str, Any] = {
-        "steps": report.steps,
-        "best_accuracy": report.best_accuracy,
-        "best_loss": report.best_loss,
-    }
+    best = {"best_accuracy": report.best_accuracy, "best_loss": report.best_loss}
+    counts: Dict[str, Any] = {"steps": report.steps, **best}
     if report.cancelled:
+        tell({"state": CANCELLED, "step": report.steps, **best, "checkpoints": list(report.checkpoints)})
         advice = f"continue with --checkpoint-folder {settings.checkpoint_folder} --resume"
         values = {**counts, "checkpoints": list(report.checkpoints)}
         return Result("", values, INTERRUPTED, f"stopped after {report.steps} steps; {advice}")
+    tell({"state": EXPORTING})
     source = f"trained on {Path(options.data).name} for {report.steps} steps from {_origin(options, digest)}"
     path = export_bundle(network, options.output, labels, source=source)
     if options.report:
@@ -212,7 +220,7 @@ def _finish(
         with atomic_path(options.report) as temporary:
             temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     description = f"{described(network.spec)}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB"
-    progress.wrote(path, description, report)
+    tell({"state": DONE, "step": report.steps, **best, "output": str(path.resolve()), "description": description})
     spec = network.spec
     what = {"model": spec.name, "lookahead": spec.lookahead, "window": spec.window, "classes": len(labels)}
     values = {**file_values(path), **what, **counts}

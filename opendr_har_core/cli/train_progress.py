@@ -9,112 +9,53 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, TextIO
+from typing import Any, Callable, Dict, Iterator, Optional, TextIO
 
 from opendr_har_core.errors import HarError
 
-if TYPE_CHECKING:
-    from opendr_har_core.datasets.base import DataReport
-    from opendr_har_core.training.callbacks import Update
-    from opendr_har_core.training.fit import FitReport
-
-EPOCH_END = "epoch_end"  # as in training.callbacks, which needs PyTorch
 TEXT, JSON = "text", "json"
 FORMS = (TEXT, JSON)
+EPOCH_END = "epoch_end"  # as in training.callbacks, which needs PyTorch
 STARTING, EXPORTING, DONE, CANCELLED, FAILED = "starting", "exporting", "done", "cancelled", "failed"
+Line = Dict[str, Any]
+Report = Callable[[Line], None]  # of a line with a `state`; docs/training.md lists states and their entries
 
 
-class TextProgress:
-    """Options, data and a line for each epoch on standard output; on a terminal there is also a progress bar.
+def text_report(quiet: bool = False, to_errors: bool = False) -> Report:
+    """Report options, data and each epoch as text on standard output, or on standard error with `to_errors`."""
 
-    The command prints the result as the last line. With --json everything else goes to standard error.
-    """
+    def report(line: Line) -> None:
+        text = _text(line)
+        if text and not quiet:
+            print(text, file=sys.stderr if to_errors else sys.stdout, flush=True)
 
-    def __init__(self, quiet: bool = False, to_errors: bool = False) -> None:
-        self._quiet = quiet
-        self._to_errors = to_errors
-
-    def listener(self, update: Update) -> None:
-        """Report an update of training."""
-        if update.state != EPOCH_END:
-            return
-        numbers = {
-            "train_loss": update.loss,
-            "train_accuracy": update.accuracy,
-            "val_loss": update.val_loss,
-            "val_accuracy": update.val_accuracy,
-        }
-        parts = [f"{name} {value:.3f}" for name, value in numbers.items() if value is not None]
-        self._say(f"epoch {update.epoch}, step {update.step}: {', '.join(parts)}")
-
-    def begins(self, run: Dict[str, Any]) -> None:
-        """Reported with the data."""
-
-    def found(self, train: DataReport, val: Optional[DataReport], run: Dict[str, Any]) -> None:
-        """Report the data, options and settings."""
-        self._say(f"training: {train}")
-        if val is not None:
-            self._say(f"validation: {val}")
-        self._say(json.dumps({"run": run}, indent=1))
-
-    def trained(self, report: FitReport) -> None:
-        """The epochs are reported already."""
-
-    def wrote(self, path: Path, description: str, report: FitReport) -> None:
-        """The command reports the result."""
-
-    def _say(self, text: str) -> None:
-        if self._quiet:
-            return
-        stream = sys.stderr if self._to_errors else sys.stdout
-        stream.write(text + "\n")
-        stream.flush()
+    return report
 
 
-class JsonProgress:
-    """One JSON object a line, each with a `state`; see docs/training.md.
+def _text(line: Line) -> str:
+    if "run" in line:
+        return json.dumps({"run": line["run"]}, indent=1)
+    if "training" in line:
+        return "\n".join(f"{name}: {line[name]}" for name in ("training", "validation") if line[name] is not None)
+    if line["state"] != EPOCH_END:
+        return ""
+    names = {"train_loss": "loss", "train_accuracy": "accuracy", "val_loss": "val_loss", "val_accuracy": "val_accuracy"}
+    parts = [f"{name} {line[key]:.3f}" for name, key in names.items() if line[key] is not None]
+    return f"epoch {line['epoch']}, step {line['step']}: {', '.join(parts)}"
 
-    If the reader closes the stream, the run continues without reports.
-    """
+
+class JsonReport:
+    """Reports one JSON object a line; if the reader closes the stream, the run continues without reports."""
 
     def __init__(self, stream: Optional[TextIO]) -> None:
         self._stream = stream
         self.ended = False
 
-    def listener(self, update: Update) -> None:
-        """Report an update of training."""
-        self._write(asdict(update))
-
-    def begins(self, run: Dict[str, Any]) -> None:
-        """First line: options and settings."""
-        self._write({"state": STARTING, "run": run})
-
-    def found(self, train: DataReport, val: Optional[DataReport], run: Dict[str, Any]) -> None:
-        """Report the data."""
-        self._write({"state": STARTING, "training": str(train), "validation": None if val is None else str(val)})
-
-    def trained(self, report: FitReport) -> None:
-        """A cancelled run ends here; otherwise the bundle is written next."""
-        if report.cancelled:
-            self.end(CANCELLED, report, checkpoints=list(report.checkpoints))
-        else:
-            self._write({"state": EXPORTING})
-
-    def wrote(self, path: Path, description: str, report: FitReport) -> None:
-        """Last line of a successful run."""
-        self.end(DONE, report, output=str(path.resolve()), description=description)
-
-    def end(self, state: str, report: Optional[FitReport] = None, **values: Any) -> None:
-        """Last line of any run."""
-        counts: Dict[str, Any] = {}
-        if report is not None:
-            counts = {"step": report.steps, "best_accuracy": report.best_accuracy, "best_loss": report.best_loss}
-        self._write({"state": state, "cancelled": state == CANCELLED, "output": None, **counts, **values})
-        self.ended = True
-
-    def _write(self, line: Dict[str, Any]) -> None:
+    def __call__(self, line: Line) -> None:
+        state = line["state"]
+        if state in (DONE, CANCELLED, FAILED):
+            line = {"state": state, "cancelled": state == CANCELLED, "output": None, **line}
+            self.ended = True
         if self._stream is None:
             return
         try:
@@ -125,24 +66,24 @@ class JsonProgress:
 
 
 @contextlib.contextmanager
-def json_progress() -> Iterator[JsonProgress]:
+def json_report() -> Iterator[JsonReport]:
     """Reserve standard output for JSON lines; everything else goes to standard error.
 
     There is always a last line, however the run ends; SIGTERM acts like Ctrl+C. Of several processes that train
     together, the first one reports.
     """
     is_first = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
-    progress = JsonProgress(sys.stdout if is_first else None)
+    report = JsonReport(sys.stdout if is_first else None)
     try:
         with contextlib.redirect_stdout(sys.stderr), _sigterm_interrupts():
-            yield progress
+            yield report
     except (KeyboardInterrupt, SystemExit):  # Lightning raises SystemExit for KeyboardInterrupt
-        if not progress.ended:
-            progress.end(CANCELLED)
+        if not report.ended:
+            report({"state": CANCELLED})
         raise
     except Exception as error:
-        if not progress.ended:
-            progress.end(FAILED, error=str(error) if isinstance(error, HarError) else repr(error))
+        if not report.ended:
+            report({"state": FAILED, "error": str(error) if isinstance(error, HarError) else repr(error)})
         raise
 
 

@@ -14,8 +14,8 @@ pytest.importorskip("lightning")
 onnx = pytest.importorskip("onnx")
 from training_cases import ACTIONS, assert_same_weights
 
+from opendr_har_core.cli import train_progress
 from opendr_har_core.cli.main import main
-from opendr_har_core.cli.train_progress import TextProgress
 from opendr_har_core.networks import config as configs
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.streaming.recognizer import Recognizer
@@ -82,16 +82,17 @@ def test_base_weights_can_have_other_classes(clips, tmp_path, capsys):
 @pytest.fixture
 def interrupted(monkeypatch):
     """Ctrl+C as soon as the first epoch is reported: the run ends after the first update of the second."""
-    say = TextProgress._say
 
-    def say_and_interrupt(self, text):
-        say(self, text)
-        if text.startswith("epoch 1,"):
+    def text(line):
+        if line["state"] == "epoch_end":
             signal.raise_signal(signal.SIGINT)
+        return plain(line)
+
+    plain = train_progress._text
 
     def run(arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(TextProgress, "_say", say_and_interrupt)
+            patch.setattr(train_progress, "_text", text)
             return main(arguments)
 
     return run

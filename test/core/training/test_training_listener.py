@@ -17,7 +17,7 @@ pytest.importorskip("lightning")
 from training_cases import ACTIONS, TINY, Ramps, quick, tiny
 
 from opendr_har_core.cli.main import main
-from opendr_har_core.cli.train_progress import JsonProgress
+from opendr_har_core.cli.train_progress import JsonReport
 from opendr_har_core.networks import config as configs
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.training import callbacks
@@ -172,15 +172,15 @@ def test_a_run_survives_the_loss_of_its_reader():
     os.close(reading)
     told = False
     with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "w") as stream:  # closing it flushes once more
-        progress = JsonProgress(stream)
+        report = JsonReport(stream)
         for _ in range(2):
-            progress.begins({"epochs": 1})
+            report({"state": "starting", "run": {"epochs": 1}})
         told = True
     assert told
 
 
 def test_nan_and_infinity_become_null(capsys):
-    JsonProgress(sys.stdout).end("done", loss=float("nan"), rows={"a": float("inf")})
+    JsonReport(sys.stdout)({"state": "done", "loss": float("nan"), "rows": {"a": float("inf")}})
     assert lines_of(capsys.readouterr().out) == [
         {"state": "done", "cancelled": False, "output": None, "loss": None, "rows": {"a": None}}
     ]
