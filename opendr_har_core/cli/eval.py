@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any, Sequence
+from typing import Any
 
 from opendr_har_core.cli.config_file import add_config
 from opendr_har_core.cli.datasets import add_data_options, open_dataset
 from opendr_har_core.cli.options import WEIGHTS, add_file, add_folder, add_job, add_network, add_settings, require
 from opendr_har_core.cli.output import Result
-from opendr_har_core.cli.progress import Report
 from opendr_har_core.training.settings import TrainingSettings
 
 EXAMPLE = "best.ckpt --data clips/test"
@@ -67,38 +66,15 @@ def run(options: argparse.Namespace) -> Result:
     with options.out.progress("evaluating", "clips") as progress:
         report = evaluate(
             network,
-            dataset if options.num_workers else _Watched(dataset, progress),  # other processes would count alone
+            dataset,
             batch_size=options.batch_size,
             steps=options.steps,
             num_workers=options.num_workers,
             device=options.device,
             stepwise=options.stepwise or None,
+            listener=progress,
         )
     return _result(report, dataset, options)
-
-
-class _Watched:
-    """A dataset that reports how many of its clips were read."""
-
-    def __init__(self, dataset: Any, report: Report) -> None:
-        self._dataset = dataset
-        self._report = report
-        self._read = 0
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._dataset, name)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> Any:
-        items = self._dataset.__getitems__(indices)
-        self._read += len(indices)
-        self._report(self._read, len(self))
-        return items
 
 
 def _result(report: Any, dataset: Any, options: argparse.Namespace) -> Result:

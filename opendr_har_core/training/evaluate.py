@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -61,12 +61,14 @@ def evaluate(
     num_workers: int = 0,
     device: str = "cpu",
     stepwise: Optional[bool] = None,
+    listener: Optional[Callable[[int, int], None]] = None,
 ) -> EvalReport:
     """Classify the clips of `dataset`, or of its first `steps` batches.
 
     With `stepwise` a CoX3D sees each clip frame by frame (see `step_over_clips`). None means frame by frame for a CoX3D
-    without lookahead, which gives the same result as whole clips. Raises ConfigError for `stepwise` with a clip network
-    or another number of classes, DataError for a dataset without clips.
+    without lookahead, which gives the same result as whole clips. `listener` is called after each batch with the number
+    of clips done and the number of all. Raises ConfigError for `stepwise` with a clip network or another number of
+    classes, DataError for an object that is not a dataset, or has no clips.
     """
     if stepwise is None:
         stepwise = isinstance(network, CoX3D) and network.spec.lookahead == NONE
@@ -76,8 +78,15 @@ def evaluate(
         raise ConfigError(f"steps is {steps!r}, expected a whole number, 1 or more, or None for all")
     check_dataset(dataset, network.num_classes, "evaluation")
     kept = dataset if steps is None else Subset(dataset, range(min(len(dataset), steps * batch_size)))
-    logits, classes = _all_logits(network, DataLoader(kept, batch_size, num_workers=num_workers), device, stepwise)
-    return score(logits, classes, list(dataset.labels))
+    loader = DataLoader(kept, batch_size, num_workers=num_workers)
+    outputs: List[Tensor] = []
+    targets: List[Tensor] = []
+    for logits, classes in _batches(network, loader, device, stepwise):
+        outputs.append(logits)
+        targets.append(classes)
+        if listener is not None:
+            listener(sum(map(len, targets)), len(kept))
+    return score(torch.cat(outputs), torch.cat(targets), list(dataset.labels))
 
 
 def score(logits: Tensor, classes: Tensor, labels: List[str]) -> EvalReport:
@@ -114,19 +123,17 @@ def step_over_clips(network: CoX3D, clips: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _all_logits(network: X3D, loader: DataLoader, device: str, stepwise: bool) -> Tuple[Tensor, Tensor]:
+def _batches(network: X3D, loader: DataLoader, device: str, stepwise: bool) -> Iterator[Tuple[Tensor, Tensor]]:
+    """Logits (B, num_classes) and class ids (B,) of each batch, on the CPU."""
     place = torch.device(device if device != "cuda" or torch.cuda.is_available() else "cpu")
     home = next(network.parameters()).device
     training = network.training
     network.to(place).eval()
-    outputs: List[Tensor] = []
-    targets: List[Tensor] = []
     try:
         for clips, classes in loader:
             x = standardized(clips.to(place), network.spec)
             stepping = stepwise and isinstance(network, CoX3D)
-            outputs.append((step_over_clips(network, x) if stepping else network(x)).float().cpu())  # type: ignore[arg-type]
-            targets.append(classes)
+            logits = step_over_clips(network, x) if stepping else network(x)  # type: ignore[arg-type]
+            yield logits.float().cpu(), classes
     finally:
         network.to(home).train(training)
-    return torch.cat(outputs), torch.cat(targets)
