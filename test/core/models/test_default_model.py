@@ -36,6 +36,7 @@ def test_metadata_and_size(default):
     assert DEFAULT_BUNDLE.stat().st_size + CONTINUAL_BUNDLE.stat().st_size < 13_000_000
 
 
+@pytest.mark.slow
 def test_accuracy_on_synthetic_clips_of_other_seeds(default, record_property):
     times = [index * default.spec.period_ns / NANOSECONDS for index in range(default.spec.window)]
     right = Counter(
