@@ -140,7 +140,7 @@ def test_an_invalid_parameter_is_reported_in_one_line_with_exit_code_2(start, pa
 @pytest.mark.slow
 def test_an_unknown_provider_is_reported_with_the_available_ones(client, start):
     node = start("recognizer", {"providers": "['warp_drive']"})
-    node.wait_for_output("no execution provider 'warp_drive'; it has ['")
+    node.wait_for_output("no execution provider 'warp_drive' here; choose from")
     assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
 
 

@@ -96,9 +96,9 @@ def test_a_page_shows_a_recognizers_labels_images_and_numbers(client, start):
 @pytest.mark.slow
 def test_a_page_marks_provisional_labels(client, start, tiny_bundle):
     start("recognizer", {**RELIABLE, "model": tiny_bundle("cox3d", "none"), "min_frames": 1, "sampling": "every_frame"})
-    page = Page(port_of(start("web", {"port": 0})))
     camera = Camera(client)
-    camera.wait_for_recognizer()
+    camera.wait_for_recognizer()  # before the page subscribes to the images, too
+    page = Page(port_of(start("web", {"port": 0})))
     client.until(lambda: source(page)["state"], what="the recognizer's diagnostics")
     client.spin(0.5)  # the recognizer may not yet have seen the page's subscriptions
     for index, frame in enumerate(clip()[:4]):
