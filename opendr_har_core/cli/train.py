@@ -136,7 +136,7 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
 
 
 def _resumed(settings: TrainingSettings, out: Output) -> TrainingSettings:
-    """Resume from the last checkpoint; without one (or with a mistyped folder), start anew with a warning."""
+    """Resume from the last checkpoint; without one (or with a mistyped folder), start from scratch with a warning."""
     from opendr_har_core.training.checkpoint import LAST, last_step
 
     folder = str(settings.checkpoint_folder)
@@ -144,7 +144,9 @@ def _resumed(settings: TrainingSettings, out: Output) -> TrainingSettings:
     if step:
         out.note(f"resuming from {Path(folder) / LAST}, step {step}")
     else:
-        out.warn(f"--resume finds no {LAST} in {folder}, so training starts anew; is it another --checkpoint-folder?")
+        out.warn(
+            f"--resume finds no {LAST} in {folder}, so training starts from scratch; is it another --checkpoint-folder?"
+        )
     return replace(settings, resume_step=step)
 
 

@@ -46,7 +46,7 @@ class LearnerArguments:
     backbone: str = setting(DEFAULT_BACKBONE, "Size of the network.", choices=tuple(X3D_CONFIGS))
     network_head: str = setting("classification", "Task of the network.", choices=("classification",))
     checkpoint_after_iter: int = setting(0, "Steps between checkpoints; 0 writes none.", least=0)
-    checkpoint_load_iter: int = setting(0, "Step whose checkpoint to resume from; 0 starts anew.", least=0)
+    checkpoint_load_iter: int = setting(0, "Step whose checkpoint to resume from; 0 starts from scratch.", least=0)
     temp_path: str = setting(
         "",
         "Folder for checkpoints and exported graphs. Empty: the system's temporary folder for graphs, and the folder "

@@ -63,7 +63,9 @@ class TrainingSettings:
         None,
         "Folder for best.ckpt, last.ckpt and step_<number>.ckpt; `opendr-har train` uses <output>_checkpoints.",
     )
-    resume_step: int = setting(0, "Step whose checkpoint in checkpoint_folder to resume from; 0: start anew.", least=0)
+    resume_step: int = setting(
+        0, "Step whose checkpoint in checkpoint_folder to resume from; 0: start from scratch.", least=0
+    )
     num_workers: int = setting(0, "Processes that decode clips.", least=0)
     pin_memory: bool = setting(False, "Use pinned memory, for faster copies to a GPU.")
     drop_last: bool = setting(
