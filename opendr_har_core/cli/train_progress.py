@@ -27,7 +27,9 @@ def text_report(quiet: bool = False, to_errors: bool = False) -> Report:
     def report(line: Line) -> None:
         text = _text(line)
         if text and not quiet:
-            print(text, file=sys.stderr if to_errors else sys.stdout, flush=True)
+            stream = sys.stderr if to_errors else sys.stdout
+            stream.write(text + "\n")
+            stream.flush()
 
     return report
 
