@@ -85,8 +85,8 @@ def state():
     server.stop()
 
 
-def url(port, host="127.0.0.1"):
-    return f"http://{host}:{port}/"
+def url(port):
+    return f"http://127.0.0.1:{port}/"
 
 
 def test_labels_follow_the_camera(tab, live, camera):
@@ -94,16 +94,15 @@ def test_labels_follow_the_camera(tab, live, camera):
     expect(page.locator("#warm")).to_be_visible(timeout=LONG_MS)
     expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
     assert page.locator("#bars li").count() == 5
-    assert page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [160, 120]
+    until(lambda: page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [160, 120])
     expect(page.locator("#events li").first).to_contain_text("walking began")
     camera.action = "jumping jacks"
     expect(page.locator("#label")).to_have_text("jumping jacks", timeout=LONG_MS)
     expect(page.locator("#events")).to_contain_text("walking ended")
-    spec = Recognizer.open("default").spec
-    expect(page.locator("#model")).to_contain_text(f"{spec.name}, 9 classes, first label ")
+    expect(page.locator("#model")).to_contain_text("9 classes, first label ")
     expect(page.locator("#latency")).to_contain_text("ms")
     expect(page.locator("#source")).to_have_text("a test camera")
-    assert "%" in page.locator("#bars .score").first.inner_text()
+    expect(page.locator("#bars .score").first).to_contain_text("%")
     until(lambda: painted(page) > 50)
 
 
@@ -116,13 +115,10 @@ def test_it_shows_the_label_delay_and_provisional_labels(tab, state):
     state.set_model(ModelInfo("cox3d_s", classes=400, first_label_sec=0.0, label_delay_sec=0.0))
     expect(page.locator("#delay")).to_have_text("none: labels are about the newest frame", timeout=LONG_MS)
     expect(page.locator("#now-title")).to_have_text("Now")
-    expect(page.locator("#model")).to_have_text("cox3d_s, 400 classes, first label with the first frame")
     state.set_status(stream=StreamInfo("provisional", 3, 12))
     state.push_labels([Hypothesis(0, "walking", 0.9)], provisional=True)
     expect(page.locator("#warm-text")).to_have_text("Labels are provisional: 3 of 13 frames", timeout=LONG_MS)
     expect(page.locator("#label")).to_have_text("walking (provisional)")
-    state.set_status(stream=StreamInfo("warming", 3, 12))
-    expect(page.locator("#warm-text")).to_have_text("Warming up: 3 of 13 frames", timeout=LONG_MS)
 
 
 def painted(page):
@@ -130,10 +126,8 @@ def painted(page):
     script = """canvas => {
         const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
         let count = 0;
-        for (let i = 0; i < data.length; i += 4) {
-            const rgb = [data[i], data[i + 1], data[i + 2]];
-            if (data[i + 3] > 200 && Math.max(...rgb) - Math.min(...rgb) > 60) count++;
-        }
+        for (let i = 0; i < data.length; i += 4)
+            if (data[i + 3] > 200 && Math.abs(data[i] - data[i + 2]) > 60) count++;
         return count;
     }"""
     return page.locator("#timeline").evaluate(script)
@@ -163,18 +157,16 @@ def test_a_lost_camera_is_shown_and_recovers(tab, live, camera):
     expect(page.locator("#lost")).to_be_hidden()
 
 
-def test_the_page_reconnects_to_a_restarted_server(tab, recognizer):
+def test_the_page_reconnects_to_a_restarted_server(tab):
     state = LiveState("before")
     server = LiveServer(LiveSettings(port=0), state)
     port = server.start()
     page = tab(url(port))
-    expect(page.locator("#source")).to_have_text("before", timeout=LONG_MS)
     state.push_labels([Hypothesis(0, "old label", 0.9)])
-    expect(page.locator("#label")).to_have_text("old label")
+    expect(page.locator("#label")).to_have_text("old label", timeout=LONG_MS)
     server.stop()
     expect(page.locator("#state")).to_have_attribute("data-state", "disconnected", timeout=LONG_MS)
-    state = LiveState("after")
-    server = LiveServer(LiveSettings(port=port), state)
+    server = LiveServer(LiveSettings(port=port), LiveState("after"))
     server.start()
     try:
         expect(page.locator("#source")).to_have_text("after", timeout=LONG_MS)
@@ -235,21 +227,3 @@ def test_the_page_fits_a_phone(tab, state):
     expect(page.locator("#bars li")).to_have_count(2, timeout=LONG_MS)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.locator("#theme").bounding_box()["width"] >= 40  # a finger's width
-
-
-def test_screen_readers_get_names(tab, state):
-    page = tab(url(state.port))
-    state.push_labels([Hypothesis(0, "walking", 0.9)])
-    expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
-    assert page.locator("#label").get_attribute("aria-live") == "polite"
-    for name in ("Now", "The last minute", "Events", "Status", "Camera"):
-        assert page.get_by_role("region", name=name).count() == 1
-    for role, name in (
-        ("img", "Scores of the best labels over the last minute"),
-        ("list", "Best labels with their scores"),
-        ("list", "Labels that began or ended, newest first"),
-        ("button", "Switch between light and dark"),
-        ("status", None),
-    ):
-        assert page.get_by_role(role, **({"name": name} if name else {})).count() >= 1, (role, name)
-    assert page.locator("#picture").get_attribute("alt")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import io
 import json
-import os
 import shutil
 import tempfile
-import time
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,30 +64,6 @@ def open_bundle(path):
     stream = Recognizer.open(path, threads=1).stream("every_frame")
     for index in range(4):
         stream.push(Frame(np.full((20, 30, 3), 40 * index, np.uint8), index))
-
-
-def bundle_metadata(folder):
-    import onnx
-
-    return [item.value.encode() for item in onnx.load_from_string(bundle(True)).metadata_props]
-
-
-def open_bundle_metadata(path):
-    """The text replaces each property of a valid bundle in turn."""
-    import onnx
-
-    from opendr_har_core import Recognizer
-    from opendr_har_core.errors import HarError
-
-    text = path.read_bytes().decode("utf-8", "replace")
-    for index in range(len(bundle_metadata(path.parent))):
-        model = onnx.load_from_string(bundle(True))
-        model.metadata_props[index].value = text
-        path.write_bytes(model.SerializeToString())
-        try:
-            Recognizer.open(path, threads=1)
-        except HarError:
-            continue
 
 
 def checkpoints(folder):
@@ -270,26 +243,6 @@ def read_image(path):
     read_picture(path)
 
 
-def cached_clips(folder):
-    buffer = io.BytesIO()
-    np.save(buffer, np.ones((2, 3, 4, 3), np.uint8))
-    return [buffer.getvalue()]
-
-
-def read_cache(path):
-    from opendr_har_core.datasets.cache import ClipCache
-
-    folder = path.parent / "cache"
-    try:
-        cache = ClipCache(folder)
-        for _ in range(2):
-            assert cache.get("clip", lambda: np.ones((1, 2, 2, 3), np.uint8)).dtype == np.uint8
-            for kept in folder.iterdir():
-                shutil.copy(path, kept)
-    finally:
-        shutil.rmtree(folder)
-
-
 def archives(folder):
     contents = []
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
@@ -318,7 +271,6 @@ CONFIG = b"data: clips\nepochs: 3\nlr: 0.01\nnetwork: cox3d\nsize: s\nlabels: na
 TORCH, BAGS = ("torch",), ("rosbags",)
 READERS = {
     "bundle": Reader("model.onnx", bundles, open_bundle, modules=("onnx",)),
-    "bundle metadata": Reader("model.onnx", bundle_metadata, open_bundle_metadata, True, ("onnx",)),
     "checkpoint": Reader("weights.pth", checkpoints, read_checkpoint, modules=TORCH),
     "model json": Reader("model.json", model_json, read_model_json, True, TORCH),
     "labels": Reader("labels.csv", constant(b'id,name\n0,waving\n1,"a, b"\n'), read_labels, True),
@@ -331,15 +283,5 @@ READERS = {
     "video avi": Reader("clip.avi", videos("mjpeg", ".avi"), read_clip, modules=TORCH),
     "video mkv": Reader("clip.mkv", videos("libx264", ".mkv"), read_clip, modules=TORCH),
     "picture": Reader("picture.jpg", pictures, read_image),
-    "cache": Reader("clip.npy", cached_clips, read_cache, modules=TORCH),
     "archive": Reader("archive.zip", archives, read_archive, modules=TORCH),
-}
-# What no reader may do; they show that the child process notices.
-TRAPS = {
-    "writes": lambda path: (path.parent / "left behind").write_text("x"),
-    "executes": lambda path: os.system("true"),
-    "hangs": lambda path: time.sleep(60),
-    "crashes": lambda path: ctypes.string_at(0),
-    "allocates": lambda path: bytes(3 << 30),
-    "raises": lambda path: 1 / 0,
 }

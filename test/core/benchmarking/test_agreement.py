@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from opendr_har_core.benchmarking.agreement import measure_agreement
-from opendr_har_core.benchmarking.tables import agreement_text
 from opendr_har_core.cli.main import main
-from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.errors import ConfigError
 from opendr_har_core.frame import Frame
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.media.video import write_video
@@ -92,13 +91,6 @@ def test_the_labels_of_the_clip_network_are_the_truth_for_splices(video):
     assert done == [(index, 14) for index in range(1, 9)]  # videos and splices, of at most so many
 
 
-def test_one_video_gives_agreement_without_reactions(video):
-    report = measured([video(DARK)], BrightnessBackend("x3d"), BrightnessBackend("cox3d"))
-    assert report.models[1].same_stamp == 1.0
-    assert report.models[1].reactions.median_sec is None
-    assert "No splices: give two or more videos" in agreement_text(report)
-
-
 @pytest.mark.parametrize(
     ("backends", "settings", "message"),
     [
@@ -113,11 +105,7 @@ def test_models_that_can_not_be_compared_are_an_error_that_says_what_to_do(video
         measured([video(DARK)], *(BrightnessBackend(*arguments) for arguments in backends), **settings)
 
 
-def test_a_video_whose_gaps_leave_no_label_is_an_error(video):
-    with pytest.raises(DataError, match=r"0\.onnx has no label in .*leave the video out"):
-        measured([video(DARK, BRIGHT, fps=0.25)], BrightnessBackend("x3d"))
-
-
+@pytest.mark.slow
 def test_the_command_prints_tables_and_json(video, tiny_bundle, capsys):
     models = [str(tiny_bundle("x3d")), str(tiny_bundle("cox3d", "full")), str(tiny_bundle("cox3d", "none"))]
     command = ["agreement", *models, "--videos", str(video(DARK, BRIGHT)), "--seconds", "1", "--threads", "1"]

@@ -6,37 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from opendr_har_core.backends.runtime import ort
-from opendr_har_core.benchmarking.machine import Machine, matmul_model, processor
+from opendr_har_core.benchmarking.machine import Machine
 from opendr_har_core.benchmarking.measure import EnergyUse, Figures, Settings, Throughput
-from opendr_har_core.benchmarking.memory import available_bytes, process_memory
+from opendr_har_core.benchmarking.memory import process_memory
 from opendr_har_core.benchmarking.models import Model, Subject, bundle_subject, evaluation, open_network
 from opendr_har_core.benchmarking.suite import Report, Row, measure_row, write_report
 from opendr_har_core.benchmarking.tables import report_text
 from opendr_har_core.benchmarking.timing import Timing
-from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.errors import DataError
 from opendr_har_core.streaming.recognizer import Recognizer
 
 ROOT = Path(__file__).resolve().parents[3]
 MIB = 1 << 20
-
-
-def test_memory_is_read_from_proc(tmp_path):
-    for process in ("self", "12"):
-        (tmp_path / process).mkdir()
-        (tmp_path / process / "status").write_text("VmPeak:\t 9000 kB\nVmHWM:\t  2048 kB\nVmRSS:\t 1024 kB\n")
-    (tmp_path / "meminfo").write_text("MemTotal: 8000 kB\nMemAvailable:    4096 kB\n")
-    for pid in (None, 12):
-        memory = process_memory(pid, tmp_path)
-        assert (memory.peak_bytes, memory.rss_bytes) == (2 * MIB, MIB)
-    assert available_bytes(tmp_path) == 4 * MIB
-    assert process_memory(13, tmp_path) is None
 
 
 def test_the_peak_is_of_the_process_itself_and_remains_after_memory_is_freed():
@@ -57,24 +44,6 @@ subprocess.run([sys.executable, "-c", {child!r}], check=True)
     large, small = (int(line) for line in done.stdout.split())
     assert large > 400 * MIB
     assert small < 200 * MIB
-
-
-def test_the_matrix_rate_is_that_of_a_matrix_product():
-    onnx = pytest.importorskip("onnx")
-    model = matmul_model(300)
-    onnx.checker.check_model(model, full_check=True)
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    a, b = np.random.default_rng(0).standard_normal((2, 300, 300), dtype=np.float32)
-    np.testing.assert_allclose(session.run(["c"], {"a": a, "b": b})[0], a @ b, atol=1e-3)
-
-
-def test_the_processor_is_named_or_else_the_board(tmp_path):
-    (tmp_path / "proc/device-tree").mkdir(parents=True)
-    (tmp_path / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson Orin Nano Developer Kit\0")
-    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nCPU part\t: 0xd42\n")
-    assert processor(tmp_path) == "NVIDIA Jetson Orin Nano Developer Kit"
-    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: A Fine CPU @ 3 GHz\n")
-    assert processor(tmp_path) == "A Fine CPU @ 3 GHz"
 
 
 @pytest.mark.parametrize("architecture", ["x3d", "cox3d"])
@@ -135,29 +104,6 @@ def test_tables_show_the_figures():
     assert ["cox3d_s", "onnx", "1.250", "0.500", "30.0", "a", "sensor"] in lines
     assert any(line[:4] == ["cox3d_s", "onnx", "2", "150.00"] for line in lines)
     assert ["cox3d_s", "on", "torch:", "out", "of", "memory"] in lines
-
-
-def test_figures_that_are_unknown_are_dashes():
-    unknown = replace(MODEL, parameters=None, multiply_adds=None)
-    text = report_text(Report(replace(MACHINE, matmul_gflops=None), 2.0, (Row(unknown, "onnx", FIGURES),)))
-    assert "Matrix rate (float32, 2048 x 2048, ONNX Runtime): - GFLOP/s" in text
-    assert ["cox3d_s", "onnx", "160x160x3", "-", "-", "-", "15.2", "120"] in [
-        line.split() for line in text.splitlines()
-    ]
-
-
-def test_another_device_than_the_processor_and_other_load_are_named():
-    usual = report_text(Report(MACHINE, 2.0, (Row(MODEL, "onnx", FIGURES),)))
-    on_gpu = replace(FIGURES, provider="CUDAExecutionProvider")
-    busy = report_text(Report(replace(MACHINE, load=3.0), 2.0, (Row(MODEL, "onnx", on_gpu),)))
-    assert (usual.count("CUDA (onnx)"), busy.count("CUDA (onnx)")) == (0, 4)
-    assert ["other programs were running" in text for text in (usual, busy)] == [False, True]
-
-
-@pytest.mark.parametrize("wrong", [{"names": ("x3d_xxl",)}, {"runtimes": ("abacus",)}, {"largest_batch": 0}])
-def test_settings_out_of_range_are_errors(wrong):
-    with pytest.raises(ConfigError, match="expected"):
-        Settings(**wrong)
 
 
 def test_a_report_is_written_as_json_or_is_an_error(tmp_path):

@@ -31,14 +31,6 @@ def test_options_reach_the_labels(tmp_path, tiny_bundle):
     assert len(found["/recognizer/events"]) == len(events)
 
 
-def test_nothing_is_overwritten(tmp_path, capsys):
-    source = write_bag(tmp_path / "walk")
-    (tmp_path / "walk_labels").mkdir()
-    assert main(["bag", str(source)]) == 2
-    assert "walk_labels exists and is not overwritten" in capsys.readouterr().err
-    assert list((tmp_path / "walk_labels").iterdir()) == []
-
-
 def test_an_interrupted_run_leaves_nothing_half_written(tmp_path):
     source = write_bag(tmp_path / "walk", frames=FRAMES[:60] * 40)
     process = started("bag", source)

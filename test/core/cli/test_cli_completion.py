@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("argcomplete")
-from opendr_har_core.cli.main import JOBS
 from opendr_har_core.synthetic.actions import ACTIONS
 
 BIN = Path(sys.executable).parent
@@ -47,11 +46,6 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     return {word.strip().replace("\\ ", " ") for word in done.stdout.splitlines() if word.strip()}
 
 
-def test_the_script_is_marked_for_global_completion():
-    command = [sys.executable, "-m", "argcomplete._check_console_script", str(BIN / "opendr-har")]
-    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -68,7 +62,3 @@ def test_the_script_is_marked_for_global_completion():
 )
 def test_bash_completes(folder, line, expected):
     assert completions(folder, line) == expected
-
-
-def test_bash_completes_commands(folder):
-    assert len([word for word in completions(folder, "opendr-har ") if not word.startswith("-")]) == len(JOBS)

@@ -21,7 +21,6 @@ from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.x3d import X3D
 
 TINY = X3DConfig("xs", image_size=32, frames=3, stride=6, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
-ACTIONS = ("jumping", "walking")
 
 
 @pytest.fixture
@@ -31,14 +30,6 @@ def weights(tmp_path, monkeypatch):
     torch.manual_seed(0)
     torch.save({"model_state": X3D(TINY, 2).state_dict()}, tmp_path / "tiny.pyth")
     return tmp_path / "tiny.pyth"
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clips")
-    small = ["--seconds", "1.5", "--fps", "15", "--size", "96x72", "--clips", "2"]
-    assert main(["synth", str(folder), "--actions", *ACTIONS, *small]) == 0
-    return folder
 
 
 def write(path, **values):
@@ -56,28 +47,16 @@ def test_flags_take_precedence_over_the_file_and_the_file_over_defaults(tmp_path
     assert (options.checkpoint, options.bundle, options.size) == ("mine.ckpt", "mine.onnx", "xs")
 
 
-def test_files_have_switches_and_lists(tmp_path):
-    config = write(
-        tmp_path / "train.yaml", **{"scale": [1.1, 1.3], "class-weights": True, "pin_memory": False, "lr": 1e-4}
-    )
-    options = with_config(parser(), ["train", "--config", config])
-    assert (options.scale, options.class_weights, options.lr) == ([1.1, 1.3], True, 1e-4)
-    assert not getattr(options, "pin_memory", False)
-
-
 @pytest.mark.parametrize(
     ("command", "values", "message"),
     [
         ("export", {"size": "xxl"}, "--size: invalid choice: 'xxl'"),
         ("export", {"window": 2.5}, "--window: invalid int value: '2.5'"),
         ("export", {"windows": 2}, "has the option 'windows', expected one of"),
-        ("export", {"config": "other.yaml"}, "has the option 'config'"),
-        ("export", {"checkpoint": "a.pyth"}, "the output file is missing"),
         ("export", {"checkpoint": "a.pyth", "bundle": "a.onnx", "output": "b.onnx"}, "two output files"),
         ("eval", {"stepwise": "yes"}, "stepwise is 'yes', expected true or false"),
         ("eval", {"data": {"train": "clips"}}, "data is {'train': 'clips'}, expected a value or a flat list"),
         ("eval", {"checkpoint": "a.pyth"}, "--data is missing"),
-        ("train", {"scale": [1.1]}, "--scale: expected 2 arguments"),
     ],
 )
 def test_errors_in_files_are_usage_errors(command, values, message, tmp_path, capsys):
@@ -94,20 +73,8 @@ def augmentation(*flags, names=("a", "b")):
 
 def test_augmentation_flags_reach_the_transform():
     assert augmentation()._transform == TrainTransform(32)
-    flags = [
-        "--flip",
-        "never",
-        "--scale",
-        "1",
-        "1.2",
-        "--colour",
-        "0.4",
-        "--erase",
-        "0.5",
-        "--erase-area",
-        "0.1",
-        "0.3",
-    ]
+    geometry = ["--flip", "never", "--scale", "1", "1.2"]
+    flags = [*geometry, "--colour", "0.4", "--erase", "0.5", "--erase-area", "0.1", "0.3"]
     expected = TrainTransform(32, flip=False, scale=(1.0, 1.2), colour=0.4, erase=0.5, erase_area=(0.1, 0.3))
     assert augmentation(*flags)._transform == expected
     assert augmentation("--color", "0")._transform.colour == 0
@@ -124,8 +91,6 @@ def test_clips_are_not_mirrored_if_class_names_say_left_or_right_unless_asked():
     ("flags", "message"),
     [
         (["--colour", "1.5"], "colour is 1.5"),
-        (["--scale", "0.5", "1"], "scale is (0.5, 1.0)"),
-        (["--no-augmentation", "--erase", "0.1"], "['erase']"),
         (["--no-augmentation", "--flip", "half"], "['flip']"),
     ],
 )
@@ -136,44 +101,21 @@ def test_wrong_augmentation_flags_are_errors(flags, message):
 
 
 @pytest.fixture
-def train(weights, clips, tmp_path, capsys):
+def train(weights, clip_folder, tmp_path, capsys):
     pytest.importorskip("lightning")
 
     def run(*flags):
-        files = ["--data", str(clips), "--output", str(tmp_path / "m.onnx")]
+        files = ["--data", str(clip_folder), "--output", str(tmp_path / "m.onnx")]
         assert main(["train", *files, "--size", "xs", "--batch-size", "2", "--steps", "1", *flags]) == 0
         return capsys.readouterr()
 
     return run
 
 
-def test_augmentation_changes_training_and_is_in_the_report(train, tmp_path):
-    losses = []
-    for flags in ([], ["--no-augmentation"], ["--no-augmentation", "--seed", "123"]):
-        train("--report", str(tmp_path / "report.json"), *flags)
-        report = json.loads((tmp_path / "report.json").read_text())
-        losses.append(report["history"][-1]["train_loss"])
-        assert (report["run"]["augmentation"] is None) == bool(flags)
-    assert losses[0] != losses[1] == losses[2]
-
-
-def test_resume_reports_its_checkpoint_or_that_there_is_none(train, tmp_path):
-    folder = tmp_path / "m_checkpoints"
-    assert f"no last.ckpt in {folder}" in train("--resume").err
-    errors = train("--resume", "--steps", "2").err
-    assert f"from {folder / 'last.ckpt'}, step 1" in errors
-    assert "no last.ckpt" not in errors
-
-
 def test_json_and_quiet_print_only_the_result(train, tmp_path, capsys):
     written = train("--json")
     result = json.loads(written.out)
-    assert (result["job"], result["ok"], result["steps"], result["output"]) == (
-        "train",
-        True,
-        1,
-        str(tmp_path / "m.onnx"),
-    )
+    assert (result["job"], result["steps"], result["output"]) == ("train", 1, str(tmp_path / "m.onnx"))
     assert "epoch 1" in written.err
     written = train("--quiet")
     size = f"{(tmp_path / 'm.onnx').stat().st_size / 1e6:.1f} MB"
@@ -182,9 +124,15 @@ def test_json_and_quiet_print_only_the_result(train, tmp_path, capsys):
     assert main(["train", "--data", "d", "--output", "o.onnx", "--json", "--progress", "json"]) == 2
 
 
-def test_eval_prints_and_reports_the_accuracy(weights, clips, tmp_path, capsys):
+def test_eval_prints_and_reports_the_accuracy(weights, clip_folder, tmp_path, capsys):
     report = tmp_path / "eval.json"
-    values = {"checkpoint": str(weights), "data": str(clips), "size": "xs", "batch-size": 2, "report": str(report)}
+    values = {
+        "checkpoint": str(weights),
+        "data": str(clip_folder),
+        "size": "xs",
+        "batch-size": 2,
+        "report": str(report),
+    }
     config = write(tmp_path / "eval.yaml", stepwise=True, **values)
     assert main(["eval", "--config", config, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)

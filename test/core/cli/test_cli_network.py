@@ -44,14 +44,6 @@ def clips(clip_folder):
     return str(clip_folder)
 
 
-@pytest.fixture
-def others(tmp_path):
-    """The same classes in another order."""
-    path = tmp_path / "others.csv"
-    path.write_text("id,name\n0,jumping\n1,walking\n")
-    return str(path)
-
-
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
@@ -74,25 +66,27 @@ def test_export_builds_the_network_of_the_checkpoint_unless_told_otherwise(
     assert (result["lookahead"], result["window"], result["classes"]) == (*expected[1:], 2)
 
 
-@pytest.mark.parametrize("job", ["export", "eval", "train"])
-def test_another_size_than_the_checkpoints_is_an_error(checkpoint, clips, tmp_path, capsys, job):
-    output = str(tmp_path / "mine.onnx")
-    arguments = {
-        "export": [checkpoint, output],
-        "eval": [checkpoint, "--data", clips],
-        "train": ["--base", checkpoint, "--data", clips, "--output", output],
-    }
-    assert main([job, *arguments[job], "--size", "s"]) == 2
-    error = capsys.readouterr().err
-    assert f"size is s, but {checkpoint} was trained with size xs; leave size out" in error
-    assert error.count("\n") == 1
+OTHER_SIZE = "size is s, but {checkpoint} was trained with size xs; leave size out"
+OTHER_LABELS = "the 2 labels differ from the 2 that"
 
 
-@pytest.mark.parametrize("job", ["export", "eval"])
-def test_other_labels_than_the_checkpoints_are_an_error(checkpoint, clips, others, tmp_path, capsys, job):
-    arguments = {"export": [str(tmp_path / "mine.onnx")], "eval": ["--data", clips]}
-    assert main([job, checkpoint, *arguments[job], "--labels", others]) == 2
-    assert "the 2 labels differ from the 2 that" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("export {checkpoint} mine.onnx --size s", OTHER_SIZE),
+        ("eval {checkpoint} --data {clips} --size s", OTHER_SIZE),
+        ("train --base {checkpoint} --data {clips} --output mine.onnx --size s", OTHER_SIZE),
+        ("export {checkpoint} mine.onnx --labels others.csv", OTHER_LABELS),
+        ("eval {checkpoint} --data {clips} --labels others.csv", OTHER_LABELS),
+    ],
+)
+def test_what_contradicts_the_checkpoint_is_an_error(
+    checkpoint, clips, tmp_path, monkeypatch, capsys, command, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "others.csv").write_text("id,name\n0,jumping\n1,walking\n")
+    assert main(command.format(checkpoint=checkpoint, clips=clips).split()) == 2
+    assert message.format(checkpoint=checkpoint) in capsys.readouterr().err
 
 
 def test_eval_takes_network_and_classes_from_the_checkpoint(checkpoint, clips, tmp_path, capsys):
@@ -100,22 +94,6 @@ def test_eval_takes_network_and_classes_from_the_checkpoint(checkpoint, clips, t
     told = capsys.readouterr()
     assert list(json.loads(told.out)["per_class"]) == list(ACTIONS)
     assert f"evaluating {checkpoint} as cox3d_xs (lookahead full, window 2) on" in told.err
-
-
-def test_eval_steps_a_cox3d_without_lookahead_frame_by_frame(checkpoint, clips, capsys, monkeypatch):
-    from opendr_har_core.training import evaluate
-
-    steps = []
-    step_over_clips = evaluate.step_over_clips
-    monkeypatch.setattr(evaluate, "step_over_clips", lambda *items: steps.append(1) or step_over_clips(*items))
-    losses, stepped = {}, {}
-    for flags in ("--lookahead none", "--lookahead none --stepwise", "--lookahead full", "--lookahead full --stepwise"):
-        assert main(["eval", checkpoint, "--data", clips, "--json", *flags.split()]) == 0
-        losses[flags] = json.loads(capsys.readouterr().out)["loss"]
-        stepped[flags] = len(steps)
-        steps.clear()
-    assert losses["--lookahead none"] == losses["--lookahead none --stepwise"]
-    assert list(stepped.values()) == [1, 1, 0, 1]
 
 
 def test_training_continues_with_the_network_of_the_checkpoint(checkpoint, clips, tmp_path):

@@ -12,8 +12,6 @@ from pathlib import Path
 import cv2
 import pytest
 
-from opendr_har_core.backends.runtime import ort
-from opendr_har_core.errors import BackendError
 from opendr_har_core.media.video import read_video, write_video
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.streaming.postprocess import LabelFilter
@@ -80,13 +78,6 @@ def test_the_examples_of_streams(clip, capsys):
     names.update(run(block_with("docs/api.md", "LabelEvents"), "docs/api.md"))
     run(block_with("docs/streams.md", "LabelEvents()"), "docs/streams.md", names)
     assert capsys.readouterr().out == f"began {names['prediction'].label} 0.0\n"
-
-
-def test_an_unavailable_provider_is_an_error_as_documented(clip):
-    if "TensorrtExecutionProvider" in ort.get_available_providers():
-        pytest.skip("this ONNX Runtime has TensorRT")
-    with pytest.raises(BackendError, match="no execution provider 'tensorrt'"):
-        run(block_with("docs/jetson.md", "Recognizer.open"), "docs/jetson.md")
 
 
 def test_the_examples_of_the_migration_guide(tmp_path, monkeypatch, capsys):

@@ -37,9 +37,3 @@ def test_the_site_loads_nothing_from_other_sites(site):
         if urlsplit(link).netloc or not (path.parent / urlsplit(link).path).exists()
     ]
     assert missing == []
-
-
-def test_files_outside_of_the_pages_are_named_and_not_linked(site):
-    dead = re.compile(r'href="(?:\.\./)+(?:opendr_har_|test/|config/|launch/|benchmarks/)')
-    assert [path.name for path, text in site.items() if dead.search(text)] == []
-    assert any("in the repository)" in text for text in site.values())

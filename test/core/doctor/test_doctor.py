@@ -7,15 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from opendr_har_core import Recognizer, __version__
-from opendr_har_core.benchmarking import timing
 from opendr_har_core.cli.main import main
 from opendr_har_core.doctor import checks
-from opendr_har_core.doctor.report import Finding, Section, to_dict, to_text
+from opendr_har_core.doctor.report import Section
 
 ROOT = Path(__file__).resolve().parents[3]
 # Importing a package named in the first argument fails, as on a machine without it.
@@ -74,21 +72,6 @@ def test_a_broken_runtime_is_a_finding():
 
 
 @pytest.mark.parametrize(
-    ("kind", "first", "delay"),
-    [
-        (("x3d",), "sampled frame 4, after 1.2 s", "0.0 s"),
-        (("cox3d", "full"), "sampled frame 32, after 12.4 s", "11.2 s"),
-        (("cox3d", "none"), "sampled frame 3, after 0.8 s", "0.0 s"),
-    ],
-)
-def test_it_reports_when_the_first_label_comes_and_how_old_labels_are(tiny_bundle, monkeypatch, kind, first, delay):
-    monkeypatch.setattr(checks, "MEASURE_SEC", 0.01)
-    facts = dict(checks.check_model(str(tiny_bundle(*kind)))[0].facts)
-    assert facts["labels"] == f"2.50 per second, the first with {first}"
-    assert facts["label delay"] == delay
-
-
-@pytest.mark.parametrize(
     ("flags", "message"),
     [(["--model", "nowhere.onnx"], "there is no model 'nowhere.onnx'"), (["--providers", "warp"], "provider 'warp'")],
 )
@@ -99,31 +82,3 @@ def test_a_model_that_does_not_open_is_a_finding(flags, message, monkeypatch, ca
     assert message in written.out
     assert message in written.err
     assert "No problems found" not in written.out
-
-
-@pytest.mark.parametrize(("step_sec", "is_slow"), [(0.3, False), (0.35, True)])
-def test_a_machine_too_slow_for_the_model_is_a_finding(monkeypatch, step_sec, is_slow):
-    monkeypatch.setattr(timing, "time_calls", lambda *_: SimpleNamespace(median_sec=step_sec))
-    section, needed_hz = checks.check_model("default")
-    assert needed_hz == pytest.approx(2.5)
-    expected = ["a step takes 350 ms and the model needs 2.5 steps per second: frames will be dropped"]
-    assert [finding.what for finding in section.findings] == (expected if is_slow else [])
-
-
-def test_little_memory_is_a_finding(tmp_path):
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc" / "cpuinfo").write_text("model name\t: A small one\n")
-    memory = tmp_path / "proc" / "meminfo"
-    memory.write_text("MemTotal:        1000000 kB\nMemAvailable:     200000 kB\n")
-    section = checks.check_machine(tmp_path)
-    assert dict(section.facts)["processor"] == "A small one"
-    assert "195 MiB" in section.findings[0].what
-    memory.write_text("MemTotal:        8000000 kB\nMemAvailable:     4000000 kB\n")
-    assert checks.check_machine(tmp_path).findings == ()
-
-
-def test_text_and_json_have_every_finding():
-    found = (Section("One", (("a", "1"),)), Section("Two", (), (Finding("it is broken", "replace it"),)))
-    assert to_dict(found)["findings"] == [{"section": "Two", "what": "it is broken", "do": "replace it"}]
-    assert to_dict(found)["ok"] is False
-    assert to_text(found) == "One\n  a  1\n\nTwo\n  ! it is broken\n    -> replace it\n"

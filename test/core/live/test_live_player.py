@@ -14,8 +14,7 @@ aiohttp = pytest.importorskip("aiohttp")
 from live_support import status, until
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.errors import ImageError, VideoError
-from opendr_har_core.frame import LazyFrame
+from opendr_har_core.errors import VideoError
 from opendr_har_core.live.player import Player
 from opendr_har_core.live.schema import LOST, PLAYING, ModelInfo
 from opendr_har_core.live.state import LiveState
@@ -43,10 +42,6 @@ def play(recognizer):
         player.stop()
 
 
-def labels(state):
-    return json.loads(state.hello())["labels"]
-
-
 def test_a_source_that_fails_is_lost_and_opened_again(play):
     plugged, broken = threading.Event(), threading.Event()
 
@@ -70,31 +65,6 @@ def test_a_source_that_fails_is_lost_and_opened_again(play):
     until(lambda: json.loads(state.hello())["events"][-1]["event"] == "ended")  # labels end with the source
     broken.clear()
     until(lambda: status(state)["source"]["state"] == PLAYING)
-
-
-def test_an_unreadable_image_does_not_end_the_source(play):
-    def refuse():
-        raise ImageError("no picture")
-
-    frames = [Frame(IMAGE, index * 10_000_000) for index in range(9)]
-    frames[4] = LazyFrame(frames[4].stamp_ns, (8, 8), refuse)
-    released = threading.Event()
-
-    def source(_):
-        yield from frames
-        released.wait(10)
-
-    state = play(source)
-    until(lambda: labels(state) and status(state)["source"]["state"] == PLAYING)
-    released.set()
-
-
-def test_labels_are_provisional_until_the_window_is_full(play, tiny_bundle):
-    used = Recognizer.open(tiny_bundle("cox3d", "none"))
-    frames = [Frame(IMAGE, index * 100_000_000) for index in range(5)]
-    state = play(lambda _: frames, used, min_frames=1)
-    until(lambda: len(labels(state)) >= 5)
-    assert [label["provisional"] for label in labels(state)][:5] == [True, True, True, False, False]
 
 
 def test_a_file_is_played_at_its_own_pace(play):

@@ -14,12 +14,9 @@ import pytest
 
 aiohttp = pytest.importorskip("aiohttp")
 
-from live_support import first, get, talk, until
+from live_support import first, talk, until
 
 from opendr_har_core import Frame
-from opendr_har_core.live.access import LiveSettings
-from opendr_har_core.live.server import most_connections
-from opendr_har_core.live.state import LONGEST_TEXT, LiveState
 from opendr_har_core.live.subscribers import MOST_MESSAGES, encode
 from opendr_har_core.prediction import Hypothesis
 
@@ -76,33 +73,6 @@ def test_pictures_are_encoded_once_for_all_viewers_and_only_for_viewers(serve_pa
     assert one == other
     assert len(encoded) == 1
     assert cv2.imdecode(np.frombuffer(one, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)
-
-
-def test_pictures_resume_after_an_error(serve_page, monkeypatch, caplog):
-    broken = [True, True]
-
-    def failing(*given):
-        if broken:
-            broken.pop()
-            raise RuntimeError("can't start new thread")
-        return encode(*given)
-
-    monkeypatch.setattr("opendr_har_core.live.subscribers.encode", failing)
-    monkeypatch.setattr("opendr_har_core.live.server.RETRY_SEC", 0.05)
-    state, port = serve_page()
-    frame = Frame(np.full((120, 160, 3), 99, np.uint8), 0)
-
-    async def watch(socket):
-        for _ in range(100):
-            state.push_frame(frame)
-            with suppress(asyncio.TimeoutError):
-                message = await socket.receive(timeout=0.2)
-                if message.type == aiohttp.WSMsgType.BINARY:
-                    return message.data
-        return None
-
-    assert talk(port, watch)
-    assert "can't start new thread" in caplog.text
 
 
 def test_a_page_in_the_background_gets_no_pictures(serve_page):
@@ -181,22 +151,6 @@ def slow_viewer(port, buffer_bytes):
     return sock
 
 
-def test_little_waits_for_a_slow_viewer(serve_page):
-    state, port = serve_page(picture_hz=60.0)
-    sock = slow_viewer(port, 16 << 10)
-    until(lambda: state.wants_pictures)
-    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    for index in range(60):
-        state.push_frame(Frame(noise, index))
-        time.sleep(0.02)
-    waiting, sent, end = 0, len(encode(Frame(noise, 0), 640)) * 60, time.monotonic() + 1.5
-    while waiting < sent and time.monotonic() < end:
-        waiting += len(sock.recv(1 << 16))  # there are four status messages per second
-    sock.close()
-    assert sent > 10_000_000
-    assert waiting < 1_500_000
-
-
 def test_a_viewer_that_answers_pings_but_reads_nothing_is_disconnected(serve_page):
     state, port = serve_page(max_viewers=1)
     sock = slow_viewer(port, 4 << 10)
@@ -212,52 +166,3 @@ def test_a_viewer_that_answers_pings_but_reads_nothing_is_disconnected(serve_pag
     sock.close()
     assert gone
     assert json.loads(talk(port, first).data)["kind"] == "hello"
-
-
-def test_connections_are_limited(serve_page):
-    _, port = serve_page()
-    most = most_connections(LiveSettings())
-    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(most + 40)]
-    until(lambda: sum(has_ended(sock) for sock in sockets) == 40)
-    assert not answers(port)
-    for sock in sockets:
-        sock.close()
-    until(lambda: answers(port))
-
-
-def has_ended(sock):
-    sock.setblocking(False)
-    try:
-        return sock.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except ConnectionResetError:
-        return True
-
-
-def answers(port):
-    with suppress(OSError):
-        return get(port)[0] == 200
-    return False
-
-
-def test_pictures_are_not_deflated_for_each_viewer(serve_page):
-    _, port = serve_page()
-
-    async def negotiated(socket):
-        return socket.compress
-
-    assert not talk(port, negotiated, compress=15)
-
-
-def test_scores_that_are_not_finite_become_zero():
-    state = LiveState("a camera")
-    state.push_labels([Hypothesis(0, "walking", float("nan"))])
-    state.push_event("ended", "walking", float("inf"), 1.0)
-    told = json.loads(state.hello(), parse_constant=pytest.fail)
-    assert told["labels"][0]["top"] == [["walking", 0.0, 0]]
-
-
-def test_long_names_are_cut():
-    state = LiveState("s" * 1000)
-    assert len(json.loads(state.hello())["status"]["source"]["name"]) == LONGEST_TEXT

@@ -28,7 +28,7 @@ from pictures import (
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.media.encodings import read_compressed
-from opendr_har_core.media.image_size import MAX_PIXELS, MAX_SCANS, picture_size
+from opendr_har_core.media.image_size import MAX_SCANS, picture_size
 from opendr_har_core.media.pictures import read_picture
 
 FUZZ = Path(__file__).resolve().parents[2] / "fuzz"
@@ -43,8 +43,6 @@ BOMBS = {
     "png, a chunk of four gigabytes": seeds()[4][:33] + b"\xf7\0\0\0IDAT" + seeds()[4][41:],
     "two jpegs in one": seeds()[0][:-2] + jpeg_announcing(30000, 30000)[2:],
 }
-# Of the largest accepted picture: three bytes per pixel as BGR, again as RGB, and the coefficients of the JPEG.
-MOST_MEGABYTES = 12 * MAX_PIXELS / 1e6
 
 
 @pytest.mark.parametrize("name", sorted(BOMBS))
@@ -54,26 +52,12 @@ def test_a_decompression_bomb_is_refused_cheaply(name):
     assert megabytes < 40
 
 
-@pytest.mark.slow
-def test_the_largest_picture_stays_within_the_memory_limit(record_property):
-    side = int(MAX_PIXELS**0.5)
-    jpeg = cv2.imencode(".jpg", np.zeros((side, side, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
-    outcome, megabytes = in_a_small_process(jpeg, 1200)
-    record_property("peak_mb_of_the_largest_picture", megabytes)
-    assert outcome == f"({side}, {side}, 3)"
-    assert megabytes < MOST_MEGABYTES
-
-
 def test_a_jpeg_of_thousands_of_scans_is_refused():
     jpeg = jpeg_of_many_scans(5000, 2000)
     start = time.perf_counter()
     with pytest.raises(ImageError, match=f"scans, over the limit of {MAX_SCANS}"):
         read_compressed(Compressed(jpeg), 0).rgb
     assert time.perf_counter() - start < 1.0
-
-
-def test_an_ordinary_progressive_jpeg_is_accepted():
-    assert read_compressed(Compressed(jpeg_of_many_scans(0, 40)), 0).rgb.shape == (40, 40, 3)
 
 
 def test_the_orientation_of_a_message_is_ignored():
@@ -94,12 +78,6 @@ def test_the_size_of_a_picture_file_is_read_from_its_head(tmp_path, suffix):
     assert read_picture(path).shape == (HEIGHT, WIDTH, 3)
 
 
-@pytest.mark.parametrize("quality", [50, 101])
-def test_the_size_of_both_kinds_of_webp_is_read(quality):
-    coded = cv2.imencode(".webp", pixels(333, 517), [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
-    assert picture_size(coded) == (333, 517)
-
-
 @pytest.mark.parametrize(
     "head",
     [
@@ -116,16 +94,6 @@ def test_a_picture_file_that_announces_too_many_pixels_is_refused(tmp_path, head
     path.write_bytes(head + bytes(100))
     with pytest.raises(ImageError, match=r"picture\.png.*over the limit"):
         read_picture(path)
-
-
-def test_only_regular_files_are_read_as_pictures(tmp_path):
-    os.mkfifo(tmp_path / "pipe.png")
-    (tmp_path / "folder.png").mkdir()
-    with (tmp_path / "vast.png").open("wb") as file:
-        file.truncate(1 << 40)
-    for name in ("pipe.png", "folder.png", "vast.png", "absent.png", "zero\0byte.png"):
-        with pytest.raises(ImageError):
-            read_picture(tmp_path / name)
 
 
 def in_a_small_process(data, megabytes):

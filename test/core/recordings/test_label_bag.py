@@ -80,21 +80,11 @@ def test_labels_equal_those_of_a_stream_over_the_same_frames(tmp_path, label, st
     assert storages == {".mcap" if storage == StoragePlugin.MCAP else ".db3"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [CompressionMode.MESSAGE, CompressionMode.FILE])
 def test_compressed_bags_are_read(tmp_path, label, mode):
     _, found = label(write_bag(tmp_path / "walk", squeezed=mode))
     assert data(found, "label") == [item.label for item in expected()[0]]
-
-
-def test_stream_settings_apply_and_provisional_labels_are_marked(tmp_path, label):
-    filters, stream = LabelSettings(smoothing=0.2, hysteresis=0.1), {"sampling": "dense", "warm_start": "repeat"}
-    _, found = label(write_bag(tmp_path / "walk"), filters, stream=stream)
-    predictions, _ = expected(filters, **stream)
-    assert len(predictions) == len(FRAMES)
-    assert [message.score for _, message in found["/recognizer/hypothesis"]] == [item.score for item in predictions]
-    assert data(found, "provisional") == [True, False]
-    certain = next(item for item in predictions if not item.provisional)
-    assert found["/recognizer/provisional"][1][0] == certain.stamp_ns + DELAY
 
 
 def test_filter_settings_and_class_ids_are_those_of_the_node(tmp_path, label):
@@ -121,15 +111,6 @@ def test_types_are_those_of_the_real_vision_msgs(name):
     assert LabelMessages("kilted", "name").store.hash_rihs01(name) == HASHES[name]
 
 
-def test_an_unset_stamp_is_replaced_by_the_time_of_recording(tmp_path, label):
-    def unset(message, _):
-        message.header.stamp.sec = message.header.stamp.nanosec = 0
-
-    _, found = label(write_bag(tmp_path / "walk", change=unset))
-    assert data(found, "label") == [item.label for item in expected()[0]]
-    assert {stamp_of(message) for _, message in found["/recognizer/classification"]} == {0}  # the image's own header
-
-
 def test_unreadable_images_are_counted_and_skipped(tmp_path, label):
     def spoil(message, index):
         if index in (20, 40):
@@ -142,14 +123,6 @@ def test_unreadable_images_are_counted_and_skipped(tmp_path, label):
     assert (done.images, done.unreadable) == (len(FRAMES), 3)
     assert "x-ray" in done.last_error
     assert data(found, "label") == [item.label for item in expected(frames=good)[0]]
-
-
-def test_images_that_fail_to_decode_are_counted_and_skipped(tmp_path, label):
-    def spoil(message, index):
-        message.data[200:] = 0
-
-    done, _ = label(write_bag(tmp_path / "walk", compressed=True, change=spoil))
-    assert (done.labels, done.unreadable > 0) == (0, True)
 
 
 def test_labels_end_where_a_recording_starts_again(tmp_path, label):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.storage.atomic import ABANDONED_AFTER_SEC, atomic_path, remove_abandoned
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,18 +45,6 @@ def age(path, seconds=ABANDONED_AFTER_SEC + 1):
     os.utime(path, (then, then), follow_symlinks=False)
 
 
-def test_a_killed_writer_leaves_the_old_file_and_a_hidden_one(tmp_path):
-    path = tmp_path / "x.ckpt"
-    path.write_text("before")
-    assert write(path, "a", dies=True).wait() == -signal.SIGKILL
-    assert path.read_text() == "before"
-    (name,) = set(names(tmp_path)) - {"x.ckpt"}
-    assert (name[:3], name[-10:]) == (".x.", ".part.ckpt")
-    age(tmp_path / name)
-    ClipCache(tmp_path)  # opening a cache cleans its folder up
-    assert names(tmp_path) == ["x.ckpt"]
-
-
 def test_only_abandoned_temporary_files_are_removed_after_an_hour(tmp_path):
     others = [".x.ckpt", ".x.abcdefgh.ckpt", "x.abcdefgh.part.ckpt", ".x.abc.part.ckpt", ".x.bbbbbbbb.part.ckpt"]
     for name in others[:-1]:
@@ -75,17 +62,6 @@ def test_only_abandoned_temporary_files_are_removed_after_an_hour(tmp_path):
     remove_abandoned(tmp_path)
     assert names(tmp_path) == sorted([*others, ".x.aaaaaaaa.part.ckpt"])
     remove_abandoned(tmp_path / "absent")
-
-
-def test_writers_of_one_file_do_not_interfere(tmp_path):
-    path = tmp_path / "x.txt"
-    with atomic_path(path) as first:
-        first.write_text("first")
-        with atomic_path(path) as second:
-            second.write_text("second")
-        assert path.read_text() == "second"
-        assert first.read_text() == "first"
-    assert (path.read_text(), names(tmp_path)) == ("first", ["x.txt"])
 
 
 def test_an_error_removes_the_temporary_file_and_keeps_the_old_one(tmp_path):

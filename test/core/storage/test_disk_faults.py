@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import resource
-import subprocess
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,8 +12,6 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
-from opendr_har_core.benchmarking.machine import Machine
-from opendr_har_core.benchmarking.suite import Report, write_report
 from opendr_har_core.bundles.graphs.writer import write_model
 from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.errors import HarError
@@ -24,7 +20,7 @@ from opendr_har_core.media.video import probe, write_video
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.recordings.annotated_copy import annotated_copy
-from opendr_har_core.recordings.bag_writer import LATEST_VERSION, MCAP, SQLITE3, new_bag
+from opendr_har_core.recordings.bag_writer import LATEST_VERSION, MCAP, new_bag
 from opendr_har_core.recordings.label_video import label_video
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, Recognizer
 from opendr_har_core.synthetic.scene import render_clip
@@ -86,14 +82,8 @@ WRITERS = {
     "a video": lambda material, folder: write_video(folder / "v.mp4", material.frames, 15.0),
     "an annotated video": an_annotated_video,
     "segments": lambda material, folder: material.labels.write_segments(folder / "s.csv"),
-    "scores": lambda material, folder: material.labels.write_scores(folder / "c.csv"),
-    "labels": lambda material, folder: material.labels.write_json(folder / "l.json"),
     "a confusion matrix": lambda material, folder: confusion_picture(np.eye(3), ["a", "b", "c"], folder / "p.png"),
-    "a report": lambda material, folder: write_report(
-        Report(Machine("here", "x", "y", 2, 2, None, {"python": "3"}, None, 0.0), 1.0, ()), folder / "r.json"
-    ),
     "a bag, MCAP": a_bag(MCAP),
-    "a bag, SQLite": a_bag(SQLITE3),
 }
 
 
@@ -126,51 +116,6 @@ def test_a_write_that_fails_at_any_byte_keeps_the_old_file(kind, material, tmp_p
         assert content(tmp_path) == before, f"after a limit of {size} of {largest} bytes"
     record_property("moments", 3 + MOMENTS)
     WRITERS[kind](material, tmp_path)
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A file system of 64 MB; needs the permission to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False, capture_output=True
-    ).returncode:
-        pytest.skip("this user may not mount a small file system")
-    yield folder
-    gc.collect()
-    subprocess.run(["umount", folder], check=True)
-
-
-@pytest.mark.parametrize("kind", WRITERS)
-def test_a_full_or_read_only_disk_keeps_the_old_file(kind, material, disk):
-    WRITERS[kind](material, disk)
-    before = content(disk)
-    size = sum(map(len, before.values()))
-    for share in (0.0, 0.3, 0.8):
-        ballast = disk / "ballast"
-        fill(ballast, room=int(share * size) // PAGE * PAGE)
-        with pytest.raises(HarError, match=str(disk)):
-            WRITERS[kind](material, disk)
-        ballast.unlink()
-        assert content(disk) == before, f"after a disk with room for {share:.0%}"
-    gc.collect()  # what the error's traceback kept open
-    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    with pytest.raises(HarError, match=str(disk)):
-        WRITERS[kind](material, disk)
-    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
-    assert content(disk) == before
-    WRITERS[kind](material, disk)
-
-
-def fill(path, room):
-    """Fill the disk up to `room` bytes."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(PAGE))
-        except OSError:
-            file.truncate(max(0, file.tell() - room))
 
 
 def test_a_cache_without_room_stores_nothing_and_still_works(tmp_path):
