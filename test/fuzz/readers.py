@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import tempfile
 import zipfile
 from contextlib import suppress
@@ -142,19 +141,6 @@ def read_annotations(path):
     AnnotationDataset(path, LABELS, ClipSpec(4, 2, 30.0, 32))
 
 
-def read_split(path):
-    from opendr_har_core.datasets.kinetics import listed
-    from opendr_har_core.datasets.names import ClassIds
-    from opendr_har_core.labels import LabelMap
-
-    (path.parent / "splits").mkdir()
-    try:
-        shutil.copy(path, path.parent / "splits" / path.name)
-        listed(path.parent, "train", ClassIds(LabelMap(LABELS[:2])))
-    finally:
-        shutil.rmtree(path.parent / "splits")
-
-
 def read_config(path):
     from opendr_har_core.cli.config_file import with_config
     from opendr_har_core.cli.main import parser
@@ -265,7 +251,6 @@ def constant(*contents):
     return lambda folder: list(contents)
 
 
-SPLIT = json.dumps({"abc": {"annotations": {"label": "waving", "segment": [1.0, 11.0]}, "subset": "train"}}).encode()
 TABLE = b"path,start,end,label\na.mp4,0.5,2,waving\nsub/b.mp4,,,bending\nc.mp4, 1, ,none\n"
 CONFIG = b"data: clips\nepochs: 3\nlr: 0.01\nnetwork: cox3d\nsize: s\nlabels: names.csv\n# end\noutput: [a, 'b c']\n"
 TORCH, BAGS = ("torch",), ("rosbags",)
@@ -275,7 +260,6 @@ READERS = {
     "model json": Reader("model.json", model_json, read_model_json, True, TORCH),
     "labels": Reader("labels.csv", constant(b'id,name\n0,waving\n1,"a, b"\n'), read_labels, True),
     "annotations": Reader("table.csv", constant(TABLE), read_annotations, True, TORCH),
-    "split": Reader("train.json", constant(SPLIT), read_split, True, TORCH),
     "config": Reader("train.yaml", constant(CONFIG), read_config, True, ("yaml",)),
     "bag db3": Reader("bag.db3", bags, read_bag, modules=BAGS),
     "bag mcap": Reader("bag.mcap", lambda folder: bags(folder, "MCAP"), read_bag, modules=BAGS),

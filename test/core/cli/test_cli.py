@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from opendr_har_core.cli.main import JOBS, main, parser
-from opendr_har_core.cli.options import VIDEOS, read_settings
-from opendr_har_core.datasets import video_file
+from opendr_har_core.cli.options import read_settings
 from opendr_har_core.media.video import write_video
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 from opendr_har_core.synthetic.scene import render_clip
@@ -98,10 +97,6 @@ def test_the_parser_loads_no_heavy_module():
     loaded = set(json.loads(done.stdout))
     assert HEAVY & loaded == set()
     assert len([name for name in loaded if name.startswith("opendr_har_core")]) < 50
-
-
-def test_the_completed_video_endings_are_those_of_the_datasets():
-    assert tuple(name[1:] for name in video_file.SUFFIXES) == VIDEOS
 
 
 def documented():

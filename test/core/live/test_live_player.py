@@ -13,10 +13,10 @@ aiohttp = pytest.importorskip("aiohttp")
 
 from live_support import status, until
 
-from opendr_har_core import Frame, Recognizer
+from opendr_har_core import Frame
 from opendr_har_core.errors import VideoError
 from opendr_har_core.live.player import Player
-from opendr_har_core.live.schema import LOST, PLAYING, ModelInfo
+from opendr_har_core.live.schema import LOST, PLAYING
 from opendr_har_core.live.state import LiveState
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
@@ -78,20 +78,3 @@ def test_a_file_is_played_at_its_own_pace(play):
     play(source, is_paced=True)
     until(lambda: len(seen) >= 12)
     assert seen[11] - seen[0] == pytest.approx(1.0, abs=0.3)
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings", "first_label_sec", "label_delay_sec"),
-    [
-        (("x3d",), {}, 1.2, 0.0),
-        (("cox3d", "full"), {}, 12.4, 11.2),
-        (("cox3d", "full"), {"warm_start": "repeat"}, 0.0, 11.2),
-        (("cox3d", "none"), {"min_frames": 3}, 0.8, 0.0),
-    ],
-)
-def test_model_info_has_the_time_of_the_first_label_and_the_delay(
-    tiny_bundle, kind, settings, first_label_sec, label_delay_sec
-):
-    info = ModelInfo.of(Recognizer.open(tiny_bundle(*kind)).stream(**settings))
-    assert info.first_label_sec == pytest.approx(first_label_sec)
-    assert info.label_delay_sec == pytest.approx(label_delay_sec)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opendr_har_core.errors import ImageError
 from opendr_har_core.media.annotate import annotate
 from opendr_har_core.prediction import Hypothesis, Prediction
 
@@ -54,9 +53,3 @@ def test_provisional_labels_look_different():
     assert (certain[:24] != provisional[:24]).any()
     assert certain[30:48].sum() == 0
     assert provisional[30:48].sum() > 0
-
-
-@pytest.mark.parametrize("rgb", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), [[1]]])
-def test_only_rgb_images_are_accepted(rgb):
-    with pytest.raises(ImageError):
-        annotate(rgb, None)

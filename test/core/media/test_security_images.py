@@ -1,13 +1,10 @@
-"""Hostile pictures are refused by their header; memory is measured in a limited child process."""
+"""Hostile pictures are refused by their header."""
 
 from __future__ import annotations
 
-import os
+import resource
 import struct
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -31,7 +28,6 @@ from opendr_har_core.media.encodings import read_compressed
 from opendr_har_core.media.image_size import MAX_SCANS, picture_size
 from opendr_har_core.media.pictures import read_picture
 
-FUZZ = Path(__file__).resolve().parents[2] / "fuzz"
 SMALL_HEADER = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
 BOMBS = {
     "jpeg": jpeg_announcing(65535, 65535),
@@ -47,9 +43,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", sorted(BOMBS))
 def test_a_decompression_bomb_is_refused_cheaply(name):
-    outcome, megabytes = in_a_small_process(BOMBS[name], 6000)
-    assert outcome.startswith("ImageError")
-    assert megabytes < 40
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ImageError):
+        read_compressed(Compressed(BOMBS[name]), 0).rgb
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kB
 
 
 def test_a_jpeg_of_thousands_of_scans_is_refused():
@@ -94,37 +91,3 @@ def test_a_picture_file_that_announces_too_many_pixels_is_refused(tmp_path, head
     path.write_bytes(head + bytes(100))
     with pytest.raises(ImageError, match=r"picture\.png.*over the limit"):
         read_picture(path)
-
-
-def in_a_small_process(data, megabytes):
-    """(picture's shape or error, growth of memory in MB) of decoding in a process that may grow by `megabytes`."""
-    code = """
-import resource, sys
-from pictures import Compressed
-from pictures import seeds
-from opendr_har_core.media.encodings import read_compressed
-from opendr_har_core.errors import ImageError
-def size(name):
-    return int(next(l for l in open('/proc/self/status') if l.startswith(name)).split()[1]) << 10
-read_compressed(Compressed(seeds()[0]), 0).rgb
-data = sys.stdin.buffer.read()
-before = size('VmRSS')
-resource.setrlimit(resource.RLIMIT_AS, (size('VmSize') + (int(sys.argv[1]) << 20),) * 2)
-try:
-    print(read_compressed(Compressed(data), 0).rgb.shape)
-except ImageError as error:
-    print('ImageError', error)
-print((size('VmHWM') - before) / 1e6)
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(FUZZ), str(FUZZ.parents[1])])}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(megabytes)],
-        check=False,
-        input=data,
-        capture_output=True,
-        env=environment,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    outcome, grown = done.stdout.decode().splitlines()
-    return outcome, float(grown)

@@ -112,6 +112,7 @@ def test_real_videos_are_read_upright(shared, degrees, turns):
     check_is_upright(path, [np.rot90(rgb, turns) for rgb in stored])
 
 
+@pytest.mark.slow
 def test_every_real_video_is_read_whole(shared):
     for path in sorted((shared / "videos" / "labelled").iterdir()):
         stamps = [frame.stamp_ns for frame in read_video(path)]

@@ -167,12 +167,3 @@ def test_a_failure_leaves_nothing_behind(tmp_path, label, recognizer):
     (tmp_path / "out").mkdir()
     with pytest.raises(ConfigError, match="not overwritten"):
         label(source)
-
-
-def test_a_damaged_bag_is_named_and_leaves_nothing_behind(tmp_path, label):
-    source = write_bag(tmp_path / "walk", StoragePlugin.MCAP)
-    (file,) = source.glob("*.mcap")
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(VideoError, match="walk can't be read"):
-        label(source)
-    assert [path.name for path in tmp_path.iterdir()] == ["walk"]

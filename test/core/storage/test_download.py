@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from download_server import Server
 
-from opendr_har_core.errors import CheckpointError, ConfigError, DownloadError
+from opendr_har_core.errors import ConfigError, DownloadError
 from opendr_har_core.storage import download
 from opendr_har_core.storage.download import download_weights, fetch
 
@@ -100,15 +100,6 @@ def test_a_file_that_differs_from_the_first_one_is_refused(server, tmp_path):
     assert not (tmp_path / "x3d_xs.pyth").exists()
 
 
-def test_content_that_fails_the_check_is_removed(server, tmp_path):
-    def check(_):
-        raise CheckpointError("2 missing: head")
-
-    with pytest.raises(DownloadError, match="2 missing: head"):
-        download_weights("xs", tmp_path, url=server.url, check=check)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_wrong_arguments_are_errors(server, tmp_path):
     with pytest.raises(ConfigError, match="'xl'"):
         download_weights("xl", tmp_path)
@@ -123,6 +114,15 @@ def test_a_full_disk_is_not_tried_again(server, tmp_path):
     with pytest.raises(DownloadError, match="No space left on device; make room"):
         fetch(server.url, tmp_path / "x3d_xs.pyth")
     assert len(server.ranges) == 1
+
+
+@pytest.mark.parametrize("announces", [True, False])
+def test_an_endless_download_does_not_fill_the_disk(server, tmp_path, announces):
+    server.announces = announces
+    with pytest.raises(DownloadError, match="larger than 100000 bytes"):
+        fetch(server.url, tmp_path / "weights", most_bytes=100_000)
+    assert list(tmp_path.iterdir()) == []
+    assert len(server.ranges) == 1  # what is too large is not requested again
 
 
 def test_learners_download_and_load_weights(server, tmp_path, monkeypatch):

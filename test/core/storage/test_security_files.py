@@ -169,20 +169,3 @@ def test_a_split_names_only_videos_below_its_folder(tmp_path, name, place):
     (tmp_path / "splits" / "train.json").write_text(json.dumps({values["id"]: entry}))
     with pytest.raises(DataError, match="can't be that of a file"):
         listed(tmp_path, "train", ClassIds(LabelMap(["a"])))
-
-
-@pytest.mark.parametrize("announces", [True, False])
-def test_an_endless_download_does_not_fill_the_disk(tmp_path, announces):
-    from download_server import Server
-
-    from opendr_har_core.storage import download
-
-    server = Server()
-    server.announces = announces
-    try:
-        with pytest.raises(DownloadError, match="larger than 100000 bytes"):
-            download.fetch(server.url, tmp_path / "weights", most_bytes=100_000)
-    finally:
-        server.close()
-    assert list(tmp_path.iterdir()) == []
-    assert len(server.ranges) == 1  # what is too large is not asked for again
