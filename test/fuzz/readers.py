@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tempfile
 import zipfile
 from contextlib import suppress
@@ -63,6 +64,30 @@ def open_bundle(path):
     stream = Recognizer.open(path, threads=1).stream("every_frame")
     for index in range(4):
         stream.push(Frame(np.full((20, 30, 3), 40 * index, np.uint8), index))
+
+
+def bundle_metadata(folder):
+    import onnx
+
+    return [item.value.encode() for item in onnx.load_from_string(bundle(True)).metadata_props]
+
+
+def open_bundle_metadata(path):
+    """The text replaces each property of a valid bundle in turn."""
+    import onnx
+
+    from opendr_har_core import Recognizer
+    from opendr_har_core.errors import HarError
+
+    text = path.read_bytes().decode("utf-8", "replace")
+    for index in range(len(bundle_metadata(path.parent))):
+        model = onnx.load_from_string(bundle(True))
+        model.metadata_props[index].value = text
+        path.write_bytes(model.SerializeToString())
+        try:
+            Recognizer.open(path, threads=1)
+        except HarError:
+            continue
 
 
 def checkpoints(folder):
@@ -139,6 +164,19 @@ def read_annotations(path):
     from opendr_har_core.datasets.clips import ClipSpec
 
     AnnotationDataset(path, LABELS, ClipSpec(4, 2, 30.0, 32))
+
+
+def read_split(path):
+    from opendr_har_core.datasets.kinetics import listed
+    from opendr_har_core.datasets.names import ClassIds
+    from opendr_har_core.labels import LabelMap
+
+    (path.parent / "splits").mkdir()
+    try:
+        shutil.copy(path, path.parent / "splits" / path.name)
+        listed(path.parent, "train", ClassIds(LabelMap(LABELS[:2])))
+    finally:
+        shutil.rmtree(path.parent / "splits")
 
 
 def read_config(path):
@@ -229,6 +267,26 @@ def read_image(path):
     read_picture(path)
 
 
+def cached_clips(folder):
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones((2, 3, 4, 3), np.uint8))
+    return [buffer.getvalue()]
+
+
+def read_cache(path):
+    from opendr_har_core.datasets.cache import ClipCache
+
+    folder = path.parent / "cache"
+    try:
+        cache = ClipCache(folder)
+        for _ in range(2):
+            assert cache.get("clip", lambda: np.ones((1, 2, 2, 3), np.uint8)).dtype == np.uint8
+            for kept in folder.iterdir():
+                shutil.copy(path, kept)
+    finally:
+        shutil.rmtree(folder)
+
+
 def archives(folder):
     contents = []
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
@@ -251,15 +309,18 @@ def constant(*contents):
     return lambda folder: list(contents)
 
 
+SPLIT = json.dumps({"abc": {"annotations": {"label": "waving", "segment": [1.0, 11.0]}, "subset": "train"}}).encode()
 TABLE = b"path,start,end,label\na.mp4,0.5,2,waving\nsub/b.mp4,,,bending\nc.mp4, 1, ,none\n"
 CONFIG = b"data: clips\nepochs: 3\nlr: 0.01\nnetwork: cox3d\nsize: s\nlabels: names.csv\n# end\noutput: [a, 'b c']\n"
 TORCH, BAGS = ("torch",), ("rosbags",)
 READERS = {
     "bundle": Reader("model.onnx", bundles, open_bundle, modules=("onnx",)),
+    "bundle metadata": Reader("model.onnx", bundle_metadata, open_bundle_metadata, True, ("onnx",)),
     "checkpoint": Reader("weights.pth", checkpoints, read_checkpoint, modules=TORCH),
     "model json": Reader("model.json", model_json, read_model_json, True, TORCH),
     "labels": Reader("labels.csv", constant(b'id,name\n0,waving\n1,"a, b"\n'), read_labels, True),
     "annotations": Reader("table.csv", constant(TABLE), read_annotations, True, TORCH),
+    "split": Reader("train.json", constant(SPLIT), read_split, True, TORCH),
     "config": Reader("train.yaml", constant(CONFIG), read_config, True, ("yaml",)),
     "bag db3": Reader("bag.db3", bags, read_bag, modules=BAGS),
     "bag mcap": Reader("bag.mcap", lambda folder: bags(folder, "MCAP"), read_bag, modules=BAGS),
@@ -267,5 +328,6 @@ READERS = {
     "video avi": Reader("clip.avi", videos("mjpeg", ".avi"), read_clip, modules=TORCH),
     "video mkv": Reader("clip.mkv", videos("libx264", ".mkv"), read_clip, modules=TORCH),
     "picture": Reader("picture.jpg", pictures, read_image),
+    "cache": Reader("clip.npy", cached_clips, read_cache, modules=TORCH),
     "archive": Reader("archive.zip", archives, read_archive, modules=TORCH),
 }

@@ -29,9 +29,8 @@ def play(recognizer):
     """Play frames to a tiny network: play(open_frames) -> state."""
     players = []
 
-    def start(open_frames, used=None, is_paced=False, **stream):
-        stream = {"sampling": "every_frame", **stream}
-        pipeline = LabelPipeline((used or recognizer).stream(**stream), LabelSettings())
+    def start(open_frames, is_paced=False):
+        pipeline = LabelPipeline(recognizer.stream("every_frame"), LabelSettings())
         state = LiveState("a source")
         players.append(Player("a source", open_frames, pipeline, state, is_paced))
         players[-1].start()

@@ -17,7 +17,7 @@ aiohttp = pytest.importorskip("aiohttp")
 from live_support import first, talk, until
 
 from opendr_har_core import Frame
-from opendr_har_core.live.subscribers import MOST_MESSAGES
+from opendr_har_core.live.subscribers import MOST_MESSAGES, encode
 from opendr_har_core.prediction import Hypothesis
 
 
@@ -44,7 +44,10 @@ def test_viewers_get_the_history_and_updates(serve_page):
     assert found["status"]["viewers"] == 1
 
 
-def test_pictures_are_made_only_for_viewers_and_are_the_same_for_all(serve_page):
+def test_pictures_are_encoded_once_for_all_viewers_and_only_for_viewers(serve_page, monkeypatch):
+    encoded = []
+    module = "opendr_har_core.live.subscribers"
+    monkeypatch.setattr(f"{module}.encode", lambda *given: encoded.append(given) or encode(*given))
     state, port = serve_page(picture_side=64)
     assert not state.wants_pictures
 
@@ -63,6 +66,7 @@ def test_pictures_are_made_only_for_viewers_and_are_the_same_for_all(serve_page)
 
     one, other = talk(port, both)
     assert one == other
+    assert len(encoded) == 1
     assert cv2.imdecode(np.frombuffer(one, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)
 
 
@@ -140,6 +144,22 @@ def slow_viewer(port, buffer_bytes):
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     return sock
+
+
+def test_little_waits_for_a_slow_viewer(serve_page):
+    state, port = serve_page(picture_hz=60.0)
+    sock = slow_viewer(port, 16 << 10)
+    until(lambda: state.wants_pictures)
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    for index in range(60):
+        state.push_frame(Frame(noise, index))
+        time.sleep(0.02)
+    waiting, sent, end = 0, len(encode(Frame(noise, 0), 640)) * 60, time.monotonic() + 1.5
+    while waiting < sent and time.monotonic() < end:
+        waiting += len(sock.recv(1 << 16))  # there are four status messages per second
+    sock.close()
+    assert sent > 10_000_000
+    assert waiting < 1_500_000
 
 
 def test_a_viewer_that_answers_pings_but_reads_nothing_is_disconnected(serve_page):

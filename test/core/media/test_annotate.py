@@ -34,19 +34,6 @@ def test_without_labels_the_picture_is_unchanged():
     assert not np.shares_memory(picture, rgb)
 
 
-def bar(picture, row):
-    """Length in pixels of a row's bar: the colour at its lower edge, where no letter reaches."""
-    line = picture[(row + 1) * 24 - 2].astype(int)
-    return int((np.abs(line - line[5]).sum(axis=1) < 20).sum())
-
-
-def test_bars_are_as_long_as_scores_are_high():
-    picture = annotate(np.zeros((480, 640, 3), np.uint8), prediction(0.8, 0.4, 0.2, label="sit"))
-    lengths = [bar(picture, row) for row in range(3)]
-    assert lengths[0] / lengths[1] == pytest.approx(2, abs=0.05)
-    assert lengths[0] / lengths[2] == pytest.approx(4, abs=0.1)
-
-
 def test_provisional_labels_look_different():
     rgb = np.zeros((480, 640, 3), np.uint8)
     certain, provisional = annotate(rgb, prediction(0.8)), annotate(rgb, prediction(0.8, provisional=True))

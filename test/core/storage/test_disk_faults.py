@@ -12,6 +12,8 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
+from opendr_har_core.benchmarking.machine import Machine
+from opendr_har_core.benchmarking.suite import Report, write_report
 from opendr_har_core.bundles.graphs.writer import write_model
 from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.errors import HarError
@@ -20,7 +22,7 @@ from opendr_har_core.media.video import probe, write_video
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.recordings.annotated_copy import annotated_copy
-from opendr_har_core.recordings.bag_writer import LATEST_VERSION, MCAP, new_bag
+from opendr_har_core.recordings.bag_writer import LATEST_VERSION, MCAP, SQLITE3, new_bag
 from opendr_har_core.recordings.label_video import label_video
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, Recognizer
 from opendr_har_core.synthetic.scene import render_clip
@@ -82,8 +84,14 @@ WRITERS = {
     "a video": lambda material, folder: write_video(folder / "v.mp4", material.frames, 15.0),
     "an annotated video": an_annotated_video,
     "segments": lambda material, folder: material.labels.write_segments(folder / "s.csv"),
+    "scores": lambda material, folder: material.labels.write_scores(folder / "c.csv"),
+    "labels": lambda material, folder: material.labels.write_json(folder / "l.json"),
     "a confusion matrix": lambda material, folder: confusion_picture(np.eye(3), ["a", "b", "c"], folder / "p.png"),
+    "a report": lambda material, folder: write_report(
+        Report(Machine("here", "x", "y", 2, 2, None, {"python": "3"}, None, 0.0), 1.0, ()), folder / "r.json"
+    ),
     "a bag, MCAP": a_bag(MCAP),
+    "a bag, SQLite": a_bag(SQLITE3),
 }
 
 
