@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from opendr_har_core.benchmarking.measure import Settings
+from opendr_har_core.benchmarking.models import Subject, bundle_subject
+from opendr_har_core.benchmarking.suite import measure_row
 from opendr_har_core.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -98,3 +101,10 @@ def test_a_bundle_is_measured_without_torch_and_onnx(tmp_path):
     assert published.returncode == 2
     assert "cox3d_s needs torch" in published.stderr
     assert len(published.stderr.splitlines()) == 1
+
+
+def test_a_model_that_fails_is_a_row_with_the_reason(tmp_path):
+    subject = Subject(bundle_subject("default").model, "onnx", str(tmp_path / "gone.onnx"))
+    row = measure_row(subject, Settings(names=(), bundle="default", seconds=0.01))
+    assert row.figures is None
+    assert "no model" in row.failure
