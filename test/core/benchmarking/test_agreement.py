@@ -65,6 +65,7 @@ def measured(videos, *backends, **settings):
     return measure_agreement(names, [Recognizer(backend) for backend in backends], videos, **settings)
 
 
+@pytest.mark.slow
 def test_a_model_with_delay_agrees_about_the_same_moment_and_reacts_late(video):
     videos = [video(DARK, BRIGHT), video(DARK), video(BRIGHT)]
     report = measured(videos, BrightnessBackend("cox3d"), BrightnessBackend("x3d"), BrightnessBackend("cox3d", delay=3))

@@ -31,6 +31,7 @@ def test_options_reach_the_labels(tmp_path, tiny_bundle):
     assert len(found["/recognizer/events"]) == len(events)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_nothing_half_written(tmp_path):
     source = write_bag(tmp_path / "walk", frames=FRAMES[:60] * 40)
     process = started("bag", source)

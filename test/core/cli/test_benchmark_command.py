@@ -18,6 +18,7 @@ from opendr_har_core.cli.main import main
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.slow
 def test_the_command_measures_the_packaged_model(tmp_path, capsys):
     path = tmp_path / "report.json"
     assert main(["benchmark", "--model", "default", "--seconds", "0.05", "--threads", "1", "--report", str(path)]) == 0

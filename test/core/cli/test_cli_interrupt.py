@@ -33,7 +33,7 @@ def hidden(folder):
     return any(path.name.startswith(".") for path in folder.rglob("*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_infer_leaves_no_unfinished_video(tmp_path, long_clip, number):
     process = started("infer", long_clip, "--output", tmp_path)
     code, out, errors = interrupted(process, lambda: hidden(tmp_path), number)
@@ -52,6 +52,7 @@ def test_infer_of_several_keeps_finished_results(tmp_path, long_clip):
     assert probe(folder / "short.annotated.mp4").frames == 60
 
 
+@pytest.mark.slow
 def test_synth_leaves_whole_clips(tmp_path):
     process = started("synth", tmp_path, "--clips", "200", "--seconds", "2", "--size", "160x120")
     code, _, errors = interrupted(process, lambda: len(files_in(tmp_path)) > 3 and hidden(tmp_path))

@@ -53,6 +53,7 @@ def test_a_healthy_machine_without_ros_has_no_findings():
     assert float(facts["Model"]["step here"].split(" ms")[0]) > 0
 
 
+@pytest.mark.slow
 def test_a_sourced_ros_without_rclpy_is_a_finding():
     done = run("rclpy", "--json", ros_distro="jazzy")
     assert done.returncode == 1
