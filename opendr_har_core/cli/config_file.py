@@ -63,8 +63,10 @@ def _read(path: str) -> Dict[str, Any]:
         raise ConfigError(f"--config needs PyYAML ({error}); pip install 'opendr_har_ros[train]'") from None
     try:
         text = read_text(path, LARGEST_CONFIG)
+        # libyaml refuses deep nesting at once, over which the Python scanner takes seconds.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         # Aliases can expand to more than fits into memory.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)):
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=loader)):
             raise ConfigError(f"{path} has YAML aliases (*name); write the values out")
         values = yaml.safe_load(text)
     except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:

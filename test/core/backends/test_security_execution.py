@@ -134,7 +134,6 @@ def test_yaml_with_code_is_refused(tmp_path, marker, text):
         read_config(path)
 
 
-@pytest.mark.slow
 def test_yaml_that_expands_or_nests_endlessly_is_refused(tmp_path):
     path = tmp_path / "train.yaml"
     laughs = "a0: &a0 [lol,lol,lol,lol,lol,lol,lol,lol,lol]\n" + "".join(
@@ -155,5 +154,5 @@ def test_yaml_that_expands_or_nests_endlessly_is_refused(tmp_path):
         start = time.perf_counter()
         with pytest.raises(ConfigError) as refused:
             read_config(path)
-        assert time.perf_counter() - start < 60
+        assert time.perf_counter() - start < 10
         assert len(str(refused.value)) < 5000
