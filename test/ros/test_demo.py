@@ -59,6 +59,7 @@ def video(tmp_path):
     return write_video(tmp_path / "video.mp4", render_clip("walking", 4.0, seed=1), 30.0)
 
 
+@pytest.mark.slow
 def test_a_video_is_labelled_live_from_the_first_second_on(demo, video):
     output = output_of(demo("--video", video))
     assert "label delay 0.0 s" in output

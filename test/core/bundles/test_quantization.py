@@ -146,6 +146,7 @@ def test_weights_beyond_float16_stay_as_they_are(bundle, tmp_path):
     np.testing.assert_array_equal(numpy_helper.to_array(stored["head.conv_5.weight"]), large)
 
 
+@pytest.mark.slow
 def test_a_quantized_stream_model_can_be_tuned(real_bundle, tmp_path):
     small = quantize_bundle(real_bundle("cox3d", "s"), tmp_path / "small.onnx").path
     try:

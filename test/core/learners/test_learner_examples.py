@@ -107,6 +107,7 @@ def test_evaluate_x3d(place):
     assert results["loss"] > 0
 
 
+@pytest.mark.slow
 def test_evaluate_cox3d(place):
     from opendr_har_core import CoX3DLearner, KineticsDataset
 
@@ -167,6 +168,7 @@ def gestures(tmp_path, monkeypatch):
     return pictures
 
 
+@pytest.mark.slow
 def test_the_example_of_our_own_page(gestures, capsys):
     (block, *_) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names = {"pictures": gestures}

@@ -61,6 +61,7 @@ def test_x3d_gives_the_original_probabilities(shared, real_xs, size, optimised):
     assert np.abs(scores(found) - np.stack([clip["probabilities"] for clip in golden])).max() <= TO_ORIGINAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("window", "optimised"), [(4, False), (13, True), (64, True)])
 def test_cox3d_gives_the_original_probabilities_step_by_step(shared, window, optimised):
     learner = CoX3DLearner(backbone="s", device="cpu", temporal_window_size=window).load(shared / "weights" / WEIGHTS)

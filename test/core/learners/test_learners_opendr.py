@@ -85,6 +85,7 @@ def test_fit(learner, dataset):
     assert not torch.equal(before, next(learner.model.parameters()))
 
 
+@pytest.mark.slow
 def test_eval(learner, dataset, weights):
     learner.load(weights)
     results = learner.eval(dataset("test"), steps=1)
@@ -118,6 +119,7 @@ def test_infer_of_x3d(temp_dir, dataset, weights):
         assert torch.allclose(one.confidence, other.confidence, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lookahead", ["full", "none"])
 def test_infer_of_cox3d(dataset, weights, lookahead):
     learner = CoX3DLearner(device="cpu", backbone="xs", lookahead=lookahead).load(weights)

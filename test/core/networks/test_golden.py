@@ -41,7 +41,9 @@ def test_x3d_probabilities_equal_the_originals(shared, real_bundle, runtime, siz
         assert np.abs(ours - golden["probabilities"]).max() <= TO_ORIGINAL, clip
 
 
-@pytest.mark.parametrize("window", [4, 13, 64])
+@pytest.mark.parametrize(
+    "window", [pytest.param(4, marks=pytest.mark.slow), 13, pytest.param(64, marks=pytest.mark.slow)]
+)
 def test_cox3d_stepped_equals_the_originals(shared, real_bundle, runtime, window):
     network = CoX3D(x3d_config("s"), window=window)
     backend = runtime(real_bundle("cox3d", "s", window), network)
@@ -67,6 +69,7 @@ def test_every_checkpoint_scheme_gives_the_golden_probabilities(shared, tmp_path
             assert np.abs(ours - golden["probabilities"]).max() <= TO_ORIGINAL
 
 
+@pytest.mark.slow
 def test_torch_and_onnx_agree_on_real_steps(shared, real_bundle):
     network = CoX3D(x3d_config("s"), window=4)
     load_weights(network, shared / "weights" / "x3d_xs_k400_slowfast.pyth")
@@ -76,6 +79,7 @@ def test_torch_and_onnx_agree_on_real_steps(shared, real_bundle):
     assert np.abs(in_torch - in_onnx)[network.spec.warm_up :].max() <= TORCH_TO_ONNX
 
 
+@pytest.mark.slow
 def test_x3d_l_logits_equal_the_originals_with_random_weights(shared, tmp_path):
     golden = np.load(shared / "golden" / "l_random_weights.npz")
     network = with_random_weights(X3D(x3d_config("l")))
@@ -86,6 +90,7 @@ def test_x3d_l_logits_equal_the_originals_with_random_weights(shared, tmp_path):
         assert np.abs(backend.classify(clip)[0] - expected).max() <= TO_ORIGINAL
 
 
+@pytest.mark.slow
 def test_cox3d_l_equals_the_originals_with_random_weights(shared, tmp_path):
     golden = np.load(shared / "golden" / "l_random_weights.npz")
     config = replace(x3d_config("l"), image_size=96)

@@ -51,7 +51,7 @@ def bundle(tmp_path_factory):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("size", sorted(X3D_CONFIGS))
+@pytest.mark.parametrize("size", ["xs", *(pytest.param(size, marks=pytest.mark.slow) for size in "sml")])
 def test_stepping_equals_the_causal_clip_network_at_every_frame(size):
     network = causal(size, window=FRAMES)
     clip = torch.randn(2, 3, FRAMES, SIDE, SIDE)

@@ -193,6 +193,7 @@ def test_aligned_predictions_are_those_of_an_ordinary_stream_of_the_same_frames(
     assert [item for item in exact(found) if item] == [item for item in exact(map(ordinary.push, sampled)) if item]
 
 
+@pytest.mark.slow
 def test_a_real_network_is_dense_bit_for_bit(real_bundle):
     recognizer = Recognizer.open(real_bundle("cox3d", "xs"))
     size = recognizer.spec.image_size

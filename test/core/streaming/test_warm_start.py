@@ -94,6 +94,7 @@ def test_unknown_kinds_of_warm_start_are_refused(recognizer):
         recognizer.stream(warm_start="quickly")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [("x3d", "xs"), ("cox3d", "xs")])
 def test_real_networks_start_warm_bit_for_bit_and_forget_it(model, real_bundle):
     """A warm start leaves no trace after the repeated frames have left all layers."""

@@ -47,6 +47,7 @@ def causal(window=None, seed=1):
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("pytorchvideo.pyth", "mmaction2.pth")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["slowfast.pyth", *SLOW])
 def test_pretrained_weights_are_fine_tuned_into_a_bundle_that_steps_like_the_network(shared, tmp_path, scheme):
     network = CoX3D(x3d_config("xs", "none"), 2)

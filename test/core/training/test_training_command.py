@@ -98,6 +98,7 @@ def interrupted(monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(clips, tmp_path, monkeypatch, capsys, interrupted):
     monkeypatch.chdir(tmp_path)
     base = ["train", "--data", str(clips), "--val", str(clips), "--size", "xs", "--batch-size", "2", "--epochs", "3"]

@@ -131,6 +131,7 @@ def test_the_history_has_the_learning_rate_that_was_used():
     assert [row["step"] for row in report.history] == [3, 6, 9, 12]
 
 
+@pytest.mark.slow
 def test_class_weights_raise_the_recall_of_rare_classes():
     weights = inverse_frequencies([0, 0, 0, 1, 3], 4)
     torch.testing.assert_close(weights, torch.tensor([5 / 9, 5 / 3, 0.0, 5 / 3]))
@@ -150,6 +151,7 @@ def test_early_stopping_ends_a_run_without_progress():
     assert len({row["val_loss"] for row in report.history}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_best_or_the_last_epoch_is_kept(keep):
     # A learning rate that ruins what the first epochs learned.

@@ -27,6 +27,7 @@ from opendr_har_core.training.checkpoint import BEST, LAST, last_step, read_chec
 from opendr_har_core.training.fit import fit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "case"),  # three batches an epoch: within the first, at its end, and after two updates of the second
     [
@@ -47,6 +48,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, case, stop):
     assert (report.steps, report.epochs, report.best_loss) == (expected.steps, expected.epochs, expected.best_loss)
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_made_longer(tmp_path):
     settings = quick(checkpoint_folder=str(tmp_path))
     long, short = tiny(), tiny()
@@ -101,6 +103,7 @@ def causal():
     return CoX3D(replace(TINY, lookahead="none"), 2)
 
 
+@pytest.mark.slow
 def test_a_run_resumes_only_with_its_own_network_and_classes(tmp_path):
     settings = quick(epochs=1, checkpoint_folder=str(tmp_path))
     fit(causal(), Ramps(), settings=settings)

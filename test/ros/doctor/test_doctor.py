@@ -103,6 +103,7 @@ def findings(report):
     return [finding["what"] for finding in report["findings"]]
 
 
+@pytest.mark.slow
 def test_a_graph_without_topics_has_no_findings(doctor):
     code, report = doctor()
     assert (code, findings(report)) == (0, [])
@@ -125,6 +126,7 @@ def test_a_qos_mismatch_is_found(client, doctor):
     assert described.endswith("12 KiB each")
 
 
+@pytest.mark.slow
 def test_large_best_effort_images_without_the_profile_are_found(large_images, doctor):
     code, report = doctor(profile=False)
     assert code == 1
@@ -133,6 +135,7 @@ def test_large_best_effort_images_without_the_profile_are_found(large_images, do
     assert "FASTDDS_DEFAULT_PROFILES_FILE" in finding["do"]
 
 
+@pytest.mark.slow
 def test_a_recognizer_without_images_is_found_with_the_published_topics(client, start, doctor):
     start("recognizer")
     client.until(lambda: client.node.count_subscribers("/image_raw"))

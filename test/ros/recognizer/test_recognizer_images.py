@@ -40,6 +40,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.slow
 def test_unreadable_images_between_good_ones_are_counted_and_logged_and_change_no_label(client, running):
     node, camera = running
     classifications = client.collect(Classification, f"{NODE}/classification")
@@ -117,6 +118,7 @@ def test_publishers_of_every_quality_of_service_match(client, start, reliability
     labels_arrive(client, client.node.create_publisher(Image, "image_raw", profile), image_of)
 
 
+@pytest.mark.slow
 def test_a_best_effort_camera_of_large_images_is_received(client, start):
     start("recognizer")
     camera = Camera(client, reliable=False)
