@@ -17,6 +17,7 @@ from opendr_har_core.cli.main import main
 from opendr_har_core.cli.output_files import ENDINGS, KINDS
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import probe, read_video, write_video
+from opendr_har_core.recordings import annotated_copy
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_core.synthetic.scene import render_clip
@@ -270,3 +271,52 @@ def test_real_footage_is_labelled_as_what_it_shows(shared, real_bundle, tmp_path
     assert main(["infer", str(video), "--model", model, "--output", str(tmp_path), "--write", "video,csv"]) == 0
     assert {row["label"] for row in rows(tmp_path / "archery_ucf.labels.csv")} == {"archery"}
     assert probe(tmp_path / "archery_ucf.annotated.mp4").frames == probe(video).frames
+
+
+def test_a_timeline_without_matplotlib_is_left_out_or_names_the_extra(short, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("opendr_har_core.cli.infer.find_spec", lambda name: None)
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    assert main(["infer", str(short), "--output", str(tmp_path / "out")]) == 0
+    assert "pip install 'opendr_har_ros[plots]'" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*.png"))
+    assert main(["infer", str(short), "--output", str(tmp_path / "other"), "--write", "timeline"]) == 1
+    assert "a timeline needs matplotlib: pip install 'opendr_har_ros[plots]'" in capsys.readouterr().err
+
+
+def test_a_video_is_decoded_once_for_labels_and_annotated_copy(clip, tmp_path, monkeypatch):
+    opened = []
+    original = av.open
+    monkeypatch.setattr(av, "open", lambda *given, **named: opened.append(given[0]) or original(*given, **named))
+    assert main(["infer", str(clip), "--output", str(tmp_path), "--write", "video,csv"]) == 0
+    assert opened.count(str(clip)) == 1
+
+
+def test_codecs_are_tried_in_turn(short, tmp_path, monkeypatch):
+    assert annotated_copy.best_codec() in annotated_copy.CODECS
+    monkeypatch.setattr(annotated_copy, "CODECS", ("no_such_codec", "mpeg4"))
+    assert main(["infer", str(short), "--output", str(tmp_path), "--write", "video"]) == 0
+    assert probe(tmp_path / "short.annotated.mp4").frames == 30
+
+
+def test_a_file_of_unknown_length_has_a_label(tmp_path, tiny_bundle, capsys):
+    path = tmp_path / "stream.h264"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for frame in render_clip(WAVING, 1.0, 25.0, (48, 64)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")))
+        container.mux(stream.encode())
+    assert probe(path).length_sec is None
+    samples, video, _ = summary(capsys, path, "--model", tiny_bundle("x3d"))
+    assert samples
+    assert video["passes"] == 3
+
+
+def test_frames_too_far_apart_for_a_label_say_what_to_do(tmp_path, tiny_bundle, capsys):
+    path = write_video(tmp_path / "slides.mp4", render_clip(WAVING, 40.0, 0.1), 0.1)
+    model = str(tiny_bundle("x3d"))
+    assert main(["infer", str(path), "--model", model]) == 1
+    message = capsys.readouterr().err
+    assert "slides.mp4 yields no label: x3d_xs needs 30.0 s of video" in message
+    assert "(gap of 10.00 s is over the limit of 2.00 s); raise max_gap_sec" in message
+    assert summary(capsys, path, "--model", model, "--max-gap-sec", 11)[0]

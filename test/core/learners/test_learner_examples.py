@@ -86,6 +86,7 @@ def test_fit_x3d(place):
     assert (place / "logs").is_dir()
 
 
+@pytest.mark.slow
 def test_fit_cox3d(place):
     from opendr_har_core import CoX3DLearner, KineticsDataset
 

@@ -77,6 +77,7 @@ def test_save_and_load(learner, tmp_path):
     assert learner.batch_size == 2
 
 
+@pytest.mark.slow
 def test_fit(learner, dataset):
     learner.model = None
     learner.init_model()
@@ -182,6 +183,7 @@ def test_without_a_network_one_is_asked_for(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lookahead", ["full", "none"])
 def test_forward_steps_continue_the_stream_of_infer(lookahead):
     learner = small(lookahead=lookahead, temporal_window_size=2)

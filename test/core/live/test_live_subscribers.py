@@ -14,9 +14,11 @@ import pytest
 
 aiohttp = pytest.importorskip("aiohttp")
 
-from live_support import first, talk, until
+from live_support import first, get, talk, until
 
 from opendr_har_core import Frame
+from opendr_har_core.live.access import LiveSettings
+from opendr_har_core.live.server import most_connections
 from opendr_har_core.live.subscribers import MOST_MESSAGES, encode
 from opendr_har_core.prediction import Hypothesis
 
@@ -177,3 +179,30 @@ def test_a_viewer_that_answers_pings_but_reads_nothing_is_disconnected(serve_pag
     sock.close()
     assert gone
     assert json.loads(talk(port, first).data)["kind"] == "hello"
+
+
+def answers(port):
+    with suppress(OSError):
+        return get(port)[0] == 200
+    return False
+
+
+def has_ended(sock):
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_connections_are_limited(serve_page):
+    _, port = serve_page()
+    most = most_connections(LiveSettings())
+    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(most + 40)]
+    until(lambda: sum(has_ended(sock) for sock in sockets) == 40)
+    assert not answers(port)
+    for sock in sockets:
+        sock.close()
+    until(lambda: answers(port))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from opendr_har_core.errors import ImageError
 from opendr_har_core.media.annotate import annotate
 from opendr_har_core.prediction import Hypothesis, Prediction
 
@@ -40,3 +41,22 @@ def test_provisional_labels_look_different():
     assert (certain[:24] != provisional[:24]).any()
     assert certain[30:48].sum() == 0
     assert provisional[30:48].sum() > 0
+
+
+def bar(picture, row):
+    """Length in pixels of a row's bar: the colour at its lower edge, where no letter reaches."""
+    line = picture[(row + 1) * 24 - 2].astype(int)
+    return int((np.abs(line - line[5]).sum(axis=1) < 20).sum())
+
+
+def test_bars_are_as_long_as_scores_are_high():
+    picture = annotate(np.zeros((480, 640, 3), np.uint8), prediction(0.8, 0.4, 0.2, label="sit"))
+    lengths = [bar(picture, row) for row in range(3)]
+    assert lengths[0] / lengths[1] == pytest.approx(2, abs=0.05)
+    assert lengths[0] / lengths[2] == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize("rgb", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), [[1]]])
+def test_only_rgb_images_are_accepted(rgb):
+    with pytest.raises(ImageError):
+        annotate(rgb, None)

@@ -15,7 +15,7 @@ from opendr_har_core.backends.torch import TorchBackend
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.errors import ModelError
 from opendr_har_core.frame import Frame
-from opendr_har_core.networks.config import X3D_CONFIGS, x3d_config
+from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import ModelSpec

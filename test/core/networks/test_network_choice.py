@@ -80,6 +80,7 @@ def test_other_classes_than_those_of_the_file_are_refused(names, message):
     facts(CLIP).check(size="xs", labels=LabelMap(LABELS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lookahead", ["full", "none"])
 def test_training_checkpoints_describe_their_network(tmp_path, lookahead):
     pytest.importorskip("lightning")

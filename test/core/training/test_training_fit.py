@@ -26,7 +26,8 @@ def trained(settings, data=None, val=None, **making):
     return network, fit(network, data or Ramps(), val, settings)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", *(pytest.param(n, marks=pytest.mark.slow) for n in ("adamw", "sgd"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_it_overfits_eight_clips(optimizer, record_property):
     rate = 0.05 if optimizer == "sgd" else 1e-2
     settings = quick(epochs=60, batch_size=8, lr=rate, optimizer=optimizer, lr_schedule="cosine", keep="last")
@@ -38,6 +39,7 @@ def test_it_overfits_eight_clips(optimizer, record_property):
     assert report.accuracy == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_for_any_number_of_workers():
     data = Ramps(noisy=True)
     weights = [weights_of(trained(quick(epochs=2, num_workers=workers), data)[0]) for workers in (0, 0, 2)]
@@ -144,6 +146,7 @@ def test_class_weights_raise_the_recall_of_rare_classes():
     assert mean[True] > mean[False]
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_run_without_progress():
     _, report = trained(quick(epochs=50, lr=1e-12, freeze_batch_norm=True, early_stopping_patience=2), val=Ramps(6))
     # No step is large enough to change a weight, so the first epoch has the lowest loss, followed by two more.
@@ -205,6 +208,7 @@ def test_mixed_precision_has_the_gradients_of_single_precision(record_property):
     assert_same_weights(mixed, update("bf16-mixed"))
 
 
+@pytest.mark.slow
 def test_logs_are_written_for_tensorboard_and_as_csv(tmp_path):
     _, report = trained(quick(logging_path=str(tmp_path / "log")), val=Ramps(4))
     names = [path.name for path in (tmp_path / "log").iterdir()]

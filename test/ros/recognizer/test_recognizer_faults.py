@@ -108,6 +108,7 @@ def test_stamps_that_never_advance_are_a_warning(client, watched):
     assert client.until(lambda: status_with(diagnostics, message="running")).level == b"\x00"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("second", "reason"),
     [

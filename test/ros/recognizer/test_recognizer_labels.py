@@ -165,6 +165,7 @@ def test_parameters_change_live_or_are_rejected(client, running):
         assert not set_parameter(client, name, value).successful
 
 
+@pytest.mark.slow
 def test_no_frame_is_sampled_without_subscribers_unless_always_on(client, start):
     start("recognizer", EVERY_FRAME)
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
