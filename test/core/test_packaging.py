@@ -98,7 +98,7 @@ def installed(dist, pip):
 def test_the_sdist_has_all_that_a_build_and_ros_need(dist, needed, files):
     with tarfile.open(dist[0]) as archive:
         names = {member.name.split("/", 1)[1] for member in archive if member.isfile()}
-    shared = {name for name in files if name.split("/")[0] in ("launch", "config", "resource")}
+    shared = {name for name in files if name.split("/")[0] in ("launch", "config", "resource", "scripts")}
     top = {
         "CHANGELOG.rst",
         "LICENSE",
@@ -125,6 +125,7 @@ def test_the_wheel_has_all_of_the_packages_and_nothing_else(dist, needed, files)
     share = f"share/{NAME}"
     expected = {f"{share}/{name}" for name in files if name.split("/")[0] in ("launch", "config")}
     expected |= {f"{share}/package.xml", f"{share}/config/fastdds_large_images.xml"}
+    expected |= {f"lib/{NAME}/{Path(name).name}" for name in files if name.startswith("scripts/")}
     assert data == expected | {f"share/ament_index/resource_index/packages/{NAME}"}
 
 

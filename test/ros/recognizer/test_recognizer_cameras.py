@@ -84,7 +84,7 @@ def test_unreadable_images_of_one_camera_do_not_affect_the_others(client, three)
         cameras["front"].send(front)
         cameras["rear"].send(rear, encoding="x-ray")
         cameras["left"].send(left)
-        client.spin(0.08)
+        client.spin(0.2)
     client.until(lambda: all(len(received[name]) >= len(wanted[name]) for name in wanted), what="all labels")
     got = {name: labels_of(received[name]) for name in wanted}
     assert got == wanted

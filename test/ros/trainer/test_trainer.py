@@ -172,7 +172,7 @@ def test_an_invalid_job_is_rejected_with_its_reason(start, trainer, clips, tmp_p
     ("changes", "reason"),
     [
         ({"extra": ["--no-such-option"]}, "unrecognized arguments: --no-such-option"),
-        ({"data": "EMPTY"}, "has no folders in it; expected one for each class"),
+        ({"data": "EMPTY"}, "contains no folders; expected one for each class"),
         ({"network": "x3d", "window": 9}, "window is 9, but only cox3d has a window"),
     ],
 )

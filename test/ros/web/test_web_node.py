@@ -100,7 +100,7 @@ def test_a_page_marks_provisional_labels(client, start, tiny_bundle):
     camera.wait_for_recognizer()  # before the page subscribes to the images, too
     page = Page(port_of(start("web", {"port": 0})))
     client.until(lambda: source(page)["state"], what="the recognizer's diagnostics")
-    client.spin(0.5)  # the recognizer may not yet have seen the page's subscriptions
+    client.spin(3.0)  # the recognizer may not yet have seen the page's subscriptions
     for index, frame in enumerate(clip()[:4]):
         camera.send(frame)
         client.until(lambda index=index: len(page.of("labels")) > index, what="a label")
