@@ -35,7 +35,7 @@ ROS = [
     "ros-rosgraph-msgs",
     "ros-ament-index-python",
 ]
-TEST = ["pytest>=7", "pytest-xdist>=3", "hypothesis>=6"]
+TEST = ["pytest>=7", "pytest-xdist>=3", "pytest-rerunfailures>=12", "hypothesis>=6"]
 DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil", "playwright>=1.40"]
 
 setup(

@@ -29,6 +29,14 @@ LONG_SEC = 30.0
 DOMAINS = range(1, 102)
 
 
+def pytest_collection_modifyitems(config, items):
+    """Real processes miss messages on a busy machine: a failed test runs once more, as with colcon's retests."""
+    if config.pluginmanager.hasplugin("rerunfailures"):
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @contextlib.contextmanager
 def unused_domain():
     """A domain id that no other test process on this machine uses: it holds a lock file meanwhile."""
