@@ -103,6 +103,7 @@ def test_an_input_that_cannot_be_opened_is_one_line_and_exit_code_2(arguments, m
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_processes_with_exit_code_130(demo, video):
     process = demo("--video", video)
     for line in process.stdout:

@@ -79,9 +79,8 @@ def thinned(frames):
     return [frame for frame in frames if rng.random() >= 0.05]
 
 
-@pytest.mark.parametrize(
-    "disturb", [swapped, *(pytest.param(function, marks=pytest.mark.slow) for function in (repeated, delayed, thinned))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("disturb", [swapped, repeated, delayed, thinned])
 def test_duplicate_reordered_late_and_lost_images_reset_nothing(client, watched, disturb):
     """Labels are those of the library for what arrived, and mostly those for what was sent."""
     _, camera, received, diagnostics = watched
