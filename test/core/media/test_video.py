@@ -94,6 +94,17 @@ def test_nothing_is_written_when_the_frames_do_not_fit(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def as_shown(stored, matrix):
+    """The picture after a display matrix."""
+    a, b, c, d = matrix
+    y, x = np.indices(stored.shape[:2])
+    columns, rows = a * x + c * y, b * x + d * y
+    columns, rows = columns - columns.min(), rows - rows.min()
+    picture = np.empty((rows.max() + 1, columns.max() + 1, 3), np.uint8)
+    picture[rows, columns] = stored
+    return picture
+
+
 def check_is_upright(path, expected):
     frames = list(read_video(path))
     assert frames
@@ -101,6 +112,17 @@ def check_is_upright(path, expected):
         assert np.array_equal(frame.rgb, picture)
         assert frame.rgb.flags.c_contiguous
     assert (probe(path).height, probe(path).width) == frames[0].size
+
+
+@pytest.mark.parametrize("lies", [False, True])
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_a_turned_or_mirrored_video_is_read_upright(tmp_path, set_display_matrix, lies, signs):
+    path = write_video(tmp_path / "phone.mp4", moving_bar(3, size=(48, 72)), 30)
+    stored = [frame.rgb for frame in read_video(path)]
+    one, other = signs
+    matrix = (0, one, other, 0) if lies else (one, 0, 0, other)
+    set_display_matrix(path, matrix)
+    check_is_upright(path, [as_shown(rgb, matrix) for rgb in stored])
 
 
 # The files show a keyboard whose letters stand upright after this many quarter turns to the left.
