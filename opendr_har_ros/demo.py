@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
@@ -27,6 +28,7 @@ from opendr_har_ros.common.process import StopFlag, prepare_process
 
 # Labels from the first second on.
 MODEL = "continual"
+CLASSIFICATION = "/recognizer/classification"
 BAR = 20
 SECONDS_PER_ACTION = 4.0
 FPS = 30.0
@@ -157,9 +159,12 @@ class _Viewer:
         self._rclpy = rclpy
         start_rclpy([])
         self._node = rclpy.create_node("demo_viewer")
-        self._node.create_subscription(Classification, "/recognizer/classification", self._on_classification, LABELS)
+        self._node.create_subscription(Classification, CLASSIFICATION, self._on_classification, LABELS)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._images = self._node.create_subscription(Image, "/image_raw", self._on_image, image_qos(reliable=False))
+        self._images: Any = None
+        self._subscribe = partial(
+            self._node.create_subscription, Image, "/image_raw", self._on_image, image_qos(reliable=False)
+        )
         self._labels: Counter = Counter()
         self._latencies: List[float] = []
         self._first_image: Optional[float] = None
@@ -172,6 +177,9 @@ class _Viewer:
         ends_at: Optional[float] = None
         while ends_at is None or time.monotonic() < ends_at:
             self._rclpy.spin_once(self._node, timeout_sec=0.05)
+            # The video starts with this subscription: not before labels can arrive.
+            if self._first_image is None and self._images is None and self._node.count_publishers(CLASSIFICATION):
+                self._images = self._subscribe()
             if self._first_image is not None and self._images is not None:
                 self._node.destroy_subscription(self._images)
                 self._images = None
