@@ -55,7 +55,7 @@ class StreamStatus:
     def __str__(self) -> str:
         if self.phase in (WARMING, PROVISIONAL):
             return f"{self.phase} {self.step}/{self.warm_up}"
-        return self.phase if self.sampled or self.phase == IDLE else "not sampled"
+        return self.phase
 
 
 class _Turn(NamedTuple):

@@ -24,7 +24,7 @@ def test_the_status_counts_the_warm_up_and_then_predictions_come(recognizer):
     assert prediction.scores.shape == (3,)
     assert prediction.label == prediction.top[0].label
     assert stream.push(frames(1, start=warm_up * 200 * MS + 33 * MS)[0]) is None
-    assert str(stream.status) == "not sampled"
+    assert (str(stream.status), stream.status.sampled) == ("running", False)
 
 
 def test_a_reset_stream_is_bit_identical_to_a_new_one(recognizer):
