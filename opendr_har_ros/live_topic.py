@@ -9,13 +9,12 @@ from rclpy.executors import SingleThreadedExecutor
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.streaming.stream import AnyFrame
-from opendr_har_ros.common.image_subscription import ImageSubscription
+from opendr_har_ros.common.image_subscription import SUFFIX, ImageSubscription
 from opendr_har_ros.common.images import frame_from_message, stamp_of
 from opendr_har_ros.common.qos import AUTO, COMPRESSED, RAW
 from opendr_har_ros.common.running import start_rclpy
 
 NODE = "opendr_har_live"
-SUFFIX = "/compressed"
 SPIN_SEC = 0.1
 
 
@@ -29,8 +28,7 @@ def topic_source(topic: str) -> Callable[[Callable[[], bool]], Iterator[AnyFrame
 
 def _frames(topic: str, is_stopped: Callable[[], bool]) -> Iterator[AnyFrame]:
     transport = COMPRESSED if topic.endswith(SUFFIX) else RAW
-    name = "image_raw" + (SUFFIX if transport == COMPRESSED else "")
-    start_rclpy(["--ros-args", "-r", f"{name}:={topic}"])
+    start_rclpy(["--ros-args", "-r", f"image_raw:={topic}"])
     node = rclpy.create_node(NODE)
     executor = SingleThreadedExecutor()
     executor.add_node(node)

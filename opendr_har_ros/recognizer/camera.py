@@ -15,11 +15,14 @@ from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_ros.common.image_subscription import ImageSubscription
 from opendr_har_ros.common.images import stamp_of
 from opendr_har_ros.common.log import SparseLog
-from opendr_har_ros.common.statistics import Statistics
+from opendr_har_ros.common.statistics import Report, Statistics
 from opendr_har_ros.recognizer.diagnostics import IDLE, INACTIVE, RUNNING, diagnostic_status
 from opendr_har_ros.recognizer.outputs import CameraOutput
 from opendr_har_ros.recognizer.parameters import NodeSettings
 from opendr_har_ros.recognizer.pipeline import Outcome
+
+# A camera that is silent for this long is reported, at first and then at this interval.
+SILENCE_SEC, REPEAT_SEC = 5.0, 60.0
 
 
 class Camera:
@@ -33,6 +36,8 @@ class Camera:
         self._subscription: Optional[ImageSubscription] = None
         self._shown: Optional[Prediction] = None
         self._phase = INACTIVE
+        self._was_idle = False
+        self._silence_due = 0.0
         self.warn = SparseLog(self._log_warning)
 
     def subscribe(self, settings: NodeSettings, callback: Callable[[Camera, Any], None]) -> None:
@@ -43,6 +48,8 @@ class Camera:
         self._subscription = ImageSubscription(
             self._node, self.name, settings.transport, settings.image_qos, lambda message: callback(self, message)
         )
+        self._silence_due = time.monotonic() + SILENCE_SEC
+        self._node.get_logger().info(f"images from {self._subscription}; labels on {', '.join(self.output.topics)}")
 
     def unsubscribe(self) -> None:
         """Unsubscribe."""
@@ -60,6 +67,7 @@ class Camera:
         self.statistics.received(stamp_ns, time.monotonic_ns())
         wanted = always_on or self.output.is_watched
         self._phase = RUNNING if wanted else IDLE
+        self._was_idle = self._was_idle or not wanted
         return stamp_ns if wanted else None
 
     def deliver(self, outcome: Outcome, message: Any, class_id_format: str) -> None:
@@ -68,12 +76,18 @@ class Camera:
             self.failed(type(outcome.error).__name__, str(outcome.error))
             return
         self.statistics.ordered(outcome.status.out_of_order)
+        reset = outcome.status.reset
         if outcome.status.sampled:
-            self.statistics.sampled(outcome.status.reset)
-        for kind, text in outcome.warnings:
-            self.warn(kind, text)
+            # The images that were skipped while idle are missing by intention, not because of the camera.
+            resumes = self._was_idle and self._phase == RUNNING
+            self._was_idle = self._was_idle and not resumes
+            self.statistics.sampled(None if resumes else reset)
+            if reset and not resumes:
+                self.warn("reset", f"history reset: {reset}")
+            if outcome.warning and not resumes:
+                self.warn("slow", outcome.warning)
         self.output.publish_events(outcome.events, message.header.frame_id)
-        if outcome.status.reset:
+        if reset:
             self._shown = None
         if outcome.prediction is not None:
             self._shown = outcome.prediction
@@ -113,8 +127,23 @@ class Camera:
             self.warn("loss", f"about {100 * (report.lost_share or 0):.0f} % of the images are lost; see /diagnostics")
         if fallback_reason:
             self.warn("provider", fallback_reason)
-        advice = fallback_reason or (self._subscription.advice if self._subscription is not None else "")
-        return diagnostic_status(node_name, self.name, report, model, self._phase, advice, fault)
+        advice = ""
+        if self._subscription is not None:
+            model = {**model, "image topic": self._subscription.topic, "label topic": self.output.topics[0]}
+            advice = self._subscription.advice or self._silence(report, self._subscription)
+        return diagnostic_status(node_name, self.name, report, model, self._phase, advice or fallback_reason, fault)
+
+    def _silence(self, report: Report, subscription: ImageSubscription) -> str:
+        """Why no image arrives, or ""; logged after five seconds and then once a minute."""
+        if report.received and report.silent_sec <= SILENCE_SEC:
+            self._silence_due = time.monotonic()
+            return ""
+        since = f"for {report.silent_sec:.0f} s" if report.received else "has arrived"
+        text = f"no image {since}: {subscription.silence()}"
+        if time.monotonic() >= self._silence_due:
+            self._silence_due = time.monotonic() + REPEAT_SEC
+            self._log_warning(text)
+        return text
 
     def close(self) -> None:
         """Destroy the subscription and the publishers."""

@@ -10,7 +10,6 @@ from opendr_har_ros.common.log import sanitize_utf8
 from opendr_har_ros.common.statistics import Report
 
 INACTIVE, RUNNING, IDLE = "not active", "running", "idle: the labels have no subscriber"
-SILENCE_SEC = 5.0
 # Single bad images are tolerated; this many in a row are an error.
 MANY_IN_A_ROW = 10
 # Two cameras on one topic interleave and never produce this many in a row.
@@ -61,10 +60,6 @@ def _fault(report: Report) -> str:
 
 
 def _advice(report: Report) -> str:
-    if report.received == 0:
-        return "no image has arrived; check the topic's name and that a camera publishes"
-    if report.silent_sec > SILENCE_SEC:
-        return f"no image for {report.silent_sec:.0f} s; check the camera"
     count = report.out_of_order_in_a_row
     if count >= OUT_OF_ORDER_IN_A_ROW:
         return f"the stamps of the last {count} images do not advance; fix the stamps in the camera driver"

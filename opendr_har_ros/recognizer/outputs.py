@@ -60,6 +60,11 @@ class CameraOutput:
         return publisher
 
     @property
+    def topics(self) -> List[str]:
+        """Full names of the topics after remapping, the classification's first."""
+        return [publisher.topic_name for publisher in self._publishers]
+
+    @property
     def is_watched(self) -> bool:
         """Whether any of the topics has a subscriber."""
         return any(publisher.get_subscription_count() for publisher in self._publishers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from opendr_har_core.errors import HarError, ImageError
 from opendr_har_core.frame import LazyFrame
@@ -32,7 +32,7 @@ class Outcome:
         prediction: the filtered prediction, if the message yielded one.
         events: labels that began and ended.
         frame: the message's image.
-        warnings: kind and text of conditions to log.
+        warning: what is wrong with the camera, or "".
         error: why the message could not be used.
     """
 
@@ -40,7 +40,7 @@ class Outcome:
     prediction: Optional[Prediction] = None
     events: Tuple[LabelEvent, ...] = ()
     frame: Optional[LazyFrame] = None
-    warnings: Tuple[Tuple[str, str], ...] = ()
+    warning: str = ""
     error: Optional[HarError] = None
 
 
@@ -111,19 +111,12 @@ class Pipeline:
         labels = self._cameras[camera]
         shown, events = labels.settle(prediction, frame.stamp_ns)
         status = labels.stream.status
-        return Outcome(status, shown, events, frame, tuple(self._warnings(status)))
+        rate = NANOSECONDS / self.recognizer.spec.period_ns
+        slow = f"the camera is slower than the model's {rate:.1f} Hz; labels may be wrong" if status.slow_camera else ""
+        return Outcome(status, shown, events, frame, slow)
 
     def _failed(self, camera: str, error: HarError) -> Outcome:
         return Outcome(self.status(camera), error=error)
-
-    def _warnings(self, status: StreamStatus) -> List[Tuple[str, str]]:
-        warnings = []
-        if status.reset:
-            warnings.append(("reset", f"history reset: {status.reset}"))
-        if status.slow_camera:
-            rate = NANOSECONDS / self.recognizer.spec.period_ns
-            warnings.append(("slow", f"the camera is slower than the model's {rate:.1f} Hz; labels may be wrong"))
-        return warnings
 
     def change_filter(self, settings: LabelSettings) -> None:
         """Use other filter settings from the next prediction on."""

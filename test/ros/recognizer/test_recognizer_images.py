@@ -164,8 +164,17 @@ def test_a_parameter_file_overrides_the_quality_of_service(client, start):
     assert [answer.values[0].string_value, answer.values[1].integer_value] == ["best_effort", 3]
 
 
-def test_compressed_images_are_received(client, start):
-    start("recognizer", {"transport": "compressed", **RELIABLE})
+@pytest.mark.parametrize(
+    ("remap", "topic"),
+    [
+        ({"image_raw": "/eye/image"}, "/eye/image/compressed"),
+        pytest.param({}, "/image_raw/compressed", marks=pytest.mark.slow),
+        pytest.param({"image_raw": "/eye/image/compressed"}, "/eye/image/compressed", marks=pytest.mark.slow),
+        pytest.param({"image_raw/compressed": "/eye/jpeg"}, "/eye/jpeg", marks=pytest.mark.slow),
+    ],
+)
+def test_compressed_images_are_received_on_the_topic_of_image_transport(client, start, remap, topic):
+    start("recognizer", {"transport": "compressed", **RELIABLE}, remaps=remap)
 
     def jpeg(frame, stamp):
         _, data = cv2.imencode(".jpg", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR))
@@ -173,7 +182,7 @@ def test_compressed_images_are_received(client, start):
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
         return message
 
-    publisher = client.node.create_publisher(CompressedImage, "image_raw/compressed", image_qos(reliable=True))
+    publisher = client.node.create_publisher(CompressedImage, topic, image_qos(reliable=True))
     labels_arrive(client, publisher, jpeg, "raising both arms")
 
 

@@ -165,6 +165,24 @@ def test_parameters_change_live_or_are_rejected(client, running):
         assert not set_parameter(client, name, value).successful
 
 
+def test_idling_is_no_fault_of_the_camera(client, running):
+    node, camera = running
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    labels = []
+    for later in (0.0, 36.0):
+        subscription = client.node.create_subscription(Classification, f"{NODE}/classification", labels.append, 10)
+        wait_for_labels_to_connect(client)
+        seen = len(labels)
+        camera.send_all(shifted(clip(), later))
+        client.until(lambda seen=seen: len(labels) > seen + 2, what="labels")
+        client.node.destroy_subscription(subscription)
+        client.spin(DISCOVERY_SEC)
+        camera.send_all(shifted(clip(seconds=0.5), later + 5.0))
+        status = client.until(lambda: status_with(diagnostics, message="idle"))
+    assert (values_of(status)["stream resets"], values_of(status)["last reset"]) == ("0", "")
+    assert "history reset" not in node.output
+
+
 @pytest.mark.slow
 def test_no_frame_is_sampled_without_subscribers_unless_always_on(client, start):
     start("recognizer", EVERY_FRAME)

@@ -144,9 +144,16 @@ def test_an_unknown_provider_is_reported_with_the_available_ones(client, start):
     assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
 
 
-def test_diagnostics_report_a_camera_that_is_silent(client, running):
+def test_topics_and_a_silent_camera_are_logged_and_in_the_diagnostics(client, start):
+    node = start("recognizer", extra=["-r", "image_raw:=/eye/imag", "-r", "~/classification:=/labels"])
+    other = Camera(client, topic="/eye/image")
+    node.wait_for_output("images from /eye/imag (Image, best effort); labels on /labels, /recognizer/hypothesis, ")
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
-    values = values_of(client.until(lambda: status_with(diagnostics, message="no image has arrived")))
+    silent = "no image has arrived: /eye/imag has no publisher; remap image_raw to one of /eye/image"
+    node.wait_for_output(silent)
+    values = values_of(client.until(lambda: status_with(diagnostics, message=silent)))
+    assert (values["image topic"], values["label topic"]) == ("/eye/imag", "/labels")
+    client.node.destroy_publisher(other.publisher)
     assert values["model"].startswith("x3d_xs")
     assert values["provider"] == "CPUExecutionProvider"
     assert values["stream"] == "idle"
