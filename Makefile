@@ -87,10 +87,11 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 	@touch $@
 
-$(VENV)/.run-ready: $(VENV)/.made setup.py $(wildcard interfaces/vision_msgs/*/*.py interfaces/vision_msgs/*.py interfaces/vision_msgs/msg/*)
+$(VENV)/.run-ready: $(VENV)/.made setup.py $(wildcard interfaces/*/*.* interfaces/*/msg/* interfaces/*/srv/* interfaces/*/action/*)
 	@echo "Setting up $(VENV) ..."
 	$(PIP) --editable '.[$(EXTRAS)]'
-	@$(BIN)/python -c 'import vision_msgs' 2>/dev/null || $(PIP) ./interfaces/vision_msgs
+	@$(BIN)/python -c 'import vision_msgs' 2>/dev/null || $(PIP) --no-deps --no-build-isolation ./interfaces/vision_msgs
+	@$(BIN)/python -c 'import opendr_har_msgs' 2>/dev/null || $(PIP) --no-deps --no-build-isolation ./interfaces/opendr_har_msgs
 	@touch $@
 
 # Exactly this torch: a newer one would bring gigabytes that the tests don't need.

@@ -34,6 +34,8 @@ ROS = [
     "ros-lifecycle-msgs",
     "ros-rosgraph-msgs",
     "ros-ament-index-python",
+    # Builds ./interfaces.
+    "setuptools>=68",
 ]
 TEST = ["pytest>=7", "pytest-xdist>=3", "pytest-rerunfailures>=12", "hypothesis>=6"]
 DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil", "playwright>=1.40"]

@@ -75,10 +75,12 @@ def sourced(workspace):
     return {**environment, "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])}
 
 
-def test_colcon_sees_our_package_and_not_the_stand_in_for_vision_msgs(workspace):
-    listed = run([colcon(), "--log-base", os.devnull, "list", "--base-paths", "src"], workspace)
+def test_colcon_sees_our_packages_and_not_the_substitute_for_vision_msgs(workspace):
+    folders = ["src", f"src/{PACKAGE}/interfaces"]
+    listed = run([colcon(), "--log-base", os.devnull, "list", "--base-paths", *folders], workspace)
     assert re.findall(r"^(\S+)\t(\S+)\t\((.*)\)$", listed, re.MULTILINE) == [
-        (PACKAGE, f"src/{PACKAGE}", "ros.ament_python")
+        ("opendr_har_msgs", f"src/{PACKAGE}/interfaces/opendr_har_msgs", "ros.ament_cmake"),
+        (PACKAGE, f"src/{PACKAGE}", "ros.ament_python"),
     ]
 
 

@@ -15,6 +15,8 @@ ROSDEP_KEYS = {"numpy": "python3-numpy", "cv2": "python3-opencv", "yaml": "pytho
 ROSDEP_KEYS["psutil"] = "python3-psutil"
 # From pip, as package.xml says; cv_bridge only where it is installed.
 NOT_FROM_ROSDEP = {"onnxruntime", "av", "cv_bridge"}
+# Served where it is built.
+NOT_FROM_ROSDEP |= {"opendr_har_msgs"}
 # Only to export and train, which no robot does: setup.py's extras.
 NOT_FROM_ROSDEP |= {"torch", "onnx", "google", "lightning", "torchmetrics", "matplotlib", "yaml", "rosbags"}
 # What only makes things nicer: the live page (Ubuntu's aiohttp is new enough from 24.04 on), completion, bars.
@@ -55,12 +57,14 @@ def test_exec_depends_are_what_the_code_imports(manifest):
 
 def test_the_tests_imports_are_declared(manifest):
     declared = {depend.name for depend in manifest.exec_depends + manifest.test_depends}
-    assert keys(imported(ROOT / "test" / "ros")) - {"catkin_pkg", "builtin_interfaces"} <= declared
+    assert keys(imported(ROOT / "test" / "ros")) - {"catkin_pkg", "action_msgs", "builtin_interfaces"} <= declared
 
 
 def test_all_versions_are_the_same(manifest):
     (version,) = re.findall(r'^    version="(.*)",$', (ROOT / "setup.py").read_text(), re.MULTILINE)
     assert manifest.version == version
+    interfaces = (ROOT / "interfaces" / "opendr_har_msgs" / "package.xml").read_text()
+    assert f"<version>{version}</version>" in interfaces
     (library,) = re.findall(r'^__version__ = "(.*)"$', (ROOT / "opendr_har_core/__init__.py").read_text(), re.MULTILINE)
     assert library == version
 

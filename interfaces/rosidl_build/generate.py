@@ -1,4 +1,4 @@
-"""Generate C, C++ and Python sources from .msg files with ROS 2's generators."""
+"""Generate C, C++ and Python sources from .msg, .srv and .action files with ROS 2's generators."""
 
 import contextlib
 import io
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rosidl_build.package import InterfacePackage, wheels_prefix
+from rosidl_build.package import InterfacePackage, ros_prefix
 
 TYPE_DESCRIPTION = "rosidl_generator_type_description"
 C, PYTHON, DISPATCH = "rosidl_generator_c", "rosidl_generator_py", "rosidl_typesupport_c"
@@ -26,14 +26,14 @@ def generate(package: InterfacePackage) -> None:
 def _adapt_to_idl(package: InterfacePackage) -> None:
     from rosidl_adapter import convert_to_idl
 
-    for message in package.messages:
-        convert_to_idl(package.source, package.name, message, package.idl_root)
+    for definition in package.definitions:
+        convert_to_idl(package.source, package.name, definition, package.idl_root)
 
 
 def _hash_types(package: InterfacePackage) -> None:
     from rosidl_generator_type_description import generate_type_hash
 
-    share = wheels_prefix() / "share"
+    share = ros_prefix() / "share"
     paths = [f"{name}:{share / name}" for name in package.dependencies]
     generate_type_hash(_arguments(package, TYPE_DESCRIPTION, include_paths=paths))
 
@@ -47,9 +47,9 @@ def _generate_sources(package: InterfacePackage) -> None:
 
     hashes = package.generated_by(TYPE_DESCRIPTION)
     descriptions = [f"{name}:{(hashes / name).with_suffix('.json')}" for name in package.idl_files]
-    messages = [str(package.source / path) for path in package.messages]
+    sources = [str(package.source / path) for path in package.definitions]
     rosidl_generator_c.generate_c(
-        _arguments(package, C, ros_interface_files=messages, type_description_tuples=descriptions)
+        _arguments(package, C, ros_interface_files=sources, type_description_tuples=descriptions)
     )
     rosidl_typesupport_fastrtps_c.generate_typesupport_fastrtps_c(_arguments(package, FAST))
     rosidl_typesupport_introspection_c.generate_c(_arguments(package, INTROSPECTION))
@@ -59,7 +59,7 @@ def _generate_sources(package: InterfacePackage) -> None:
 
 def _arguments(package: InterfacePackage, generator: str, **more: Any) -> str:
     """Write the JSON file that a generator takes its arguments from and return its path."""
-    prefix = wheels_prefix()
+    prefix = ros_prefix()
     output = package.generated_by(generator)
     output.mkdir(parents=True, exist_ok=True)
     templates = prefix / "share" / generator / "resource"

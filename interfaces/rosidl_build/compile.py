@@ -1,6 +1,6 @@
 """Compile generated sources into an importable package.
 
-The libraries lie in the package's own folder and find one another there ($ORIGIN) and ROS's in the wheels' lib
+The libraries lie in the package's own folder and find one another there ($ORIGIN) and ROS's in the prefix's lib
 folder, so that nothing has to be on a search path but what the wheels put there themselves.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Dict, List
 
 from rosidl_build.generate import COMPILED, DISPATCH, FAST, INTROSPECTION, PYTHON, C
-from rosidl_build.package import InterfacePackage, wheels_prefix
+from rosidl_build.package import InterfacePackage, ros_prefix
 
 COMPILER = {".c": ("gcc", "-std=gnu11"), ".cpp": ("g++", "-std=c++17")}
 ENTRY = "entry"
@@ -71,7 +71,7 @@ def _sources(package: InterfacePackage, folder: Path) -> Dict[str, List[Path]]:
 def _flags(package: InterfacePackage) -> List[str]:
     import numpy
 
-    include = wheels_prefix() / "include"
+    include = ros_prefix() / "include"
     folders = [package.work / generator for generator in COMPILED]
     folders += [include, *sorted(folder for folder in include.iterdir() if folder.is_dir())]
     folders += [sysconfig.get_path("include"), numpy.get_include()]
@@ -84,7 +84,7 @@ class _Linker:
 
     def __init__(self, package: InterfacePackage, target: Path, objects: Dict[str, List[str]]) -> None:
         self._package, self._target, self._objects = package, target, objects
-        self._lib = wheels_prefix() / "lib"
+        self._lib = ros_prefix() / "lib"
 
     def link_all(self) -> None:
         """Write all of them into the target folder."""

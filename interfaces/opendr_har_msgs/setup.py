@@ -1,0 +1,11 @@
+"""Build opendr_har_msgs with pip; on robots colcon builds it. See ../README.md."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from rosidl_build.wheel import setup_interfaces
+
+setup_interfaces(HERE, "opendr-har-msgs")
