@@ -9,9 +9,7 @@ from typing import Any, Dict, Optional, Sequence, Union
 import numpy as np
 
 from opendr_har_core.backends.protocol import Array, Row, finite
-from opendr_har_core.backends.provider_fallback import ProviderFallback
-from opendr_har_core.backends.runtime import this_machine
-from opendr_har_core.backends.session import CPU, session_settings
+from opendr_har_core.backends.session import CPU, Sessions, session_settings, this_machine
 from opendr_har_core.backends.state_buffers import BufferedState, BufferSpec, buffer_specs
 from opendr_har_core.bundles.file_check import check_onnx_file
 from opendr_har_core.bundles.metadata import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
@@ -39,7 +37,7 @@ class OnnxBackend:
         """
         settings = session_settings(providers, threads, spin)
         check_onnx_file(Path(path))
-        self._sessions = ProviderFallback(Path(path), settings)
+        self._sessions = Sessions(Path(path), settings)
         try:
             self._read_metadata(str(path))
         except UnicodeDecodeError as error:

@@ -1,18 +1,33 @@
-"""ONNX Runtime sessions: execution providers, threads and memory."""
+"""ONNX Runtime sessions: execution providers and their fallback, threads, memory and telemetry.
+
+Since 1.29, ONNX Runtime's Linux builds write an identifier and a database to the home folder on import and report which
+models run. The variable must be set before the import; set ORT_DISABLE_TELEMETRY=0 to enable telemetry.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import platform
+import threading
+import warnings
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from opendr_har_core.backends.allocator import give_memory_back
-from opendr_har_core.backends.runtime import ort
 from opendr_har_core.bundles.metadata import BATCH
-from opendr_har_core.errors import BackendError, ConfigError, ModelError
+from opendr_har_core.errors import BackendError, ConfigError, HarError, ModelError
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime as ort
+
+if os.environ["ORT_DISABLE_TELEMETRY"] == "1" and hasattr(ort, "disable_telemetry_events"):
+    ort.disable_telemetry_events()  # for a program that imported it earlier
+
+__all__ = ["CPU", "Sessions", "default_threads", "open_session", "ort", "session_settings", "this_machine"]
 
 CUDA = "CUDAExecutionProvider"
 # Trying out every algorithm, its default, delays the first step by seconds and made later ones no faster.
@@ -134,3 +149,83 @@ def _options(settings: SessionSettings) -> ort.SessionOptions:
 def usable_cores() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def this_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """ONNX Runtime's version and the kind of processor: what the memory layout of its convolutions depends on."""
+    try:
+        has_avx512 = " avx512f" in cpuinfo.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        has_avx512 = False
+    return f"ONNX Runtime {ort.__version__} on {platform.machine()}{' with AVX-512' if has_avx512 else ''}"
+
+
+class Sessions:
+    """Sessions of one bundle on the first provider that works; thread-safe.
+
+    If a provider fails while it computes (a lost GPU, or one without free memory), the next one of the settings
+    replaces it for good and repeats the work. Failures of the last provider are raised.
+
+    Attributes:
+        reason: which provider failed and why, or "".
+    """
+
+    def __init__(self, path: Path, settings: SessionSettings) -> None:
+        """Open a session for single streams or clips; raises what `open_session` does."""
+        self.reason = ""
+        self._path = path
+        self._settings = settings
+        # By provider, and whether for one row, which is faster, or for any number.
+        self._open: Dict[Tuple[str, bool], ort.InferenceSession] = {}
+        self._lock = threading.RLock()
+        self._session(settings, 1)
+
+    @property
+    def provider(self) -> str:
+        """Full name of the provider in use."""
+        return self._settings.providers[0]
+
+    @property
+    def single(self) -> Any:
+        """The session for one stream or clip."""
+        return self._session(self._settings, 1)
+
+    def run(self, rows: int, work: Callable[[Any], Any]) -> Any:
+        """Result of `work` on a session for so many rows; raises BackendError if the last provider fails."""
+        while True:
+            settings = self._settings
+            try:
+                return work(self._session(settings, rows))
+            except HarError:
+                raise
+            except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
+                failure = BackendError(f"{settings.providers[0]} failed on {self._path}: {error}")
+                self._fall_back(settings, failure, error)
+
+    def _session(self, settings: SessionSettings, rows: int) -> ort.InferenceSession:
+        """The session for one row, or that for any number: opened on first use, as most robots have one camera."""
+        key = settings.providers[0], rows == 1
+        session = self._open.get(key)
+        if session is None:
+            with self._lock:
+                session = self._open.get(key) or open_session(self._path, settings, 1 if rows == 1 else None)
+                self._open[key] = session
+        return session
+
+    def _fall_back(self, failed: SessionSettings, failure: BackendError, cause: Exception) -> None:
+        """Change to the next provider that starts; raises `failure` if there is none."""
+        with self._lock:
+            if self._settings is not failed:  # another thread was first
+                return
+            for index in range(1, len(failed.providers)):
+                settings = replace(failed, providers=failed.providers[index:])
+                try:
+                    self._session(settings, 1)
+                except HarError:
+                    continue
+                self._settings = settings
+                self._open = {key: session for key, session in self._open.items() if key[0] == self.provider}
+                self.reason = f"{failure}; continuing on {self.provider}"
+                warnings.warn(self.reason, RuntimeWarning, stacklevel=2)
+                return
+        raise failure from cause

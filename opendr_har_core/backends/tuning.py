@@ -10,16 +10,14 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, List, Union
+from typing import Dict, List, Sequence, Set, Union
 
 import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto
 
 from opendr_har_core.backends.onnx import OnnxBackend
-from opendr_har_core.backends.runtime import this_machine
-from opendr_har_core.backends.session import open_session, session_settings
-from opendr_har_core.bundles.graphs.node_order import keep_caches_warm
+from opendr_har_core.backends.session import open_session, session_settings, this_machine
 from opendr_har_core.bundles.graphs.writer import write_model
 from opendr_har_core.bundles.metadata import BATCH, ENTERING, NEXT, STATE
 from opendr_har_core.errors import ModelError
@@ -103,40 +101,43 @@ class _Edges:
 
     def __init__(self, model: ModelProto) -> None:
         self._graph = model.graph
-        self._weights = {weight.name: weight for weight in model.graph.initializer}
-        self._producer: Dict[str, NodeProto] = {name: node for node in model.graph.node for name in node.output}
-        self._consumers: Dict[str, List[NodeProto]] = {}
+        self.producer: Dict[str, NodeProto] = {name: node for node in model.graph.node for name in node.output}
+        self.consumers: Dict[str, List[NodeProto]] = {}
         for node in model.graph.node:
             for name in node.input:
-                self._consumers.setdefault(name, []).append(node)
+                self.consumers.setdefault(name, []).append(node)
+
+    def followers(self, node: NodeProto) -> List[NodeProto]:
+        """Operators that read an output of `node`."""
+        return [follower for name in node.output for follower in self.consumers.get(name, [])]
 
     def can_stay_in_blocks(self, output: str) -> bool:
         """Whether only a reordering lies between a queue and the convolution that writes it, and its readers."""
-        if output in self._consumers:  # a narrow convolution reads the plain layout
+        if output in self.consumers:  # a narrow convolution reads the plain layout
             return False
-        writer = self._producer[output]
-        if writer.op_type != REORDER_OUT or self._producer[writer.input[0]].op_type != "Conv":
+        writer = self.producer[output]
+        if writer.op_type != REORDER_OUT or self.producer[writer.input[0]].op_type != "Conv":
             return False
-        readers = [reader for name in self._inputs_of(output) for reader in self._consumers[name]]
+        readers = [reader for name in self._inputs_of(output) for reader in self.consumers[name]]
         return bool(readers) and all(reader.op_type == REORDER_IN for reader in readers)
 
     def keep_in_blocks(self, output: str) -> None:
         """Remove the reorderings of a queue, which then has the shape of the convolution that writes it."""
-        writer = self._producer[output]
-        convolution = self._producer[writer.input[0]]
+        writer = self.producer[output]
+        convolution = self.producer[writer.input[0]]
         self._rename(writer.input[0], output)
         self._graph.node.remove(writer)
-        channels = self._weights[convolution.input[1]].dims[0]
+        channels = next(w.dims[0] for w in self._graph.initializer if w.name == convolution.input[1])
         self._set_channels(output, channels)
         for name in self._inputs_of(output):
-            for reader in self._consumers[name]:
+            for reader in self.consumers[name]:
                 self._graph.node.remove(reader)
                 self._rename(self._past_entering(reader.output[0]), name)
             self._set_channels(name, channels)
 
     def fuse_with_product(self, sigmoid: NodeProto) -> None:
         """Fuse a sigmoid with a multiplication by its own input, if that follows."""
-        followers, x = self._consumers.get(sigmoid.output[0], []), sigmoid.input[0]
+        followers, x = self.followers(sigmoid), sigmoid.input[0]
         if len(followers) != 1 or followers[0].op_type != "Mul" or x not in followers[0].input:
             return
         product = followers[0]
@@ -153,14 +154,14 @@ class _Edges:
 
     def _past_entering(self, tensor: str) -> str:
         """`tensor`, or the output of an operator on it that only serves to get it into blocks, which is removed."""
-        consumers = self._consumers[tensor]
+        consumers = self.consumers[tensor]
         if len(consumers) == 1 and ENTERING in consumers[0].name:
             self._graph.node.remove(consumers[0])
             return str(consumers[0].output[0])
         return tensor
 
     def _rename(self, tensor: str, name: str) -> None:
-        for node in [self._producer.get(tensor), *self._consumers.get(tensor, [])]:
+        for node in [self.producer.get(tensor), *self.consumers.get(tensor, [])]:
             for names in (node.input, node.output) if node else ():
                 for index, old in enumerate(names):
                     if old == tensor:
@@ -170,6 +171,55 @@ class _Edges:
         for value in [*self._graph.input, *self._graph.output]:
             if value.name == name:
                 value.type.tensor_type.shape.dim[1].dim_value = channels
+
+
+def keep_caches_warm(model: ModelProto) -> None:
+    """Reorder the operators of a model, in topological order, to use each tensor while it is in the caches.
+
+    An operator that only writes a state directly follows the one that it reads. An operator that only reads states
+    directly precedes the one whose result it is combined with. ONNX Runtime's default order writes the state at the end
+    of a step, when the inputs have left the caches; our sessions follow the order of the file.
+    """
+    edges, nodes = _Edges(model), list(model.graph.node)
+    past = _reading_only_states(edges, nodes)
+    ordered: Dict[str, NodeProto] = {}  # by first output
+
+    def put(node: NodeProto) -> None:
+        ordered.setdefault(node.output[0], node)
+
+    def put_the_past_of(node: NodeProto) -> None:
+        for name in node.input:
+            if name in past and edges.producer[name].output[0] not in ordered:
+                put_the_past_of(edges.producer[name])
+                put(edges.producer[name])
+
+    for node in nodes:
+        followers = edges.followers(node)
+        if node.output[0] in past or not followers:
+            continue
+        for follower in followers:
+            put_the_past_of(follower)
+        put_the_past_of(node)
+        put(node)
+        for follower in followers:
+            made = [edges.producer[name].output[0] for name in follower.input if name in edges.producer]
+            if not edges.followers(follower) and all(name in ordered for name in made):
+                put(follower)
+    for node in nodes:
+        put(node)
+    del model.graph.node[:]
+    model.graph.node.extend(ordered.values())
+
+
+def _reading_only_states(edges: _Edges, nodes: Sequence[NodeProto]) -> Set[str]:
+    """Tensors that are computed from nothing but states."""
+    found: Set[str] = set()
+    for node in nodes:
+        made = [name for name in node.input if name in edges.producer]
+        reads_state = any(name.startswith(STATE) for name in node.input)
+        if all(name in found for name in made) and (made or reads_state):
+            found.update(node.output)
+    return found
 
 
 def _difference(original: OnnxBackend, tuned: OnnxBackend) -> float:

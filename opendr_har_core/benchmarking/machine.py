@@ -73,7 +73,7 @@ def matmul_gflops(threads: int = 0, providers: Optional[Sequence[str]] = None, s
     On another device than the processor it includes the copies to the device and back. Raises BackendError for a
     provider that is not available.
     """
-    from opendr_har_core.backends.runtime import ort
+    from opendr_har_core.backends.session import ort
 
     provider = Recognizer.open(ModelSettings.model, providers, threads).provider
     try:

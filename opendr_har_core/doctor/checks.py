@@ -146,7 +146,7 @@ def check_ros(listen_sec: float, needed_hz: Optional[float]) -> Section:
 
 def _import(module: str) -> Any:
     if module == "onnxruntime":  # our own module imports it with its telemetry off
-        return import_module("opendr_har_core.backends.runtime").ort
+        return import_module("opendr_har_core.backends.session").ort
     return import_module(module)
 
 

@@ -9,7 +9,7 @@ from typing import List, Optional, Tuple, Union
 from torch import Tensor
 
 from opendr_har_core.backends.onnx import OnnxBackend
-from opendr_har_core.backends.runtime import ort
+from opendr_har_core.backends.session import ort
 from opendr_har_core.bundles.export import export_bundle, weights_digest
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap

@@ -6,7 +6,6 @@ has another order.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
@@ -16,62 +15,54 @@ from torch import Tensor
 
 from opendr_har_core.errors import CheckpointError
 from opendr_har_core.labels import LabelMap
-from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
-from opendr_har_core.networks.tensor_file import read_tensor_file
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts, read_tensor_file
 from opendr_har_core.networks.x3d import X3D
+from opendr_har_core.storage.reading import sha256
 
 Weights = Dict[str, Tensor]
 HEAD_KEYS = ("head.projection.weight", "head.projection.bias")
 COUNTER = "num_batches_tracked"
 LISTED = 8
 
-# PyTorchVideo's stem swaps the names of its two convolutions.
-PYTORCHVIDEO_RULES = (
-    (r"blocks\.0\.conv\.conv_t\.", "s1.pathway0_stem.conv_xy."),
-    (r"blocks\.0\.conv\.conv_xy\.", "s1.pathway0_stem.conv."),
-    (r"blocks\.0\.norm\.", "s1.pathway0_stem.bn."),
-    (r"blocks\.5\.pool\.pre_conv\.", "head.conv_5."),
-    (r"blocks\.5\.pool\.pre_norm\.", "head.conv_5_bn."),
-    (r"blocks\.5\.pool\.post_conv\.", "head.lin_5."),
-    (r"blocks\.5\.proj\.", "head.projection."),
-)
-PYTORCHVIDEO_BLOCK = re.compile(r"blocks\.(?P<stage>[1-4])\.res_blocks\.(?P<block>\d+)\.(?P<rest>.+)")
-PYTORCHVIDEO_REST = (
-    (r"branch1_conv\.", "branch1."),
-    (r"branch1_norm\.", "branch1_bn."),
-    (r"branch2\.norm_b\.1\.block\.0\.", "branch2.se.fc1."),
-    (r"branch2\.norm_b\.1\.block\.2\.", "branch2.se.fc2."),
-    (r"branch2\.norm_b\.0\.", "branch2.b_bn."),
-    (r"branch2\.conv_([abc])\.", r"branch2.\1."),
-    (r"branch2\.norm_([abc])\.", r"branch2.\1_bn."),
-)
-
-MMACTION2_RULES = (
-    (r"backbone\.conv1_s\.conv\.", "s1.pathway0_stem.conv_xy."),
-    (r"backbone\.conv1_t\.conv\.", "s1.pathway0_stem.conv."),
-    (r"backbone\.conv1_t\.bn\.", "s1.pathway0_stem.bn."),
-    (r"backbone\.conv5\.conv\.", "head.conv_5."),
-    (r"backbone\.conv5\.bn\.", "head.conv_5_bn."),
-    (r"cls_head\.fc1\.", "head.lin_5."),
-    (r"cls_head\.fc2\.", "head.projection."),
-)
-MMACTION2_BLOCK = re.compile(r"backbone\.layer(?P<stage>[1-4])\.(?P<block>\d+)\.(?P<rest>.+)")
-MMACTION2_REST = (
-    (r"downsample\.conv\.", "branch1."),
-    (r"downsample\.bn\.", "branch1_bn."),
-    (r"se_module\.(fc[12])\.(?:conv\.)?", r"branch2.se.\1."),
-    (r"conv1\.conv\.", "branch2.a."),
-    (r"conv1\.bn\.", "branch2.a_bn."),
-    (r"conv2\.conv\.", "branch2.b."),
-    (r"conv2\.bn\.", "branch2.b_bn."),
-    (r"conv3\.conv\.", "branch2.c."),
-    (r"conv3\.bn\.", "branch2.c_bn."),
-)
-
 Rules = Tuple[Tuple[str, str], ...]
-SCHEMES: Mapping[str, Tuple[str, Rules, re.Pattern, Rules]] = {
-    "PyTorchVideo": ("blocks.", PYTORCHVIDEO_RULES, PYTORCHVIDEO_BLOCK, PYTORCHVIDEO_REST),
-    "MMAction2": ("backbone.", MMACTION2_RULES, MMACTION2_BLOCK, MMACTION2_REST),
+# By the beginning of a scheme's keys: the pattern of a residual block, and replacements in the order of their use.
+SCHEMES: Mapping[str, Tuple[str, Rules]] = {
+    "blocks.": (  # PyTorchVideo, whose stem swaps the names of its two convolutions
+        r"blocks\.([1-4])\.res_blocks\.(\d+)",
+        (
+            (r"blocks\.0\.conv\.conv_t\.", "s1.pathway0_stem.conv_xy."),
+            (r"blocks\.0\.conv\.conv_xy\.", "s1.pathway0_stem.conv."),
+            (r"blocks\.0\.norm\.", "s1.pathway0_stem.bn."),
+            (r"blocks\.5\.pool\.pre_conv\.", "head.conv_5."),
+            (r"blocks\.5\.pool\.pre_norm\.", "head.conv_5_bn."),
+            (r"blocks\.5\.pool\.post_conv\.", "head.lin_5."),
+            (r"blocks\.5\.proj\.", "head.projection."),
+            (r"\.branch1_conv\.", ".branch1."),
+            (r"\.branch1_norm\.", ".branch1_bn."),
+            (r"\.norm_b\.1\.block\.0\.", ".se.fc1."),
+            (r"\.norm_b\.1\.block\.2\.", ".se.fc2."),
+            (r"\.norm_b\.0\.", ".b_bn."),
+            (r"\.branch2\.conv_([abc])\.", r".branch2.\1."),
+            (r"\.norm_([abc])\.", r".\1_bn."),
+        ),
+    ),
+    "backbone.": (  # MMAction2
+        r"backbone\.layer([1-4])\.(\d+)",
+        (
+            (r"backbone\.conv1_s\.conv\.", "s1.pathway0_stem.conv_xy."),
+            (r"backbone\.conv1_t\.conv\.", "s1.pathway0_stem.conv."),
+            (r"backbone\.conv1_t\.bn\.", "s1.pathway0_stem.bn."),
+            (r"backbone\.conv5\.conv\.", "head.conv_5."),
+            (r"backbone\.conv5\.bn\.", "head.conv_5_bn."),
+            (r"cls_head\.fc1\.", "head.lin_5."),
+            (r"cls_head\.fc2\.", "head.projection."),
+            (r"\.downsample\.conv\.", ".branch1."),
+            (r"\.downsample\.bn\.", ".branch1_bn."),
+            (r"\.se_module\.(fc[12])\.(?:conv\.)?", r".branch2.se.\1."),
+            *((rf"\.conv{index}\.conv\.", f".branch2.{part}.") for index, part in enumerate("abc", 1)),
+            *((rf"\.conv{index}\.bn\.", f".branch2.{part}_bn.") for index, part in enumerate("abc", 1)),
+        ),
+    ),
 }
 
 
@@ -113,35 +104,18 @@ def _tensors(content: Dict[str, Any], path: Union[str, Path]) -> Weights:
 
 def to_slowfast_keys(weights: Mapping[str, Tensor]) -> Weights:
     """Translate the keys of any of the three schemes; keys without a rule stay as they are."""
-    for marker, rules, block, rest in SCHEMES.values():
+    for marker, (block, rules) in SCHEMES.items():
         if any(key.startswith(marker) for key in weights):
-            return {_translate(key, rules, block, rest): value for key, value in weights.items()}
+            return {_translate(key, block, rules): value for key, value in weights.items()}
     return dict(weights)
 
 
-def sha256(path: Union[str, Path]) -> str:
-    """Hex digest of a file's content."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _translate(key: str, rules: Rules, block: re.Pattern, rest_rules: Rules) -> str:
-    inside = block.fullmatch(key)
-    if inside:
-        stage = int(inside["stage"]) + 1
-        return f"s{stage}.pathway0_res{inside['block']}." + _first_match(inside["rest"], rest_rules)
-    return _first_match(key, rules)
-
-
-def _first_match(text: str, rules: Rules) -> str:
+def _translate(key: str, block: str, rules: Rules) -> str:
+    # The stem counts as the first stage.
+    key = re.sub(rf"\A{block}", lambda found: f"s{int(found[1]) + 1}.pathway0_res{found[2]}", key)
     for pattern, replacement in rules:
-        renamed, hits = re.subn(r"\A" + pattern, replacement, text)
-        if hits:
-            return renamed
-    return text
+        key = re.sub(pattern, replacement, key)
+    return key
 
 
 def _take_classes(weights: Weights, theirs: LabelMap, own: Weights, ours: LabelMap) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 import urllib.error
@@ -14,6 +13,7 @@ from typing import IO, Callable, Optional, Union
 
 from opendr_har_core.errors import ConfigError, DownloadError, HarError
 from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.storage.reading import sha256
 
 WEIGHTS_URL = "https://dl.fbaipublicfiles.com/pyslowfast/x3d_models/x3d_{size}.pyth"
 SIZES = ("xs", "s", "m", "l")
@@ -46,12 +46,12 @@ def download_weights(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         recorded = _recorded(target)
-        is_good = target.is_file() and (recorded == _sha256(target) if recorded else not _damage(target, check))
+        is_good = target.is_file() and (recorded == sha256(target) if recorded else not _damage(target, check))
         if not is_good:
             fetch(url.replace("{size}", size), target, progress, check=check, most_bytes=MOST_WEIGHT_BYTES)
         if not recorded:
             with atomic_path(_record_path(target)) as temporary:  # in the format of sha256sum
-                temporary.write_text(f"{_sha256(target)}  {target.name}\n", encoding="ascii")
+                temporary.write_text(f"{sha256(target)}  {target.name}\n", encoding="ascii")
     except OSError as error:
         raise DownloadError(f"{target} can't be read or written: {error}") from None
     return target
@@ -87,7 +87,7 @@ def fetch(
         time.sleep(min(0.1 * 2**attempt, 5.0))
     damage = _damage(part, check)
     recorded = _recorded(target)
-    if not damage and recorded not in (None, _sha256(part)):
+    if not damage and recorded not in (None, sha256(part)):
         record = _record_path(target)
         damage = f"its sha256 is not {recorded}, as in {record}; remove that record if the published file has changed"
     if damage:
@@ -165,11 +165,3 @@ def _recorded(target: Path) -> Optional[str]:
     path = _record_path(target)
     words = path.read_text(encoding="ascii", errors="replace").split() if path.is_file() else []
     return words[0] if words else None
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()

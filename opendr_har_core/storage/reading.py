@@ -1,8 +1,9 @@
-"""Bounded reads of regular files."""
+"""Bounded reads of regular files, and digests."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -32,3 +33,12 @@ def read_regular(path: Union[str, Path], most_bytes: int) -> bytes:
 def read_text(path: Union[str, Path], most_bytes: int) -> str:
     """The text of a UTF-8 file, with or without byte order mark; also raises UnicodeDecodeError."""
     return read_regular(path, most_bytes).decode("utf-8-sig")
+
+
+def sha256(path: Union[str, Path]) -> str:
+    """Hex digest of a file's content."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from opendr_har_core.errors import CheckpointError
-from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
-from opendr_har_core.networks.tensor_file import read_tensor_file
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts, read_tensor_file
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import FULL, ModelSpec
 from opendr_har_core.storage.atomic import atomic_path

@@ -6,15 +6,20 @@ Each 3-D depthwise convolution is a sum of 2-D ones, one for each tap in time, a
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import numpy as np
+from torch import nn
 
-from opendr_har_core.bundles.graphs.weights import LARGE_BLOCK, Array, aligned, filled, folded, pointwise, to_numpy
 from opendr_har_core.bundles.graphs.writer import ConvWeights, Feature, GraphWriter
 from opendr_har_core.bundles.metadata import PROBABILITIES
 from opendr_har_core.networks.layers import Head, ResidualBlock, SqueezeExcitation, Stem
 from opendr_har_core.spec import ModelSpec
+
+Array = np.ndarray
+
+# ONNX Runtime's fast convolutions work on blocks of 8 or 16 channels; padding 54 or 108 with zeros is exact and cheap.
+SMALL_BLOCK, LARGE_BLOCK = 8, 16
 
 
 class TemporalTaps:
@@ -45,8 +50,8 @@ class StemLayers:
         self._graph = graph
         self._mean = graph.weight("mean", np.array(spec.mean, np.float32).reshape(3, 1, 1) * 255)
         scale = (255 * np.array(spec.std, np.float32)).reshape(1, 3, 1, 1)
-        self._spatial = graph.conv_weights("s1.conv_xy", to_numpy(stem.conv_xy.weight)[:, :, 0] / scale)
-        weight, bias = folded(stem.conv, stem.bn)
+        self._spatial = graph.conv_weights("s1.conv_xy", _to_numpy(stem.conv_xy.weight)[:, :, 0] / scale)
+        weight, bias = _folded(stem.conv, stem.bn)
         self.temporal = TemporalTaps(graph, "s1.conv", weight[:, :, : stem.conv.taps], bias)
 
     def spatial(self, images: str, side: int, tag: str = "") -> Feature:
@@ -71,16 +76,16 @@ class BlockLayers:
         self._name = name
         self.stride = block.stride
         layers = block.branch2
-        self.inner_width = aligned(layers.b.in_channels)
+        self.inner_width = _aligned(layers.b.in_channels)
         self.width = layers.c.out_channels
-        weight, bias = folded(layers.a, layers.a_bn)
-        expand = filled(weight[:, :, 0], self.inner_width), filled(bias, self.inner_width)
+        weight, bias = _folded(layers.a, layers.a_bn)
+        expand = _filled(weight[:, :, 0], self.inner_width), _filled(bias, self.inner_width)
         self._expand = graph.conv_weights(f"{name}.branch2.a", *expand)
-        weight, bias = folded(layers.b, layers.b_bn)
-        taps = filled(weight[:, :, : layers.b.taps], self.inner_width), filled(bias, self.inner_width)
+        weight, bias = _folded(layers.b, layers.b_bn)
+        taps = _filled(weight[:, :, : layers.b.taps], self.inner_width), _filled(bias, self.inner_width)
         self.temporal = TemporalTaps(graph, f"{name}.branch2.b", *taps, block.stride)
-        weight, bias = folded(layers.c, layers.c_bn)
-        project = filled(weight[:, :, 0], inputs=self.inner_width)
+        weight, bias = _folded(layers.c, layers.c_bn)
+        project = _filled(weight[:, :, 0], inputs=self.inner_width)
         self._project = graph.conv_weights(f"{name}.branch2.c", project, bias)
         self._attention = (
             Attention(graph, f"{name}.branch2.se", layers.se, self.inner_width, pooled_frames)
@@ -89,7 +94,7 @@ class BlockLayers:
         )
         self._shortcut: Optional[ConvWeights] = None
         if block.has_projection:
-            weight, bias = folded(block.branch1, block.branch1_bn)
+            weight, bias = _folded(block.branch1, block.branch1_bn)
             self._shortcut = graph.conv_weights(f"{name}.branch1", weight[:, :, 0], bias)
 
     def expand(self, x: Feature, tag: str = "") -> Feature:
@@ -121,13 +126,13 @@ class Attention:
     def __init__(self, graph: GraphWriter, name: str, layer: SqueezeExcitation, width: int, pooled_frames: int) -> None:
         self._graph = graph
         self._name = name
-        weight, bias = pointwise(layer.fc1)
-        squeezed = aligned(weight.shape[0], LARGE_BLOCK)
+        weight, bias = _to_numpy(layer.fc1.weight)[:, :, 0], _to_numpy(layer.fc1.bias)
+        squeezed = _aligned(weight.shape[0], LARGE_BLOCK)
         # The first layer gets a sum over frames; its weights divide by their number.
-        squeeze = filled(weight / np.float32(pooled_frames), squeezed, width), filled(bias, squeezed)
+        squeeze = _filled(weight / np.float32(pooled_frames), squeezed, width), _filled(bias, squeezed)
         self._squeeze = graph.conv_weights(f"{name}.fc1", *squeeze)
-        weight, bias = pointwise(layer.fc2)
-        self._excite = graph.conv_weights(f"{name}.fc2", filled(weight, width, squeezed), filled(bias, width))
+        weight, bias = _to_numpy(layer.fc2.weight)[:, :, 0], _to_numpy(layer.fc2.bias)
+        self._excite = graph.conv_weights(f"{name}.fc2", _filled(weight, width, squeezed), _filled(bias, width))
 
     def apply(self, frames: List[Feature]) -> List[Feature]:
         """Gate the frames by their common mean."""
@@ -150,7 +155,7 @@ class HeadLayers:
     def __init__(self, graph: GraphWriter, head: Head) -> None:
         self._graph = graph
         self._head = head
-        weight, bias = folded(head.conv_5, head.conv_5_bn)
+        weight, bias = _folded(head.conv_5, head.conv_5_bn)
         self._widen = graph.conv_weights("head.conv_5", weight[:, :, 0], bias)
         self.width = self._widen.width
 
@@ -162,9 +167,37 @@ class HeadLayers:
     def classify(self, mean: str) -> None:
         """(N, width) features, averaged over time -> output of the graph."""
         graph, head = self._graph, self._head
-        hidden = graph.linear(mean, "head.lin_5", to_numpy(head.lin_5.weight).reshape(head.lin_5.out_channels, -1))
+        hidden = graph.linear(mean, "head.lin_5", _to_numpy(head.lin_5.weight).reshape(head.lin_5.out_channels, -1))
         hidden = graph.apply("Relu", hidden, name="head.lin_5.relu")
-        projection = to_numpy(head.projection.weight), to_numpy(head.projection.bias)
+        projection = _to_numpy(head.projection.weight), _to_numpy(head.projection.bias)
         logits = graph.linear(hidden, "head.projection", *projection)
         probabilities = graph.apply("Softmax", logits, name="head.softmax", axis=1)
         graph.output(PROBABILITIES, probabilities, (head.projection.out_features,))
+
+
+def _folded(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> Tuple[Array, Array]:
+    """Weights (out, in/groups, kt, k, k) and bias (out,) of a convolution with the normalisation behind it."""
+    scale = _to_numpy(norm.weight) / np.sqrt(_to_numpy(norm.running_var) + norm.eps)
+    weight = _to_numpy(conv.weight) * scale[:, None, None, None, None]
+    return weight.astype(np.float32), (_to_numpy(norm.bias) - _to_numpy(norm.running_mean) * scale).astype(np.float32)
+
+
+def _aligned(channels: int, block: int = SMALL_BLOCK) -> int:
+    """`channels` rounded up to whole blocks."""
+    return -(-channels // block) * block
+
+
+def _filled(values: Array, outputs: Optional[int] = None, inputs: Optional[int] = None) -> Array:
+    """An array (out, in, ...) or (out,), padded with zeros to `outputs` and `inputs` channels."""
+    padding = [(0, 0)] * values.ndim
+    if outputs is not None:
+        padding[0] = (0, outputs - values.shape[0])
+    if inputs is not None:
+        padding[1] = (0, inputs - values.shape[1])
+    return np.pad(values, padding)
+
+
+def _to_numpy(tensor: object) -> Array:
+    """A parameter's values."""
+    values: Array = tensor.detach().cpu().numpy()  # type: ignore[attr-defined]
+    return values

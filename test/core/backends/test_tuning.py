@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from opendr_har_core.backends.onnx import OnnxBackend
-from opendr_har_core.backends.runtime import this_machine
+from opendr_har_core.backends.session import this_machine
 from opendr_har_core.backends.tuning import tune_bundle
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.errors import ModelError

@@ -6,7 +6,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
-from opendr_har_core.bundles.graphs.node_order import keep_caches_warm
+from opendr_har_core.backends.tuning import keep_caches_warm
 
 
 def order_of(*nodes):

@@ -14,8 +14,7 @@ import torch
 from onnx import numpy_helper
 
 from opendr_har_core.backends.onnx import OnnxBackend
-from opendr_har_core.backends.runtime import this_machine
-from opendr_har_core.backends.session import open_session, session_settings
+from opendr_har_core.backends.session import open_session, session_settings, this_machine
 from opendr_har_core.backends.tuning import tune_bundle
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.bundles.quantization import exact_int8, quantize_bundle

@@ -13,7 +13,7 @@ import readers
 from onnx import TensorProto, helper
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.backends import provider_fallback as sessions
+from opendr_har_core.backends import session as sessions
 from opendr_har_core.bundles.file_check import check_onnx_file
 from opendr_har_core.errors import ModelError
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
