@@ -61,7 +61,7 @@ weights: $(VENV)/.develop-ready
 	$(BIN)/opendr-har export downloads/x3d_$(SIZE).pyth downloads/cox3d_$(SIZE).onnx --network cox3d --size $(SIZE)
 
 default-model: $(VENV)/.develop-ready
-	$(BIN)/python -m opendr_har_core.training.default_model --weights "$(WEIGHTS)"
+	$(BIN)/python benchmarks/accuracy/train_default_model.py --weights "$(WEIGHTS)"
 
 kinetics400-model: $(VENV)/.develop-ready
 	@mkdir -p build

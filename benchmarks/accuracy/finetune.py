@@ -16,27 +16,27 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import torch
+from features import FeatureDataset, Tail
 from real_videos import SHARED, RealVideo, gestures, silhouettes
 from torch.utils.data import Subset
 
-from opendr_har_core.datasets.arrays import ArrayDataset
-from opendr_har_core.datasets.clips import ClipSpec
+from opendr_har_core.datasets.base import ClipDataset
+from opendr_har_core.datasets.clips import ClipSpec, Segment, nearest
 from opendr_har_core.datasets.transforms import EvalTransform, TrainTransform
 from opendr_har_core.labels import LabelMap
+from opendr_har_core.media.figures import new_figure, save_figure
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.storage.atomic import atomic_path
-from opendr_har_core.training.evaluate import score
-from opendr_har_core.training.features import FeatureDataset, Tail
+from opendr_har_core.training.evaluate import confusion_picture, score
 from opendr_har_core.training.fit import fit
-from opendr_har_core.training.plots import confusion_picture, curves_picture
 from opendr_har_core.training.settings import TrainingSettings
 
 WEIGHTS = "weights/x3d_xs_k400_slowfast.pyth"
@@ -119,20 +119,48 @@ def features(videos: List[RealVideo], labels: LabelMap, views: int, seed: int) -
     vary = TrainTransform(CONFIG.image_size, scale=(1.0, 1.25), colour=colour, erase=0.0)
     squares, fps = [video.square for video in videos], videos[0].fps
     targets = [labels.id(video.kind) for video in videos]
-    train = ArrayDataset(squares, targets, labels, CLIP, vary, train=True, fps=fps)
+    train = ClipDataset(segments(squares, targets, fps), labels, CLIP, train=True, transform=vary)
     repeated = LabelledSubset(train, list(range(len(videos))) * views)
     clips = [clip for square in squares for clip in test_clips(square, fps)]
     clip_targets = [target for target in targets for _ in range(2 * TEST_CLIPS)]
-    tests = ArrayDataset(clips, clip_targets, labels, CLIP, EvalTransform(CONFIG.image_size), fps=fps)
+    tests = ClipDataset(segments(clips, clip_targets, fps), labels, CLIP, transform=EvalTransform(CONFIG.image_size))
     return FeatureDataset.of(network, repeated), FeatureDataset.of(network, tests)
 
 
 class LabelledSubset(Subset):
     """A subset that keeps the names of its classes."""
 
-    def __init__(self, dataset: ArrayDataset, indices: List[int]) -> None:
+    def __init__(self, dataset: ClipDataset, indices: List[int]) -> None:
         super().__init__(dataset, indices)
         self.labels = dataset.labels
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayVideo:
+    """VideoSource of uint8 (T, H, W, 3) RGB frames at a constant rate."""
+
+    pixels: np.ndarray
+    fps: float
+    name: str
+
+    @property
+    def duration_sec(self) -> float:
+        """Length in seconds."""
+        return len(self.pixels) / self.fps
+
+    def fingerprint(self) -> str:
+        """Arrays are not cached."""
+        return self.name
+
+    def frames(self, times_sec: Sequence[float]) -> Iterator[np.ndarray]:
+        """See VideoSource.frames."""
+        return iter(self.pixels[nearest(np.arange(len(self.pixels)) / self.fps, times_sec)])
+
+
+def segments(videos: Sequence[np.ndarray], targets: Sequence[int], fps: float) -> List[Segment]:
+    """Whole videos with their class ids."""
+    sources = [ArrayVideo(video, fps, f"video {index}") for index, video in enumerate(videos)]
+    return [Segment(source, target, 0.0, source.duration_sec) for source, target in zip(sources, targets)]
 
 
 def test_clips(video: np.ndarray, fps: float) -> List[np.ndarray]:
@@ -171,6 +199,21 @@ def pretrained(num_classes: int) -> X3D:
     network = X3D(CONFIG, num_classes)
     load_weights(network, SHARED / WEIGHTS, new_head=True)
     return network.eval()
+
+
+def curves_picture(histories: Mapping[str, Sequence[Mapping[str, float]]], path: Path, title: str) -> None:
+    """Write loss and accuracy over epochs, one line per fold, as a PNG."""
+    figure = new_figure(9, 3.6)
+    left, right = figure.subplots(1, 2)
+    for index, (name, rows) in enumerate(histories.items()):
+        epochs = [row["epoch"] + 1 for row in rows]
+        for axes, quantity in ((left, "loss"), (right, "accuracy")):
+            axes.plot(epochs, [row[f"train_{quantity}"] for row in rows], color=f"C{index % 10}", lw=1, ls=":")
+            axes.plot(epochs, [row[f"val_{quantity}"] for row in rows], color=f"C{index % 10}", lw=1.5, label=name)
+    left.set(xlabel="epoch", ylabel="loss", title=f"{title} (dotted: training)")
+    right.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
+    right.legend(fontsize="small")
+    save_figure(figure, path)
 
 
 if __name__ == "__main__":

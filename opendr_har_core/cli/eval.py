@@ -88,7 +88,7 @@ def _result(report: Any, dataset: Any, options: argparse.Namespace) -> Result:
         with atomic_path(options.report) as temporary:
             temporary.write_text(json.dumps(report.to_dict(), indent=1), encoding="utf-8")
     if options.picture:
-        from opendr_har_core.training.plots import confusion_picture
+        from opendr_har_core.training.evaluate import confusion_picture
 
         confusion_picture(report.confusion, list(dataset.labels), options.picture)
     return Result("\n".join(lines) + "\n", {"data": str(dataset.report), **report.to_dict()})

@@ -7,15 +7,14 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.media.figures import new_figure, save_figure
 from opendr_har_core.recordings.video_labels import VideoLabels, seconds
-from opendr_har_core.storage.atomic import atomic_path
 
 # White text is legible on each; people with colour blindness tell neighbours apart by their brightness.
 COLOURS = ("#00785a", "#b94b19", "#3255a5", "#963c8c", "#785f00", "#0f6e8c", "#af2d4b", "#505f32")
 OTHER, NO_LABEL, PROVISIONAL = "#6e747d", "#e2e5e9", "#e6a01e"
 PICTURES = 8
-WIDTH_INCHES, DPI = 16, 100
+WIDTH_INCHES = 16
 
 
 def write_timeline(labels: VideoLabels, path: Path, classes: int = 5) -> None:
@@ -23,13 +22,9 @@ def write_timeline(labels: VideoLabels, path: Path, classes: int = 5) -> None:
 
     Raises ConfigError without matplotlib, DataError if the file can't be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError("a timeline needs matplotlib: pip install 'opendr_har_ros[plots]'") from None
     best = best_classes(labels, classes)
     colours = {class_id: COLOURS[index % len(COLOURS)] for index, class_id in enumerate(best)}
-    figure = Figure((WIDTH_INCHES, 2.6 + 0.8 * len(best)), dpi=DPI, layout="constrained")
+    figure = new_figure(WIDTH_INCHES, 2.6 + 0.8 * len(best))
     strip, bar, *lanes = figure.subplots(
         2 + len(best), sharex=True, gridspec_kw={"height_ratios": [1.3, 0.5, *[0.8] * len(best)]}
     )
@@ -40,11 +35,7 @@ def write_timeline(labels: VideoLabels, path: Path, classes: int = 5) -> None:
     for axes, class_id in zip(lanes, best):
         _draw_scores(axes, labels, class_id, colours[class_id])
     lanes[-1].set(xlim=(0, labels.duration_sec), xlabel="s")
-    try:
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} can't be written: {error}") from None
+    save_figure(figure, path)
 
 
 def best_classes(labels: VideoLabels, count: int) -> List[int]:

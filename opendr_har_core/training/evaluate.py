@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -13,12 +14,14 @@ from torch.utils.data import DataLoader, Subset
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
 
 from opendr_har_core.errors import ConfigError
+from opendr_har_core.media.figures import new_figure, save_figure
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D, standardized
 from opendr_har_core.spec import NONE
 from opendr_har_core.training.data import check_dataset
 
 TOP = 5
+MOST_NUMBERS = 30  # with more classes, the numbers in the cells of a chart are too small to read
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,25 @@ def score(logits: Tensor, classes: Tensor, labels: List[str]) -> EvalReport:
         confusion=confusion.numpy(),
         count=len(classes),
     )
+
+
+def confusion_picture(confusion: np.ndarray, labels: Sequence[str], path: Union[str, Path], title: str = "") -> Path:
+    """Write a (C, C) matrix of counts, true classes as rows, as a PNG.
+
+    Raises ConfigError without matplotlib, DataError if the file can't be written.
+    """
+    count = len(labels)
+    figure = new_figure(2.5 + 0.45 * count, 2.0 + 0.45 * count)
+    axes = figure.subplots()
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(count), labels, rotation=45, ha="right")
+    axes.set_yticks(range(count), labels)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    for row, column in zip(*np.nonzero(confusion)) if count <= MOST_NUMBERS else ():
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour)
+    return save_figure(figure, path)
 
 
 def step_over_clips(network: CoX3D, clips: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import warnings
@@ -15,10 +16,10 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
-from opendr_har_core.errors import ConfigError
+from opendr_har_core.backends.allocator import keep_freed
+from opendr_har_core.errors import ConfigError, ResourceError
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.training.callbacks import Bookkeeping, EpochBar, Listener, Reporter, StopSignals
 from opendr_har_core.training.checkpoint import (
@@ -31,8 +32,21 @@ from opendr_har_core.training.checkpoint import (
 )
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_dataset
 from opendr_har_core.training.module import TrainingModule, make_loss, stem_in_float32
-from opendr_har_core.training.out_of_memory import keep_freed_memory, memory_explained
 from opendr_har_core.training.settings import TrainingSettings
+
+GIB = 1 << 30
+# In messages of PyTorch on the CPU, of CUDA's libraries, of data loader workers without shared memory, and of workers
+# that the kernel killed to free memory.
+SHORTAGE = (
+    "allocate memory",
+    "unable to allocate",
+    "out of memory",
+    "_status_alloc_failed",
+    "shared memory",
+    "unable to write to file </torch_",
+    "is killed by signal",
+    "exited unexpectedly",
+)
 
 
 @dataclass(frozen=True)
@@ -75,11 +89,11 @@ def fit(
     Afterwards the network is on the CPU in eval mode, all its parameters require gradients, and its weights are those
     that `settings.keep` selects. Ctrl+C or SIGTERM end the run after the current update: the network has its last
     weights, and with a `checkpoint_folder` `last.ckpt` has everything needed to resume. Raises ConfigError or DataError
-    for data that does not fit the network, ConfigError for a strategy that Lightning does not have or can't use here,
-    CheckpointError when a checkpoint can't be read or written, ResourceError when memory runs out.
+    for data that does not fit the network, CheckpointError when a checkpoint can't be read or written, and
+    ResourceError when memory runs out.
     """
     settings = settings or TrainingSettings()
-    keep_freed_memory()
+    keep_freed(GIB, GIB)  # otherwise page faults take half the time of a pass over a batch on the CPU
     check_dataset(train, network.num_classes, "training")
     if val is not None:
         check_dataset(val, network.num_classes, "validation")
@@ -90,7 +104,7 @@ def fit(
         restore_network(network, train.labels, content, path)
         progress = progress_of(content, path)
     data = ClipData(train, val, settings, progress)
-    per_epoch = -(-batches_per_epoch(len(train), settings, world_size(settings)) // settings.accumulate)
+    per_epoch = -(-batches_per_epoch(len(train), settings, _processes("WORLD_SIZE")) // settings.accumulate)
     limits = [settings.steps, settings.epochs * per_epoch if settings.epochs else None]
     total = min(limit for limit in limits if limit)
     epochs = -(-total // per_epoch)
@@ -126,14 +140,14 @@ def fit(
     )
 
 
-def world_size(settings: TrainingSettings) -> int:
-    """Number of processes that train together."""
-    return int(os.environ.get("WORLD_SIZE", settings.devices * settings.num_nodes))
-
-
 def is_first_process() -> bool:
     """Whether this process writes and reports for all that train together."""
     return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
+
+
+def _processes(variable: str) -> int:
+    """Number of processes that train together, in all (WORLD_SIZE) or on this machine, by torchrun's variables."""
+    return int(os.environ.get(variable, "1"))
 
 
 def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_within_epoch: bool) -> pl.Trainer:
@@ -147,9 +161,9 @@ def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_withi
     try:
         return pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
-            devices=int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices)),
-            num_nodes=settings.num_nodes,
-            strategy=settings.strategy,
+            devices=_processes("LOCAL_WORLD_SIZE"),
+            num_nodes=_processes("WORLD_SIZE") // _processes("LOCAL_WORLD_SIZE"),
+            strategy="ddp" if _processes("WORLD_SIZE") > 1 else "auto",
             precision=settings.precision,  # type: ignore[arg-type]
             max_epochs=-1,  # Bookkeeping stops the run, because its count includes the steps before a resume
             accumulate_grad_batches=settings.accumulate,
@@ -162,15 +176,36 @@ def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_withi
             use_distributed_sampler=False,
             reload_dataloaders_every_n_epochs=int(begins_within_epoch),  # only then do epochs differ in length
             deterministic="warn" if on_gpu else None,
-            sync_batchnorm=on_gpu and world_size(settings) > 1,  # PyTorch has it on GPUs only
+            sync_batchnorm=on_gpu and _processes("WORLD_SIZE") > 1,  # PyTorch has it on GPUs only
             default_root_dir=settings.logging_path or settings.checkpoint_folder,
         )
     except (ValueError, MisconfigurationException) as error:
-        known = ["auto", *StrategyRegistry.available_strategies()]
-        if settings.strategy not in known:
-            raise ConfigError(f"strategy is {settings.strategy!r}, expected one of {known}") from None
-        given = {name: getattr(settings, name) for name in ("strategy", "device", "devices", "num_nodes", "precision")}
+        given = {name: getattr(settings, name) for name in ("device", "precision")}
         raise ConfigError(f"Lightning can't train with {given}: {' '.join(str(error).split())}") from None
+
+
+@contextmanager
+def memory_explained(settings: TrainingSettings) -> Iterator[None]:
+    """Raise ResourceError when memory runs out in the context; other errors pass unchanged."""
+    try:
+        yield
+    except (MemoryError, OSError, RuntimeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        told = lines[-1 if lines[0].startswith("Caught ") else 0][:200]  # a worker's error ends its traceback
+        if isinstance(error, OSError):  # its text may contain a file name
+            is_shortage = error.errno == errno.ENOMEM
+        else:
+            is_shortage = isinstance(error, MemoryError) or any(sign in told.lower() for sign in SHORTAGE)
+        if not is_shortage:
+            raise
+        given = {name: getattr(settings, name) for name in ("batch_size", "num_workers", "freeze")}
+        folder = settings.checkpoint_folder
+        kept = f". Earlier checkpoints in {folder} are intact; resume continues from them" if folder else ""
+        raise ResourceError(
+            f"memory ran out, or a process that reads clips was killed, while training with {given} ({told}); try a "
+            f"smaller batch_size (with accumulate, for the same updates), fewer num_workers or more shared memory, "
+            f"freeze 'head', or a smaller network{kept}"
+        ) from error
 
 
 @contextmanager

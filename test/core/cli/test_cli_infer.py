@@ -280,7 +280,7 @@ def test_a_timeline_without_matplotlib_is_left_out_or_names_the_extra(short, tmp
     assert "pip install 'opendr_har_ros[plots]'" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*.png"))
     assert main(["infer", str(short), "--output", str(tmp_path / "other"), "--write", "timeline"]) == 1
-    assert "a timeline needs matplotlib: pip install 'opendr_har_ros[plots]'" in capsys.readouterr().err
+    assert "charts need matplotlib: pip install 'opendr_har_ros[plots]'" in capsys.readouterr().err
 
 
 def test_a_video_is_decoded_once_for_labels_and_annotated_copy(clip, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""FolderDataset, AnnotationDataset and ArrayDataset."""
+"""FolderDataset and AnnotationDataset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch")
 import dataset_cases as cases
 
 from opendr_har_core.datasets.annotations import AnnotationDataset
-from opendr_har_core.datasets.arrays import ArrayDataset
 from opendr_har_core.datasets.clips import ClipSpec
 from opendr_har_core.datasets.folder import FolderDataset
 from opendr_har_core.errors import DataError, LabelError
@@ -120,30 +119,6 @@ def test_an_unknown_label_is_reported_with_its_line(root):
     table.write_text("path,start,end,label\nwalking/one.avi,0,1,walkin\n")
     with pytest.raises(LabelError, match=r"line 2: 'walkin'.*'walking'"):
         AnnotationDataset(table, ["walking", "bending"], cases.CLIP)
-
-
-def test_arrays_are_sampled_by_their_rate():
-    video = np.repeat(np.arange(40, dtype=np.uint8), 60 * 60 * 3).reshape(40, 60, 60, 3)
-    found = ArrayDataset([video, video], [1, 0], ["a", "b"], ClipSpec(4, 6, 30.0, 48), fps=15.0)
-    clip, class_id = found[0]
-    assert class_id == 1
-    assert np.diff(clip[0, :, 0, 0].numpy()).tolist() == [3, 3, 3]
-    assert ArrayDataset([video], [0], ["a"], ClipSpec(4, 6, 30.0, 48))[0][0][0, :, 0, 0].tolist() == [10, 16, 22, 28]
-
-
-@pytest.mark.parametrize(
-    ("videos", "targets", "expected"),
-    [
-        ([np.zeros((4, 8, 8, 3))], [0], "uint8"),
-        ([np.zeros((8, 8, 3), np.uint8)], [0], r"\(T, H, W, 3\)"),
-        ([np.zeros((4, 8, 8, 3), np.uint8)], [2], "class id 2"),
-        ([], [0], "0 videos and 1 targets"),
-        ([], [], "no usable clip"),
-    ],
-)
-def test_other_arrays_are_errors(videos, targets, expected):
-    with pytest.raises(DataError, match=expected):
-        ArrayDataset(videos, targets, ["a", "b"], cases.CLIP)
 
 
 def test_annotations_of_real_videos(shared, tmp_path):

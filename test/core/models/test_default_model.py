@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, bundle_path
 from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_core.synthetic.scene import render_at, render_clip
 
+SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "accuracy" / "train_default_model.py"
 CLIPS = 12
 CONTINUAL_BUNDLE = DEFAULT_BUNDLE.with_name("continual.onnx")
 
@@ -97,9 +100,10 @@ def test_an_empty_room_is_no_activity(default):
 
 
 def training(bundle, *more):
-    command = [sys.executable, "-m", "opendr_har_core.training.default_model", "--clips", "2", "--epochs", "1"]
+    command = [sys.executable, str(SCRIPT), "--clips", "2", "--epochs", "1"]
     outputs = ["--output", str(bundle), "--continual-output", str(bundle.with_name("continual.onnx"))]
-    return subprocess.run([*command, *outputs, *more], capture_output=True, text=True, check=False)
+    env = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])}
+    return subprocess.run([*command, *outputs, *more], capture_output=True, text=True, check=False, env=env)
 
 
 @pytest.mark.slow

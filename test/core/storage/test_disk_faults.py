@@ -27,7 +27,7 @@ from opendr_har_core.recordings.label_video import label_video
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, Recognizer
 from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_core.training.checkpoint import save_checkpoint
-from opendr_har_core.training.plots import confusion_picture
+from opendr_har_core.training.evaluate import confusion_picture
 
 MOMENTS = 6
 PAGE = 4096

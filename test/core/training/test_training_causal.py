@@ -18,8 +18,7 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import standardized
-from opendr_har_core.training.evaluate import evaluate, step_over_clips
-from opendr_har_core.training.features import FeatureDataset, Tail
+from opendr_har_core.training.evaluate import evaluate
 from opendr_har_core.training.fit import fit
 
 
@@ -73,14 +72,3 @@ def test_validation_on_clips_equals_stepping(window):
     assert report.best_loss == pytest.approx(evaluate(network, Ramps(8), stepwise=True).loss, abs=1e-5)
     assert evaluate(network, Ramps(8)).loss == evaluate(network, Ramps(8), stepwise=True).loss
     assert evaluate(network, Ramps(8), stepwise=False).loss == pytest.approx(report.best_loss, abs=1e-5)
-
-
-@pytest.mark.parametrize("window", [2, 3])
-def test_training_on_features_of_frozen_layers_equals_training_the_network(window):
-    settings = quick(freeze="last_stage", epochs=2)
-    whole, tail = causal(window), causal(window)
-    fit(whole, Ramps(), settings=settings)
-    fit(Tail(tail), FeatureDataset.of(tail, Ramps()), settings=replace(settings, freeze="none"))
-    x = standardized(torch.stack([Ramps()[index][0] for index in range(4)]), whole.spec)
-    with torch.inference_mode():
-        torch.testing.assert_close(step_over_clips(whole, x), step_over_clips(tail, x), atol=1e-4, rtol=1e-3)

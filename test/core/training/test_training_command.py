@@ -139,8 +139,6 @@ def digest_of(bundle):
         (["--data", "CLIPS"], "--output is missing"),
         (["--output", "mine.onnx"], "--data is missing"),
         (["--data", "CLIPS", "--output", "o.onnx", "--lr", "-1"], "lr is -1.0, expected a number, above 0"),
-        (["--data", "CLIPS", "--output", "o.onnx", "--strategy", "x"], "strategy is 'x', expected one of ['auto', "),
-        (["--data", "CLIPS", "--output", "o.onnx", "--strategy", "fsdp"], "can't train with {'strategy': 'fsdp', "),
         (["--data", "CLIPS", "--output", "o.onnx", "--config", "gone.yaml"], "can't read the configuration gone.yaml"),
         (["--data", "CLIPS", "--output", "o.onnx", "--network", "x3d", "--window", "3"], "only cox3d has a window"),
     ],

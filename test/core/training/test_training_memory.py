@@ -20,8 +20,7 @@ from training_cases import Ramps, quick, tiny
 from opendr_har_core.cli.main import main
 from opendr_har_core.errors import ResourceError
 from opendr_har_core.training.checkpoint import LAST, read_checkpoint
-from opendr_har_core.training.fit import fit
-from opendr_har_core.training.out_of_memory import memory_explained
+from opendr_har_core.training.fit import fit, memory_explained
 
 MIB = 2**20
 # PyTorch and what it needs take a good half of this; a batch of eighteen clips for X3D-M several times as much.
@@ -49,32 +48,30 @@ class Killed(Ramps):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_array_that_does_not_fit(workers):
-    with pytest.raises(ResourceError, match=r"^memory ran out .*'batch_size': 4, .* \(.*Unable to allocate 128. TiB"):
+    with pytest.raises(ResourceError, match=r"^memory ran out.*'batch_size': 4, .* \(.*Unable to allocate 128. TiB"):
         fit(tiny(), Greedy(), settings=quick(num_workers=workers))
 
 
 @pytest.mark.slow  # PyTorch waits for the worker
 def test_a_killed_data_loader_worker():
-    with pytest.raises(ResourceError, match=r"^a data loader worker ended \(killed, .*try fewer num_workers"):
+    with pytest.raises(ResourceError, match=r"a process that reads clips was killed, .*try .* fewer num_workers"):
         fit(tiny(), Killed(), settings=quick(num_workers=1))
 
 
 @pytest.mark.parametrize(
-    ("error", "what"),
+    "error",
     [
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory ran out"),
-        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."), "memory ran out"),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "memory ran out"),
-        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory ran out"),
-        (MemoryError(), "memory ran out"),
-        (MemoryError(WORKER.format("MemoryError", "a = b()", "std::bad_alloc")), "memory ran out"),
-        (RuntimeError("unable to write to file </torch_12_3>: No space left on device"), "shared memory ran out"),
-        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's "
-                      "workers are out of shared memory."), "shared memory ran out"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        MemoryError(WORKER.format("MemoryError", "a = b()", "std::bad_alloc")),
+        RuntimeError("unable to write to file </torch_12_3>: No space left on device"),
     ],
-)  # fmt: skip
-def test_errors_of_memory_are_explained(error, what):
-    with pytest.raises(ResourceError, match=f"^{what} while training"), memory_explained(quick()):
+)
+def test_errors_of_memory_are_explained(error):
+    advice = r"try a smaller batch_size.* Earlier checkpoints in /x are intact"
+    with pytest.raises(ResourceError, match=advice), memory_explained(quick(checkpoint_folder="/x")):
         raise error
 
 
@@ -91,16 +88,6 @@ def test_other_errors_pass_unchanged(error):
     with pytest.raises(type(error)) as caught, memory_explained(quick()):
         raise error
     assert caught.value is error
-
-
-def test_the_advice_depends_on_the_settings():
-    with pytest.raises(ResourceError) as caught, memory_explained(quick(batch_size=1, freeze="head")):
-        raise MemoryError
-    assert str(caught.value).endswith("(MemoryError); try a smaller network")
-    with pytest.raises(ResourceError) as caught, memory_explained(quick(checkpoint_folder="/x", num_workers=2)):
-        raise MemoryError
-    assert "try fewer num_workers, a smaller batch_size" in str(caught.value)
-    assert str(caught.value).endswith("Earlier checkpoints in /x are intact; resume continues from them")
 
 
 @pytest.mark.slow
@@ -122,7 +109,7 @@ def test_a_batch_that_does_not_fit_ends_training_with_advice_and_leaves_the_chec
     command = [sys.executable, "-c", code, "train", *common, "--batch-size", "64", "--epochs", "9"]
     done = subprocess.run(list(map(str, command)), preexec_fn=limit, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "memory ran out while training with {'batch_size': 64, 'num_workers': 0, 'freeze': 'none'}" in done.stderr
+    assert "while training with {'batch_size': 64, 'num_workers': 0, 'freeze': 'none'}" in done.stderr
     assert "try a smaller batch_size" in done.stderr
     assert "Traceback" not in done.stderr
     assert not output.exists()

@@ -27,7 +27,7 @@ network = tiny()
 network.head.dropout.p = 0.0
 settings = quick(
     epochs=3, batch_size=batch, lr=0.02, optimizer="sgd", freeze_batch_norm=True, keep="last",
-    strategy="ddp" if "RANK" in os.environ else "auto", checkpoint_folder=folder, num_nodes=1,
+    checkpoint_folder=folder,
 )
 report = fit(network, Ramps(12, noisy=True), Ramps(7), settings)
 content = {"history": report.history, "steps": report.steps, "head": network.head.projection.weight.tolist()}

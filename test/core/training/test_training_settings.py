@@ -36,7 +36,6 @@ from opendr_har_core.training.settings import TrainingSettings
         ({"drop_last": None}, "drop_last is None, expected True or False"),
         ({"checkpoint_folder": 5}, "checkpoint_folder is 5, expected text, or None"),
         ({"logging_path": b"logs"}, "logging_path is b'logs', expected text, or None"),
-        ({"strategy": None}, "strategy is None, expected text"),
         ({"epochs": None}, "epochs and steps are both None"),
         ({"resume_step": 5}, "resume_step is 5 but checkpoint_folder is not set"),
         ({"checkpoint_every_steps": 5}, "checkpoint_every_steps is 5 but checkpoint_folder is not set"),

@@ -1,8 +1,8 @@
-"""Training of the packaged models: `default`, an X3D-XS, and `continual`, a CoX3D-XS without lookahead.
+"""Train the packaged models: `default`, an X3D-XS, and `continual`, a CoX3D-XS without lookahead.
 
-Both keep the Kinetics-400 weights of real videos, except for the last stage and the head, which are trained on
-synthetic clips (docs/default-model.md). The continual model starts from the default one: it is fine-tuned in the form
-in which it steps, and then averaged with the weights that it started from.
+`make default-model WEIGHTS=x3d_xs.pyth` runs this file. Both models keep the Kinetics-400 weights of real videos,
+except for the last stage and the head, which are trained on synthetic clips (docs/default-model.md). The continual
+model starts from the default one, is fine-tuned in the form in which it steps, and averaged with those weights.
 """
 
 from __future__ import annotations
@@ -13,21 +13,27 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional, cast
+from typing import Optional, Tuple, cast
 
+import numpy as np
 import torch
+from features import FeatureDataset, Tail
+from torch import Tensor
+from torch.utils.data import Dataset
 
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.bundles.quantization import quantize_bundle
 from opendr_har_core.datasets.clips import ClipSpec
-from opendr_har_core.datasets.synthetic import SyntheticDataset
+from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import NONE
+from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
-from opendr_har_core.training.features import FeatureDataset, Tail
+from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.scene import render_at
 from opendr_har_core.training.fit import fit
 from opendr_har_core.training.settings import TrainingSettings
 
@@ -65,14 +71,41 @@ MIXING = 0.5
 CONTINUAL_BUNDLE = DEFAULT_BUNDLE.with_name("continual.onnx")
 SOURCE = (
     "X3D-XS from Kinetics-400 weights (PyTorchVideo's, Apache-2.0), last stage and head trained on drawn figures by "
-    "opendr_har_core.training.default_model; its card is docs/default-model.md"
+    "benchmarks/accuracy/train_default_model.py; its card is docs/default-model.md"
 )
 CONTINUAL_SOURCE = (
     "CoX3D-XS without lookahead that goes on from the packaged default model's weights (X3D-XS from Kinetics-400 "
-    "weights, PyTorchVideo's, Apache-2.0, trained on drawn figures), by opendr_har_core.training.default_model; "
-    "its card is docs/default-model.md"
+    "weights, PyTorchVideo's, Apache-2.0, trained on drawn figures), by "
+    "benchmarks/accuracy/train_default_model.py; its card is docs/default-model.md"
 )
-FROM_NOTHING = "X3D-XS trained from random weights on drawn figures by opendr_har_core.training.default_model"
+FROM_NOTHING = "X3D-XS trained from random weights on drawn figures by benchmarks/accuracy/train_default_model.py"
+# A little larger than the networks' squares, like camera images; rendering time grows with the size.
+SIZE = (180, 240)
+
+
+class SyntheticDataset(Dataset):
+    """Items are (uint8 (3, T, S, S) clip, class id); each is rendered when it is read, always the same.
+
+    Attributes:
+        labels: the actions.
+        targets: class id per item; adjacent items have different ones.
+    """
+
+    def __init__(self, clips_per_action: int) -> None:
+        """Item n is rendered with the seed FIRST_TRAINING_SEED + n; an action has SHARES times as many clips."""
+        self.labels = LabelMap(ACTIONS)
+        turn = [class_id for class_id, action in enumerate(ACTIONS) for _ in range(SHARES.get(action, 1))]
+        self.targets = turn * clips_per_action
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> Tuple[Tensor, int]:
+        class_id = self.targets[index]
+        times = [tick / CLIP.train_fps for tick in range(0, CLIP.span_ticks + 1, CLIP.stride)]
+        frames = render_at(ACTIONS[class_id], times, SIZE, FIRST_TRAINING_SEED + index)
+        squares = np.stack([to_network_input(frame.rgb, CLIP.image_size) for frame in frames])
+        return torch.from_numpy(squares).permute(3, 0, 1, 2).contiguous(), class_id
 
 
 def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSettings) -> X3D:
@@ -82,7 +115,7 @@ def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSett
     weights.
     """
     torch.manual_seed(settings.seed)
-    clips = SyntheticDataset(CLIP, clips_per_action, FIRST_TRAINING_SEED, shares=SHARES)
+    clips = SyntheticDataset(clips_per_action)
     network = X3D(CONFIG, len(clips.labels))
     if weights is None:  # running statistics of random weights are useless
         fit(network, clips, settings=replace(settings, freeze_batch_norm=False))
@@ -96,7 +129,7 @@ def train(weights: Optional[Path], clips_per_action: int, settings: TrainingSett
 def without_lookahead(network: X3D, clips_per_action: int, settings: TrainingSettings = CAUSAL_SETTINGS) -> CoX3D:
     """The CoX3D that is fine-tuned from `network`, on the same synthetic clips frame by frame."""
     torch.manual_seed(settings.seed)
-    clips = SyntheticDataset(CLIP, max(1, round(clips_per_action * CAUSAL_SHARE)), FIRST_TRAINING_SEED, shares=SHARES)
+    clips = SyntheticDataset(max(1, round(clips_per_action * CAUSAL_SHARE)))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     continual = CoX3D(CAUSAL_CONFIG, network.num_classes)
     continual.load_state_dict(before)
@@ -112,7 +145,7 @@ def without_lookahead(network: X3D, clips_per_action: int, settings: TrainingSet
 def write(network: X3D, path: Path, source: str = SOURCE) -> Path:
     """Write the bundle of `network`, with float16 weights."""
     with tempfile.TemporaryDirectory() as folder:
-        whole = export_bundle(network, Path(folder) / "whole.onnx", SyntheticDataset(CLIP, 1).labels, source=source)
+        whole = export_bundle(network, Path(folder) / "whole.onnx", LabelMap(ACTIONS), source=source)
         return quantize_bundle(whole, path).path
 
 

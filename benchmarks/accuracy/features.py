@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from opendr_har_core.backends.allocator import keep_freed
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.layers import ResidualBlock
 from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout, standardized
 from opendr_har_core.spec import ModelSpec
-from opendr_har_core.training.out_of_memory import keep_freed_memory
 
+GIB = 1 << 30
 Listener = Callable[[int, int], None]
 
 
@@ -77,7 +78,7 @@ class FeatureDataset(Dataset):
         `num_workers` processes prepare the items; `listener` is called after each batch with the number of items done
         and the number of all. The result takes 154 kB of memory per item of an X3D-XS.
         """
-        keep_freed_memory()
+        keep_freed(GIB, GIB)
         trunk = Trunk(network).eval()
         features: List[Tensor] = []
         targets: List[Tensor] = []
@@ -87,6 +88,11 @@ class FeatureDataset(Dataset):
             if listener is not None:
                 listener(sum(map(len, targets)), len(dataset))
         return cls(torch.cat(features), torch.cat(targets).tolist(), dataset.labels)
+
+    def subset(self, indices: Sequence[int]) -> FeatureDataset:
+        """Some of the items."""
+        rows = list(indices)
+        return FeatureDataset(self.features[rows], [self.targets[index] for index in rows], self.labels)
 
     def __len__(self) -> int:
         return len(self.targets)
