@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Dict, FrozenSet, List, Tuple
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -10,6 +11,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.settings import Setting, settings_of
 
+QOS_OVERRIDES = "qos_overrides."
 MOST = {int: 2**63 - 1, float: 1.7976931348623157e308}
 
 
@@ -33,13 +35,23 @@ class Parameters:
         return [item for declaration in self.declarations for item in settings_of(declaration)]
 
     def declare(self, node: Any) -> None:
-        """Declare all parameters; raises ConfigError for a value of a wrong type or out of range."""
+        """Declare all parameters, and warn of values that none of them takes.
+
+        Raises ConfigError for a value of a wrong type or out of range.
+        """
+        given = node._parameter_overrides  # rclpy has no public name for the values from files and command lines
         for item in self.settings:
+            if item.name in given and _is_empty(item, given[item.name].value):
+                del given[item.name]
             try:
                 node.declare_parameter(item.name, default_of(item), self.descriptor(item))
+                value = node.get_parameter(item.name).value
             except Exception as error:  # rclpy has an exception type for each reason
                 raise ConfigError(f"parameter {item.name}: {error} ({item.help})") from None
-            _checked(item, node.get_parameter(item.name).value)
+            _checked(item, value)
+        for name in sorted(given):
+            if not node.has_parameter(name) and not name.startswith(QOS_OVERRIDES):
+                node.get_logger().warning(f"ignored: {_unknown(name, [item.name for item in self.settings])}")
 
     def values(self, node: Any) -> Dict[str, Any]:
         """The current values by name."""
@@ -80,8 +92,19 @@ def description(item: Setting) -> str:
     return f"{item.help} Unit: {item.unit}." if item.unit else item.help
 
 
+def _is_empty(item: Setting, value: Any) -> bool:
+    """Whether a value is an empty list, which has no type in ROS (rclpy: None or bytes) and means the default."""
+    return item.many and (value is None or len(value) == 0)
+
+
+def _unknown(name: str, known: List[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"there is no parameter {name}" + (f"; did you mean {near[0]}?" if near else "")
+
+
 def _checked(item: Setting, value: Any) -> Any:
+    is_default = item.many and (value == default_of(item) or _is_empty(item, value))
     try:
-        return item.checked(item.default if item.many and value == default_of(item) else value)
+        return item.checked(item.default if is_default else value)
     except ConfigError as error:
         raise ConfigError(f"parameter {error}") from None

@@ -125,6 +125,7 @@ def test_a_configuration_that_fails_can_be_repeated_with_another_model(client, s
     ("parameters", "message"),
     [
         ({"top_k": "many"}, "top_k"),
+        pytest.param({"model": "[]"}, "parameter model", marks=pytest.mark.slow),
         pytest.param({"threshold": "7.5"}, "threshold", marks=pytest.mark.slow),
         pytest.param({"sampling": "sometimes"}, "sampling is 'sometimes', expected one of", marks=pytest.mark.slow),
         ({"cameras": "['front', 'front']"}, "each name once"),
@@ -135,6 +136,14 @@ def test_an_invalid_parameter_is_reported_in_one_line_with_exit_code_2(start, pa
     node = start("recognizer", parameters)
     assert node.wait() == 2
     assert message in node.output
+
+
+def test_empty_lists_are_the_defaults_and_misspelt_parameters_a_warning(client, start):
+    node = start("recognizer", {"cameras": "[]", "providers": "[]", "tresholdd": 0.5, "sizee": 3})
+    node.wait_for_output("images from /image_raw")
+    assert "ignored: there is no parameter tresholdd; did you mean threshold?" in node.output
+    assert "ignored: there is no parameter sizee\n" in node.output
+    assert node.output.count("there is no parameter") == 2
 
 
 @pytest.mark.slow
