@@ -18,10 +18,14 @@ INDEX = "index"
 MAX_CLASS_ID = 65535
 
 
+def class_id(item: Any, class_id_format: str) -> str:
+    """The class id of a Hypothesis or LabelEvent: the class's name, or its index if `class_id_format` is "index"."""
+    return str(item.class_id if class_id_format == INDEX else item.label)
+
+
 def hypothesis(item: Hypothesis, class_id_format: str) -> ObjectHypothesis:
-    """An ObjectHypothesis; its `class_id` is the class's name, or its index if `class_id_format` is "index"."""
-    class_id = str(item.class_id) if class_id_format == INDEX else item.label
-    return ObjectHypothesis(class_id=class_id, score=float(item.score))
+    """An ObjectHypothesis with a class id of this format."""
+    return ObjectHypothesis(class_id=class_id(item, class_id_format), score=float(item.score))
 
 
 def classification(prediction: Prediction, header: Any, class_id_format: str) -> Classification:

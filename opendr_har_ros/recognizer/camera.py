@@ -86,7 +86,7 @@ class Camera:
                 self.warn("reset", f"history reset: {reset}")
             if outcome.warning and not resumes:
                 self.warn("slow", outcome.warning)
-        self.output.publish_events(outcome.events, message.header.frame_id)
+        self.output.publish_events(outcome.events, class_id_format, message.header.frame_id)
         if reset:
             self._shown = None
         if outcome.prediction is not None:
@@ -106,10 +106,11 @@ class Camera:
             return
         self.output.publish_image(image, message.header)
 
-    def reset(self, ended: Sequence[LabelEvent]) -> None:
+    def reset(self, ended: Sequence[LabelEvent], class_id_format: str) -> None:
         """Start a new history, and publish the labels that end with the old one."""
         self._shown = None
-        self.output.publish_events(ended)
+        self.output.publish_events(ended, class_id_format)
+        self.output.clear_activity()
 
     def failed(self, kind: str, details: str) -> None:
         """Count and log an image that could not be used."""
@@ -130,7 +131,10 @@ class Camera:
         advice = ""
         if self._subscription is not None:
             model = {**model, "image topic": self._subscription.topic, "label topic": self.output.topics[0]}
-            advice = self._subscription.advice or self._silence(report, self._subscription)
+            silence = self._silence(report, self._subscription)
+            advice = self._subscription.advice or silence
+            if silence or self._phase != RUNNING:
+                self.output.clear_activity()
         return diagnostic_status(node_name, self.name, report, model, self._phase, advice or fallback_reason, fault)
 
     def _silence(self, report: Report, subscription: ImageSubscription) -> str:

@@ -267,7 +267,7 @@ class RecognizerNode(LifecycleNode):
     def _reset_histories(self) -> None:
         """Start new histories; the current labels end."""
         for name, events in self._configured().reset().items():
-            self._cameras[name].reset(events)
+            self._cameras[name].reset(events, self._settings.node.class_id_format)
 
     def _publish_labels(self) -> None:
         pipeline = self._configured()

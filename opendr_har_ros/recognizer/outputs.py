@@ -21,6 +21,7 @@ from opendr_har_ros.common.vision_messages import (
     LabelInfo,
     ObjectHypothesis,
     VisionInfo,
+    class_id,
     classification,
     hypothesis,
     label_info,
@@ -40,12 +41,14 @@ class CameraOutput:
         self._camera = camera
         self._frame_id = ""
         self._provisional: Optional[bool] = None
+        self._going_on: Optional[List[str]] = None  # class ids of the latest ~/activity
         self._publishers: List[Any] = []
         self._image = ReusedImage()
         try:
             self._classification = self._publisher(Classification, "classification", LABELS)
             self._hypothesis = self._publisher(ObjectHypothesis, "hypothesis", LABELS)
             self._label = self._publisher(String, "label", LABELS)
+            self._activity = self._publisher(Classification, "activity", LATCHED)
             self._events = self._publisher(DiagnosticArray, "events", LABELS)
             self._annotated = self._publisher(Image, "image_annotated", ANNOTATED)
             self._is_provisional = self._publisher(Bool, "provisional", LATCHED)
@@ -88,12 +91,26 @@ class CameraOutput:
         self._classification.publish(classification(prediction, header, class_id_format))
         self._hypothesis.publish(hypothesis(prediction.top[0], class_id_format))
         self._label.publish(String(data=prediction.label))
+        self._publish_activity(header, [hypothesis(prediction.top[0], class_id_format)])
 
-    def publish_events(self, events: Sequence[LabelEvent], frame_id: Optional[str] = None) -> None:
+    def clear_activity(self) -> None:
+        """Publish that it is not known what is going on, for lack of images or subscribers."""
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._frame_id)
+        self._publish_activity(header, [])
+
+    def _publish_activity(self, header: Any, now: List[ObjectHypothesis]) -> None:
+        ids = [item.class_id for item in now]
+        if ids != self._going_on:
+            self._going_on = ids
+            self._activity.publish(Classification(header=header, results=now))
+
+    def publish_events(
+        self, events: Sequence[LabelEvent], class_id_format: str, frame_id: Optional[str] = None
+    ) -> None:
         """Publish labels that began or ended; `frame_id` is that of the image, by default that of the previous one."""
         self._frame_id = self._frame_id if frame_id is None else frame_id
         for event in events:
-            self._events.publish(event_message(event, self._frame_id, self._camera))
+            self._events.publish(event_message(event, self._frame_id, self._camera, class_id_format))
 
     def publish_image(self, rgb: np.ndarray, header: Any) -> None:
         """Publish an annotated uint8 (H, W, 3) RGB image with the header of its frame."""
@@ -120,8 +137,8 @@ class ModelOutput:
         self._label_info.publish(label_info(header, labels, threshold))
 
 
-def event_message(event: LabelEvent, frame_id: str, camera: str) -> DiagnosticArray:
-    """An event as one status, named after the label, with the message "began" or "ended"; `camera` may be empty.
+def event_message(event: LabelEvent, frame_id: str, camera: str, class_id_format: str) -> DiagnosticArray:
+    """An event as one status, named after the class id, with the message "began" or "ended"; `camera` may be empty.
 
     A standard message type, so that subscribers need no interface package of ours. The header has the event's stamp.
     Values: class_id, score, began_sec (seconds on the stamps' clock), duration_sec, provisional ("true" or "false").
@@ -131,7 +148,8 @@ def event_message(event: LabelEvent, frame_id: str, camera: str) -> DiagnosticAr
     seconds, nanoseconds = divmod(event.stamp_ns, NANOSECONDS)
     message.header.stamp.sec, message.header.stamp.nanosec = max(-(2**31), min(seconds, 2**31 - 1)), nanoseconds
     message.header.frame_id = frame_id
-    status = DiagnosticStatus(level=DiagnosticStatus.OK, name=event.label, message=event.kind, hardware_id=camera)
+    name = class_id(event, class_id_format)
+    status = DiagnosticStatus(level=DiagnosticStatus.OK, name=name, message=event.kind, hardware_id=camera)
     status.values = [KeyValue(key=key, value=value) for key, value in event.values().items()]
     message.status = [status]
     return message

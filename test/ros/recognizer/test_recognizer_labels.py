@@ -32,6 +32,7 @@ from recognizer_support import (
 )
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionInfo
 
 from opendr_har_core import Recognizer
@@ -101,9 +102,33 @@ def test_events_have_the_librarys_labels_stamps_and_durations(client, running):
     assert {message.header.frame_id for message in events} == {"front"}
 
 
+def test_a_late_subscriber_gets_what_is_going_on_now_and_then_its_changes(client, running):
+    _, camera = running
+    received = client.collect(Classification, f"{NODE}/classification")
+    wait_for_labels_to_connect(client)
+    send_and_see(client, camera, received, clip("walking"))
+    activity = client.collect(Classification, f"{NODE}/activity", LATCHED)
+    client.until(lambda: activity, what="the activity")
+    last = received[-1]
+    assert [item.class_id for item in activity[0].results] == [last.results[0].class_id]
+    assert stamp_ns(activity[0].header) <= stamp_ns(last.header)
+    events = client.collect(DiagnosticArray, f"{NODE}/events")
+    client.until(lambda: client.node.count_publishers(f"{NODE}/events"))
+    assert set_parameter(client, "class_id_format", "index").successful
+    later = send_and_see(client, camera, received, shifted(clip("jumping"), 4.0))
+    ids = [message.results[0].class_id for message in later]
+    changes = [now for before, now in zip([None, *ids], ids) if now != before]
+    client.until(lambda: len(activity) == 1 + len(changes), what="the changes")
+    assert [message.results[0].class_id for message in activity[1:]] == changes
+    assert {message.status[0].name for message in events} <= {str(index) for index in range(len(ACTIONS))}
+    assert str(ACTIONS.index("jumping")) in [message.status[0].name for message in events]
+    assert client.call(Trigger, f"{NODE}/reset").success
+    client.until(lambda: list(activity[-1].results) == [], what="an empty activity")
+
+
 def test_an_event_message_has_all_values_of_the_event():
     event = LabelEvent("ended", "archery", 5, 0.625, 1_700_000_012_500_000_001, 1_700_000_010_000_000_009, 2.5, False)
-    message = event_message(event, "camera_front", "front")
+    message = event_message(event, "camera_front", "front", "name")
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (1_700_000_012, 500_000_001)
     assert message.header.frame_id == "camera_front"
     (status,) = message.status
@@ -121,7 +146,7 @@ def test_an_event_message_has_all_values_of_the_event():
 @pytest.mark.parametrize(("seconds", "sent"), [(2**31, 2**31 - 1), (-(2**31) - 1, -(2**31))])
 def test_an_events_stamp_is_clamped_to_what_a_message_holds(seconds, sent):
     event = LabelEvent("ended", "archery", 5, 0.6, seconds * 10**9 + 7, 7, 0.0, True)
-    stamp = event_message(event, "", "").header.stamp
+    stamp = event_message(event, "", "", "name").header.stamp
     assert (stamp.sec, stamp.nanosec) == (sent, 7)
 
 
