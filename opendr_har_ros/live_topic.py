@@ -9,9 +9,9 @@ from rclpy.executors import SingleThreadedExecutor
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.streaming.stream import AnyFrame
-from opendr_har_ros.common.image_subscription import SUFFIX, ImageSubscription
+from opendr_har_ros.common.image_subscription import ImageSubscription
 from opendr_har_ros.common.images import frame_from_message, stamp_of
-from opendr_har_ros.common.qos import AUTO, COMPRESSED, RAW
+from opendr_har_ros.common.qos import AUTO, COMPRESSED, RAW, SUFFIX
 from opendr_har_ros.common.running import start_rclpy
 
 NODE = "opendr_har_live"

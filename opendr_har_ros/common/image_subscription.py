@@ -17,11 +17,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from opendr_har_core.errors import ConfigError
 from opendr_har_ros.common.lifecycle import steady_timer
 from opendr_har_ros.common.log import SparseLog, sanitize_utf8
-from opendr_har_ros.common.qos import BEST_EFFORT, COMPRESSED, RELIABLE, image_qos, wants_reliable
+from opendr_har_ros.common.qos import BEST_EFFORT, COMPRESSED, RELIABLE, image_qos, image_topic, wants_reliable
 
 CHECK_EVERY_SEC = 1.0
 PAUSE_SEC = 0.01
-SUFFIX = "/compressed"
 
 
 class ImageSubscription:
@@ -32,16 +31,10 @@ class ImageSubscription:
     """
 
     def __init__(self, node: Any, camera: str, transport: str, choice: str, callback: Callable[[Any], None]) -> None:
-        """Subscribe to image_raw below `camera`, if it is set; `callback` runs in a thread of its own.
-
-        With `transport` "compressed" the topic is that of image_raw, after remapping, and /compressed, as with
-        image_transport. A remapping to a topic that ends in /compressed already is taken as it is.
-        """
+        """Subscribe to image_raw below `camera`, if it is set; `callback` runs in a thread of its own."""
         self._node = node
         self._type = CompressedImage if transport == COMPRESSED else Image
-        self._topic = str(node.resolve_topic_name("/".join(filter(None, (camera, "image_raw")))))
-        if transport == COMPRESSED and not self._topic.endswith(SUFFIX):
-            self._topic += SUFFIX
+        self._topic = image_topic(node, "/".join(filter(None, (camera, "image_raw"))), transport)
         self._choice = choice
         self._callback = callback
         self._receiver: Optional[_Receiver] = None

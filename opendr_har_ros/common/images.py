@@ -5,8 +5,9 @@ from __future__ import annotations
 import array
 from typing import Any
 
+import cv2
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
@@ -54,6 +55,16 @@ class ReusedImage:
         np.frombuffer(message.data, np.uint8).reshape(rgb.shape)[:] = rgb
         message.header = header
         return message
+
+
+def jpeg_message(rgb: np.ndarray, header: Any, quality: int) -> CompressedImage:
+    """A uint8 (H, W, 3) image as JPEG; raises ImageError for one that JPEG can't represent."""
+    try:
+        _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error as error:
+        size = f"{rgb.shape[1]}x{rgb.shape[0]}"
+        raise ImageError(f"an image of {size} pixels can't be encoded as JPEG: {error}") from None
+    return CompressedImage(header=header, format="jpeg", data=array.array("B", jpeg.tobytes()))
 
 
 def _by_cv_bridge(message: Any) -> np.ndarray:

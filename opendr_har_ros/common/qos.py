@@ -1,4 +1,4 @@
-"""Quality-of-service profiles of images and labels."""
+"""Topics and quality-of-service profiles of images and labels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Sequence
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 RAW, COMPRESSED = "raw", "compressed"
+SUFFIX = "/compressed"
 TRANSPORTS = (RAW, COMPRESSED)
 AUTO, RELIABLE, BEST_EFFORT = "auto", "reliable", "best_effort"
 IMAGE_QOS = (AUTO, RELIABLE, BEST_EFFORT)
@@ -19,6 +20,15 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 LABELS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def image_topic(node: Any, name: str, transport: str) -> str:
+    """The full name of an image topic after remapping; with `transport` "compressed", as image_transport names it.
+
+    That is the name of the raw topic, after remapping, and /compressed, unless it ends in /compressed already.
+    """
+    topic = str(node.resolve_topic_name(name))
+    return topic if transport != COMPRESSED or topic.endswith(SUFFIX) else topic + SUFFIX
 
 
 def image_qos(reliable: bool) -> QoSProfile:

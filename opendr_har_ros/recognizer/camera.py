@@ -101,10 +101,9 @@ class Camera:
             return
         try:
             image = annotate(outcome.frame.rgb, self._shown, self._lines(outcome))
+            self.output.publish_image(image, message.header)
         except ImageError as error:  # this may be the first access to the pixels
             self.warn("picture", f"image not drawn: {error}")
-            return
-        self.output.publish_image(image, message.header)
 
     def reset(self, ended: Sequence[LabelEvent], class_id_format: str) -> None:
         """Start a new history, and publish the labels that end with the old one."""

@@ -7,15 +7,15 @@ from typing import Any, List, Optional, Sequence
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Bool, Header, String
 
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
-from opendr_har_ros.common.images import ReusedImage
-from opendr_har_ros.common.qos import LABELS, LATCHED
+from opendr_har_ros.common.images import ReusedImage, jpeg_message
+from opendr_har_ros.common.qos import COMPRESSED, LABELS, LATCHED, RAW, image_topic
 from opendr_har_ros.common.vision_messages import (
     Classification,
     LabelInfo,
@@ -29,6 +29,7 @@ from opendr_har_ros.common.vision_messages import (
 )
 
 # Reliable publishers match every viewer; a slow viewer misses images.
+JPEG_QUALITY = 80
 ANNOTATED = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -51,13 +52,14 @@ class CameraOutput:
             self._activity = self._publisher(Classification, "activity", LATCHED)
             self._events = self._publisher(DiagnosticArray, "events", LABELS)
             self._annotated = self._publisher(Image, "image_annotated", ANNOTATED)
+            self._compressed = self._publisher(CompressedImage, "image_annotated", ANNOTATED, COMPRESSED)
             self._is_provisional = self._publisher(Bool, "provisional", LATCHED)
         except Exception:
             self.close()
             raise
 
-    def _publisher(self, message_type: Any, topic: str, qos: Any) -> Any:
-        name = f"~/{self._camera}/{topic}" if self._camera else f"~/{topic}"
+    def _publisher(self, message_type: Any, topic: str, qos: Any, transport: str = RAW) -> Any:
+        name = image_topic(self._node, f"~/{self._camera}/{topic}" if self._camera else f"~/{topic}", transport)
         publisher = self._node.create_lifecycle_publisher(message_type, name, qos)
         self._publishers.append(publisher)
         return publisher
@@ -74,8 +76,8 @@ class CameraOutput:
 
     @property
     def wants_images(self) -> bool:
-        """Whether the annotated image has a subscriber."""
-        return bool(self._annotated.get_subscription_count())
+        """Whether the annotated image has a subscriber, raw or compressed."""
+        return bool(self._annotated.get_subscription_count() or self._compressed.get_subscription_count())
 
     def close(self) -> None:
         """Destroy the publishers."""
@@ -113,8 +115,14 @@ class CameraOutput:
             self._events.publish(event_message(event, self._frame_id, self._camera, class_id_format))
 
     def publish_image(self, rgb: np.ndarray, header: Any) -> None:
-        """Publish an annotated uint8 (H, W, 3) RGB image with the header of its frame."""
-        self._annotated.publish(self._image.filled(rgb, header))
+        """Publish an annotated uint8 (H, W, 3) image with the header of its frame, as its subscribers want it.
+
+        Raises ImageError for an image that JPEG can't represent.
+        """
+        if self._annotated.get_subscription_count():
+            self._annotated.publish(self._image.filled(rgb, header))
+        if self._compressed.get_subscription_count():
+            self._compressed.publish(jpeg_message(rgb, header, JPEG_QUALITY))
 
 
 class ModelOutput:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, List, Optional
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import is_camera
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_ros.video_publisher.image_publisher import ImagePublisher
-from opendr_har_ros.video_publisher.parameters import VIDEO_PUBLISHER
+from opendr_har_ros.common.images import ReusedImage, jpeg_message
+from opendr_har_ros.common.qos import COMPRESSED, RAW, image_qos, image_topic
+from opendr_har_ros.video_publisher.parameters import VIDEO_PUBLISHER, VideoPublisherSettings
 from opendr_har_ros.video_publisher.playback import frames_of, resample
 
 FAILED = 1
@@ -36,7 +40,7 @@ class VideoPublisherNode(Node):
         self._stopping = threading.Event()
         VIDEO_PUBLISHER.declare(self)
         (self._settings,) = VIDEO_PUBLISHER.instances(VIDEO_PUBLISHER.values(self))
-        self._publisher = ImagePublisher(self, self._settings)
+        self._publisher = _ImagePublisher(self, self._settings)
         self._player = threading.Thread(target=self._play, name="player", daemon=True)
         self._player.start()
 
@@ -102,3 +106,37 @@ class VideoPublisherNode(Node):
             self._publisher.wait_for_all_acked(GRACE_SEC)
         else:
             self._stopping.wait(GRACE_SEC)
+
+
+class _ImagePublisher:
+    """Publishes frames on image_raw and image_raw/compressed, as the settings' `transport` says."""
+
+    def __init__(self, node: Any, settings: VideoPublisherSettings) -> None:
+        qos = image_qos(settings.reliable)
+        self._frame_id = settings.frame_id
+        self._publishers: List[Any] = []
+        self._converters: List[Any] = []
+        if settings.transport != COMPRESSED:
+            self._publishers.append(node.create_publisher(Image, "image_raw", qos))
+            self._converters.append(ReusedImage().filled)
+        if settings.transport != RAW:
+            self._publishers.append(
+                node.create_publisher(CompressedImage, image_topic(node, "image_raw", COMPRESSED), qos)
+            )
+            self._converters.append(lambda rgb, header: jpeg_message(rgb, header, settings.jpeg_quality))
+
+    @property
+    def subscribers(self) -> int:
+        """The number of subscribers on all topics together."""
+        return sum(publisher.get_subscription_count() for publisher in self._publishers)
+
+    def publish(self, frame: Frame, stamp: Any) -> None:
+        """Publish one frame on all topics; raises ImageError for one that JPEG can't represent."""
+        header = Header(stamp=stamp, frame_id=self._frame_id)
+        for publisher, converted in zip(self._publishers, self._converters):
+            publisher.publish(converted(frame.rgb, header))
+
+    def wait_for_all_acked(self, seconds: float) -> None:
+        """Wait until reliable subscribers have received everything, at most `seconds` per topic."""
+        for publisher in self._publishers:
+            publisher.wait_for_all_acked(Duration(seconds=seconds))

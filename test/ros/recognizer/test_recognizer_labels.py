@@ -30,12 +30,13 @@ from recognizer_support import (
     values_of,
     wait_for_labels_to_connect,
 )
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionInfo
 
 from opendr_har_core import Recognizer
+from opendr_har_core.media.encodings import read_compressed
 from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
@@ -153,6 +154,7 @@ def test_an_events_stamp_is_clamped_to_what_a_message_holds(seconds, sent):
 def test_the_annotated_image_has_the_newest_frame_with_text(client, running):
     _, camera = running
     images = client.collect(Image, f"{NODE}/image_annotated")
+    jpegs = client.collect(CompressedImage, f"{NODE}/image_annotated/compressed")
     client.until(lambda: client.node.count_publishers(f"{NODE}/image_annotated"))
     client.spin(DISCOVERY_SEC)
     frames = clip(seconds=3.0)
@@ -163,6 +165,9 @@ def test_the_annotated_image_has_the_newest_frame_with_text(client, running):
     drawn = np.frombuffer(last.data, np.uint8).reshape(frames[-1].rgb.shape)
     changed = (drawn != frames[-1].rgb).any(axis=2)
     assert 0.02 < changed.mean() < 0.8
+    client.until(lambda: jpegs and jpegs[-1].header == last.header)
+    difference = read_compressed(jpegs[-1], 0).rgb.astype(int) - drawn
+    assert abs(difference).mean() < 4  # swapped colours would be far more
 
 
 def test_parameters_change_live_or_are_rejected(client, running):
