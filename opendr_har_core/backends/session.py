@@ -73,16 +73,15 @@ def default_threads(cores: int) -> int:
 
 
 def provider_names(providers: Optional[Sequence[str]]) -> List[str]:
-    """Full names of the given providers; raises BackendError for one that this ONNX Runtime lacks."""
-    available = list(ort.get_available_providers())
-    by_short_name = {name.replace("ExecutionProvider", "").lower(): name for name in available}
-    by_short_name.update({name.lower(): name for name in available})
+    """Full names of the given providers, whether or not this ONNX Runtime has them; raises BackendError."""
+    known = ort.get_all_providers()
+    by_short_name = {name.replace("ExecutionProvider", "").lower(): name for name in known}
+    by_short_name.update({name.lower(): name for name in known})
     names = []
     for provider in providers or DEFAULT_PROVIDERS:
         if provider.lower() not in by_short_name:
-            raise BackendError(
-                f"ONNX Runtime {ort.__version__} has no execution provider {provider!r} here; choose from {available}"
-            )
+            available = list(ort.get_available_providers())
+            raise BackendError(f"ONNX Runtime has no execution provider {provider!r}; choose from {available}")
         names.append(by_short_name[provider.lower()])
     return names
 
@@ -93,17 +92,21 @@ def open_session(
     """Open a session for any batch size or, faster, for exactly `rows`.
 
     `save_optimized` also writes the graph as ONNX Runtime rewrote it for this machine. Raises ModelError for a file
-    that is no model, BackendError if the first provider does not start.
+    that is no model, BackendError if the first provider is missing or does not start.
     """
+    available = ort.get_available_providers()
+    if settings.providers[0] not in available:
+        raise BackendError(f"ONNX Runtime {ort.__version__} has no {settings.providers[0]} here, only {available}")
     options = _options(settings)
     if rows is not None:
         options.add_free_dimension_override_by_name(BATCH, rows)
     if save_optimized is not None:
         options.optimized_model_filepath = str(save_optimized)
-    _load_libraries_of(settings.providers)
+    providers = [name for name in settings.providers if name in available]
+    _load_libraries_of(providers)
     try:
         session = ort.InferenceSession(
-            str(path), options, providers=_with_options(settings.providers), disabled_optimizers=UNWANTED_FUSIONS
+            str(path), options, providers=_with_options(providers), disabled_optimizers=UNWANTED_FUSIONS
         )
     except Exception as error:  # ONNX Runtime raises another type for each kind of broken file
         reason = str(error).splitlines()[0]
@@ -171,14 +174,20 @@ class Sessions:
     """
 
     def __init__(self, path: Path, settings: SessionSettings) -> None:
-        """Open a session for single streams or clips; raises what `open_session` does."""
+        """Open a session for single streams or clips on the first provider that starts.
+
+        Raises what `open_session` does, for the first provider if none starts.
+        """
         self.reason = ""
         self._path = path
         self._settings = settings
         # By provider, and whether for one row, which is faster, or for any number.
         self._open: Dict[Tuple[str, bool], ort.InferenceSession] = {}
         self._lock = threading.RLock()
-        self._session(settings, 1)
+        try:
+            self._session(settings, 1)
+        except BackendError as error:
+            self._fall_back(settings, error)
 
     @property
     def provider(self) -> str:
@@ -212,7 +221,7 @@ class Sessions:
                 self._open[key] = session
         return session
 
-    def _fall_back(self, failed: SessionSettings, failure: BackendError, cause: Exception) -> None:
+    def _fall_back(self, failed: SessionSettings, failure: BackendError, cause: Optional[Exception] = None) -> None:
         """Change to the next provider that starts; raises `failure` if there is none."""
         with self._lock:
             if self._settings is not failed:  # another thread was first

@@ -114,6 +114,16 @@ def test_by_default_one_core_is_left_free_and_at_most_four_are_used():
         sessions.session_settings(threads=-1)
 
 
+@pytest.mark.skipif("CUDAExecutionProvider" in sessions.ort.get_available_providers(), reason="this machine has CUDA")
+def test_a_provider_that_is_not_installed_is_replaced_by_the_next_one_with_a_warning():
+    with pytest.warns(RuntimeWarning, match="has no CUDAExecutionProvider here.*; continuing on CPUExecutionProvider"):
+        recognizer = Recognizer.open("default", ["cuda", "cpu"])
+    assert recognizer.provider == "CPUExecutionProvider"
+    assert "CUDAExecutionProvider" in recognizer.fallback_reason
+    with pytest.raises(BackendError, match="has no CUDAExecutionProvider here"):
+        Recognizer.open("default", ["cuda"])
+
+
 def test_providers_have_short_names():
     names = sessions.provider_names
     assert names(["cpu"]) == names(["CPUExecutionProvider"]) == names(None)

@@ -146,10 +146,18 @@ def test_empty_lists_are_the_defaults_and_misspelt_parameters_a_warning(client, 
     assert node.output.count("there is no parameter") == 2
 
 
+def test_a_missing_provider_is_replaced_by_the_next_one_with_a_warning(client, start):
+    node = start("recognizer", {"providers": "['tensorrt', 'cpu']"})
+    Camera(client).wait_for_recognizer()
+    assert lifecycle_state(client) == State.PRIMARY_STATE_ACTIVE
+    node.wait_for_output("has no TensorrtExecutionProvider here")
+    assert "continuing on CPUExecutionProvider" in node.output
+
+
 @pytest.mark.slow
 def test_an_unknown_provider_is_reported_with_the_available_ones(client, start):
     node = start("recognizer", {"providers": "['warp_drive']"})
-    node.wait_for_output("no execution provider 'warp_drive' here; choose from")
+    node.wait_for_output("no execution provider 'warp_drive'; choose from")
     assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
 
 
