@@ -6,13 +6,13 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
-from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform
-from opendr_har_core.datasets.cache import ClipCache, open_videos
+from opendr_har_core.datasets.base import ClipDataset, gather
 from opendr_har_core.datasets.clips import ClipSpec, Segment, VideoSource
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
-from opendr_har_core.errors import DataError, VideoError
+from opendr_har_core.datasets.video_file import open_video
+from opendr_har_core.errors import DataError
 from opendr_har_core.storage.reading import read_text
 
 LARGEST_TABLE = 64 << 20
@@ -26,16 +26,14 @@ class Annotation:
         where: file and line, for messages.
         path: the video; empty in files without that column.
         start_sec, end_sec: None for an empty cell, which is the start or end of the video.
-        label: name of the class.
-        class_id: its index in the list of classes.
+        class_id: class of its label.
     """
 
     where: str
     path: str
     start_sec: Optional[float]
     end_sec: Optional[float]
-    label: str
-    class_id: int = 0
+    class_id: int
 
     def segment(self, source: VideoSource) -> Segment:
         """The annotated segment of `source`; raises DataError if it lies outside of it."""
@@ -46,9 +44,7 @@ class Annotation:
         return Segment(source, self.class_id, start, end - start)
 
 
-def read_annotations(
-    table: Union[str, Path], columns: Sequence[str], ids: Optional[ClassIds] = None
-) -> List[Annotation]:
+def read_annotations(table: Union[str, Path], columns: Sequence[str], ids: ClassIds) -> List[Annotation]:
     """Lines of a CSV whose header has `columns`, in any order, with class ids from `ids`.
 
     Raises DataError for a malformed line and LabelError for an unknown label, both with the line's number.
@@ -67,7 +63,7 @@ def read_annotations(
     return [_annotation(f"{table}, line {number}", line, columns, ids) for number, line in lines]
 
 
-def _annotation(where: str, line: Dict[str, str], columns: Sequence[str], ids: Optional[ClassIds]) -> Annotation:
+def _annotation(where: str, line: Dict[str, str], columns: Sequence[str], ids: ClassIds) -> Annotation:
     for column in columns:
         if line.get(column) is None:
             raise DataError(f"{where}: no value for {column!r}; expected {','.join(columns)}")
@@ -80,8 +76,7 @@ def _annotation(where: str, line: Dict[str, str], columns: Sequence[str], ids: O
     start, end = (_seconds(where, column, values[column]) for column in ("start", "end"))
     if end is not None and end <= (start or 0.0):
         raise DataError(f"{where}: ends at {end} s, which is not after its start at {start or 0.0} s")
-    label = values["label"]
-    return Annotation(where, values.get("path", ""), start, end, label, ids.id(label, where) if ids else 0)
+    return Annotation(where, values.get("path", ""), start, end, ids.id(values["label"], where))
 
 
 def _seconds(where: str, column: str, text: str) -> Optional[float]:
@@ -106,31 +101,16 @@ class AnnotationDataset(ClipDataset):
         clip: ClipSpec,
         *,
         root: Optional[Union[str, Path]] = None,
-        train: bool = False,
-        transform: Optional[Transform] = None,
-        use_caching: bool = False,
-        cache_folder: Optional[Union[str, Path]] = None,
+        **options: Any,
     ) -> None:
         """Times are in seconds; an empty start or end is that of the video.
 
-        Paths are relative to `root`, by default the folder of the CSV. Raises LabelError for a label that is not in
-        `labels`, DataError for a malformed CSV or when there is no usable clip.
+        Paths are relative to `root`, by default the folder of the CSV. `options` are those of ClipDataset: `train`,
+        `transform`, `use_caching`, `cache_folder`. Raises LabelError for a label that is not in `labels`, DataError for
+        a malformed CSV or when there is no usable clip.
         """
         names = label_map(labels)
-        rows = read_annotations(table, ("path", "start", "end", "label"), ClassIds(names))
         folder = Path(table).parent if root is None else Path(root)
-        cache = ClipCache(cache_folder) if use_caching else None
-        paths = list(dict.fromkeys(folder / row.path for row in rows))
-        videos = dict(zip(paths, open_videos(paths, cache)))
-        segments: List[Segment] = []
-        skipped: List[Skipped] = [
-            (str(path), str(video)) for path, video in videos.items() if isinstance(video, VideoError)
-        ]
-        for row in rows:
-            video = videos[folder / row.path]
-            if not isinstance(video, VideoError):
-                try:
-                    segments.append(row.segment(video))
-                except DataError as error:
-                    skipped.append((video.name, str(error)))
-        super().__init__(segments, names, clip, train, transform, cache, skipped)
+        rows = read_annotations(table, ("path", "start", "end", "label"), ClassIds(names))
+        segments, skipped = gather([(folder / row.path, row.segment) for row in rows], open_video)
+        super().__init__(segments, names, clip, skipped=skipped, **options)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from opendr_har_core.datasets.cache import ClipCache, scaled
-from opendr_har_core.datasets.clips import ClipSpec, Segment
+from opendr_har_core.datasets.clips import ClipSpec, Segment, VideoSource
 from opendr_har_core.datasets.names import may_mirror
 from opendr_har_core.datasets.transforms import EvalTransform, TrainTransform
 from opendr_har_core.errors import ConfigError, DataError
@@ -24,6 +26,8 @@ Skipped = Tuple[str, str]
 # A longer segment is decoded at each use; its frames would fill memory and disk.
 MAX_CACHED_SEC = 60.0
 SHOWN = 10
+# Opening a file waits for the disk or the network more than for the processor.
+THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -88,21 +92,27 @@ class ClipDataset(Dataset[Item]):
         segments: Iterable[Segment],
         labels: LabelMap,
         clip: ClipSpec,
-        train: bool,
+        *,
+        train: bool = False,
         transform: Optional[Transform] = None,
-        cache: Optional[ClipCache] = None,
+        use_caching: bool = False,
+        cache_folder: Optional[Union[str, Path]] = None,
         skipped: Sequence[Skipped] = (),
         absent: int = 0,
         start_step: int = 1,
     ) -> None:
-        """Clips start at multiples of `start_step` ticks. Raises DataError when there is no segment."""
+        """Clips start at multiples of `start_step` ticks. Raises DataError when there is no segment.
+
+        `use_caching` keeps decoded frames in `cache_folder`, by default in the user's cache folder. `skipped` and
+        `absent` are for the report.
+        """
         if start_step < 1:
             raise ConfigError(f"the step between clips is {start_step}, expected 1 frame or more")
         self.labels = labels
         self.clip = clip
         self._train = train
         self._transform = transform if transform is not None else _default_transform(labels, clip, train)
-        self._cache = cache
+        self._cache = ClipCache(cache_folder) if use_caching else None
         self._start_step = start_step
         self._absent = absent
         self._set_segments(list(segments), list(skipped))
@@ -169,14 +179,7 @@ class ClipDataset(Dataset[Item]):
         return items
 
     def _reason(self, index: int) -> str:
-        """Why an item failed; a worker leaves only a mark, so read the item again."""
-        if index not in self._reasons:
-            try:
-                self[index]
-                self._reasons[index] = "a data loader worker could not read it once, but now it can be read"
-            except DataError as error:
-                self._reasons[index] = str(error)
-        return self._reasons[index]
+        return self._reasons.get(index, "a data loader worker could not read it")
 
     def _set_segments(self, segments: List[Segment], skipped: List[Skipped]) -> None:
         self._segments = segments
@@ -229,6 +232,33 @@ class ClipDataset(Dataset[Item]):
             shape = tuple(clip.shape) if isinstance(clip, Tensor) else type(clip).__name__
             raise ConfigError(f"the transform returned {shape}, expected a tensor of shape (3, T, S, S)")
         return clip
+
+
+def gather(
+    wanted: Sequence[Tuple[Path, Callable[[VideoSource], Segment]]], open_source: Callable[[Path], VideoSource]
+) -> Tuple[List[Segment], List[Skipped]]:
+    """Open every path once and make the segments that are wanted of it; what raises DataError is skipped."""
+
+    def opened(path: Path) -> Union[VideoSource, DataError]:
+        try:
+            return open_source(path)
+        except DataError as error:
+            return error
+
+    paths = list(dict.fromkeys(path for path, _ in wanted))
+    with ThreadPoolExecutor(THREADS) as pool:
+        sources = dict(zip(paths, pool.map(opened, paths)))
+    segments: List[Segment] = []
+    skipped: Dict[Skipped, None] = {}  # as a set that keeps its order
+    for path, segment_of in wanted:
+        source = sources[path]
+        try:
+            if isinstance(source, DataError):
+                raise source
+            segments.append(segment_of(source))
+        except DataError as error:
+            skipped[str(path), str(error)] = None
+    return segments, list(skipped)
 
 
 def _default_transform(labels: LabelMap, clip: ClipSpec, train: bool) -> Transform:

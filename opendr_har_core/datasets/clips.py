@@ -131,7 +131,7 @@ class Segment:
         return f"{self.source.name} [{self.start_sec:.2f} s to {self.start_sec + self.duration_sec:.2f} s]"
 
 
-def whole(source: VideoSource, class_id: int) -> Segment:
+def whole(class_id: int, source: VideoSource) -> Segment:
     """The segment of a whole source."""
     return Segment(source, class_id, 0.0, source.duration_sec)
 

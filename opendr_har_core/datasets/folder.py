@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
 
-from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform
-from opendr_har_core.datasets.cache import ClipCache, open_videos
-from opendr_har_core.datasets.clips import ClipSpec, Segment, nearest, whole
+from opendr_har_core.datasets.base import ClipDataset, Transform, gather
+from opendr_har_core.datasets.clips import ClipSpec, VideoSource, nearest, whole
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
-from opendr_har_core.datasets.video_file import SUFFIXES
-from opendr_har_core.errors import ConfigError, DataError, ImageError, VideoError
+from opendr_har_core.datasets.video_file import SUFFIXES, open_video
+from opendr_har_core.errors import ConfigError, DataError, ImageError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.media.pictures import read_picture
 
@@ -49,10 +49,23 @@ class FolderDataset(ClipDataset):
         folders = _class_folders(root)
         names = LabelMap(folder.name for folder in folders) if labels is None else label_map(labels)
         ids = ClassIds(names)
-        class_of = {folder: ids.id(folder.name, folder) for folder in folders}
-        cache = ClipCache(cache_folder) if use_caching else None
-        segments, skipped = _found(class_of, frame_fps, cache)
-        super().__init__(segments, names, clip, train, transform, cache, skipped)
+        wanted = [
+            (entry, partial(whole, ids.id(folder.name, folder)))
+            for folder in folders
+            for entry in sorted(folder.iterdir())
+            if entry.name[0] != "."
+        ]
+        segments, skipped = gather(wanted, partial(_open, fps=frame_fps))
+        super().__init__(
+            segments,
+            names,
+            clip,
+            train=train,
+            transform=transform,
+            use_caching=use_caching,
+            cache_folder=cache_folder,
+            skipped=skipped,
+        )
 
 
 def _class_folders(root: Path) -> List[Path]:
@@ -64,28 +77,12 @@ def _class_folders(root: Path) -> List[Path]:
     return folders
 
 
-def _found(class_of: Dict[Path, int], fps: float, cache: Optional[ClipCache]) -> Tuple[List[Segment], List[Skipped]]:
-    segments: List[Segment] = []
-    skipped: List[Skipped] = []
-    videos: List[Tuple[Path, int]] = []
-    for folder, class_id in class_of.items():
-        for entry in sorted(path for path in folder.iterdir() if path.name[0] != "."):
-            if entry.is_dir():
-                try:
-                    segments.append(whole(open_folder(entry, fps), class_id))
-                except ImageError as error:
-                    skipped.append((str(entry), str(error)))
-            elif entry.suffix.lower() in SUFFIXES:
-                videos.append((entry, class_id))
-            else:
-                skipped.append((str(entry), f"neither a folder of frames nor a video ({', '.join(SUFFIXES)})"))
-    found = open_videos((path for path, _ in videos), cache)
-    for (path, class_id), video in zip(videos, found):
-        if isinstance(video, VideoError):
-            skipped.append((str(path), str(video)))
-        else:
-            segments.append(whole(video, class_id))
-    return segments, skipped
+def _open(path: Path, fps: float) -> VideoSource:
+    if path.is_dir():
+        return open_folder(path, fps)
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"neither a folder of frames nor a video ({', '.join(SUFFIXES)})")
+    return open_video(path)
 
 
 @dataclass(frozen=True)
@@ -129,15 +126,10 @@ class FrameFolder:
             yield rgb
 
 
-def _images_in(folder: Path) -> List[str]:
-    """Names of the images in a folder, frame_9 before frame_10."""
-    names = [path.name for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
-    return sorted(names, key=_by_numbers)
-
-
 def open_folder(path: Path, fps: float) -> FrameFolder:
     """Open a folder and check its first image; raises ImageError."""
-    files = _images_in(path)
+    names = [file.name for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."]
+    files = sorted(names, key=_by_numbers)
     if not files:
         raise ImageError(f"{path} contains no images; expected files that end in one of {IMAGE_SUFFIXES}")
     _read(path / files[0])
@@ -145,6 +137,7 @@ def open_folder(path: Path, fps: float) -> FrameFolder:
 
 
 def _by_numbers(name: str) -> List[Tuple[int, Union[int, str]]]:
+    """Sorts frame_9 before frame_10."""
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 

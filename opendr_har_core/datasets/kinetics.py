@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+import stat
+import tempfile
+import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
 
-from opendr_har_core.datasets.archives import unpack_zip
-from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform
-from opendr_har_core.datasets.cache import ClipCache, open_videos
-from opendr_har_core.datasets.clips import ClipSpec, Segment, whole
+from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform, gather
+from opendr_har_core.datasets.clips import ClipSpec, whole
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
-from opendr_har_core.errors import ConfigError, DataError, DownloadError, VideoError
+from opendr_har_core.datasets.video_file import open_video
+from opendr_har_core.errors import ConfigError, DataError, DownloadError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.storage.download import Progress, fetch
 from opendr_har_core.storage.reading import read_text
@@ -25,6 +28,8 @@ BACKENDS = ("pyav",)
 PARTS = ("data", "splits")
 # Kinetics-700 has 100 MB.
 LARGEST_SPLIT = 256 << 20
+MAX_FILES = 100_000
+MAX_BYTES = 32 << 30
 SPLITS = {"train": "train", "val": "validate", "validate": "validate", "test": "test"}
 
 
@@ -67,17 +72,19 @@ class KineticsDataset(ClipDataset):
             raise ConfigError(f"split is {split!r}, expected one of {sorted(SPLITS)}")
         clip = ClipSpec(frames_per_clip, temporal_downsampling, FPS, spatial_pixels)
         names = LabelMap.kinetics400() if labels is None else label_map(labels)
-        found = listed(Path(path), SPLITS[split], ClassIds(names))
-        cache = ClipCache(cache_folder) if use_caching else None
-        segments: List[Segment] = []
-        skipped: List[Skipped] = [(name, "has no label") for name in found.unlabelled]
-        for (file, class_id), video in zip(found.videos, open_videos((file for file, _ in found.videos), cache)):
-            if isinstance(video, VideoError):
-                skipped.append((str(file), str(video)))
-            else:
-                segments.append(whole(video, class_id))
+        videos, unlabelled, absent = listed(Path(path), SPLITS[split], ClassIds(names))
+        segments, skipped = gather([(file, partial(whole, class_id)) for file, class_id in videos], open_video)
         super().__init__(
-            segments, names, clip, split == "train", video_transform, cache, skipped, found.absent, step_between_clips
+            segments,
+            names,
+            clip,
+            train=split == "train",
+            transform=video_transform,
+            use_caching=use_caching,
+            cache_folder=cache_folder,
+            skipped=[*unlabelled, *skipped],
+            absent=absent,
+            start_step=step_between_clips,
         )
 
     @staticmethod
@@ -125,67 +132,72 @@ def _is_data_set(folder: Path) -> bool:
     return all((folder / part).is_dir() for part in PARTS)
 
 
-@dataclass(frozen=True)
-class Listed:
-    """Videos of an annotation file.
+def unpack_zip(
+    archive: Union[str, Path], target: Union[str, Path], max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES
+) -> List[str]:
+    """Unpack a zip archive into the folder `target`, completely or not at all; returns the names of the new entries.
 
-    Attributes:
-        videos: (path, class id) of those that are on disk.
-        absent: number of videos that are not on disk: many are no longer online.
-        unlabelled: names of videos without a label, as in some test splits.
+    Raises DownloadError for a damaged or encrypted archive, one of more than `max_bytes` unpacked or `max_files`
+    entries, one with links or with paths outside of the target, and for a name that exists in the target.
     """
+    archive, target = Path(archive), Path(target)
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking.", dir=target) as aside:
+        try:
+            with zipfile.ZipFile(archive) as file:
+                _check_archive(file, archive, max_bytes, max_files)
+                file.extractall(aside)  # reads no more of an entry than the size that it announces
+        except DownloadError:
+            raise
+        except Exception as error:  # the decompressors raise errors of their own
+            raise DownloadError(f"{archive} can't be unpacked into {target}: {repr(error)[:300]}") from None
+        entries = list(Path(aside).iterdir())
+        taken = [entry.name for entry in entries if (target / entry.name).exists()]
+        if taken:
+            raise DownloadError(f"{target} contains {taken} already; remove them or choose another folder")
+        for entry in entries:
+            entry.replace(target / entry.name)
+    return [entry.name for entry in entries]
 
-    videos: Tuple[Tuple[Path, int], ...]
-    absent: int
-    unlabelled: Tuple[str, ...]
+
+def _check_archive(file: zipfile.ZipFile, archive: Path, max_bytes: int, max_files: int) -> None:
+    entries = file.infolist()
+    size = sum(entry.file_size for entry in entries)
+    if len(entries) > max_files or size > max_bytes:
+        raise DownloadError(
+            f"{archive} has {len(entries)} files of {size} bytes, over the limits of {max_files} and {max_bytes}"
+        )
+    for entry in entries:
+        name = entry.filename.replace("\\", "/")
+        if name.startswith("/") or ".." in name.split("/") or ":" in name or not name.strip("/."):
+            raise DownloadError(f"{archive} is not safe: {entry.filename!r} lies outside of the folder")
+        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise DownloadError(f"{archive} is not safe: {entry.filename!r} is a link or a device, not a file")
 
 
-def listed(root: Path, split: str, ids: ClassIds) -> Listed:
-    """Videos in `root`/data that `root`/splits/`split`.json lists.
+def listed(root: Path, split: str, ids: ClassIds) -> Tuple[List[Tuple[Path, int]], List[Skipped], int]:
+    """Videos that `root`/splits/`split`.json lists: (path, class id) on disk, those without a label, number of others.
 
     Raises DataError for a missing or malformed file, LabelError for a label that is not in the list of classes.
     """
     file = root / "splits" / f"{split}.json"
-    folders = _Folders(root / "data")
     videos: List[Tuple[Path, int]] = []
-    unlabelled: List[str] = []
-    absent = 0
+    unlabelled: List[Skipped] = []
+    absent = 0  # many are no longer online
     for key, entry in _annotations(file).items():
         subset, label, start, end = _fields(file, key, entry)
         name = f"{key}_{start:06d}_{end:06d}.mp4"
         if not label:
-            unlabelled.append(name)
+            unlabelled.append((name, "has no label"))
             continue
         class_id = ids.id(label, f"{file}, {key!r}")
-        path = folders.find(subset, label, name)
+        spellings = (root / "data" / subset / folder / name for folder in (label, label.replace(" ", "_")))
+        path = next((path for path in spellings if os.path.isfile(path)), None)  # noqa: PTH113 - False for any error
         if path is None:
             absent += 1
         else:
             videos.append((path, class_id))
-    return Listed(tuple(videos), absent, tuple(unlabelled))
-
-
-class _Folders:
-    """Finds files by listing each folder once, because a slow disk takes long for each look-up."""
-
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        self._names: Dict[Path, Dict[str, Path]] = {}
-
-    def find(self, subset: str, label: str, name: str) -> Optional[Path]:
-        for spelling in dict.fromkeys((label, label.replace(" ", "_"))):
-            path = self._listing(self._data / subset / spelling).get(name)
-            if path is not None:
-                return path
-        return None
-
-    def _listing(self, folder: Path) -> Dict[str, Path]:
-        if folder not in self._names:
-            try:
-                self._names[folder] = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
-            except OSError as error:  # no permission, or a label that is too long for a folder name
-                raise DataError(f"the folder {str(folder)[:300]} can't be read: {error.strerror}") from None
-        return self._names[folder]
+    return videos, unlabelled, absent
 
 
 def _annotations(file: Path) -> Dict[str, Any]:

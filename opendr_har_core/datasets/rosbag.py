@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Union
+from typing import Any, Iterator, Sequence, Union
 
 import numpy as np
 
 from opendr_har_core.datasets.annotations import read_annotations
-from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform
-from opendr_har_core.datasets.cache import ClipCache
-from opendr_har_core.datasets.clips import ClipSpec, Segment, nearest
+from opendr_har_core.datasets.base import ClipDataset, gather
+from opendr_har_core.datasets.clips import ClipSpec, nearest
 from opendr_har_core.datasets.names import ClassIds, Labels, label_map
-from opendr_har_core.errors import DataError, HarError, VideoError
+from opendr_har_core.errors import HarError, VideoError
 from opendr_har_core.recordings.bag_reader import RecordedImage, open_images
 from opendr_har_core.spec import NANOSECONDS
 
@@ -102,27 +101,17 @@ class RosbagDataset(ClipDataset):
         table: Union[str, Path],
         labels: Labels,
         clip: ClipSpec,
-        *,
-        train: bool = False,
-        transform: Optional[Transform] = None,
-        use_caching: bool = False,
-        cache_folder: Optional[Union[str, Path]] = None,
+        **options: Any,
     ) -> None:
         """`path` is a bag's folder (or its one file), sqlite3 or mcap; the topic carries Image or CompressedImage.
 
         Times are in seconds since the topic's first image, by header stamps; an empty start or end is that of the
-        recording. Raises VideoError when the bag or topic can't be read, LabelError for a label that is not in
-        `labels`, DataError for a malformed CSV or when there is no usable clip, ConfigError without `rosbags`.
+        recording. `options` are those of ClipDataset: `train`, `transform`, `use_caching`, `cache_folder`. Raises
+        VideoError when the bag or topic can't be read, LabelError for a label that is not in `labels`, DataError for a
+        malformed CSV or when there is no usable clip, ConfigError without `rosbags`.
         """
         names = label_map(labels)
         rows = read_annotations(table, ("start", "end", "label"), ClassIds(names))
         source = open_topic(Path(path), topic)
-        segments: List[Segment] = []
-        skipped: List[Skipped] = []
-        for row in rows:
-            try:
-                segments.append(row.segment(source))
-            except DataError as error:
-                skipped.append((source.name, str(error)))
-        cache = ClipCache(cache_folder) if use_caching else None
-        super().__init__(segments, names, clip, train, transform, cache, skipped)
+        segments, skipped = gather([(Path(path), row.segment) for row in rows], lambda _: source)
+        super().__init__(segments, names, clip, skipped=skipped, **options)

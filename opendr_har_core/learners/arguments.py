@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Dict, Mapping, Optional, Tuple
+from pathlib import Path
+from typing import Any, Mapping, Optional, Tuple
 
 from opendr_har_core.networks.config import X3D_CONFIGS
 from opendr_har_core.settings import check, setting
-from opendr_har_core.spec import FULL, LOOKAHEADS
+from opendr_har_core.spec import LOOKAHEADS
 from opendr_har_core.training.settings import DEVICES, TrainingSettings
 
 # These define the network; the others define its training and can be changed at any time.
 STRUCTURAL = ("backbone", "network_head", "device", "num_classes", "temporal_window_size", "lookahead")
 # These belong to one run on one machine: a saved model records them, but loading it keeps the learner's own.
 OF_ONE_RUN = ("temp_path", "checkpoint_load_iter")
-
-
-class Unchosen(str):
-    """A default that differs from the same value given by the user."""
-
-
-DEFAULT_BACKBONE, DEFAULT_LOOKAHEAD = Unchosen("s"), Unchosen(FULL)
+WARM_UP_SHARE = 20  # with a schedule, the first twentieth of the steps warms up
 
 
 def _of_training(name: str) -> Any:
@@ -43,7 +38,7 @@ class LearnerArguments:
     batch_size: int = _of_training("batch_size")
     optimizer: str = _of_training("optimizer")
     lr_schedule: str = _of_training("lr_schedule")
-    backbone: str = setting(DEFAULT_BACKBONE, "Size of the network.", choices=tuple(X3D_CONFIGS))
+    backbone: str = setting("s", "Size of the network.", choices=tuple(X3D_CONFIGS))
     network_head: str = setting("classification", "Task of the network.", choices=("classification",))
     checkpoint_after_iter: int = setting(0, "Steps between checkpoints; 0 writes none.", least=0)
     checkpoint_load_iter: int = setting(0, "Step whose checkpoint to resume from; 0 starts from scratch.", least=0)
@@ -62,44 +57,40 @@ class LearnerArguments:
     seed: int = _of_training("seed")
     num_classes: int = setting(400, "Number of classes.", least=1)
     temporal_window_size: Optional[int] = setting(
-        None, "Steps that a CoX3D averages over; None: the clip length of the backbone.", least=1
+        None, "Steps that a CoX3D averages over; None: that of the loaded model, or the clip length.", least=1
     )
-    lookahead: str = setting(
-        DEFAULT_LOOKAHEAD,
+    lookahead: Optional[str] = setting(
+        None,
         "Of a CoX3D: 'full' waits for the future frames of each convolution, as in OpenDR; 'none' replaces them by "
-        "zeros, so that results are about the newest frame and start with the first.",
+        "zeros, so that results are about the newest frame and start with the first; None: that of the loaded model, "
+        "or 'full'.",
         choices=LOOKAHEADS,
     )
 
     def __post_init__(self) -> None:
         if isinstance(self.temp_path, os.PathLike):
             object.__setattr__(self, "temp_path", os.fspath(self.temp_path))
-        given = self.backbone, self.lookahead
         check(self)
-        for name, value in zip(("backbone", "lookahead"), given):
-            object.__setattr__(self, name, value)  # an Unchosen, which `check` stores as a str
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> LearnerArguments:
         """The arguments among the local variables of a learner's constructor."""
         return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
 
-    def chosen(self) -> Dict[str, Any]:
-        """The structural arguments that the user gave."""
-        values = {name: getattr(self, name) for name in ("backbone", "temporal_window_size", "lookahead")}
-        return {name: value for name, value in values.items() if not (value is None or isinstance(value, Unchosen))}
-
-    def training(self, **options: Any) -> TrainingSettings:
-        """Settings for one training run; `options` are further settings and take precedence."""
-        shared = {name: getattr(self, name) for name in TrainingSettings.__dataclass_fields__ if hasattr(self, name)}
-        values = {
-            **shared,
-            "epochs": self.iters,
-            "checkpoint_every_steps": self.checkpoint_after_iter,
-            "resume_step": self.checkpoint_load_iter,
-            **options,
-        }
-        return TrainingSettings.from_dict(values)
+    def training(self, network: str, clips: int, options: Mapping[str, Any]) -> TrainingSettings:
+        """Settings for training `network` on so many clips; `options` are further settings and take precedence."""
+        values = {name: getattr(self, name) for name in TrainingSettings.__dataclass_fields__ if hasattr(self, name)}
+        values.update(checkpoint_every_steps=self.checkpoint_after_iter, resume_step=self.checkpoint_load_iter)
+        if self.temp_path or self.checkpoint_after_iter or self.checkpoint_load_iter:
+            values["checkpoint_folder"] = str(Path(self.temp_path) / "checkpoints" / network)
+        values.update(options)
+        if values["epochs"] is None and values["steps"] is None:
+            values["epochs"] = self.iters
+        settings = TrainingSettings.from_dict(values)
+        if settings.lr_schedule and "warmup_steps" not in options:
+            steps = settings.steps or (settings.epochs or 0) * max(1, clips // settings.batch_size)
+            settings = replace(settings, warmup_steps=steps // WARM_UP_SHARE)
+        return settings
 
     def with_saved(self, saved: Mapping[str, Any]) -> LearnerArguments:
         """A copy with the training arguments that were saved with a model."""

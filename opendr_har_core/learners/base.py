@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -14,24 +14,20 @@ from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.errors import ConfigError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.learners.arguments import LearnerArguments, changeable
-from opendr_har_core.learners.model_folder import METADATA, ModelRecord, newest_model, read_record, save_model
+from opendr_har_core.learners.inputs import Batch
+from opendr_har_core.learners.model_folder import ModelRecord, download_pretrained, newest_model, read_model, save_model
 from opendr_har_core.learners.optimised import OptimisedModel
 from opendr_har_core.learners.types import Category
-from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
 from opendr_har_core.networks.checkpoints import load_weights
-from opendr_har_core.networks.config import X3D_CONFIGS, X3DConfig, x3d_config
+from opendr_har_core.networks.config import X3D_CONFIGS
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.spec import ModelSpec
-from opendr_har_core.storage import download
+from opendr_har_core.spec import CONTINUAL, ModelSpec
 
 if TYPE_CHECKING:
     from opendr_har_core.training.fit import FitReport
 
 PathLike = Union[str, Path]
-BUNDLE = ".onnx"
-WEIGHTS = (".pth", ".pyth", ".ckpt")
-PREPROCESSING = ("image_size", "stride", "train_fps", "mean", "std")
-WARM_UP_SHARE = 20  # with a schedule, the first twentieth of the steps warms up
+FORM = ("temporal_window_size", "lookahead")  # of a CoX3D; any weights fit all forms
 
 
 class Learner:
@@ -45,9 +41,9 @@ class Learner:
 
     def __init__(self, arguments: LearnerArguments) -> None:
         self._arguments = arguments.on_available_device()
-        self._chosen = arguments.chosen()
+        self._chosen = {name: getattr(arguments, name) for name in FORM if getattr(arguments, name) is not None}
         self._optimised: Optional[OptimisedModel] = None
-        network = self._fresh(self._config(arguments.backbone), arguments.num_classes)
+        network = self._fresh(arguments.backbone, arguments.num_classes)
         self._adopt(network, LabelMap.numbered(arguments.num_classes))
 
     def __getattr__(self, name: str) -> Any:
@@ -111,7 +107,7 @@ class Learner:
 
     def init_model(self) -> X3D:
         """Start again with the random weights of `seed`; returns the network."""
-        network = self._fresh(self._config(self.backbone), self.num_classes)
+        network = self._fresh(self.backbone, self.num_classes)
         self._adopt(network, self._labels)
         return network
 
@@ -143,12 +139,9 @@ class Learner:
 
         network = self._network("train")
         check_dataset(dataset, network.num_classes, "training")
-        if epochs is None and steps is None:
-            epochs = self.iters
-        values = {"epochs": epochs, "steps": steps, **options}
-        values.setdefault("warmup_steps", self._warm_up(len(dataset), values))
         log = None if logging_path is None else str(_path(logging_path))
-        settings = self._arguments.training(checkpoint_folder=self._checkpoint_folder(), logging_path=log, **values)
+        given = {"epochs": epochs, "steps": steps, "logging_path": log, **options}
+        settings = self._arguments.training(self._spec.name, len(dataset), given)
         try:
             report = fit(network, dataset, val_dataset, settings)
             self._labels = LabelMap(dataset.labels)
@@ -164,7 +157,9 @@ class Learner:
         """
         network = self.model if self._optimised else self._network("save")
         bundle = self._optimised.bundle(network, self._labels) if self._optimised else None
-        save_model(_path(path), self._spec, self._labels, network, bundle, self._recorded())
+        arguments = asdict(self._arguments)
+        training = {name: arguments[name] for name in changeable()}
+        save_model(_path(path), self._spec, self._labels, network, bundle, training)
         return self
 
     def load(self, path: PathLike, new_head: bool = False) -> Learner:
@@ -175,22 +170,14 @@ class Learner:
         the learner keeps its number of classes and training arguments and ignores the classifier of the file if that
         has another number: use it to start training for other actions.
 
-        Raises ModelError or CheckpointError if the file does not fit, and ConfigError if a `.ckpt` has another backbone
-        than the constructor was given; the learner is then unchanged.
+        Raises ModelError or CheckpointError if the file does not fit; the learner is then unchanged.
         """
         path = _path(path)
         if path.is_dir():
             path = newest_model(path, self.architecture, self._arguments.backbone)
         before = dict(vars(self))
         try:
-            if path.suffix == METADATA:
-                self._load_record(read_record(path), new_head)
-            elif path.suffix in WEIGHTS:
-                self._load_file(path, new_head)
-            elif path.suffix == BUNDLE:
-                self._load_bundle(path)
-            else:
-                raise ConfigError(f"can't load {path}, expected a folder or one of *{METADATA}, {WEIGHTS}, *{BUNDLE}")
+            self._take(read_model(path), new_head)
         except BaseException:
             vars(self).update(before)
             raise
@@ -216,14 +203,7 @@ class Learner:
         Shows progress on a terminal, resumes, and checks that the weights fit. Raises ConfigError for a name other than
         xs, s, m and l, DownloadError if a file can't be downloaded completely.
         """
-        folder = _path(path)
-        if not isinstance(model_names, (str, Iterable)):
-            raise ConfigError(f"model_names are {model_names!r}, expected some of {download.SIZES}")
-        wanted = {model_names} if isinstance(model_names, str) else set(model_names)
-        strays = sorted(str(name) for name in wanted if name not in download.SIZES)
-        if strays or not wanted:
-            raise ConfigError(f"model_names are {strays or 'empty'}, expected some of {download.SIZES}")
-        return {size: _download(size, folder) for size in download.SIZES if size in wanted}
+        return download_pretrained(_path(path), model_names)
 
     def _network(self, purpose: str) -> X3D:
         if self.model is None:
@@ -233,37 +213,30 @@ class Learner:
             )
         return self.model
 
-    def _build(self, config: X3DConfig, num_classes: int) -> X3D:
+    def _build(self, size: str, num_classes: int) -> X3D:
         raise NotImplementedError
+
+    def _graph_and_pixels(self, batch: Batch) -> Tuple[Optional[OnnxBackend], Any]:
+        """The graph and its input, if `optimize` was called and the batch is pixels; otherwise None."""
+        pixels = batch.whole_pixels(self._spec) if self._optimised else None
+        return (None, None) if pixels is None else (self.ort_session, pixels)
 
     def _evaluate(self, dataset: Any, steps: Optional[int], stepwise: bool) -> Dict[str, Any]:
         from opendr_har_core.training.evaluate import evaluate
 
-        network = self._network("evaluate")
-        report = evaluate(
-            network,
-            dataset,
-            batch_size=self.batch_size,
-            steps=steps,
-            num_workers=self.num_workers,
-            device=self.device,
-            stepwise=stepwise,
-        )
-        return report.to_dict()
+        how = {name: getattr(self, name) for name in ("batch_size", "num_workers", "device")}
+        return evaluate(self._network("evaluate"), dataset, steps=steps, stepwise=stepwise, **how).to_dict()
 
     def _categories(self, scores: np.ndarray) -> List[Category]:
         """float32 (B, num_classes) -> one category per row."""
         ids = [int(row.argmax()) for row in scores]
         return [Category(index, self._labels[index], row) for index, row in zip(ids, scores)]
 
-    def _config(self, size: str) -> X3DConfig:
-        return x3d_config(size, str(self._arguments.lookahead))
-
-    def _fresh(self, config: X3DConfig, num_classes: int) -> X3D:
+    def _fresh(self, size: str, num_classes: int) -> X3D:
         """A network with the first weights of `seed`; does not change the caller's random state."""
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            return self._build(config, num_classes)
+            return self._build(size, num_classes)
 
     def _adopt(self, network: X3D, labels: LabelMap) -> None:
         """Use another network."""
@@ -272,100 +245,51 @@ class Learner:
         self._spec, self._labels = network.spec, labels
         self.reset()
 
-    def _load_file(self, path: Path, new_head: bool) -> None:
-        """Load weights; a checkpoint of `fit` also describes their network."""
-        facts = NetworkFacts.read(path)
-        if facts is None:
-            self._load_weights(path, self._arguments.backbone, None, None, new_head)
-            return
-        if self._chosen.get("backbone", facts.spec.size) != facts.spec.size:
-            raise ConfigError(
-                f"backbone is {self._chosen['backbone']!r}, but {path} was trained with {facts.spec.size!r}; leave "
-                f"backbone out"
-            )
-        self._load_weights(path, facts.spec.size, facts.spec, facts.labels, new_head)
-
-    def _load_record(self, record: ModelRecord, new_head: bool) -> None:
+    def _take(self, record: ModelRecord, new_head: bool) -> None:
+        """Use the model of a file."""
         if not new_head:
-            self._take_training(record)
+            try:
+                self._arguments = self._arguments.with_saved(record.training)
+            except ConfigError as error:
+                raise ModelError(f"{record.path} has training arguments that are not allowed: {error}") from None
         if record.weights is None and record.bundle is not None:
-            self._load_bundle(record.bundle)
+            self._take_bundle(record.bundle)
             return
-        if record.weights is None or record.size not in X3D_CONFIGS:
-            raise ModelError(f"{record.path} names no weights of a size in {sorted(X3D_CONFIGS)}: {record.size!r}")
-        _check_preprocessing(record)
-        self._load_weights(record.weights, record.size, record.spec, record.labels, new_head)
-        if record.architecture == self.architecture and record.bundle is not None and record.bundle.is_file():
-            self._use_bundle(record.bundle)
-
-    def _load_weights(
-        self, path: Path, size: str, spec: Optional[ModelSpec], labels: Optional[LabelMap], new_head: bool
-    ) -> None:
-        """Load weights of a size; `spec` and `labels` are those that they were saved with, if known."""
-        num_classes = self._arguments.num_classes if new_head or spec is None else spec.num_classes
+        size = record.size or self._arguments.backbone
+        if record.weights is None or size not in X3D_CONFIGS:
+            raise ModelError(f"{record.path} names no weights of a size in {sorted(X3D_CONFIGS)}: {size!r}")
+        spec, num_classes = record.spec, self._arguments.num_classes
         if spec is not None:
-            self._take_form(spec)
-        network = self._fresh(self._config(size), num_classes)
-        load_weights(network, path, new_head=new_head)
-        fitting = labels if labels is not None and len(labels) == num_classes else None
-        self._adopt(network, fitting or LabelMap.numbered(num_classes))
+            num_classes = num_classes if new_head else spec.num_classes
+            if spec.is_continual and self.architecture == CONTINUAL:
+                self._arguments = replace(self._arguments, **{**_form(spec), **self._chosen})
+        network = self._fresh(size, num_classes)
+        load_weights(network, record.weights, new_head=new_head)
+        fits = record.labels is not None and len(record.labels) == num_classes
+        self._adopt(network, LabelMap.numbered(num_classes, record.labels if fits else None))
+        if record.bundle is not None:
+            self.optimize()
 
-    def _take_training(self, record: ModelRecord) -> None:
-        """Restore the saved training arguments, as OpenDR does."""
-        try:
-            self._arguments = self._arguments.with_saved(record.training)
-        except ConfigError as error:
-            raise ModelError(f"{record.path} has training arguments that are not allowed: {error}") from None
-
-    def _take_form(self, spec: ModelSpec) -> None:
-        """Restore window and lookahead of a saved CoX3D; a clip network has neither."""
-
-    def _check_form(self, path: Path, spec: ModelSpec) -> None:
-        """Raise ModelError for a bundle that contradicts the constructor's arguments."""
-
-    def _load_bundle(self, path: Path) -> None:
+    def _take_bundle(self, path: Path) -> None:
         optimised = OptimisedModel(self.temp_path, self.device)
         backend = optimised.open(path)
         if backend.spec.architecture != self.architecture:
             raise ModelError(f"{path} is a {backend.spec.name}, a {type(self).__name__} needs a {self.architecture}")
-        self._check_form(path, backend.spec)
+        form = _form(backend.spec)
+        wrong = [name for name, value in self._chosen.items() if form[name] != value]
+        if wrong:
+            raise ModelError(
+                f"{path} has {form}, the learner was given another {wrong}; a bundle can't be changed: leave it out, "
+                f"or load the weights that it was made from"
+            )
         self._spec, self._labels, self.model = backend.spec, backend.labels, None
         self._optimised = optimised
         self.reset()
 
-    def _use_bundle(self, path: Path) -> None:
-        """Run a saved bundle if it was made from the loaded weights, otherwise a new one."""
-        optimised = OptimisedModel(self.temp_path, self.device)
-        if not optimised.open_if_made_from(path, self._network("export"), self._labels):
-            optimised.backend(self.model, self._labels)
-        self._optimised = optimised
 
-    def _checkpoint_folder(self) -> Optional[str]:
-        if not (self.temp_path or self.checkpoint_after_iter or self.checkpoint_load_iter):
-            return None
-        return str(Path(self.temp_path) / "checkpoints" / self._spec.name)
-
-    def _warm_up(self, clips: int, values: Dict[str, Any]) -> int:
-        """Steps over which the learning rate rises; none without a schedule."""
-        if not values.get("lr_schedule", self.lr_schedule):
-            return 0
-        per_epoch = max(1, clips // self.batch_size)
-        return int(values["steps"] or values["epochs"] * per_epoch) // WARM_UP_SHARE
-
-    def _recorded(self) -> Dict[str, Any]:
-        """The training arguments, for the metadata."""
-        values = asdict(self._arguments)
-        return {name: values[name] for name in changeable()}
-
-
-def _check_preprocessing(record: ModelRecord) -> None:
-    """Raise ModelError if a model was saved with another preprocessing than this version has."""
-    if record.spec is None:
-        return
-    theirs, ours = record.spec.to_dict(), x3d_config(record.size).clip_spec(1).to_dict()
-    differing = [name for name in PREPROCESSING if theirs[name] != ours[name]]
-    if differing:
-        raise ModelError(f"{record.path} was saved with another {differing} than this version has; save it again")
+def _form(spec: ModelSpec) -> Dict[str, Any]:
+    """Arguments that a CoX3D's spec determines."""
+    return {"temporal_window_size": spec.window, "lookahead": spec.lookahead}
 
 
 def _path(path: Any) -> Path:
@@ -373,12 +297,3 @@ def _path(path: Any) -> Path:
     if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
         raise ConfigError(f"the path is {path!r}, expected a string or a pathlib.Path")
     return Path(path).expanduser()
-
-
-def _download(size: str, folder: Path) -> Path:
-    """Download the weights of a size; raises CheckpointError if they don't fit its network of 400 classes."""
-
-    def check(path: Path) -> None:
-        load_weights(X3D(x3d_config(size)), path)
-
-    return download.download_weights(size, folder, url=download.WEIGHTS_URL, check=check)

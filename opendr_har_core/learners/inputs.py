@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Optional, Type, Union
+from typing import Any, List, Optional, Tuple, Type, Union
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class Batch:
         floats: float32 (B, 3, ..., H, W), standardised; None for pixels.
     """
 
-    pixels: Optional[Array]
+    pixels: Any
     floats: Optional[Tensor]
 
     def standardized(self, spec: ModelSpec, device: Any) -> Tensor:
@@ -40,6 +40,16 @@ class Batch:
         if self.floats is not None:
             return self.floats.to(device)
         return standardized(torch.from_numpy(self.pixels).to(device).movedim(-1, 1), spec)
+
+    @property
+    def rows_and_side(self) -> Tuple[int, int]:
+        """Number of images, and their side; raises DataError for floats that are not square."""
+        if self.floats is None:
+            return self.pixels.shape[0], self.pixels.shape[1]
+        size = tuple(self.floats.shape)
+        if size[-1] != size[-2]:
+            raise DataError(f"standardised frames must be square, got {size}")
+        return size[0], size[-1]
 
     def whole_pixels(self, spec: ModelSpec) -> Optional[Array]:
         """uint8 (B, ..., S, S, 3), converted back from standardised pixels; None for other floats."""

@@ -7,46 +7,52 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 import torch
 
-from opendr_har_core.errors import HarError, ModelError
+from opendr_har_core.errors import ConfigError, HarError, ModelError
 from opendr_har_core.labels import LabelMap
+from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
+from opendr_har_core.networks.checkpoints import load_weights
+from opendr_har_core.networks.config import X3D_CONFIGS, x3d_config
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import CLIP, ModelSpec
+from opendr_har_core.storage import download
 from opendr_har_core.storage.atomic import atomic_path
 from opendr_har_core.storage.reading import read_text
 
 WEIGHTS, BUNDLE, METADATA = ".pth", ".onnx", ".json"
+CHECKPOINTS = (".pth", ".pyth", ".ckpt")
+PREPROCESSING = ("image_size", "stride", "train_fps", "mean", "std")
 LARGEST_METADATA = 16 << 20
 
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """Content of a metadata file.
+    """Content of a metadata file, or a file of weights or a bundle alone.
 
     Attributes:
-        path: the metadata file.
-        version: number of the save in its folder; -1 in OpenDR's own files, which have none.
-        architecture, size: of the network.
-        spec, labels: None in OpenDR's own files.
+        path: the file.
+        version: number of the save in its folder; -1 in OpenDR's own metadata, which have none.
+        architecture, size: of the network; "" if unknown.
+        spec, labels: None if unknown, as in OpenDR's own metadata.
         weights: file of weights; None for a bundle alone.
         bundle: `.onnx` file; None for weights alone.
         training: saved training arguments, not checked.
     """
 
     path: Path
-    version: int
-    architecture: str
-    size: str
-    spec: Optional[ModelSpec]
-    labels: Optional[LabelMap]
-    weights: Optional[Path]
-    bundle: Optional[Path]
-    training: Mapping[str, Any]
+    version: int = -1
+    architecture: str = ""
+    size: str = ""
+    spec: Optional[ModelSpec] = None
+    labels: Optional[LabelMap] = None
+    weights: Optional[Path] = None
+    bundle: Optional[Path] = None
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save_model(
@@ -67,11 +73,11 @@ def save_model(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stem, version = _free_name(folder)
-        for suffix, write in ((WEIGHTS, _weights_writer(network)), (BUNDLE, _bundle_writer(bundle))):
-            if write is not None:
+        for suffix, content_of in ((WEIGHTS, network), (BUNDLE, bundle)):
+            if content_of is not None:
                 target = folder / f"model_{stem}{suffix}"
                 with atomic_path(target) as temporary:
-                    write(temporary)
+                    _write(content_of, temporary)
                 written.append(target)
         names = {file.suffix: file.name for file in written}
         content = json.dumps(_metadata(spec, labels, names, version, training), sort_keys=True, indent=4)
@@ -102,6 +108,44 @@ def newest_model(path: Union[str, Path], architecture: str, size: str) -> Path:
     raise ModelError(f"{folder} holds no saved model and no {pretrained.name}, only {found[:8]}; name a file to load")
 
 
+def download_pretrained(folder: Path, names: Union[str, Iterable[str]]) -> Dict[str, Path]:
+    """Download the published weights of some sizes, check that they fit, and return their paths.
+
+    Raises ConfigError for an unknown size, DownloadError or CheckpointError for an incomplete or unusable file.
+    """
+    wanted = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
+    strays = sorted(str(name) for name in wanted if name not in download.SIZES)
+    if strays or not wanted:
+        raise ConfigError(f"model_names are {strays or 'empty'}, expected some of {download.SIZES}")
+
+    def fetched(size: str) -> Path:
+        def check(path: Path) -> None:
+            load_weights(X3D(x3d_config(size)), path)
+
+        return download.download_weights(size, folder, url=download.WEIGHTS_URL, check=check)
+
+    return {size: fetched(size) for size in download.SIZES if size in wanted}
+
+
+def read_model(path: Path) -> ModelRecord:
+    """What is known of a metadata file, of weights, which a checkpoint of training describes, or of a bundle.
+
+    Raises ConfigError for another suffix, ModelError if the file can't be used.
+    """
+    if path.suffix == METADATA:
+        record = read_record(path)
+        _check_preprocessing(record)
+        return record
+    if path.suffix == BUNDLE:
+        return ModelRecord(path, bundle=path)
+    if path.suffix not in CHECKPOINTS:
+        raise ConfigError(f"can't load {path}, expected a folder or one of *{METADATA}, {CHECKPOINTS}, *{BUNDLE}")
+    facts = NetworkFacts.read(path)
+    if facts is None:
+        return ModelRecord(path, weights=path)
+    return ModelRecord(path, size=facts.spec.size, spec=facts.spec, labels=facts.labels, weights=path)
+
+
 def read_record(path: Union[str, Path]) -> ModelRecord:
     """Read a metadata file of this package or of OpenDR; raises ModelError if it can't be used."""
     path = Path(path)
@@ -113,6 +157,15 @@ def read_record(path: Union[str, Path]) -> ModelRecord:
         raise ModelError(f"{path} is not the metadata of a model: {reason}; expected a file of save()") from None
     except HarError as error:
         raise ModelError(f"{path} is not usable: {error}") from None
+
+
+def _check_preprocessing(record: ModelRecord) -> None:
+    """Raise ModelError if a model was saved with another preprocessing than this version has."""
+    if record.spec is not None and record.weights is not None and record.size in X3D_CONFIGS:
+        theirs, ours = record.spec.to_dict(), x3d_config(record.size).clip_spec(1).to_dict()
+        differing = [name for name in PREPROCESSING if theirs[name] != ours[name]]
+        if differing:
+            raise ModelError(f"{record.path} was saved with another {differing} than this version has; save it again")
 
 
 def _record(path: Path, content: Dict[str, Any]) -> ModelRecord:
@@ -204,13 +257,9 @@ def _beside(path: Path, name: str) -> Path:
     return path.parent / name
 
 
-def _weights_writer(network: Optional[X3D]) -> Any:
-    return None if network is None else lambda file: torch.save(_on_cpu(network), file)
-
-
-def _bundle_writer(bundle: Optional[Path]) -> Any:
-    return None if bundle is None else lambda file: shutil.copyfile(bundle, file)
-
-
-def _on_cpu(network: X3D) -> Dict[str, torch.Tensor]:
-    return {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()}
+def _write(content: Union[X3D, Path], file: Path) -> None:
+    """The weights of a network, or a copy of a bundle."""
+    if isinstance(content, Path):
+        shutil.copyfile(content, file)
+    else:
+        torch.save({key: tensor.detach().cpu() for key, tensor in content.state_dict().items()}, file)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.backends.session import ort
-from opendr_har_core.bundles.export import export_bundle, weights_digest
+from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.x3d import X3D
@@ -77,19 +77,6 @@ class OptimisedModel:
         """Use a bundle; raises ModelError if the file is not one."""
         self._backend, self._path = OnnxBackend(path, self._providers), path
         return self._backend
-
-    def open_if_made_from(self, path: Path, network: X3D, labels: LabelMap) -> bool:
-        """Use a bundle if it was made from the current state of `network`; returns whether it was."""
-        backend = OnnxBackend(path, self._providers)
-        metadata = backend.metadata
-        made = (metadata.weights_sha256, metadata.labels, metadata.spec) == (
-            weights_digest(network),
-            labels,
-            network.spec,
-        )
-        if made:
-            self._backend, self._path, self._made_from = backend, path, Snapshot(network, labels)
-        return made
 
     def _export(self, network: X3D, labels: LabelMap) -> None:
         made_from = Snapshot(network, labels)

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from opendr_har_core.backends.protocol import finite
 from opendr_har_core.errors import DataError
-from opendr_har_core.learners.arguments import DEFAULT_BACKBONE, LearnerArguments
+from opendr_har_core.learners.arguments import LearnerArguments
 from opendr_har_core.learners.base import Learner
-from opendr_har_core.learners.inputs import Batch, read_batch
+from opendr_har_core.learners.inputs import read_batch
 from opendr_har_core.learners.types import Category, Video
-from opendr_har_core.networks.config import X3DConfig
+from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import CLIP
 
@@ -31,7 +31,7 @@ class X3DLearner(Learner):
         batch_size: int = 64,
         optimizer: str = "adam",
         lr_schedule: str = "",
-        backbone: str = DEFAULT_BACKBONE,
+        backbone: str = "s",
         network_head: str = "classification",
         checkpoint_after_iter: int = 0,
         checkpoint_load_iter: int = 0,
@@ -63,19 +63,16 @@ class X3DLearner(Learner):
         are not standardised pixels still run in PyTorch. Raises DataError for other input.
         """
         clips = read_batch(batch, Video, self.spec)
-        self._check_length(clips)
-        pixels = clips.whole_pixels(self.spec) if self._optimised else None
-        if pixels is not None and self._optimised is not None:
-            return self._categories(self._optimised.backend(self.model, self.labels).classify(pixels))
+        length = clips.pixels.shape[1] if clips.floats is None else clips.floats.shape[2]
+        if length != self.spec.window:
+            raise DataError(f"{self.spec.name} takes clips of {self.spec.window} frames, got {length}")
+        graph, pixels = self._graph_and_pixels(clips)
+        if graph is not None:
+            return self._categories(graph.classify(pixels))
         network = self._network("run on floats other than standardised pixels").eval()
         with torch.inference_mode():
             scores = network(clips.standardized(self.spec, self.device)).softmax(dim=1)
         return self._categories(finite(scores.cpu().numpy()))
 
-    def _check_length(self, clips: Batch) -> None:
-        length = clips.pixels.shape[1] if clips.pixels is not None else clips.standardized(self.spec, "cpu").shape[2]
-        if length != self.spec.window:
-            raise DataError(f"{self.spec.name} takes clips of {self.spec.window} frames, got {length}")
-
-    def _build(self, config: X3DConfig, num_classes: int) -> X3D:
-        return X3D(config, num_classes)
+    def _build(self, size: str, num_classes: int) -> X3D:
+        return X3D(x3d_config(size), num_classes)

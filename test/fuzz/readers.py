@@ -299,7 +299,7 @@ def archives(folder):
 
 
 def read_archive(path):
-    from opendr_har_core.datasets.archives import unpack_zip
+    from opendr_har_core.datasets.kinetics import unpack_zip
 
     with tempfile.TemporaryDirectory(dir=path.parent) as target:
         unpack_zip(path, Path(target), max_bytes=1 << 20, max_files=50)

@@ -11,8 +11,7 @@ pytest.importorskip("torch")
 from download_server import Server
 
 from opendr_har_core.datasets import kinetics
-from opendr_har_core.datasets.archives import unpack_zip
-from opendr_har_core.datasets.kinetics import KineticsDataset
+from opendr_har_core.datasets.kinetics import KineticsDataset, unpack_zip
 from opendr_har_core.errors import DownloadError
 
 GOOD = {"splits/train.json": b"{}", "data/train/zumba/a_000000_000010.mp4": bytes(range(256)) * 400}

@@ -44,6 +44,7 @@ def test_labels_of_any_script_are_accepted():
 def test_only_regular_files_are_read(tmp_path, kind):
     pytest.importorskip("torch")
     from opendr_har_core.datasets.annotations import read_annotations
+    from opendr_har_core.datasets.names import ClassIds
     from opendr_har_core.learners.model_folder import read_record
 
     path = tmp_path / f"{kind}.json"
@@ -60,7 +61,7 @@ def test_only_regular_files_are_read(tmp_path, kind):
     for read in (
         LabelMap.read_csv,
         read_picture,
-        lambda path: read_annotations(path, ("path",)),
+        lambda path: read_annotations(path, ("path",), ClassIds(LabelMap(["a"]))),
         read_record,
         read_config,
         Recognizer.open,
@@ -130,7 +131,7 @@ def entry(name, content=b"x", kind=0):
 )
 def test_an_archive_writes_a_limited_number_of_plain_files_below_its_folder(tmp_path, entries, limits):
     pytest.importorskip("torch")
-    from opendr_har_core.datasets.archives import unpack_zip
+    from opendr_har_core.datasets.kinetics import unpack_zip
 
     folder = tmp_path / "folder"
     folder.mkdir()
