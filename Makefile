@@ -56,18 +56,18 @@ docs: $(VENV)/.develop-ready
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 
 weights: $(VENV)/.develop-ready
-	$(BIN)/opendr-har download $(SIZE) --to downloads
-	$(BIN)/opendr-har export downloads/x3d_$(SIZE).pyth downloads/x3d_$(SIZE).onnx --network x3d --size $(SIZE)
-	$(BIN)/opendr-har export downloads/x3d_$(SIZE).pyth downloads/cox3d_$(SIZE).onnx --network cox3d --size $(SIZE)
+	$(BIN)/opendr-har download $(SIZE)
+	$(BIN)/opendr-har export downloads/x3d_$(SIZE).pyth --output downloads/x3d_$(SIZE).onnx --network x3d --size $(SIZE)
+	$(BIN)/opendr-har export downloads/x3d_$(SIZE).pyth --output downloads/cox3d_$(SIZE).onnx --network cox3d --size $(SIZE)
 
 default-model: $(VENV)/.develop-ready
 	$(BIN)/python benchmarks/accuracy/train_default_model.py --weights "$(WEIGHTS)"
 
 kinetics400-model: $(VENV)/.develop-ready
 	@mkdir -p build
-	$(BIN)/opendr-har export "$(WEIGHTS)" build/kinetics400.onnx --network cox3d --size xs --lookahead none \
+	$(BIN)/opendr-har export "$(WEIGHTS)" --output build/kinetics400.onnx --network cox3d --size xs --lookahead none \
 		--source "X3D-XS with Kinetics-400 weights (PyTorchVideo's model zoo, Apache-2.0), run as a CoX3D without lookahead; its card is docs/kinetics400-model.md"
-	$(BIN)/opendr-har quantize build/kinetics400.onnx opendr_har_core/models/kinetics400.onnx
+	$(BIN)/opendr-har quantize build/kinetics400.onnx --output opendr_har_core/models/kinetics400.onnx
 
 lock: $(VENV)/.develop-ready
 	$(BIN)/python .ci/lock.py > build.lock && mv build.lock .ci/constraints.txt

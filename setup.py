@@ -15,7 +15,6 @@ TRAIN = [
     "lightning>=2.2,<3",
     "torchmetrics>=1.0,<2",
     "tensorboard>=2.10,<3",
-    "pyyaml>=5.4,<7",
     *PLOTS,
     *PROGRESS,
 ]
@@ -38,7 +37,7 @@ ROS = [
     "setuptools>=68",
 ]
 TEST = ["pytest>=7", "pytest-xdist>=3", "pytest-rerunfailures>=12", "hypothesis>=6"]
-DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil", "playwright>=1.40"]
+DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil", "playwright>=1.40", "pyyaml>=5.4"]
 
 setup(
     name=PACKAGE,

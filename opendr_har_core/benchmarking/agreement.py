@@ -159,7 +159,7 @@ def _reference(names: Sequence[str], recognizers: Sequence[Recognizer]) -> int:
             return index
     raise ConfigError(
         f"none of {', '.join(names)} is a clip network (X3D), which is the reference for the others; export one from "
-        "the weights of the others: opendr-har export x3d_s.pyth x3d_s.onnx --network x3d --size s"
+        "the weights of the others: opendr-har export x3d_s.pyth --output x3d_s.onnx --network x3d --size s"
     )
 
 

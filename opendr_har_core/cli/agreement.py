@@ -6,10 +6,9 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from opendr_har_core.cli.completion import bundles, completed
-from opendr_har_core.cli.inputs import videos_of
-from opendr_har_core.cli.options import VIDEOS, add_file, add_job, add_runtime, providers
+from opendr_har_core.cli.options import add_job, add_runtime, providers
 from opendr_har_core.cli.output import Result
+from opendr_har_core.cli.videos import videos_of
 
 SECONDS, SPLICES = 10.0, 10
 
@@ -29,9 +28,9 @@ def add_parser(jobs: Any) -> None:
         run=run,
     )
     what = "bundles, .onnx; the first X3D among them is the reference"
-    completed(parser.add_argument("models", nargs="+", metavar="MODEL", help=what), bundles)
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=what)
     what = "files, folders or patterns; ideally one action in each"
-    add_file(parser, "--videos", suffixes=VIDEOS, nargs="+", required=True, metavar="PATH", help=what)
+    parser.add_argument("--videos", nargs="+", required=True, metavar="PATH", help=what)
     what = f"seconds of each video to compare, after the warm-up (default: {SECONDS:g})"
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help=what)
     what = f"largest number of pairs of videos to splice, to time new labels (default: {SPLICES})"

@@ -7,15 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from opendr_har_core.cli.options import (
-    add_file,
-    add_folder,
-    add_job,
-    add_model,
-    add_recognizer,
-    add_runtime,
-    open_pipeline,
-)
+from opendr_har_core.cli.options import add_job, add_model, add_recognizer, add_runtime, open_pipeline
 from opendr_har_core.cli.output import Result
 
 DISTRIBUTIONS = ("humble", "jazzy", "kilted", "lyrical")
@@ -38,8 +30,8 @@ def add_parser(jobs: Any) -> None:
         extra="bags",
     )
     what = "folder with metadata.yaml, or one .db3 or .mcap"
-    add_file(parser, "bag", suffixes=("db3", "mcap"), metavar="INPUT_BAG", type=Path, help=what)
-    add_folder(parser, "--output", type=Path, metavar="BAG", help="the new bag (default: INPUT_BAG_labels)")
+    parser.add_argument("bag", metavar="INPUT_BAG", type=Path, help=what)
+    parser.add_argument("--output", type=Path, metavar="BAG", help="the new bag (default: INPUT_BAG_labels)")
     parser.add_argument("--topic", metavar="T", help="images to label (default: the only ones there are)")
     add_model(parser)
     parser.add_argument(

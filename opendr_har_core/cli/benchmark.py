@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Tuple
 
-from opendr_har_core.cli.options import SIZES, add_file, add_job, add_model, add_runtime, providers
+from opendr_har_core.cli.options import SIZES, add_job, add_model, add_runtime, providers
 from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
 
@@ -38,13 +38,7 @@ def add_parser(jobs: Any) -> None:
         "--models", nargs="+", choices=NAMES, metavar="NAME", help=f"published networks (default: {' '.join(NAMES)})"
     )
     add_model(parser, None)
-    add_file(
-        parser,
-        "--against",
-        suffixes=("onnx",),
-        metavar="FILE",
-        help="only time --model and this bundle, alternating",
-    )
+    parser.add_argument("--against", metavar="FILE", help="only time --model and this bundle, alternating")
     parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, help="for published networks (default: both)")
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="time for each figure (default: 2)")
     parser.add_argument(
@@ -54,7 +48,7 @@ def add_parser(jobs: Any) -> None:
         metavar="N",
         help=f"largest batch to try (default: {LARGEST_BATCH})",
     )
-    add_file(parser, "--report", suffixes=("json",), metavar="FILE", help="also write the figures to this file")
+    parser.add_argument("--report", metavar="FILE", help="also write the figures to this file")
     add_runtime(parser)
 
 

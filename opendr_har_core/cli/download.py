@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from opendr_har_core.cli.options import SIZES, add_folder, add_job, file_values
+from opendr_har_core.cli.options import SIZES, add_job, file_values
 from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError
 
@@ -24,9 +24,8 @@ def add_parser(jobs: Any) -> None:
         run=run,
     )
     parser.add_argument("size", choices=SIZES, help="which X3D")
-    add_folder(
-        parser, "--output", "--to", default="downloads", metavar="FOLDER", help="where to put it (default: downloads)"
-    )
+    what = "where to put it (default: downloads)"
+    parser.add_argument("--output", default="downloads", metavar="FOLDER", help=what)
     parser.add_argument("--url", metavar="URL", help="address of a mirror; {size} is replaced by xs, s, m or l")
 
 

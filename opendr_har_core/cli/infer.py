@@ -9,11 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
 
-from opendr_har_core.cli.inputs import videos_of
 from opendr_har_core.cli.options import (
-    VIDEOS,
-    add_file,
-    add_folder,
     add_job,
     add_model,
     add_recognizer,
@@ -22,9 +18,8 @@ from opendr_har_core.cli.options import (
     open_recognizer,
     read_settings,
 )
-from opendr_har_core.cli.output import DONE, FAILED, Output, Result
-from opendr_har_core.cli.output_files import KINDS, TIMELINE, OutputFiles
-from opendr_har_core.cli.progress import ignore
+from opendr_har_core.cli.output import FAILED, Output, Result, ignore
+from opendr_har_core.cli.videos import KINDS, TIMELINE, OutputFiles, videos_of
 from opendr_har_core.errors import HarError
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 
@@ -51,9 +46,9 @@ def add_parser(jobs: Any) -> None:
         run=run,
     )
     what = "files, folders (with all videos below them) and patterns, or the number of a webcam"
-    add_file(parser, "videos", suffixes=VIDEOS, nargs="+", metavar="VIDEO", help=what)
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help=what)
     add_model(parser)
-    add_folder(parser, "--output", metavar="FOLDER", help="write results there; created if needed")
+    parser.add_argument("--output", metavar="FOLDER", help="write results there; created if needed")
     parser.add_argument(
         "--write",
         type=kinds,
@@ -129,7 +124,7 @@ class _Job:
     def result(self) -> Result:
         values = {"videos": self._done, "failed": self._failed}
         if not self._failed:
-            return Result(values=values, exit_code=DONE)
+            return Result(values=values)
         if self._several:
             error = f"{len(self._failed)} of {len(self._failed) + len(self._done)} videos could not be labelled"
         else:
@@ -139,16 +134,14 @@ class _Job:
     def _labelled(self, path: Path) -> Dict[str, Any]:
         from opendr_har_core.recordings.label_video import label_video
 
-        job: Any = partial(label_video, self._recognizer, path, self._stream, self._labels, self._once)
-        if self._files is None:
-            if self._several:
-                self._out.text(f"{path}\n")
-            with self._progress(path) as report:
-                labels, written = job(report, _Rows(self._out, path)), {}
-        else:
-            with self._progress(path) as report, self._files.copy(path) as copy:
-                labels = job(report, copy=copy)
-            written = self._files.write(labels)
+        on_sample = None if self._files else partial(_print, self._out, path)
+        if self._several and not self._files:
+            self._out.text(f"{path}\n")
+        with self._progress(path) as report, self._files.copy(path) if self._files else nullcontext() as copy:
+            labels = label_video(
+                self._recognizer, path, self._stream, self._labels, self._once, report, on_sample, copy
+            )
+        written = self._files.write(labels) if self._files else {}
         self._describe(labels, written)
         return {**{name: value for name, value in labels.to_dict().items() if name != "samples"}, "files": written}
 
@@ -170,32 +163,26 @@ class _Job:
             self._out.note(f"{labels.path}: {labels.remark}" if self._several else labels.remark)
 
 
-class _Rows:
-    """Prints each prediction when it comes."""
-
-    def __init__(self, out: Output, path: Path) -> None:
-        self._out = out
-        self._path = path
-
-    def __call__(self, sample: Prediction) -> None:
-        if self._out.json:
-            from opendr_har_core.recordings.video_labels import sample_values
-
-            self._out.row({"video": str(self._path), **sample_values(sample)})
-        else:
-            self._out.text(_line(f"{sample.stamp_ns / 1e9:.2f}", sample))
-
-
 def _watch(options: argparse.Namespace) -> Result:
     """Print the labels of a webcam until Ctrl-C, stamped by the clock; keeps nothing."""
     from opendr_har_core.media.video import read_video
     from opendr_har_core.recordings.labelled import label_frames
 
-    rows = _Rows(options.out, Path(options.videos[0]))
-    for item in label_frames(open_pipeline(options), read_video(options.videos[0])):
+    camera = options.videos[0]
+    for item in label_frames(open_pipeline(options), read_video(camera)):
         if item.shown is not None:
-            rows(item.shown)
+            _print(options.out, Path(camera), item.shown)
     return Result()
+
+
+def _print(out: Output, path: Path, sample: Prediction) -> None:
+    """Print a prediction when it comes."""
+    if out.json:
+        from opendr_har_core.recordings.video_labels import sample_values
+
+        out.row({"video": str(path), **sample_values(sample)})
+    else:
+        out.text(_line(f"{sample.stamp_ns / 1e9:.2f}", sample))
 
 
 def _line(when: str, prediction: Prediction) -> str:

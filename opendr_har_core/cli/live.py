@@ -8,8 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Tuple
 
 from opendr_har_core.cli.options import (
-    VIDEOS,
-    add_file,
     add_job,
     add_model,
     add_recognizer,
@@ -48,7 +46,7 @@ def add_parser(jobs: Any) -> None:
         extra="live",
     )
     source = parser.add_mutually_exclusive_group()
-    add_file(source, "--video", suffixes=VIDEOS, metavar="FILE", help="play a file in a loop")
+    source.add_argument("--video", metavar="FILE", help="play a file in a loop")
     source.add_argument("--camera", metavar="N", help="a webcam: its number, or its device as in /dev/video0")
     source.add_argument("--topic", metavar="TOPIC", help="a ROS 2 image topic")
     add_model(parser)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -27,24 +28,28 @@ from opendr_har_core.cli import (
     train,
     tune,
 )
-from opendr_har_core.cli.completion import complete
-from opendr_har_core.cli.config_file import with_config
 from opendr_har_core.cli.options import EXAMPLES, Formatter
 from opendr_har_core.cli.output import FAILED, INTERRUPTED, USAGE, Output, Result
 from opendr_har_core.errors import ConfigError, HarError
 
 JOBS = (infer, live, bag, train, eval, export, tune, quantize, download, benchmark, agreement, doctor, synth)
-EXIT_CODES = "exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted (Ctrl-C or SIGTERM)"
+NOTES = """exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted (Ctrl-C or SIGTERM)
+@FILE stands for the options in a file, such as: opendr-har train @train.txt --lr 3e-4
+"""
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line and return its exit code: 0 success, 1 failure, 2 usage error, 130 interrupted."""
     top = parser()
-    complete(top)
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions
+        with contextlib.suppress(ImportError):
+            import argcomplete
+
+            argcomplete.autocomplete(top, always_complete_options=False)
     try:
-        options = with_config(top, sys.argv[1:] if arguments is None else arguments)
-    except ConfigError as error:
-        sys.stderr.write(f"opendr-har: {error}\n")
+        options = top.parse_args(arguments)
+    except (ValueError, RecursionError) as error:
+        sys.stderr.write(f"opendr-har: can't read the options in a file: {error}\n")
         return USAGE
     except SystemExit as ended:  # argparse has printed the help, the version or a usage error
         return int(ended.code or 0)
@@ -64,13 +69,20 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    def convert_arg_line_to_args(self, arg_line: str) -> List[str]:
+        """The words of a line in an @file, quoted as in a shell; # begins a comment. Raises ValueError."""
+        return shlex.split(arg_line, comments=True)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line; each subcommand adds its own part."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="opendr-har",
         description="Human activity recognition with X3D and CoX3D.",
-        epilog=f"{EXAMPLES}  opendr-har infer clip.mp4\n  opendr-har train --help\n{EXIT_CODES}",
+        epilog=f"{EXAMPLES}  opendr-har infer clip.mp4\n  opendr-har train --help\n{NOTES}",
         formatter_class=Formatter,
+        fromfile_prefix_chars="@",
     )
     top.add_argument("--version", action="version", version=f"opendr-har {__version__}")
     jobs = top.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="job")

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import json
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar, Union
 
-from opendr_har_core.cli.completion import bundles, completed, files
+from opendr_har_core.cli.output import Result, finite
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.config import X3D_CONFIGS
 from opendr_har_core.settings import Setting, settings_of
-from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD
+from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD, ModelSpec
 from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
+from opendr_har_core.training.settings import DEVICES, TrainingSettings
 
 if TYPE_CHECKING:
+    from opendr_har_core.datasets.base import ClipDataset
+    from opendr_har_core.datasets.clips import ClipSpec
+    from opendr_har_core.labels import LabelMap
+    from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
+    from opendr_har_core.networks.choice import NetworkChoice
+    from opendr_har_core.networks.x3d import X3D
     from opendr_har_core.streaming.label_pipeline import LabelPipeline
     from opendr_har_core.streaming.recognizer import Recognizer
 
 SIZES = tuple(X3D_CONFIGS)
-DEVICES = ("cpu", "cuda")
-# As `datasets.video_file.SUFFIXES`, which loads NumPy.
-VIDEOS = ("mp4", "avi", "mkv", "webm", "mov", "m4v", "mpg", "mpeg")
-WEIGHTS = ("pth", "pyth", "ckpt")
+WEIGHTS = "weight file, .pth, .pyth or .ckpt"
+TABLE = ".csv"
 EXAMPLES = "examples:\n"
 Declared = TypeVar("Declared")
 
@@ -48,21 +54,18 @@ def add_job(
     parser: argparse.ArgumentParser = jobs.add_parser(
         name, help=help, description=description, epilog=epilog, formatter_class=Formatter
     )
-    parser.set_defaults(run=run, parser=parser, extra=extra)
+    parser.set_defaults(run=run, extra=extra)
     parser.add_argument("--json", action="store_true", help="print JSON lines; the last line is the result")
     parser.add_argument("--quiet", action="store_true", help="print errors only, no progress and no notes")
     return parser
 
 
-def add_settings(
-    parser: Any, declaration: Any, title: str = "", names: Sequence[str] = (), **defaults: Any
-) -> Dict[str, argparse.Action]:
+def add_settings(parser: Any, declaration: Any, title: str = "", names: Sequence[str] = (), **defaults: Any) -> None:
     """Add a flag for each setting of a dataclass, or for those in `names`, with the dataclass's own checks.
 
-    The flags form a group if there is a `title`. `defaults` replace the declared ones. Returns the flags by name.
+    The flags form a group if there is a `title`. `defaults` replace the declared ones.
     """
     group = parser.add_argument_group(title) if title else parser
-    actions = {}
     for item in settings_of(declaration):
         if names and item.name not in names:
             continue
@@ -76,18 +79,12 @@ def add_settings(
                 values["choices"] = item.choices
             elif item.kind is not str:
                 values["metavar"] = (item.unit or "N").upper()
-        actions[item.name] = group.add_argument(flag(item.name), **values)
-    return actions
+        group.add_argument("--" + item.name.replace("_", "-"), **values)
 
 
 def read_settings(options: argparse.Namespace, declaration: Type[Declared]) -> Declared:
     """The instance of the dataclass that the flags of `add_settings` give; raises ConfigError."""
     return declaration(**{item.name: getattr(options, item.name) for item in settings_of(declaration)})
-
-
-def flag(name: str) -> str:
-    """The flag of a setting."""
-    return "--" + name.replace("_", "-")
 
 
 def flag_help(item: Setting, default: Any) -> str:
@@ -110,17 +107,9 @@ def _parser(item: Setting) -> Callable[[str], Any]:
     return parse
 
 
-def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:
-    """How a stream is sampled and its labels are filtered: the parameters of the recognizer node."""
-    group = parser.add_argument_group("sampling and labels, as the recognizer node's parameters")
-    add_settings(group, ModelSettings, names=("spin",))
-    add_settings(group, StreamSettings)
-    add_settings(group, LabelSettings, **defaults)
-
-
 def add_model(parser: argparse.ArgumentParser, default: Optional[str] = ModelSettings.model) -> None:
     """--model."""
-    completed(add_settings(parser, ModelSettings, names=("model",), model=default)["model"], bundles)
+    add_settings(parser, ModelSettings, names=("model",), model=default)
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
@@ -131,11 +120,17 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ModelSettings, names=("threads",))
 
 
+def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    """How a stream is sampled and its labels are filtered: the parameters of the recognizer node."""
+    group = parser.add_argument_group("sampling and labels, as the recognizer node's parameters")
+    add_settings(group, ModelSettings, names=("spin",))
+    add_settings(group, StreamSettings)
+    add_settings(group, LabelSettings, **defaults)
+
+
 def providers(options: argparse.Namespace) -> Tuple[str, ...]:
     """The execution providers that the flags of `add_runtime` give."""
-    if options.device == "cuda":
-        return ("cuda", "cpu")
-    return tuple(options.providers)
+    return ("cuda", "cpu") if options.device == "cuda" else tuple(options.providers)
 
 
 def open_recognizer(options: argparse.Namespace) -> Recognizer:
@@ -154,7 +149,7 @@ def open_pipeline(options: argparse.Namespace) -> LabelPipeline:
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """--network, --size, --window and --lookahead: the network that weights belong to; see `cli.network`."""
+    """--network, --size, --window and --lookahead: the network that weights belong to."""
     group = parser.add_argument_group(
         "network", "A training checkpoint contains these; the defaults below are for other weights."
     )
@@ -171,27 +166,80 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def chosen_network(
+    options: argparse.Namespace, weights: Optional[str], lookahead: Optional[str] = None
+) -> Tuple[NetworkChoice, Optional[NetworkFacts]]:
+    """(network to build for the file `weights` by the flags of `add_network`, facts in the file or None).
+
+    `lookahead` is the default. Raises ConfigError for flags that contradict the file or each other, CheckpointError for
+    an unreadable file.
+    """
+    from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
+    from opendr_har_core.networks.choice import NetworkChoice
+
+    facts = NetworkFacts.read(weights) if weights else None
+    choice = NetworkChoice(options.network, options.size, options.window, options.lookahead)
+    return choice.settled(facts, NetworkChoice(CONTINUAL, "s", None, lookahead)), facts
+
+
 def add_labels(parser: argparse.ArgumentParser, default: str) -> None:
     """--labels."""
-    labels = parser.add_argument("--labels", metavar="CSV", help=f"class names, lines of id,name (default: {default})")
-    completed(labels, files("csv"))
+    parser.add_argument("--labels", metavar="CSV", help=f"class names, lines of id,name (default: {default})")
 
 
-def add_file(parser: Any, *names: str, suffixes: Sequence[str] = (), **values: Any) -> argparse.Action:
-    """An option or argument that is a file with one of these suffixes."""
-    return completed(parser.add_argument(*names, **values), files(*suffixes))
+def given_labels(options: argparse.Namespace) -> Optional[LabelMap]:
+    """The classes of --labels, or None."""
+    from opendr_har_core.labels import LabelMap
+
+    return LabelMap.read_csv(options.labels) if options.labels else None
 
 
-def add_folder(parser: Any, *names: str, **values: Any) -> argparse.Action:
-    """An option or argument that is a folder."""
-    return completed(parser.add_argument(*names, **values), files())
+def add_data(parser: argparse.ArgumentParser, labels: str = "see --data") -> None:
+    """How labelled clips are read; `labels` describes the default of --labels."""
+    parser.add_argument(
+        "--data", required=True, metavar="PATH", help="folder with a folder of videos per class, or a CSV"
+    )
+    add_labels(parser, labels)
+    parser.add_argument("--cache", metavar="FOLDER", help="folder that keeps decoded frames")
+    parser.add_argument(
+        "--frame-fps", type=float, default=30.0, metavar="HZ", help="rate of frame folders (default: 30)"
+    )
+    add_settings(parser, TrainingSettings, names=("num_workers", "device"))
 
 
-def require(options: argparse.Namespace, *names: str, example: str) -> None:
-    """Raise ConfigError if one of these options is given neither as a flag nor in the --config file."""
-    for name in names:
-        if not getattr(options, name, None):
-            raise ConfigError(f"{flag(name)} is missing; {example}")
+def open_dataset(
+    path: str, clip: ClipSpec, labels: Optional[LabelMap], options: argparse.Namespace, train: bool
+) -> ClipDataset:
+    """Open a folder with a folder of videos per class, or a CSV `path,start,end,label`; raises ConfigError."""
+    from opendr_har_core.datasets.annotations import AnnotationDataset
+    from opendr_har_core.datasets.folder import FolderDataset
+
+    common: Any = {"train": train, "use_caching": options.cache is not None, "cache_folder": options.cache}
+    if Path(path).suffix.lower() == TABLE:
+        if labels is None:
+            raise ConfigError(f"{path} is a CSV, which needs a list of classes: --labels CSV, with lines of id,name")
+        return AnnotationDataset(path, labels, clip, **common)
+    return FolderDataset(path, clip, labels=labels, frame_fps=options.frame_fps, **common)
+
+
+def add_bundles(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """The bundle to read, and --output for the one to write, with the `default` that its help describes."""
+    parser.add_argument("bundle", help="path of an .onnx bundle, or the name of a packaged model")
+    add_bundle_output(parser, default)
+
+
+def add_bundle_output(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """--output, required if there is no `default`."""
+    what = f"bundle to write, .onnx (default: {default})" if default else "bundle to write, .onnx"
+    parser.add_argument("--output", required=not default, metavar="FILE", help=what)
+
+
+def write_json(path: Union[str, Path], values: Any) -> None:
+    """Write the numbers of a --report, atomically."""
+    from opendr_har_core.storage.atomic import atomic_path
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(finite(values), indent=1) + "\n", encoding="utf-8")
 
 
 def file_values(path: Path) -> Dict[str, Any]:
@@ -199,23 +247,18 @@ def file_values(path: Path) -> Dict[str, Any]:
     return {"output": str(path), "bytes": path.stat().st_size}
 
 
-def add_bundle(parser: argparse.ArgumentParser) -> None:
-    """The bundle to read, as the first argument."""
-    completed(parser.add_argument("bundle", help="path of an .onnx bundle, or the name of a packaged model"), bundles)
+def export_result(network: X3D, output: str, labels: LabelMap, **origin: str) -> Result:
+    """Write a network as a bundle; the result describes it."""
+    from opendr_har_core.bundles.export import export_bundle
+
+    path, spec = export_bundle(network, output, labels, **origin), network.spec
+    values = {"model": spec.name, "lookahead": spec.lookahead, "window": spec.window, "classes": len(labels)}
+    text = f"{path}: {described(spec)}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB\n"
+    return Result(text, {**file_values(path), **values})
 
 
-def add_bundle_output(parser: argparse.ArgumentParser, name: str, default: str = "") -> None:
-    """The bundle to write, as the second argument or as --output."""
-    add_file(parser, name, suffixes=("onnx",), nargs="?", metavar="OUTPUT", help=f"file to write, .onnx {default}")
-    add_file(parser, "--output", suffixes=("onnx",), metavar="FILE", help="the same, as an option")
-
-
-def bundle_output(options: argparse.Namespace, name: str, example: str = "") -> Optional[str]:
-    """The file that `add_bundle_output` gives; raises ConfigError for two, and for none if there is an `example`."""
-    positional: Optional[str] = getattr(options, name)
-    if positional and options.output:
-        raise ConfigError(f"two output files are given, {positional} and --output {options.output}; leave one out")
-    target = positional or options.output
-    if not target and example:
-        raise ConfigError(f"the output file is missing; example: {example}")
-    return target
+def described(spec: ModelSpec) -> str:
+    """A network as text: "x3d_s", or "cox3d_s (lookahead none, window 13)"."""
+    if not spec.is_continual:
+        return spec.name
+    return f"{spec.name} (lookahead {spec.lookahead}, window {spec.window})"

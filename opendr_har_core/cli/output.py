@@ -6,12 +6,15 @@ import contextlib
 import json
 import math
 import sys
+import time
 from dataclasses import dataclass, field
-from typing import Any, ContextManager, Iterator, Mapping, TextIO
-
-from opendr_har_core.cli.progress import Report, ignore, progress
+from typing import Any, ContextManager, Iterator, Mapping, Optional, Protocol, TextIO
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+# In JSON lines, for the exit codes.
+STATES = {DONE: "done", FAILED: "failed", USAGE: "failed", INTERRUPTED: "cancelled"}
+# How often a log file, or a terminal without rich, gets a line.
+LINE_INTERVAL_SEC = 10.0
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Result:
 
     Attributes:
         text: printed without --json; includes the final newline.
-        values: printed with --json, as one object together with `job`, `ok`, `exit_code` and `error`.
+        values: printed with --json, as one object together with `job`, `state`, `ok`, `exit_code` and `error`.
         exit_code: DONE, FAILED, USAGE or INTERRUPTED.
         error: one line that says what went wrong, or "".
     """
@@ -29,6 +32,12 @@ class Result:
     values: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int = DONE
     error: str = ""
+
+
+class Report(Protocol):
+    """Called with the units done and their total, if known."""
+
+    def __call__(self, done: int, total: Optional[int]) -> None: ...
 
 
 class Output:
@@ -49,6 +58,17 @@ class Output:
         if self.json:
             self._write(json.dumps(finite(values)) + "\n")
 
+    def event(self, values: Mapping[str, Any], text: str = "") -> None:
+        """Write what a long job has reached, as `row` or `text`, unless --quiet is given.
+
+        The job continues if the reader has closed the pipe.
+        """
+        if not self.quiet:
+            with contextlib.suppress(OSError):
+                self.row(values)
+                self.text(text)
+                self.flush()
+
     def flush(self) -> None:
         """Flush the results, for readers of a pipe."""
         self._results.flush()
@@ -63,7 +83,7 @@ class Output:
         sys.stderr.write(f"opendr-har: {text}\n")
 
     def progress(self, title: str, unit: str = "", scale: float = 1.0) -> ContextManager[Report]:
-        """Show progress unless --quiet is given; see `cli.progress`."""
+        """Show progress unless --quiet is given; see `progress`."""
         return contextlib.nullcontext(ignore) if self.quiet else progress(title, unit, scale)
 
     def results_on_terminal(self) -> bool:
@@ -73,25 +93,48 @@ class Output:
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
         """With --json, redirect what libraries print to standard error."""
-        if not self.json:
-            yield
-            return
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr) if self.json else contextlib.nullcontext():
             yield
 
     def end(self, job: str, result: Result) -> None:
         """Write the result and the error."""
         self.text(result.text)
-        ok = result.exit_code == DONE
-        self.row({"job": job, "ok": ok, "exit_code": result.exit_code, "error": result.error, **result.values})
-        self._results.flush()
+        outcome = {"ok": result.exit_code == DONE, "exit_code": result.exit_code, "error": result.error}
+        self.row({"job": job, "state": STATES[result.exit_code], **outcome, **result.values})
+        self.flush()
         if result.error:
             self.warn(result.error)
 
     def _write(self, text: str) -> None:
         self._results.write(text)
         if self._results.isatty() or self.json:  # a program waits for whole lines
-            self._results.flush()
+            self.flush()
+
+
+def ignore(done: int, total: Optional[int]) -> None:
+    """A `Report` that shows nothing."""
+
+
+@contextlib.contextmanager
+def progress(title: str, unit: str = "", scale: float = 1.0) -> Iterator[Report]:
+    """Yield a `Report` that counts in `unit`s of `scale`, such as ("MB", 1e6).
+
+    It shows a rich bar on a terminal, which disappears at the end, and otherwise writes lines to standard error.
+    """
+    columns = _rich_columns() if sys.stderr.isatty() else None
+    if columns is None:
+        yield _line_report(title, unit, scale)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, count="")
+
+        def report(done: int, total: Optional[int]) -> None:
+            bar.update(task, completed=done, total=total, count=_count(done, total, unit, scale))
+
+        yield report
 
 
 def finite(value: Any) -> Any:
@@ -103,3 +146,31 @@ def finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _rich_columns() -> Optional[tuple]:
+    """The parts of a bar; None if rich is not installed."""
+    try:
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    except ImportError:
+        return None
+    title, count = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[count]"))
+    return title, BarColumn(), count, TimeRemainingColumn()
+
+
+def _line_report(title: str, unit: str, scale: float) -> Report:
+    latest = time.monotonic()
+
+    def report(done: int, total: Optional[int]) -> None:
+        nonlocal latest
+        if time.monotonic() - latest >= LINE_INTERVAL_SEC:
+            latest = time.monotonic()
+            sys.stderr.write(f"{title}: {_count(done, total, unit, scale)}\n")
+            sys.stderr.flush()
+
+    return report
+
+
+def _count(done: int, total: Optional[int], unit: str, scale: float) -> str:
+    numbers = [number / scale for number in (done, total) if number is not None]
+    return f"{'/'.join(f'{n:.0f}' if n.is_integer() else f'{n:.1f}' for n in numbers)} {unit}".rstrip()

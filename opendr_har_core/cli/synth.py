@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Tuple
 
-from opendr_har_core.cli.completion import actions, completed
-from opendr_har_core.cli.options import add_folder, add_job, add_settings, read_settings
+from opendr_har_core.cli.options import add_job, add_settings, read_settings
 from opendr_har_core.cli.output import Result
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.settings import check, setting
@@ -43,9 +42,8 @@ def add_parser(jobs: Any) -> None:
         ),
         run=run,
     )
-    add_folder(parser, "folder", nargs="?", metavar="FOLDER", help="where to write; created if needed")
-    chosen = parser.add_argument("--actions", nargs="+", metavar="ACTION", help="which (default: all; see --list)")
-    completed(chosen, actions)
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="where to write; created if needed")
+    parser.add_argument("--actions", nargs="+", metavar="ACTION", help="which (default: all; see --list)")
     add_settings(parser, SynthSettings)
     parser.add_argument("--size", type=_size, default=(240, 320), metavar="WxH", help="pixels (default: 320x240)")
     parser.add_argument("--overwrite", action="store_true", help="replace existing clips")

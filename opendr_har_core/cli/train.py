@@ -8,45 +8,34 @@ import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
-from opendr_har_core.cli.augmentation import Augmentation, add_augmentation
-from opendr_har_core.cli.config_file import add_config
-from opendr_har_core.cli.datasets import add_data_options, open_dataset
 from opendr_har_core.cli.options import (
     WEIGHTS,
-    add_file,
-    add_folder,
+    add_bundle_output,
+    add_data,
     add_job,
     add_network,
     add_settings,
-    file_values,
-    require,
+    chosen_network,
+    export_result,
+    given_labels,
+    open_dataset,
+    read_settings,
+    write_json,
 )
 from opendr_har_core.cli.output import INTERRUPTED, Output, Result
-from opendr_har_core.cli.train_progress import (
-    CANCELLED,
-    DONE,
-    EXPORTING,
-    FORMS,
-    STARTING,
-    TEXT,
-    Report,
-    json_report,
-    text_report,
-)
+from opendr_har_core.datasets.augmentation import AugmentationSettings
 from opendr_har_core.errors import ConfigError
-from opendr_har_core.labels import LabelMap
 from opendr_har_core.settings import settings_of
+from opendr_har_core.spec import TRAINING_LOOKAHEAD
 from opendr_har_core.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from opendr_har_core.networks.choice import NetworkChoice
-    from opendr_har_core.networks.x3d import X3D
-    from opendr_har_core.training.fit import FitReport
+    from opendr_har_core.training.callbacks import Update
 
-EXAMPLE = "--data clips/train --val clips/val --base x3d_s.pyth --size s --output mine.onnx"
-
+# States in the lines of JSON, before that of the result; docs/training.md lists their entries.
+STARTING, EPOCH_END, EXPORTING = "starting", "epoch_end", "exporting"
 # Not flags of their own: `loss` has one choice, the others depend on the data or the terminal.
 NO_FLAG = ("loss", "drop_last", "progress_bar", "num_workers", "device")
 FLAGS = [item.name for item in settings_of(TrainingSettings) if item.name not in NO_FLAG]
@@ -60,61 +49,87 @@ def add_parser(jobs: Any) -> None:
         help="train a network on your own clips",
         description="Train X3D or CoX3D, from pretrained or random weights, and write a bundle.",
         examples=(
-            EXAMPLE,
+            "--data clips/train --val clips/val --base x3d_s.pyth --size s --output mine.onnx",
             "--data clips/train --output mine.onnx --epochs 20 --freeze last_stage --flip never --colour 0.4",
-            "--config train.yaml --lr 3e-4",
             "--data clips/train --output mine.onnx --resume",
         ),
         run=run,
         extra="train",
     )
-    add_folder(parser, "--data", metavar="PATH", help="folder with a folder of videos per class, or a CSV")
-    add_folder(parser, "--val", metavar="PATH", help="the same, with validation videos")
-    base = "pretrained weights, .pth, .pyth or .ckpt (default: random weights)"
-    add_file(parser, "--base", suffixes=WEIGHTS, metavar="FILE", help=base)
+    add_data(parser)
+    parser.add_argument("--val", metavar="PATH", help="the same, with validation videos")
+    parser.add_argument("--base", metavar="FILE", help=f"pretrained weights, a {WEIGHTS} (default: random weights)")
     add_network(parser)
-    add_file(parser, "--output", suffixes=("onnx",), metavar="FILE", help="bundle to write, .onnx")
+    add_bundle_output(parser)
     what = "write options, settings and the numbers of each epoch there, JSON"
-    add_file(parser, "--report", suffixes=("json",), metavar="FILE", help=what)
+    parser.add_argument("--report", metavar="FILE", help=what)
     parser.add_argument("--resume", action="store_true", help="resume from last.ckpt in the checkpoint folder")
-    parser.add_argument("--progress", choices=FORMS, default=TEXT, help="json: one object a line, for programs")
-    add_data_options(parser)
     add_settings(parser, TrainingSettings, title="training", names=FLAGS, epochs=None)
-    add_augmentation(parser)
-    add_config(parser)
+    add_settings(parser, AugmentationSettings, title="augmentation")
 
 
-def run(options: argparse.Namespace) -> Optional[Result]:
+def run(options: argparse.Namespace) -> Result:
     """Train and export."""
-    if options.progress == TEXT:
-        return _run(options, text_report(options.out.quiet, options.out.json))
-    if options.json:
-        raise ConfigError("--progress json and --json print different JSON lines; leave one of them out")
-    with json_report() as report:
-        result = _run(options, report)
-    return replace(result, text="")
-
-
-def _run(options: argparse.Namespace, tell: Report) -> Result:
+    out: Output = options.out
+    if any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK")):
+        out.json, out.quiet = False, True  # of several processes that train together, the first one reports
     _check_files(options)
-    from opendr_har_core.cli.network import TRAINED, chosen_network
-    from opendr_har_core.training.fit import fit
+    import torch
 
-    settings = _settings(options)
-    blueprint, _ = chosen_network(options, _beginning(options, settings), TRAINED)
-    augmentation = Augmentation(options, blueprint.config.image_size)
-    run = {**_described(options, blueprint, settings), "augmentation": augmentation.described}
-    tell({"state": STARTING, "run": run})
-    train, val = _datasets(options, blueprint, augmentation)
-    network, digest = _network(options, blueprint, train.labels, settings.seed)
-    tell({"state": STARTING, "training": str(train.report), "validation": None if val is None else str(val.report)})
-    report = fit(network, train, val, settings, lambda update: tell(asdict(update)))
-    return _finish(options, network, train.labels, settings, report, digest, tell, run)
+    from opendr_har_core.datasets.clips import ClipSpec
+    from opendr_har_core.networks.checkpoints import load_weights
+    from opendr_har_core.training.checkpoint import path_of_step
+    from opendr_har_core.training.fit import fit, is_first_process
+
+    settings, augmentation = _settings(options), read_settings(options, AugmentationSettings)
+    step, folder = settings.resume_step, str(settings.checkpoint_folder)
+    beginning = str(path_of_step(folder, step)) if step else options.base
+    blueprint, _ = chosen_network(options, beginning, TRAINING_LOOKAHEAD)
+    given = {name: getattr(options, name) for name in ("data", "val", "base", "labels", "output", "cache")}
+    given = {**given, **blueprint.to_dict(), "settings": asdict(settings), "augmentation": asdict(augmentation)}
+    out.event({"state": STARTING, "run": given}, json.dumps({"run": given}, indent=1) + "\n")
+
+    clip = ClipSpec.of(blueprint.config)
+    train = open_dataset(options.data, clip, given_labels(options), options, train=True)
+    train.transform = augmentation.transform(clip.image_size, train.labels)
+    val = open_dataset(options.val, clip, train.labels, options, train=False) if options.val else None
+    reports = {name: str(data.report) for name, data in (("training", train), ("validation", val)) if data is not None}
+    text = "".join(f"{name}: {report}\n" for name, report in reports.items())
+    out.event({"state": STARTING, "validation": None, **reports}, text)
+
+    torch.manual_seed(settings.seed)
+    network = blueprint.build(len(train.labels))
+    origin = "random weights"
+    if options.base:
+        digest = load_weights(network, options.base, new_head=True, labels=train.labels)
+        origin = f"{Path(options.base).name} (sha256 {digest[:12]})"
+    report = fit(network, train, val, settings, lambda update: out.event(asdict(update), epoch_text(update)))
+    if not is_first_process():
+        return Result()  # only the first process writes
+    counts = {"step": report.steps, "best_accuracy": report.best_accuracy, "best_loss": report.best_loss}
+    if report.cancelled:
+        error = f"stopped after {report.steps} steps; continue with --checkpoint-folder {folder} --resume"
+        return Result("", {**counts, "checkpoints": report.checkpoints}, INTERRUPTED, error)
+    out.event({"state": EXPORTING})
+    source = f"trained on {Path(options.data).name} for {report.steps} steps from {origin}"
+    result = export_result(network, options.output, train.labels, source=source)
+    if options.report:
+        write_json(options.report, {"run": given, "history": report.history})
+    return replace(result, values={**result.values, **counts})
+
+
+def epoch_text(update: Update) -> str:
+    """A line about an epoch that ends, or "" for the updates within it."""
+    if update.state != EPOCH_END:
+        return ""
+    names = {"train_loss": "loss", "train_accuracy": "accuracy", "val_loss": "val_loss", "val_accuracy": "val_accuracy"}
+    values = {name: getattr(update, key) for name, key in names.items()}
+    parts = [f"{name} {value:.3f}" for name, value in values.items() if value is not None]
+    return f"epoch {update.epoch}, step {update.step}: {', '.join(parts)}\n"
 
 
 def _check_files(options: argparse.Namespace) -> None:
     """Find out before hours of training whether its results can be written."""
-    require(options, "data", "output", example=f"example: opendr-har train {EXAMPLE}")
     output = Path(options.output)
     if output.suffix != ".onnx":
         raise ConfigError(f"--output is {output}, expected a file named *.onnx")
@@ -124,15 +139,16 @@ def _check_files(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> TrainingSettings:
-    values = {item.name: getattr(options, item.name) for item in settings_of(TrainingSettings) if item.name in options}
+    """The settings that the flags give; without --steps and --epochs, the default number of epochs."""
+    values = {name: getattr(options, name) for name in (*FLAGS, "num_workers", "device")}
     if not options.steps and not options.epochs:
         values["epochs"] = TrainingSettings.epochs
     if not options.checkpoint_folder:
         output = Path(options.output)
         values["checkpoint_folder"] = str(output.with_name(f"{output.stem}_checkpoints"))
-    bar = options.progress == TEXT and sys.stderr.isatty() and not options.quiet
-    settings = TrainingSettings.from_dict({"progress_bar": bar, **values})
-    return _resumed(settings, options.out) if options.resume else settings
+    out: Output = options.out
+    settings = TrainingSettings(progress_bar=sys.stderr.isatty() and not (out.json or out.quiet), **values)
+    return _resumed(settings, out) if options.resume else settings
 
 
 def _resumed(settings: TrainingSettings, out: Output) -> TrainingSettings:
@@ -148,86 +164,3 @@ def _resumed(settings: TrainingSettings, out: Output) -> TrainingSettings:
             f"--resume finds no {LAST} in {folder}, so training starts from scratch; is it another --checkpoint-folder?"
         )
     return replace(settings, resume_step=step)
-
-
-def _beginning(options: argparse.Namespace, settings: TrainingSettings) -> Optional[str]:
-    """The file whose weights training resumes or starts from."""
-    from opendr_har_core.training.checkpoint import path_of_step
-
-    if settings.resume_step:
-        return str(path_of_step(str(settings.checkpoint_folder), settings.resume_step))
-    base: Optional[str] = options.base
-    return base
-
-
-def _datasets(options: argparse.Namespace, blueprint: NetworkChoice, augmentation: Augmentation) -> Tuple[Any, Any]:
-    from opendr_har_core.datasets.clips import ClipSpec
-
-    clip = ClipSpec.of(blueprint.config)
-    given = LabelMap.read_csv(options.labels) if options.labels else None
-    train = open_dataset(options.data, clip, given, options, train=True, transform=augmentation)
-    augmentation.settle(train.labels)
-    val = open_dataset(options.val, clip, train.labels, options, train=False) if options.val else None
-    return train, val
-
-
-def _network(
-    options: argparse.Namespace, blueprint: NetworkChoice, labels: LabelMap, seed: int
-) -> Tuple[X3D, Optional[str]]:
-    """The network to train and the digest of the weights that it starts from."""
-    import torch
-
-    from opendr_har_core.networks.checkpoints import load_weights
-
-    torch.manual_seed(seed)
-    network = blueprint.build(len(labels))
-    digest = load_weights(network, options.base, new_head=True, labels=labels) if options.base else None
-    return network, digest
-
-
-def _described(options: argparse.Namespace, blueprint: NetworkChoice, settings: TrainingSettings) -> Dict[str, Any]:
-    given = {name: getattr(options, name) for name in ("data", "val", "base", "labels", "output", "cache")}
-    return {**given, **blueprint.to_dict(), "settings": settings.to_dict()}
-
-
-def _finish(
-    options: argparse.Namespace,
-    network: X3D,
-    labels: LabelMap,
-    settings: TrainingSettings,
-    report: FitReport,
-    digest: Optional[str],
-    tell: Report,
-    run: Dict[str, Any],
-) -> Result:
-    from opendr_har_core.bundles.export import export_bundle
-    from opendr_har_core.cli.network import described
-    from opendr_har_core.storage.atomic import atomic_path
-    from opendr_har_core.training.fit import is_first_process
-
-    if not is_first_process():
-        return Result()  # only the first process writes
-    best = {"best_accuracy": report.best_accuracy, "best_loss": report.best_loss}
-    counts: Dict[str, Any] = {"steps": report.steps, **best}
-    if report.cancelled:
-        tell({"state": CANCELLED, "step": report.steps, **best, "checkpoints": list(report.checkpoints)})
-        advice = f"continue with --checkpoint-folder {settings.checkpoint_folder} --resume"
-        values = {**counts, "checkpoints": list(report.checkpoints)}
-        return Result("", values, INTERRUPTED, f"stopped after {report.steps} steps; {advice}")
-    tell({"state": EXPORTING})
-    source = f"trained on {Path(options.data).name} for {report.steps} steps from {_origin(options, digest)}"
-    path = export_bundle(network, options.output, labels, source=source)
-    if options.report:
-        content = {"run": run, "history": list(report.history)}
-        with atomic_path(options.report) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    description = f"{described(network.spec)}, {len(labels)} classes, {path.stat().st_size / 1e6:.1f} MB"
-    tell({"state": DONE, "step": report.steps, **best, "output": str(path.resolve()), "description": description})
-    spec = network.spec
-    what = {"model": spec.name, "lookahead": spec.lookahead, "window": spec.window, "classes": len(labels)}
-    values = {**file_values(path), **what, **counts}
-    return Result(f"{path}: {description}\n", values)
-
-
-def _origin(options: argparse.Namespace, digest: Optional[str]) -> str:
-    return f"{Path(options.base).name} (sha256 {digest[:12]})" if digest else "random weights"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from opendr_har_core.cli.options import add_bundle, add_bundle_output, add_job, bundle_output, file_values
+from opendr_har_core.cli.options import add_bundles, add_job, file_values
 from opendr_har_core.cli.output import Result
 
 
@@ -21,8 +21,7 @@ def add_parser(jobs: Any) -> None:
         examples=("cox3d_s.onnx", "continual --output here.onnx"),
         run=run,
     )
-    add_bundle(parser)
-    add_bundle_output(parser, "tuned", "(default: <bundle>.tuned.onnx)")
+    add_bundles(parser, "BUNDLE.tuned.onnx")
 
 
 def run(options: argparse.Namespace) -> Result:
@@ -30,12 +29,11 @@ def run(options: argparse.Namespace) -> Result:
     from opendr_har_core.backends.tuning import tune_bundle
     from opendr_har_core.streaming.recognizer import bundle_path
 
-    target = bundle_output(options, "tuned") or Path(options.bundle).with_suffix(".tuned.onnx")
+    target = options.output or Path(options.bundle).with_suffix(".tuned.onnx")
     report = tune_bundle(bundle_path(options.bundle), target)
     text = (
         f"{report.path}: {report.state_buffers} state buffers kept in ONNX Runtime's own layout, "
         f"probabilities equal within {report.difference:.1g}\n"
     )
-    return Result(
-        text, {**file_values(report.path), "state_buffers": report.state_buffers, "difference": report.difference}
-    )
+    values = {"state_buffers": report.state_buffers, "difference": report.difference}
+    return Result(text, {**file_values(report.path), **values})

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from opendr_har_core.datasets.augmentation import AugmentationSettings
 from opendr_har_core.datasets.cache import ClipCache, scaled
 from opendr_har_core.datasets.clips import ClipSpec, Segment, VideoSource
-from opendr_har_core.datasets.names import may_mirror
-from opendr_har_core.datasets.transforms import EvalTransform, TrainTransform
+from opendr_har_core.datasets.transforms import EvalTransform
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.labels import LabelMap
 
@@ -85,6 +85,7 @@ class ClipDataset(Dataset[Item]):
     Attributes:
         labels: the list of classes; class ids are its indices.
         clip: how clips are sampled.
+        transform: of the frames of a clip.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class ClipDataset(Dataset[Item]):
         self.labels = labels
         self.clip = clip
         self._train = train
-        self._transform = transform if transform is not None else _default_transform(labels, clip, train)
+        self.transform = transform if transform is not None else _default_transform(labels, clip, train)
         self._cache = ClipCache(cache_folder) if use_caching else None
         self._start_step = start_step
         self._absent = absent
@@ -195,8 +196,8 @@ class ClipDataset(Dataset[Item]):
         ticks = self.clip.ticks(self._start(segment), segment.duration_sec)
         if self._cache is None:
             return self._transformed(self._decoded(segment, ticks))
-        if not self._train and getattr(self._transform, "deterministic", False):
-            key = f"{segment.source.fingerprint()}|{segment.start_sec}|{ticks}|{self.clip}|{self._transform}"
+        if not self._train and getattr(self.transform, "deterministic", False):
+            key = f"{segment.source.fingerprint()}|{segment.start_sec}|{ticks}|{self.clip}|{self.transform}"
             made = self._cache.get(key, lambda: self._transformed(self._decoded(segment, ticks)).numpy())
             return torch.from_numpy(np.array(made))
         if segment.duration_sec > MAX_CACHED_SEC:
@@ -227,7 +228,7 @@ class ClipDataset(Dataset[Item]):
 
     def _transformed(self, frames: np.ndarray) -> Tensor:
         # PyTorch needs a writable array; a view of a cache file is not.
-        clip = self._transform(torch.from_numpy(frames if frames.flags.writeable else np.array(frames)))
+        clip = self.transform(torch.from_numpy(frames if frames.flags.writeable else np.array(frames)))
         if not isinstance(clip, Tensor) or clip.ndim != 4 or clip.shape[0] != 3:
             shape = tuple(clip.shape) if isinstance(clip, Tensor) else type(clip).__name__
             raise ConfigError(f"the transform returned {shape}, expected a tensor of shape (3, T, S, S)")
@@ -263,5 +264,5 @@ def gather(
 
 def _default_transform(labels: LabelMap, clip: ClipSpec, train: bool) -> Transform:
     if train:
-        return TrainTransform(clip.image_size, flip=may_mirror(labels))
+        return AugmentationSettings().transform(clip.image_size, labels)
     return EvalTransform(clip.image_size)

@@ -52,7 +52,7 @@ class Ending:
 
 
 class TrainingSubprocess:
-    """Runs `opendr-har train ARGUMENTS --progress json`; no method but `wait` blocks.
+    """Runs `opendr-har train ARGUMENTS --json`; no method but `wait` blocks.
 
     The process has a session of its own, so that Ctrl+C in the node's terminal does not reach it. It ends with the
     thread that creates this object, so create it in a thread that outlives the training.
@@ -60,7 +60,7 @@ class TrainingSubprocess:
 
     def __init__(self, arguments: Sequence[str], nice: int = 0, threads: Optional[int] = None) -> None:
         """`threads` limits PyTorch's CPU threads, None: all. Raises OSError if the process can't be started."""
-        command = [sys.executable, "-m", MODULE, str(os.getpid()), str(nice), "train", *arguments, "--progress", "json"]
+        command = [sys.executable, "-m", MODULE, str(os.getpid()), str(nice), "train", *arguments, "--json"]
         self._process = subprocess.Popen(
             command,
             env=_environment(threads),

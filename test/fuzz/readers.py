@@ -179,17 +179,6 @@ def read_split(path):
         shutil.rmtree(path.parent / "splits")
 
 
-def read_config(path):
-    from opendr_har_core.cli.config_file import with_config
-    from opendr_har_core.cli.main import parser
-    from opendr_har_core.errors import ConfigError
-
-    try:
-        with_config(parser(), ["train", "--config", str(path)])
-    except SystemExit as ended:  # usage errors of argparse
-        raise ConfigError("wrong usage") from ended
-
-
 def bags(folder, storage="SQLITE3"):
     from pictures import pixels
     from rosbags.rosbag2 import StoragePlugin, Writer
@@ -311,7 +300,6 @@ def constant(*contents):
 
 SPLIT = json.dumps({"abc": {"annotations": {"label": "waving", "segment": [1.0, 11.0]}, "subset": "train"}}).encode()
 TABLE = b"path,start,end,label\na.mp4,0.5,2,waving\nsub/b.mp4,,,bending\nc.mp4, 1, ,none\n"
-CONFIG = b"data: clips\nepochs: 3\nlr: 0.01\nnetwork: cox3d\nsize: s\nlabels: names.csv\n# end\noutput: [a, 'b c']\n"
 TORCH, BAGS = ("torch",), ("rosbags",)
 READERS = {
     "bundle": Reader("model.onnx", bundles, open_bundle, modules=("onnx",)),
@@ -321,7 +309,6 @@ READERS = {
     "labels": Reader("labels.csv", constant(b'id,name\n0,waving\n1,"a, b"\n'), read_labels, True),
     "annotations": Reader("table.csv", constant(TABLE), read_annotations, True, TORCH),
     "split": Reader("train.json", constant(SPLIT), read_split, True, TORCH),
-    "config": Reader("train.yaml", constant(CONFIG), read_config, True, ("yaml",)),
     "bag db3": Reader("bag.db3", bags, read_bag, modules=BAGS),
     "bag mcap": Reader("bag.mcap", lambda folder: bags(folder, "MCAP"), read_bag, modules=BAGS),
     "video mp4": Reader("clip.mp4", videos("mpeg4", ".mp4"), read_clip, modules=TORCH),

@@ -182,6 +182,6 @@ def test_what_cannot_be_quantized_is_refused(bundle, tmp_path):
 
 def test_the_command_reports_the_size(bundle, tmp_path, capsys):
     target = tmp_path / "small.onnx"
-    assert main(["quantize", str(bundle), str(target)]) == 0
+    assert main(["quantize", str(bundle), "--output", str(target)]) == 0
     assert "float16 weights" in capsys.readouterr().out
     assert target.is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -21,7 +22,7 @@ from opendr_har_core.synthetic.scene import render_clip
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 # Loaded by some subcommands only: the help of all, and completion, must not wait for them.
-HEAVY = {"numpy", "cv2", "av", "onnxruntime", "torch", "onnx", "rosbags", "rich", "yaml", "aiohttp", "argcomplete"}
+HEAVY = {"numpy", "cv2", "av", "onnxruntime", "torch", "onnx", "rosbags", "rich", "aiohttp", "argcomplete"}
 
 
 def commands():
@@ -58,13 +59,17 @@ def clip(tmp_path_factory):
         ("infer {clip} --sampling all", 2, "sampling is 'all', expected one of"),
         ("infer {clip} --output {clip}", 2, "can't be created"),
         ("synth", 2, "FOLDER"),
-        ("export", 2, "--checkpoint is missing; example: opendr-har export"),
-        ("eval --config absent.yaml", 2, "can't read the configuration absent.yaml"),
+        ("export best.ckpt", 2, "the following arguments are required: --output"),
+        ("eval @absent.txt", 2, "No such file or directory: 'absent.txt'"),
+        ("eval @{clip}", 2, "can't read the options in a file"),
+        ("eval @{loop}", 2, "can't read the options in a file: maximum recursion depth"),
     ],
 )
-def test_exit_codes_are_the_documented_ones(command, code, message, clip, capsys):
+def test_exit_codes_are_the_documented_ones(command, code, message, clip, tmp_path, capsys):
     """130, of an interrupted command, is in test_cli_interrupt."""
-    assert main(shlex.split(command.format(clip=clip))) == code
+    loop = tmp_path / "loop.txt"
+    loop.write_text(f"@{loop}")
+    assert main(shlex.split(command.format(clip=clip, loop=loop))) == code
     written = capsys.readouterr()
     assert message in written.err
     assert bool(written.err) == (code != 0)
@@ -119,7 +124,7 @@ def documented():
 def test_documented_commands_parse(page):
     for _, line, is_complete in (item for item in documented() if item[0] == page):
         name, *words = shlex.split(line)[1:]
-        if is_complete and not re.search(r"\.\.\.|\[", line):
+        if is_complete and not re.search(r"\.\.\.|\[| @", line):
             parser().parse_args([name, *words])
         elif not name.startswith("-"):
             assert {word for word in words if word.startswith("--")} <= set(flags_of(commands()[name])), line
@@ -147,3 +152,23 @@ def test_commands_of_the_page_run(clip, tmp_path, monkeypatch, capsys):
         assert main(shlex.split(command)[1:]) == 0, (command, capsys.readouterr().err)
     assert len(list(Path("clips/few").rglob("*.mp4"))) == 20
     assert len(list(Path("results").iterdir())) == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("opendr-har inf", {"infer"}),
+        ("opendr-har infer clip.mp4 --sampling ", {"stamps", "every_frame", "dense"}),
+        ("opendr-har infer clip.mp4 --warm", {"--warm-start"}),
+        ("opendr-har train --base we", {"weights.pyth"}),
+    ],
+)
+def test_a_shell_completes_commands_options_choices_and_files(line, expected, tmp_path):
+    pytest.importorskip("argcomplete")
+    (tmp_path / "weights.pyth").touch()
+    answer = tmp_path / "answer"
+    shell = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer), "COMP_LINE": line}
+    env = {**os.environ, **shell, "COMP_POINT": str(len(line)), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "opendr_har_core.cli.main"]
+    subprocess.run(command, cwd=tmp_path, env=env, check=True)
+    assert {word.strip() for word in answer.read_text().split("\013")} == expected

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from opendr_har_core import Recognizer
-from opendr_har_core.cli.inputs import names_for, videos_of
 from opendr_har_core.cli.main import main
-from opendr_har_core.cli.output_files import ENDINGS, KINDS
+from opendr_har_core.cli.videos import ENDINGS, KINDS, names_for, videos_of
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import probe, read_video, write_video
 from opendr_har_core.recordings import annotated_copy

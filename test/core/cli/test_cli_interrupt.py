@@ -64,7 +64,7 @@ def test_synth_leaves_whole_clips(tmp_path):
 def test_export_leaves_a_whole_bundle_or_none(shared, tmp_path):
     pytest.importorskip("torch")
     weights, bundle = shared / "weights" / "x3d_xs_k400_slowfast.pyth", tmp_path / "cox3d.onnx"
-    process = started("export", weights, bundle)
+    process = started("export", weights, "--output", bundle)
     code, _, errors = interrupted(process, lambda: hidden(tmp_path))
     assert "Traceback" not in errors
     assert (code, files_in(tmp_path)) in [(130, []), (0, ["cox3d.onnx"])]
@@ -107,4 +107,4 @@ def test_an_interruption_is_reported_in_json(long_clip):
     out, _ = process.communicate(timeout=60)
     last = json.loads(out.splitlines()[-1])
     assert process.returncode == 130
-    assert last == {"job": "infer", "ok": False, "exit_code": 130, "error": "interrupted"}
+    assert last == {"job": "infer", "state": "cancelled", "ok": False, "exit_code": 130, "error": "interrupted"}

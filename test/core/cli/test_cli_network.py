@@ -57,7 +57,7 @@ def clips(clip_folder):
 def test_export_builds_the_network_of_the_checkpoint_unless_told_otherwise(
     checkpoint, tmp_path, capsys, flags, expected
 ):
-    assert main(["export", checkpoint, str(tmp_path / "mine.onnx"), "--json", *flags]) == 0
+    assert main(["export", checkpoint, "--output", str(tmp_path / "mine.onnx"), "--json", *flags]) == 0
     recognizer = Recognizer.open(tmp_path / "mine.onnx")
     spec = recognizer.spec
     assert (spec.architecture, spec.lookahead, spec.window) == expected
@@ -73,10 +73,10 @@ OTHER_LABELS = "the 2 labels differ from the 2 that"
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("export {checkpoint} mine.onnx --size s", OTHER_SIZE),
+        ("export {checkpoint} --output mine.onnx --size s", OTHER_SIZE),
         ("eval {checkpoint} --data {clips} --size s", OTHER_SIZE),
         ("train --base {checkpoint} --data {clips} --output mine.onnx --size s", OTHER_SIZE),
-        ("export {checkpoint} mine.onnx --labels others.csv", OTHER_LABELS),
+        ("export {checkpoint} --output mine.onnx --labels others.csv", OTHER_LABELS),
         ("eval {checkpoint} --data {clips} --labels others.csv", OTHER_LABELS),
     ],
 )
@@ -125,7 +125,7 @@ def test_training_is_without_lookahead_by_default_and_resumes_only_so(xs, clips,
 
 def test_plain_weights_use_the_defaults(xs, tmp_path, capsys):
     torch.save({"model_state": CoX3D(TINY, 400).state_dict()}, tmp_path / "x3d_xs.pyth")
-    assert main(["export", str(tmp_path / "x3d_xs.pyth"), str(tmp_path / "mine.onnx"), "--size", "xs"]) == 0
+    assert main(["export", str(tmp_path / "x3d_xs.pyth"), "--output", str(tmp_path / "mine.onnx"), "--size", "xs"]) == 0
     recognizer = Recognizer.open(tmp_path / "mine.onnx")
     assert (recognizer.spec.name, recognizer.spec.window, recognizer.spec.lookahead) == ("cox3d_xs", 3, "none")
     assert recognizer.labels.names[0] == "abseiling"

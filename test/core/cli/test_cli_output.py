@@ -14,9 +14,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from cli_cases import started
 
+from opendr_har_core.cli import output
 from opendr_har_core.cli.main import main
-from opendr_har_core.cli.output import finite
-from opendr_har_core.cli.progress import progress
 
 
 def test_a_terminal_shows_a_bar_on_standard_error_only(tmp_path):
@@ -37,28 +36,45 @@ def test_a_terminal_shows_a_bar_on_standard_error_only(tmp_path):
 
 
 def test_progress_is_plain_lines_without_a_terminal(monkeypatch, capsys):
-    monkeypatch.setattr("opendr_har_core.cli.progress.LINE_INTERVAL_SEC", 0)
-    with progress("fetching", "MB", 1e6) as report:
-        report(500_000, 2_000_000, "from a mirror")
+    monkeypatch.setattr(output, "LINE_INTERVAL_SEC", 0)
+    with output.progress("fetching", "MB", 1e6) as report:
+        report(500_000, 2_000_000)
         report(700_000, None)
-    assert capsys.readouterr().err == "fetching: 0.5/2 MB from a mirror\nfetching: 0.7 MB\n"
+    assert capsys.readouterr().err == "fetching: 0.5/2 MB\nfetching: 0.7 MB\n"
 
 
-def test_json_has_no_word_for_what_is_no_number():
-    values = {"a": float("nan"), "b": (1, float("inf"), True), 3: Path("x"), "c": {"d": None}}
-    assert finite(values) == {"a": None, "b": [1, None, True], "3": "x", "c": {"d": None}}
+def test_json_has_null_for_nan_and_infinity(capsys):
+    output.Output(json_lines=True).row(
+        {"a": float("nan"), "b": (1, float("inf"), True), 3: Path("x"), "c": {"d": None}}
+    )
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1, None, True], "3": "x", "c": {"d": None}}
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_a_job_survives_the_loss_of_the_reader_of_its_events(monkeypatch, is_json):
+    reading, writing = os.pipe()
+    os.close(reading)
+    told = 0
+    with suppress(BrokenPipeError), os.fdopen(writing, "w") as stream:  # closing it flushes once more
+        monkeypatch.setattr(sys, "stdout", stream)
+        out = output.Output(json_lines=is_json)
+        for _ in range(2):
+            out.event({"state": "starting"}, "it starts\n")
+            told += 1
+    assert told == 2
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "error"),
+    ("command", "code", "state", "error"),
     [
-        (["synth", "--list"], 0, ""),
-        (["infer", "absent.mp4"], 1, "there is no video file absent.mp4"),
-        (["synth"], 2, "FOLDER is missing"),
+        (["synth", "--list"], 0, "done", ""),
+        (["infer", "absent.mp4"], 1, "failed", "there is no video file absent.mp4"),
+        (["synth"], 2, "failed", "FOLDER is missing"),
     ],
 )
-def test_json_ends_with_one_object_for_success_and_failure(command, code, error, capsys):
+def test_json_ends_with_one_object_for_success_and_failure(command, code, state, error, capsys):
     assert main([*command, "--json"]) == code
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (result["job"], result["ok"], result["exit_code"]) == (command[0], code == 0, code)
+    expected = {"job": command[0], "state": state, "ok": code == 0, "exit_code": code}
+    assert {name: result[name] for name in expected} == expected
     assert error in result["error"]

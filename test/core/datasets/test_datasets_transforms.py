@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from opendr_har_core.datasets.augmentation import AugmentationSettings
 from opendr_har_core.datasets.names import may_mirror
 from opendr_har_core.datasets.transforms import BLANK, EvalTransform, TrainTransform
 from opendr_har_core.errors import ConfigError
@@ -105,3 +106,21 @@ def test_classes_with_left_or_right_in_their_name_are_not_mirrored(names, allowe
 def test_wrong_ranges_are_errors(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         TrainTransform(48, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, TrainTransform(32)),
+        ({"flip": "never", "colour": 0.4, "erase": 0.5}, TrainTransform(32, flip=False, colour=0.4, erase=0.5)),
+        ({"no_augmentation": True}, EvalTransform(32)),
+    ],
+)
+def test_settings_of_augmentation_make_the_transform(settings, expected):
+    assert AugmentationSettings(**settings).transform(32, LabelMap(["a", "b"])) == expected
+
+
+def test_clips_are_not_mirrored_if_class_names_say_left_or_right_unless_asked():
+    labels = LabelMap(["raising the left arm", "raising the right arm"])
+    assert AugmentationSettings().transform(32, labels).flip is False
+    assert AugmentationSettings(flip="half").transform(32, labels).flip is True

@@ -79,8 +79,8 @@ def test_its_commands_write_it_again(kinetics400, weights, tmp_path):
     pytest.importorskip("torch")
     whole, again = str(tmp_path / "whole.onnx"), tmp_path / "again.onnx"
     network = ["--network", "cox3d", "--size", "xs", "--lookahead", NONE, "--source", kinetics400.source]
-    assert main(["export", str(weights), whole, *network]) == 0
-    assert main(["quantize", whole, str(again)]) == 0
+    assert main(["export", str(weights), "--output", whole, *network]) == 0
+    assert main(["quantize", whole, "--output", str(again)]) == 0
     backends = OnnxBackend(bundle_path(NAME)), OnnxBackend(again)
     assert backends[0].metadata == backends[1].metadata
     states = [backend.state([None]) for backend in backends]

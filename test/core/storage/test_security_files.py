@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import readers
-from security_cases import read_config
 
 from opendr_har_core import Recognizer
 from opendr_har_core.errors import DataError, DownloadError, HarError, LabelError, ModelError, VideoError
@@ -63,7 +62,6 @@ def test_only_regular_files_are_read(tmp_path, kind):
         read_picture,
         lambda path: read_annotations(path, ("path",), ClassIds(LabelMap(["a"]))),
         read_record,
-        read_config,
         Recognizer.open,
         lambda path: list(read_video(path)),
     ):

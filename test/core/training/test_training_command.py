@@ -14,7 +14,7 @@ pytest.importorskip("lightning")
 onnx = pytest.importorskip("onnx")
 from training_cases import ACTIONS, assert_same_weights
 
-from opendr_har_core.cli import train_progress
+from opendr_har_core.cli import train
 from opendr_har_core.cli.main import main
 from opendr_har_core.networks import config as configs
 from opendr_har_core.networks.config import X3DConfig
@@ -55,12 +55,19 @@ def test_clips_become_a_bundle_that_runs(clips, tmp_path, capsys):
     assert picture.stat().st_size > 5000
 
 
-def test_flags_take_precedence_over_the_config_file(clips, tmp_path, capsys):
-    config = tmp_path / "train.yaml"
-    lines = [f"data: {clips}", "size: xs", "epochs: 7", "batch-size: 2", "network: x3d", "optimizer: sgd"]
-    config.write_text("\n".join(lines))
+def test_options_come_from_a_file_and_later_flags_take_precedence(clips, tmp_path, capsys):
+    words = tmp_path / "train.txt"
+    lines = [
+        f"--data '{clips}'",
+        "--size xs --network x3d",
+        "",
+        "--epochs=7  # too many",
+        "--batch-size 2",
+        "--optimizer sgd",
+    ]
+    words.write_text("\n".join(lines))
     bundle = tmp_path / "mine.onnx"
-    assert main(["train", "--config", str(config), "--epochs", "1", "--output", str(bundle)]) == 0
+    assert main(["train", f"@{words}", "--epochs", "1", "--output", str(bundle)]) == 0
     output = capsys.readouterr().out
     for expected in ('"epochs": 1', '"optimizer": "sgd"', '"batch_size": 2', '"network": "x3d"'):
         assert expected in output
@@ -83,16 +90,16 @@ def test_base_weights_can_have_other_classes(clips, tmp_path, capsys):
 def interrupted(monkeypatch):
     """Ctrl+C as soon as the first epoch is reported: the run ends after the first update of the second."""
 
-    def text(line):
-        if line["state"] == "epoch_end":
+    def text(update):
+        if update.state == "epoch_end":
             signal.raise_signal(signal.SIGINT)
-        return plain(line)
+        return plain(update)
 
-    plain = train_progress._text
+    plain = train.epoch_text
 
     def run(arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(train_progress, "_text", text)
+            patch.setattr(train, "epoch_text", text)
             return main(arguments)
 
     return run
@@ -136,35 +143,15 @@ def digest_of(bundle):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--data", "CLIPS"], "--output is missing"),
-        (["--output", "mine.onnx"], "--data is missing"),
+        (["--data", "CLIPS"], "required: --output"),
+        (["--output", "mine.onnx"], "required: --data"),
         (["--data", "CLIPS", "--output", "o.onnx", "--lr", "-1"], "lr is -1.0, expected a number, above 0"),
-        (["--data", "CLIPS", "--output", "o.onnx", "--config", "gone.yaml"], "can't read the configuration gone.yaml"),
         (["--data", "CLIPS", "--output", "o.onnx", "--network", "x3d", "--window", "3"], "only cox3d has a window"),
     ],
 )
 def test_usage_errors_are_reported(clips, capsys, flags, message):
     flags = [str(clips) if flag == "CLIPS" else flag for flag in flags]
     assert main(["train", "--size", "xs", "--epochs", "1", *flags]) == 2
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("epoch: 3", "has the option 'epoch', expected one of ["),
-        ("network: resnet", "--network: invalid choice: 'resnet'"),
-        ("optimizer: lion", "optimizer is 'lion', expected one of"),
-        ("pin_memory: 'no'", "pin_memory is 'no', expected true or false"),
-        ("- 1", "is a list, expected lines such as 'epochs: 10'"),
-        ("a: [", "can't read the configuration"),
-    ],
-)
-def test_errors_in_the_config_file(clips, tmp_path, capsys, content, message):
-    config = tmp_path / "train.yaml"
-    config.write_text(content)
-    flags = ["--data", str(clips), "--output", str(tmp_path / "o.onnx"), "--size", "xs"]
-    assert main(["train", "--config", str(config), *flags]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -177,3 +164,29 @@ def test_a_base_that_has_no_weights_is_an_error(clips, tmp_path, capsys):
     assert "notes.txt can't be read as a file of weights" in error
     assert "weights_only" not in error
     assert error.count("\n") == 1
+
+
+def test_quiet_prints_only_the_result(clips, tmp_path, capsys):
+    bundle = tmp_path / "m.onnx"
+    flags = ["--data", str(clips), "--output", str(bundle), "--size", "xs", "--batch-size", "2", "--steps", "1"]
+    assert main(["train", *flags, "--quiet"]) == 0
+    written = capsys.readouterr()
+    size = f"{bundle.stat().st_size / 1e6:.1f} MB"
+    assert written.out == f"{bundle}: cox3d_xs (lookahead none, window 3), 2 classes, {size}\n"
+    assert "epoch 1" not in written.err
+    assert main(["train", *flags, "--quiet", "--json"]) == 0
+    (result,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (result["job"], result["step"], result["output"]) == ("train", 1, str(bundle))
+
+
+def test_eval_prints_the_accuracy_as_text_and_as_json(clips, tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    from opendr_har_core.networks.x3d import X3D
+
+    torch.save({"model_state": X3D(TINY, 2).state_dict()}, tmp_path / "tiny.pyth")
+    command = ["eval", str(tmp_path / "tiny.pyth"), "--data", str(clips), "--size", "xs", "--batch-size", "2"]
+    assert main([*command, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["job"], result["ok"], result["count"]) == ("eval", True, 4)
+    assert main([*command, "--steps", "1"]) == 0
+    assert "2 clips: accuracy" in capsys.readouterr().out

@@ -1,20 +1,25 @@
-"""The files that `opendr-har infer --output` writes for each video."""
+"""Videos that arguments name, and the files of results for each."""
 
 from __future__ import annotations
 
 import argparse
+import glob
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ContextManager, Dict, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, ContextManager, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from opendr_har_core.cli.inputs import ANNOTATED, names_for
-from opendr_har_core.errors import ConfigError
+from opendr_har_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from opendr_har_core.recordings.annotated_copy import AnnotatedCopy
     from opendr_har_core.recordings.video_labels import VideoLabels
 
+# As `datasets.video_file.SUFFIXES`, which loads NumPy.
+SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+# Results next to the videos are not inputs.
+ANNOTATED = ".annotated.mp4"
 VIDEO, TIMELINE, CSV, JSON = "video", "timeline", "csv", "json"
 KINDS = (VIDEO, TIMELINE, CSV, JSON)
 ENDINGS: Mapping[str, Tuple[str, ...]] = {
@@ -24,6 +29,58 @@ ENDINGS: Mapping[str, Tuple[str, ...]] = {
     JSON: (".labels.json",),
 }
 FEWEST_LANES = 5
+
+
+def videos_of(arguments: Sequence[str]) -> Tuple[List[Path], List[Tuple[str, DataError]]]:
+    """The video files that the arguments name, each once and in order, and the arguments that name none.
+
+    A folder names all videos in it and below it, sorted; a pattern, if there is no file of that name, its matches.
+    """
+    found: Dict[Path, Path] = {}
+    missing: List[Tuple[str, DataError]] = []
+    for argument in arguments:
+        try:
+            for path in _files(argument):
+                found.setdefault(path.absolute(), path)
+        except DataError as error:
+            missing.append((argument, error))
+    return list(found.values()), missing
+
+
+def _files(argument: str) -> List[Path]:
+    path = Path(argument)
+    if path.is_dir():
+        found = sorted(entry for entry in path.rglob("*") if _is_video(entry.relative_to(path)) and entry.is_file())
+        if not found:
+            raise DataError(f"the folder {path} has no videos, expected files such as *{', *'.join(SUFFIXES)}")
+        return found
+    if path.exists() or not glob.has_magic(argument):
+        return [path]  # reading reports what is wrong with it
+    matches = sorted(Path(name) for name in glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    found = [match for match in matches if match.is_file() and not match.name.endswith(ANNOTATED)]
+    if not found:
+        raise DataError(f"no file matches {argument!r}")
+    return found
+
+
+def _is_video(path: Path) -> bool:
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not is_hidden and not path.name.endswith(ANNOTATED)
+
+
+def names_for(paths: Sequence[Path]) -> List[str]:
+    """A different name for each file, ignoring case: its own, if needed with its folder's name and a number."""
+    counts = Counter(path.stem.casefold() for path in paths)
+    names: Dict[str, str] = {}
+    for path in paths:
+        is_unique = counts[path.stem.casefold()] == 1
+        name = base = path.stem if is_unique else f"{path.absolute().parent.name}-{path.stem}"
+        number = 1
+        while name.casefold() in names:
+            number += 1
+            name = f"{base}-{number}"
+        names[name.casefold()] = name
+    return list(names.values())
 
 
 @dataclass(frozen=True)
