@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, Tuple
 
+from ament_index_python.packages import get_package_share_directory
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.settings import Setting, settings_of
 
+PACKAGE_URL = "package://"
 QOS_OVERRIDES = "qos_overrides."
 MOST = {int: 2**63 - 1, float: 1.7976931348623157e308}
 
@@ -80,6 +84,17 @@ class Parameters:
             bounds = FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
             descriptor.floating_point_range = [bounds]
         return descriptor
+
+
+def local_path(text: str) -> str:
+    """The path that `package://PACKAGE/PATH` or `~/PATH` means; any other text as it is. Raises ConfigError."""
+    if not text.startswith(PACKAGE_URL):
+        return os.path.expanduser(text)  # noqa: PTH111 - Path would change addresses such as rtsp://
+    package, _, path = text[len(PACKAGE_URL) :].partition("/")
+    try:
+        return str(Path(get_package_share_directory(package)) / path)
+    except (LookupError, OSError, ValueError) as error:
+        raise ConfigError(f"{text} can't be resolved: {error}; build and source the package") from None
 
 
 def default_of(item: Setting) -> Any:

@@ -17,6 +17,7 @@ from opendr_har_core.streaming.sampling import LATE_WITHIN_NS
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.streaming.stream import StreamStatus
 from opendr_har_ros.common.images import frame_from_message
+from opendr_har_ros.common.parameters import local_path
 from opendr_har_ros.recognizer.parameters import RecognizerSettings
 
 # A message and its stamp in nanoseconds.
@@ -57,8 +58,8 @@ class Pipeline:
     @classmethod
     def open(cls, settings: RecognizerSettings) -> Pipeline:
         """Load the model that the settings name; raises ModelError."""
-        model = settings.model
-        return cls(Recognizer.open(model.model, model.providers, model.threads or None, model.spin), settings)
+        model, path = settings.model, local_path(settings.model_name)
+        return cls(Recognizer.open(path, model.providers, model.threads or None, model.spin), settings)
 
     @property
     def description(self) -> str:

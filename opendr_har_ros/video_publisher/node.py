@@ -17,6 +17,7 @@ from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import is_camera
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_ros.common.images import ReusedImage, jpeg_message
+from opendr_har_ros.common.parameters import local_path
 from opendr_har_ros.common.qos import COMPRESSED, RAW, image_qos, image_topic
 from opendr_har_ros.video_publisher.parameters import VIDEO_PUBLISHER, VideoPublisherSettings
 from opendr_har_ros.video_publisher.playback import frames_of, resample
@@ -73,7 +74,7 @@ class VideoPublisherNode(Node):
         self.exit_code = 0
 
     def _frames(self) -> Iterator[Frame]:
-        frames = frames_of(self._settings.video, self._settings.loop or None)
+        frames = frames_of(local_path(self._settings.video), self._settings.loop or None)
         return resample(frames, self._settings.fps) if self._settings.fps else frames
 
     def _paced(self, frames: Iterator[Frame]) -> Iterator[Frame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
 import pytest
@@ -85,6 +86,35 @@ def test_the_model_is_swapped_between_two_frames(client, start, capitals, execut
     assert stamps == sorted(set(stamps)), "a frame was labelled twice"
     assert json.loads(infos[-2].database_location) == CAPITALS
     assert "not used" not in node.output
+
+
+def test_a_link_as_the_model_is_swapped_and_survives_a_restart(client, start, capitals, tmp_path):
+    share = tmp_path / "share"
+    index = share / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    (index / "my_models").touch()
+    (share / "my_models").mkdir()
+    link, other = share / "my_models" / "current.onnx", tmp_path / "other.onnx"
+    link.symlink_to(DEFAULT_BUNDLE)
+    env = {"AMENT_PREFIX_PATH": os.pathsep.join([str(tmp_path), os.environ.get("AMENT_PREFIX_PATH", "")])}
+    infos = client.collect(VisionInfo, f"{NODE}/vision_info", LATCHED)
+
+    def classes():
+        return json.loads(client.until(lambda: infos, what="a model")[-1].database_location)
+
+    node = start("recognizer", {"model": "package://my_models/current.onnx"}, env=env)
+    assert classes() == list(ACTIONS)
+    other.symlink_to(capitals)
+    other.replace(link)
+    infos.clear()
+    assert set_parameter(client, "model", "package://my_models/current.onnx").successful
+    assert classes() == CAPITALS
+    node.process.kill()
+    node.wait()
+    infos.clear()
+    start("recognizer", {"model": "~/my_models/current.onnx"}, env={"HOME": str(share)})
+    assert classes() == CAPITALS
+    assert "package://lost/x.onnx can't be resolved" in set_parameter(client, "model", "package://lost/x.onnx").reason
 
 
 def broken_bundle(kind, folder):
