@@ -16,7 +16,7 @@ from opendr_har_ros.common.image_subscription import ImageSubscription
 from opendr_har_ros.common.images import stamp_of
 from opendr_har_ros.common.log import SparseLog
 from opendr_har_ros.common.statistics import Report, Statistics
-from opendr_har_ros.recognizer.diagnostics import IDLE, INACTIVE, RUNNING, diagnostic_status
+from opendr_har_ros.recognizer.diagnostics import DISABLED, IDLE, INACTIVE, RUNNING, diagnostic_status
 from opendr_har_ros.recognizer.outputs import CameraOutput
 from opendr_har_ros.recognizer.parameters import NodeSettings
 from opendr_har_ros.recognizer.pipeline import Outcome
@@ -58,15 +58,15 @@ class Camera:
             self._subscription.close()
             self._subscription = None
 
-    def received(self, message: Any, always_on: bool) -> Optional[int]:
+    def received(self, message: Any, always_on: bool, enabled: bool) -> Optional[int]:
         """Count an image; returns its stamp in nanoseconds, or None if no label is wanted.
 
         An image without a stamp gets the current time.
         """
         stamp_ns = stamp_of(message.header) or self._now_ns()
         self.statistics.received(stamp_ns, time.monotonic_ns())
-        wanted = always_on or self.output.is_watched
-        self._phase = RUNNING if wanted else IDLE
+        wanted = enabled and (always_on or self.output.is_watched)
+        self._phase = RUNNING if wanted else IDLE if enabled else DISABLED
         self._was_idle = self._was_idle or not wanted
         return stamp_ns if wanted else None
 

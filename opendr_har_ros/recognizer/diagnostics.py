@@ -10,6 +10,7 @@ from opendr_har_ros.common.log import sanitize_utf8
 from opendr_har_ros.common.statistics import Report
 
 INACTIVE, RUNNING, IDLE = "not active", "running", "idle: the labels have no subscriber"
+DISABLED = "disabled: call ~/enable"
 # Single bad images are tolerated; this many in a row are an error.
 MANY_IN_A_ROW = 10
 # Two cameras on one topic interleave and never produce this many in a row.
@@ -43,7 +44,7 @@ def _verdict(report: Report, phase: str, advice: str) -> Tuple[bytes, str]:
     if phase == INACTIVE:
         return DiagnosticStatus.OK, "not active"
     fault = _fault(report)
-    if fault and phase != IDLE:  # while idle no image is read, so the fault may be outdated
+    if fault and phase == RUNNING:  # otherwise no image is read, so the fault may be outdated
         return DiagnosticStatus.ERROR, fault
     advice = advice or _advice(report)
     if advice:

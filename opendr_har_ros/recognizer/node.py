@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from opendr_har_core.backends.allocator import give_memory_back
 from opendr_har_core.errors import HarError
@@ -53,7 +53,9 @@ class RecognizerNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady_timer(self, DIAGNOSTICS_EVERY_SEC, self._publish_diagnostics)
         steady_timer(self, LOADER_EVERY_SEC, self._swap_late_model)
+        self._enabled = True
         self.create_service(Trigger, "~/reset", self._on_reset)
+        self.create_service(SetBool, "~/enable", self._on_enable)
         if self._settings.node.autostart:
             self._start()
 
@@ -163,7 +165,7 @@ class RecognizerNode(LifecycleNode):
 
     def _on_image(self, camera: Camera, message: Any) -> None:
         """Keep the newest message; the worker does the rest."""
-        stamp_ns = camera.received(message, self._settings.node.always_on)
+        stamp_ns = camera.received(message, self._settings.node.always_on, self._enabled)
         if stamp_ns is None or self._worker is None:
             return
         if self._worker.put((message, stamp_ns), camera.name):
@@ -187,6 +189,18 @@ class RecognizerNode(LifecycleNode):
     def _on_reset(self, _request: Any, response: Any) -> Any:
         """Finish or drop all earlier images, so that none enters the new history."""
         response.success = self._pipeline is not None
+        self._start_again()
+        return response
+
+    def _on_enable(self, request: Any, response: Any) -> Any:
+        self._enabled = request.data
+        response.success, response.message = True, "enabled" if request.data else "disabled: images are not processed"
+        if not request.data:
+            self._start_again()
+        return response
+
+    def _start_again(self) -> None:
+        """Finish or drop all earlier images, so that none enters the new history; the current labels end."""
         response.message = "history reset" if response.success else "no model is loaded; configure the node first"
         if self._worker is not None:
             for name in self._worker.flush():

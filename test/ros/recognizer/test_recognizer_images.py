@@ -21,11 +21,12 @@ from recognizer_support import (
     image_of,
     labels_of,
     send_and_see,
+    shifted,
     status_with,
     wait_for_labels_to_connect,
 )
 from sensor_msgs.msg import CompressedImage, Image
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 from vision_msgs.msg import Classification
 
 from opendr_har_core import Recognizer
@@ -85,6 +86,23 @@ def test_the_reset_service_starts_a_new_history(client, running):
     answer = client.call(Trigger, f"{NODE}/reset")
     assert (answer.success, answer.message) == (True, "history reset")
     assert labels_of(send_and_see(client, camera, classifications, frames)) == expected_labels(frames)
+
+
+def test_a_disabled_node_processes_no_image_until_it_is_enabled(client, running):
+    _, camera = running
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    labels = client.collect(Classification, f"{NODE}/classification")
+    wait_for_labels_to_connect(client)
+    assert send_and_see(client, camera, labels, clip(seconds=3.0))
+    assert client.call(SetBool, f"{NODE}/enable", SetBool.Request(data=False)).success
+    seen = len(labels)
+    camera.send_all(shifted(clip(seconds=5.0), 3.0))
+    client.until(lambda: status_with(diagnostics, message="disabled: call ~/enable"))
+    assert len(labels) == seen
+    assert client.call(SetBool, f"{NODE}/enable", SetBool.Request(data=True)).success
+    frames = shifted(clip(seconds=3.0), 10.0)
+    assert labels_of(send_and_see(client, camera, labels, frames)) == expected_labels(frames)
+    assert client.until(lambda: status_with(diagnostics, message="running", stream_resets="0"))
 
 
 def labels_arrive(client, publisher, message_of, action="walking"):
