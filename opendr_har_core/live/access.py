@@ -56,8 +56,8 @@ class LiveSettings:
 
     @property
     def url(self) -> str:
-        """Address of the page, with the token as a fragment, which browsers do not send."""
-        host = self.host if self.host not in ("0.0.0.0", "::") else "localhost"
+        """Address of the page for its viewers, with the token as a fragment, which browsers do not send."""
+        host = self.host if self.host not in ("0.0.0.0", "::") else own_address()
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.port}/" + (f"#token={self.token}" if self.token else "")
 
@@ -119,6 +119,16 @@ class Access:
         if len(self._failed) > MOST_ADDRESSES:
             self._failed.popitem(last=False)
         return False
+
+
+def own_address() -> str:
+    """The address by which other machines reach this one, or its name where it has no route."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+            route.connect(("192.0.2.1", 9))  # chooses a route, sends nothing
+            return str(route.getsockname()[0])
+    except OSError:
+        return socket.gethostname()
 
 
 def is_loopback(host: str) -> bool:

@@ -12,12 +12,15 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from opendr_har_core.errors import ConfigError, HarError
+from opendr_har_ros.common.lifecycle import steady_timer
 from opendr_har_ros.common.log import SparseLog, sanitize_utf8
 from opendr_har_ros.common.process import StopFlag
 
 WRONG_CONFIGURATION = 2
 SINGLE, EVENTS = "single", "events"
 EXECUTORS = (SINGLE, EVENTS)
+# A killed node stays in the graph for 20 s; a node that was started in its place must not complain of it.
+NAMESAKE_SEC, NAMESAKE_AGAIN_SEC = 25.0, 600.0
 SPIN_SEC = 0.1
 # An error that recurs at once this often is not caused by single messages; restarting the process is better.
 MAX_CONSECUTIVE_ERRORS = 100
@@ -36,6 +39,7 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
         node = node_type()
         executor = make_executor(getattr(node, "executor_kind", SINGLE))
         executor.add_node(node)
+        steady_timer(node, NAMESAKE_SEC, lambda: _warn_of_namesake(node))
         spin_resiliently(
             node, executor, lambda: stop.raised or getattr(node, "exit_code", None) is not None or not rclpy.ok()
         )
@@ -54,6 +58,17 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
         finally:
             rclpy.try_shutdown()
             stop.ignore_signals()
+
+
+def _warn_of_namesake(node: Any) -> None:
+    """Two nodes of one name answer each other's services."""
+    own = (node.get_name(), node.get_namespace())
+    if node.get_node_names_and_namespaces().count(own) > 1:
+        name = node.get_fully_qualified_name()
+        node.get_logger().warning(
+            f"another node is named {name}, too; start one under another name: --ros-args -r __node:=NAME",
+            throttle_duration_sec=NAMESAKE_AGAIN_SEC,
+        )
 
 
 def spin_resiliently(node: Any, executor: Any, is_over: Callable[[], bool]) -> None:

@@ -34,9 +34,9 @@ PATIENCE_SEC = 1.0
 class RecognizerNode(LifecycleNode):
     """Subscribes to image_raw, publishes ~/classification, ~/hypothesis, ~/label and related topics."""
 
-    def __init__(self) -> None:
-        """Raises ConfigError for a parameter of a wrong type."""
-        super().__init__("recognizer")
+    def __init__(self, node_name: str = "recognizer", **options: Any) -> None:
+        """Takes the arguments of rclpy's `LifecycleNode`. Raises ConfigError for a parameter of a wrong type."""
+        super().__init__(node_name, **options)
         self._pipeline: Optional[Pipeline] = None
         self._cameras: Dict[str, Camera] = {}
         self._model_output: Optional[ModelOutput] = None
@@ -187,8 +187,8 @@ class RecognizerNode(LifecycleNode):
             self._cameras[name].failed(type(error).__name__, details)
 
     def _on_reset(self, _request: Any, response: Any) -> Any:
-        """Finish or drop all earlier images, so that none enters the new history."""
         response.success = self._pipeline is not None
+        response.message = "history reset" if response.success else "no model is loaded; configure the node first"
         self._start_again()
         return response
 
@@ -201,13 +201,11 @@ class RecognizerNode(LifecycleNode):
 
     def _start_again(self) -> None:
         """Finish or drop all earlier images, so that none enters the new history; the current labels end."""
-        response.message = "history reset" if response.success else "no model is loaded; configure the node first"
         if self._worker is not None:
             for name in self._worker.flush():
                 self._cameras[name].statistics.dropped()
         if self._pipeline is not None:
             self._reset_histories()
-        return response
 
     def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
         """Apply live parameters at once; reject the others while a model is loaded."""

@@ -31,9 +31,9 @@ class TrainerNode(Node):
     The training process ends with the thread that starts it, so spin this node in the main thread.
     """
 
-    def __init__(self) -> None:
-        """Raises ConfigError for an invalid parameter."""
-        super().__init__("trainer")
+    def __init__(self, node_name: str = "trainer", **options: Any) -> None:
+        """Takes the arguments of rclpy's `Node`. Raises ConfigError for an invalid parameter."""
+        super().__init__(node_name, **options)
         self._job = TrainerJob()
         TRAINER.declare(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)

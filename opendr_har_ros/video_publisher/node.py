@@ -33,9 +33,9 @@ GRACE_SEC = 0.5
 class VideoPublisherNode(Node):
     """Publishes image_raw, image_raw/compressed or both; sets `exit_code` at the end of the video or on failure."""
 
-    def __init__(self) -> None:
-        """Raises ConfigError for an invalid parameter."""
-        super().__init__("video_publisher")
+    def __init__(self, node_name: str = "video_publisher", **options: Any) -> None:
+        """Takes the arguments of rclpy's `Node`. Raises ConfigError for an invalid parameter."""
+        super().__init__(node_name, **options)
         self.exit_code: Optional[int] = None
         self._player: Optional[threading.Thread] = None
         self._stopping = threading.Event()

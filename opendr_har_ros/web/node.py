@@ -13,7 +13,6 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from opendr_har_core.errors import ConfigError, ImageError
-from opendr_har_core.live.access import LOOPBACK
 from opendr_har_core.live.schema import LOST, PLAYING, WAITING, Metrics, ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.live.state import LiveState
 from opendr_har_core.prediction import Hypothesis
@@ -32,9 +31,12 @@ SILENT_SEC = 4.0
 class WebNode(Node):
     """Subscribes to the labels permanently, and to the images only while the page has viewers."""
 
-    def __init__(self) -> None:
-        """Raises ConfigError for an invalid parameter, HarError if the page can't be served."""
-        super().__init__("web")
+    def __init__(self, node_name: str = "web", **options: Any) -> None:
+        """Takes the arguments of rclpy's `Node`.
+
+        Raises ConfigError for an invalid parameter, HarError if the page can't be served.
+        """
+        super().__init__(node_name, **options)
         WEB.declare(self)
         self._settings, self._page = WEB.instances(WEB.values(self))
         self._state = LiveState(f"recognizer {self._settings.recognizer}")
@@ -60,7 +62,7 @@ class WebNode(Node):
             raise ConfigError(f"the page needs aiohttp ({error}); pip install aiohttp") from None
         server = LiveServer(self._page, self._state)
         page = replace(self._page, port=server.start())
-        self.get_logger().info(f"the page is at {replace(page, host=LOOPBACK, token='').url}")
+        self.get_logger().info(f"the page is at {page.url.partition('#')[0]}")
         if page.token:  # not logged, since logs are published on /rosout and kept in files
             sys.stderr.write(f"{page.url}\n")
             sys.stderr.flush()

@@ -98,6 +98,7 @@ def test_an_address_that_others_can_reach_gets_a_token(host):
     settings = LiveSettings(host=host)
     assert len(settings.token) >= 16
     assert f"#token={settings.token}" in settings.url
+    assert not {"127.0.0.1", "localhost", "0.0.0.0"} & set(settings.url.split("/")[2].split(":"))
     assert LiveSettings(host=host, token=TOKEN).token == TOKEN
     assert LiveSettings().token == ""
 

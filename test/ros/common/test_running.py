@@ -70,6 +70,13 @@ def test_a_request_that_rclpy_fails_on_does_not_end_the_node(client, start, exec
     assert node.interrupt() == 0
 
 
+@pytest.mark.slow
+def test_two_nodes_of_one_name_are_a_warning(start):
+    nodes = [start("recognizer", {"autostart": "false"}) for _ in range(2)]
+    for node in nodes:
+        node.wait_for_output("another node is named /recognizer, too")
+
+
 def test_text_is_escaped_so_that_messages_accept_it():
     assert sanitize_utf8("caf\udce9 \0 caf\u00e9 \u2028") == "caf\\udce9 \\x00 caf\u00e9 \u2028"
 
