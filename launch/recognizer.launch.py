@@ -1,27 +1,53 @@
-"""Start the recognizer on a camera topic."""
+"""Start the recognizer on one or more camera topics, with a viewer if wanted."""
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode, Node
 
-from opendr_har_ros.common.launching import given_parameters, image_argument, image_remappings, node, node_arguments
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.settings import Setting
+from opendr_har_ros.common.launching import image_remappings, node, node_description
 from opendr_har_ros.recognizer.parameters import RECOGNIZER
+from opendr_har_ros.web.parameters import WEB
 
-NAMES = ("model", "transport", "autostart")
+TOPICS = (
+    Setting("image", str, "", "Image topic instead of image_raw or {camera}/image_raw; may contain {camera}."),
+    # OpenDR's names are /opendr/human_activity_recognition and /opendr/human_activity_recognition_description.
+    Setting("hypothesis", str, "", "Topic of the best label instead of ~/hypothesis; may contain {camera}."),
+    Setting("label", str, "", "Topic of the label as a string instead of ~/label; may contain {camera}."),
+)
+VIEWER = Setting(
+    "viewer",
+    str,
+    "",
+    "Show the images with labels: rqt opens rqt_image_view, web serves a page.",
+    choices=("rqt", "web"),
+)
 
 
 def generate_launch_description():
-    """Arguments and the node."""
-    topics = [
-        # OpenDR's names are /opendr/human_activity_recognition and /opendr/human_activity_recognition_description.
-        DeclareLaunchArgument("hypothesis", default_value="~/hypothesis", description="Topic of the best label"),
-        DeclareLaunchArgument("label", default_value="~/label", description="Topic of the label as a string"),
-    ]
-    arguments = node_arguments("recognizer", RECOGNIZER, NAMES)
-    return LaunchDescription([*arguments, image_argument(), *topics, OpaqueFunction(function=_start)])
+    """Arguments and the nodes."""
+    return node_description(RECOGNIZER, _start, *TOPICS, VIEWER)
 
 
-def _start(context):
-    topics = [(f"~/{name}", LaunchConfiguration(name)) for name in ("hypothesis", "label")]
-    given = given_parameters(context, RECOGNIZER, NAMES)
-    return [node("recognizer", given, [*image_remappings(), *topics])]
+def _start(given):
+    cameras = given.get("cameras", [""])
+    patterns = {item.name: given.get(item.name, "") for item in TOPICS}
+    remappings = []
+    for camera in cameras:
+        topics = {name: pattern.replace("{camera}", camera) for name, pattern in patterns.items()}
+        remappings += image_remappings(topics.pop("image"), camera)
+        below = f"~/{camera}/" if camera else "~/"
+        remappings += [(below + name, topic) for name, topic in topics.items() if topic]
+    targets = [new for _, new in remappings]
+    if len(set(targets)) < len(targets):
+        raise ConfigError(f"cameras are {cameras}, expected topics that contain {{camera}} for several of them")
+    return [node("recognizer", RECOGNIZER, given, remappings, LifecycleNode), *_viewer(given, cameras[0], remappings)]
+
+
+def _viewer(given, camera, remappings):
+    if given.get("viewer") == "web":
+        return [node("web", WEB, {**given, "camera": camera}, remappings)]
+    if given.get("viewer") == "rqt":
+        topic = "/".join(filter(None, ("recognizer", camera, "image_annotated")))
+        namespace = given.get("namespace", "")
+        return [Node(package="rqt_image_view", executable="rqt_image_view", namespace=namespace, arguments=[topic])]
+    return []

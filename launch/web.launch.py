@@ -1,21 +1,13 @@
 """Serve a page that shows what a running recognizer publishes."""
 
-from launch import LaunchDescription
-from launch.actions import OpaqueFunction
-from launch.substitutions import LaunchConfiguration
-
-from opendr_har_ros.common.launching import given_parameters, image_argument, image_remappings, node, node_arguments
+from opendr_har_ros.common.launching import IMAGE, image_remappings, node, node_description
 from opendr_har_ros.web.parameters import WEB
-
-NAMES = ("recognizer", "camera", "transport", "host", "port")
 
 
 def generate_launch_description():
     """Arguments and the node."""
-    return LaunchDescription([*node_arguments("web", WEB, NAMES), image_argument(), OpaqueFunction(function=_start)])
+    return node_description(WEB, _start, IMAGE)
 
 
-def _start(context):
-    camera = LaunchConfiguration("camera").perform(context)
-    remappings = image_remappings(f"{camera}/" if camera else "")
-    return [node("web", given_parameters(context, WEB, NAMES), remappings)]
+def _start(given):
+    return [node("web", WEB, given, image_remappings(given.get("image", ""), given.get("camera", "")))]

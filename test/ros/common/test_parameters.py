@@ -1,11 +1,10 @@
-"""Parameters of the nodes: declarations, parameter files, the tables of the guide, invalid values.
+"""Parameters of the nodes: declarations, the tables of the guide, invalid values.
 
-`python test/ros/common/test_parameters.py` writes the files in config/ and the tables in docs/ again.
+`python test/ros/common/test_parameters.py` writes the tables in docs/ again.
 """
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,6 @@ from opendr_har_ros.web.parameters import WEB
 ROOT = Path(__file__).resolve().parents[3]
 NODES = {"recognizer": RECOGNIZER, "trainer": TRAINER, "video_publisher": VIDEO_PUBLISHER, "web": WEB}
 GUIDES = {"recognizer": "ros.md", "trainer": "trainer.md", "video_publisher": "ros.md", "web": "ros.md"}
-HEADERS = {
-    "recognizer": "'Live' ones can be changed at any time, the others while no model is loaded, 'fixed' ones never.",
-    "trainer": "`data` and `output` are required. A job takes the values of its start.",
-    "video_publisher": "`video` is required. All are fixed while the node runs.",
-    "web": "All are fixed while the node runs.",
-}
-SIM_TIME = "Take the time from /clock, as with a simulator or a played bag."
 
 
 def plain(value):
@@ -40,20 +32,6 @@ def plain(value):
 def changes(node, name):
     parameters = NODES[node]
     return "live" if name in parameters.live else "fixed" if name in parameters.read_only else ""
-
-
-def parameter_file(node):
-    """The content of config/NODE.yaml."""
-    comment = {"width": 120, "break_on_hyphens": False}
-    header = f"Parameters of the {node.replace('_', ' ')} with their defaults. {HEADERS[node]}"
-    lines = [*textwrap.wrap(header, initial_indent="# ", subsequent_indent="# ", **comment), "/**:"]
-    lines.append("  ros__parameters:")
-    for item in NODES[node].settings:
-        label = f" {changes(node, item.name).capitalize()}." if len(NODES[node].declarations) > 1 else ""
-        text = description(item) + (label if label != " ." else "")
-        lines += textwrap.wrap(text, initial_indent="    # ", subsequent_indent="    # ", **comment)
-        lines.append(f"    {item.name}: {plain(default_of(item))}")
-    return "\n".join([*lines, f"    # {SIM_TIME}", "    use_sim_time: false"]) + "\n"
 
 
 def table(node):
@@ -73,14 +51,6 @@ def parts(node):
     before, rest = text.split(start)
     inside, after = rest.split(end, 1)
     return before + start, inside, end + after
-
-
-@pytest.mark.parametrize("node", NODES)
-def test_the_parameter_file_lists_every_parameter_with_its_default_and_description(node):
-    text = (ROOT / "config" / f"{node}.yaml").read_text()
-    assert text == parameter_file(node)
-    values = yaml.safe_load(text)["/**"]["ros__parameters"]
-    assert values == {**{item.name: default_of(item) for item in NODES[node].settings}, "use_sim_time": False}
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -123,6 +93,5 @@ def test_settings_are_the_same_as_those_of_the_library():
 
 if __name__ == "__main__":
     for name in NODES:
-        (ROOT / "config" / f"{name}.yaml").write_text(parameter_file(name))
         head, _, tail = parts(name)
         (ROOT / "docs" / GUIDES[name]).write_text(head + table(name) + tail)

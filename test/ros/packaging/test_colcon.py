@@ -138,9 +138,8 @@ def said(process, log, text):
     return text in log.read_text()
 
 
-def test_the_installed_recognizer_starts_with_its_parameter_file_and_ends_on_ctrl_c(prefix, installed):
-    config = prefix / "share" / PACKAGE / "config" / "recognizer.yaml"
-    process, log = installed("recognizer", "--ros-args", "--params-file", str(config))
+def test_the_installed_recognizer_starts_and_ends_on_ctrl_c(installed):
+    process, log = installed("recognizer")
     assert said(process, log, "x3d_xs with 9 classes on CPUExecutionProvider"), log.read_text()
     process.send_signal(signal.SIGINT)
     assert process.wait(LONG_SEC) == 0
@@ -149,8 +148,7 @@ def test_the_installed_recognizer_starts_with_its_parameter_file_and_ends_on_ctr
 
 def test_a_parameter_file_applies_in_any_namespace(installed, tmp_path):
     config = tmp_path / "mine.yaml"
-    text = (ROOT / "config" / "recognizer.yaml").read_text()
-    config.write_text(text.replace("model: default", "model: /nowhere/mine.onnx"))
+    config.write_text("/**:\n  ros__parameters:\n    model: /nowhere/mine.onnx\n")
     process, log = installed("recognizer", "--ros-args", "-r", "__ns:=/robot/head", "--params-file", str(config))
     assert said(process, log, "there is no model '/nowhere/mine.onnx'"), log.read_text()
 

@@ -13,28 +13,38 @@ import pytest
 
 pytestmark = pytest.mark.slow
 for needed in ("launch.actions", "launch_ros.actions"):
-    pytest.importorskip(needed, reason="launch and launch_ros are not installed; test_launch.py uses a stub")
+    pytest.importorskip(needed, reason="launch and launch_ros are not installed")
 pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
+from rcl_interfaces.srv import GetParameters
+from rclpy.parameter import parameter_value_to_python
 from recognizer_support import clip
 from std_msgs.msg import String
 
 from opendr_har_core.media.video import write_video
-from opendr_har_ros.common.process import PROFILE
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = "opendr_har_ros"
 END_SEC = 20.0
-# As `ros2 launch FILE name:=value ...`, in a group with a pushed namespace.
+# As `ros2 launch FILE name:=value ...` from a file that sets parameters in a namespace, and drives lifecycle nodes.
 LAUNCHER = """
 import sys
 from launch import LaunchDescription, LaunchService
-from launch.actions import GroupAction, IncludeLaunchDescription
-from launch_ros.actions import PushRosNamespace
+from launch.actions import GroupAction, IncludeLaunchDescription, LogInfo, RegisterEventHandler
+from launch_ros.actions import LifecycleTransition, PushRosNamespace, SetParameter
+from launch_ros.event_handlers import OnStateTransition
+from lifecycle_msgs.msg import Transition
 arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
 included = IncludeLaunchDescription(sys.argv[1], launch_arguments=arguments)
+parameters = [SetParameter("use_sim_time", False), SetParameter("threshold", 0.25), SetParameter("loop", 2)]
+reaction = RegisterEventHandler(OnStateTransition(goal_state="active", entities=[LogInfo(msg="a node is active")]))
+states = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+activation = LifecycleTransition(lifecycle_node_names=["/robot/recognizer"], transition_ids=states)
 service = LaunchService(noninteractive=True)
-service.include_launch_description(LaunchDescription([GroupAction([PushRosNamespace("robot"), included])]))
+actions = [reaction, GroupAction([PushRosNamespace("robot"), *parameters, included])]
+if "autostart:=false" in sys.argv:
+    actions.append(activation)
+service.include_launch_description(LaunchDescription(actions))
 sys.exit(service.run())
 """
 
@@ -44,9 +54,7 @@ def share(tmp_path, monkeypatch):
     """The package as it is installed, in ament's index."""
     prefix = tmp_path / "prefix"
     folder = prefix / "share" / PACKAGE
-    (folder / "config").mkdir(parents=True)
-    for path in [*(ROOT / "config").iterdir(), PROFILE]:
-        (folder / "config" / path.name).symlink_to(path)
+    folder.mkdir(parents=True)
     (folder / "launch").symlink_to(ROOT / "launch")
     index = prefix / "share" / "ament_index" / "resource_index" / "packages"
     index.mkdir(parents=True)
@@ -99,25 +107,74 @@ def interrupt(process, log):
         assert fault not in log.read_text()
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "topics"),
-    [
-        ("demo", [], ["/robot/recognizer/label"]),
-        ("multi_camera", ["one_node:=true"], ["/robot/recognizer/front/label", "/robot/recognizer/rear/label"]),
-        ("multi_camera", ["one_node:=false"], ["/robot/front/recognizer/label", "/robot/rear/recognizer/label"]),
-    ],
-)
-def test_videos_are_labelled(client, launched, video, name, arguments, topics):
-    labels = [client.collect(String, topic) for topic in topics]
-    given = [f"video:={video}"] if name == "demo" else ["cameras:=front,rear"]
-    started = [launched(name, *arguments, *given)]
-    if name == "multi_camera":
-        for camera in ("front", "rear"):
+@pytest.mark.parametrize("cameras", [[], ["front", "rear"]])
+def test_videos_are_labelled(client, launched, video, cameras):
+    if cameras:
+        started = [launched("recognizer", f"cameras:={','.join(cameras)}")]
+        for camera in cameras:
             started.append(launched("video_publisher", f"video:={video}", "loop:=0", f"image:={camera}/image_raw"))
+    else:
+        started = [launched("demo", f"video:={video}")]
+    labels = [client.collect(String, f"/robot/recognizer/{camera}/label") for camera in cameras]
+    labels = labels or [client.collect(String, "/robot/recognizer/label")]
     client.until(lambda: all(labels) or started[0][0].poll() is not None, what="labels")
     assert all(labels), started[0][1].read_text()
     for process, log in started:
         interrupt(process, log)
+
+
+def parameters_of(client, node, *names):
+    """The values that a node in /robot has."""
+    answer = client.call(GetParameters, f"/robot/{node}/get_parameters", GetParameters.Request(names=names), attempts=3)
+    return [parameter_value_to_python(value) for value in answer.values]
+
+
+def test_parameters_of_the_including_file_apply_then_those_of_the_file_then_arguments(
+    client, launched, video, tmp_path
+):
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    model: continual\n    top_k: 2\n    loop: 3\n")
+    launched("demo", f"video:={video}", f"params_file:={file}", "top_k:=1")
+    assert parameters_of(client, "recognizer", "threshold", "model", "top_k") == [0.25, "continual", 1]
+    assert parameters_of(client, "video_publisher", "loop", "transport") == [3, "raw"]
+
+
+def test_the_demo_repeats_its_video_unless_it_is_told_how_often(client, launched, video):
+    launched("demo", f"video:={video}")
+    assert parameters_of(client, "video_publisher", "loop") == [0]
+
+
+def test_a_launch_file_can_drive_the_recognizers_states_and_react_to_them(client, launched):
+    process, log = launched("recognizer", "autostart:=false")
+    client.until(lambda: "a node is active" in log.read_text(), what="the event")
+    interrupt(process, log)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reasons"),
+    [
+        ("recognizer", ["transport:=odd"], ["Valid options are: ['', 'raw', 'compressed']"]),
+        (
+            "recognizer",
+            ["threshold:=high", "image_topic:=/cam", "smothing:=1"],
+            [
+                "threshold is 'high', expected a number, 0 to 1",
+                "'image_topic' is unknown and ignored; --show-args lists the arguments",
+                "'smothing' is unknown and ignored; did you mean 'smoothing'?",
+            ],
+        ),
+        ("recognizer", ["params_file:={file}"], ["parameter top_k"]),
+        ("video_publisher", [], ["parameter video is empty"]),
+    ],
+)
+def test_an_invalid_configuration_ends_the_launch_with_the_reason(launched, name, arguments, reasons, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    top_k: high\n")
+    process, log = launched(name, *(argument.format(file=file) for argument in arguments))
+    process.wait(END_SEC)
+    for reason in reasons:
+        assert reason in log.read_text()
+    assert log.read_text().count("process started") <= 1
 
 
 def test_a_recognizer_that_is_killed_is_restarted(client, launched):
