@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
@@ -59,7 +60,9 @@ def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:
     """
     if environment.get(PROFILE_VARIABLE) or environment.get(OLD_PROFILE_VARIABLE):
         return {}
-    is_old = environment.get("ROS_DISTRO", "") in DISTRIBUTIONS_BEFORE_FAST_DDS_3
+    distribution = environment.get("ROS_DISTRO")
+    # ROS 2's Python wheels set no ROS_DISTRO; their package of Fast DDS was renamed as well.
+    is_old = distribution in DISTRIBUTIONS_BEFORE_FAST_DDS_3 if distribution else find_spec("fastrtps") is not None
     return {OLD_PROFILE_VARIABLE if is_old else PROFILE_VARIABLE: str(PROFILE)}
 
 

@@ -20,7 +20,7 @@ def test_the_shipped_profile_has_a_large_segment():
 
 @pytest.mark.parametrize(
     ("distribution", "variable"),
-    [("", PROFILE_VARIABLE), ("kilted", PROFILE_VARIABLE), ("humble", OLD_PROFILE_VARIABLE)],
+    [("lyrical", PROFILE_VARIABLE), ("kilted", PROFILE_VARIABLE), ("humble", OLD_PROFILE_VARIABLE)],
 )
 def test_the_variable_is_the_one_that_the_distribution_reads(distribution, variable):
     assert large_image_profile({"ROS_DISTRO": distribution}) == {variable: str(PROFILE)}
@@ -29,6 +29,27 @@ def test_the_variable_is_the_one_that_the_distribution_reads(distribution, varia
 @pytest.mark.parametrize("variable", [PROFILE_VARIABLE, OLD_PROFILE_VARIABLE])
 def test_the_users_profile_is_kept(variable):
     assert large_image_profile({variable: "/etc/my_profile.xml"}) == {}
+
+
+SEGMENTS = """
+from opendr_har_ros.common.process import prepare_process
+prepare_process()
+import rclpy
+rclpy.init()
+node = rclpy.create_node("test_segment")
+with open("/proc/self/maps") as maps:
+    ends = [line.split()[0].split("-") for line in maps if "/dev/shm/fast" in line]
+print(max(int(end, 16) - int(begin, 16) for begin, end in ends))
+"""
+
+
+@pytest.mark.skipif("fastrtps" not in os.environ.get("RMW_IMPLEMENTATION", "fastrtps"), reason="Fast DDS's profile")
+def test_fast_dds_reads_the_profile(domain):
+    variables = ("ROS_DISTRO", PROFILE_VARIABLE, OLD_PROFILE_VARIABLE)
+    env = {name: value for name, value in os.environ.items() if name not in variables}
+    env.update({"PYTHONPATH": str(Path(__file__).resolve().parents[3]), "ROS_DOMAIN_ID": str(domain)})
+    out = subprocess.run([sys.executable, "-c", SEGMENTS], env=env, capture_output=True, text=True, check=True).stdout
+    assert int(out.split()[-1]) >= 8 << 20
 
 
 # Eight threads allocate at once; then malloc reports its arenas.
