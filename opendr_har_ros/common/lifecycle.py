@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import traceback
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from opendr_har_core.errors import HarError
 from opendr_har_ros.common.log import sanitize_utf8
+
+BOND_PERIOD_SEC, BOND_TIMEOUT_SEC = 0.1, 4.0
 
 
 def transition(callback: Callable[..., None]) -> Callable[..., TransitionCallbackReturn]:
@@ -35,6 +37,29 @@ def transition(callback: Callable[..., None]) -> Callable[..., TransitionCallbac
         return TransitionCallbackReturn.FAILURE
 
     return guarded
+
+
+def start_bond(node: Any) -> Optional[Any]:
+    """Start the bond by which nav2's lifecycle manager notices that a node died; None where bondpy is missing.
+
+    Topic, id and times are those of nav2's own nodes.
+    """
+    try:
+        from bondpy.bondpy import Bond
+    except ImportError:
+        return None
+    bond = Bond(node, "bond", node.get_name())
+    bond.heartbeat_period, bond.heartbeat_timeout = BOND_PERIOD_SEC, BOND_TIMEOUT_SEC
+    bond.start()
+    return bond
+
+
+def break_bond(node: Any, bond: Any) -> None:
+    """Tell the manager that the end is intended; Bond.shutdown leaves destroyed entities to the executor."""
+    bond.break_bond()
+    bond.is_shutdown = True  # ends its thread, and keeps its finalizer from Bond.shutdown
+    node.destroy_subscription(bond.sub)
+    node.destroy_publisher(bond.pub)
 
 
 def steady_timer(node: Any, period_sec: float, callback: Callable[[], None]) -> Any:

@@ -15,7 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from opendr_har_core.backends.allocator import give_memory_back
 from opendr_har_core.errors import HarError
-from opendr_har_ros.common.lifecycle import steady_timer, transition
+from opendr_har_ros.common.lifecycle import break_bond, start_bond, steady_timer, transition
 from opendr_har_ros.common.log import sanitize_utf8
 from opendr_har_ros.common.statistics import Statistics
 from opendr_har_ros.recognizer.camera import Camera
@@ -45,6 +45,7 @@ class RecognizerNode(LifecycleNode):
         self._loader = ModelLoader(PATIENCE_SEC)
         self._wanted = ""
         self._restoring = False
+        self._bond: Optional[Any] = None
         self.fault = ""
         RECOGNIZER.declare(self)
         self._settings = RecognizerSettings.from_values(RECOGNIZER.values(self))
@@ -97,6 +98,8 @@ class RecognizerNode(LifecycleNode):
             self._publish_labels()
             for camera in self._cameras.values():
                 camera.subscribe(self._settings.node, self._on_image)
+            if not self._settings.node.autostart:  # a manager makes the transitions, and may keep a bond
+                self._bond = start_bond(self)
         except Exception:  # return to the inactive state
             self._stop()
             super().on_deactivate(state)
@@ -145,6 +148,9 @@ class RecognizerNode(LifecycleNode):
         return self._pipeline
 
     def _stop(self) -> None:
+        if self._bond is not None:
+            break_bond(self, self._bond)
+            self._bond = None
         try:
             for camera in self._cameras.values():
                 camera.unsubscribe()

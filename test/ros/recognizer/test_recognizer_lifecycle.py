@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -27,6 +30,7 @@ from recognizer_support import (
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
+ROOT = Path(__file__).resolve().parents[3]
 LIVES, SPAN = 100, 10
 # Pools and caches fill up at first.
 FIRST = 40
@@ -41,26 +45,53 @@ LIFE = (
 )
 
 
-def test_a_lifecycle_node_can_be_configured_and_activated_again(client, start):
-    start("recognizer", {"autostart": "false", **RELIABLE})
+# Stands in for bondpy, whose messages have no wheel.
+BONDPY = """
+from std_msgs.msg import String
+
+class Bond:
+    def __init__(self, node, topic, bond_id):
+        self.say = lambda text: node.get_logger().info(f"{text} {topic} {bond_id}")
+        self.pub, self.sub = node.create_publisher(String, topic, 1), None
+        self.start = lambda: self.say(f"bond of {self.heartbeat_period} and {self.heartbeat_timeout} s started:")
+        self.sub = node.create_subscription(String, topic, lambda message: None, 1)
+
+    def break_bond(self):
+        self.say("bond broken:")
+"""
+
+
+def test_a_manager_as_nav2s_starts_pauses_resets_and_shuts_down_the_node(client, start, tmp_path):
+    """It waits for get_state, checks the state after each transition, and keeps a bond while the node is active."""
+    (tmp_path / "bondpy").mkdir()
+    (tmp_path / "bondpy" / "bondpy.py").write_text(BONDPY)
+    env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    node = start("recognizer", {"autostart": "false", **RELIABLE}, env=env)
+
+    def change(transition, state):
+        assert change_state(client, transition)
+        assert lifecycle_state(client) == state
+
     assert lifecycle_state(client) == State.PRIMARY_STATE_UNCONFIGURED
     classifications = client.collect(Classification, f"{NODE}/classification")
     camera = Camera(client)
     frames = clip(seconds=3.0)
     lives = []
     for _ in range(2):
-        assert change_state(client, Transition.TRANSITION_CONFIGURE)
+        change(Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE)
         assert camera.publisher.get_subscription_count() == 0
-        assert change_state(client, Transition.TRANSITION_ACTIVATE)
+        change(Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE)
+        assert node.output.count("bond of 0.1 and 4.0 s started: bond recognizer") == len(lives) + 1
         camera.wait_for_recognizer()
         wait_for_labels_to_connect(client)
         lives.append([message.results for message in send_and_see(client, camera, classifications, frames)])
-        assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+        change(Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE)
+        assert node.output.count("bond broken: bond recognizer") == len(lives)
         client.until(lambda: camera.publisher.get_subscription_count() == 0)
-        assert change_state(client, Transition.TRANSITION_CLEANUP)
+        change(Transition.TRANSITION_CLEANUP, State.PRIMARY_STATE_UNCONFIGURED)
     assert lives[0] == lives[1]
     assert lives[0]
-    assert change_state(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    change(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, State.PRIMARY_STATE_FINALIZED)
 
 
 @pytest.mark.slow
