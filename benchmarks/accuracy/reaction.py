@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,9 +24,19 @@ import numpy as np
 from real_videos import SHARED
 
 from opendr_har_core import Recognizer
-from opendr_har_core.benchmarking.footage import Track, Viewer, camera_costs, follow, lead_seconds, played
-from opendr_har_core.benchmarking.reaction import Splice, reactions_to, splice_pairs, summarize
-from opendr_har_core.benchmarking.tables import UNKNOWN, aligned
+from opendr_har_core.benchmarking.agreement import camera_cost
+from opendr_har_core.benchmarking.footage import (
+    Splice,
+    Track,
+    Viewer,
+    follow,
+    lead_seconds,
+    played,
+    reactions_to,
+    splice_pairs,
+    summarize,
+)
+from opendr_har_core.benchmarking.tables import UNKNOWN, table
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.checkpoints import load_weights
@@ -54,7 +65,6 @@ COLUMNS = (
     ("named", REACTION, "named", 0, "", 1.0),
     ("ms", COST, "step_sec", 1, "", 1e3),
     ("CPU", COST, "cpu_sec", 3, " s", 1.0),
-    ("MB", COST, "stream_bytes", 1, "", 1e-6),
 )
 
 Results = Dict[str, Any]
@@ -105,7 +115,7 @@ def main() -> None:
                     with atomic_path(options.output) as temporary:
                         temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
     for size in filter(results.get, SIZES):
-        sys.stdout.write(f"\n{size.upper()}\n\n{table(results[size])}\n")
+        sys.stdout.write(f"\n{size.upper()}\n\n{variants_table(results[size])}\n")
     if options.picture:
         draw(results, options.picture)
 
@@ -133,7 +143,7 @@ def measured(results: Results, size: str, options: argparse.Namespace, folder: P
     parts: Dict[str, Callable[[], List[Results]]] = {
         STEADY: lambda: steady_part(recognizers, clips),
         REACTION: lambda: reaction_part(recognizers, clips, options.splices),
-        COST: lambda: [asdict(cost) for cost in camera_costs(recognizers, CAMERA)],
+        COST: lambda: [dict(zip(("step_sec", "cpu_sec"), camera_cost(item, CAMERA))) for item in recognizers],
     }
     for part in options.parts:
         for variant, values in zip(variants, parts[part]()):
@@ -192,17 +202,19 @@ def reaction_part(recognizers: Sequence[Recognizer], clips: Sequence[Clip], coun
     ]
 
 
-def table(variants: Results) -> str:
+def variants_table(variants: Results) -> str:
     """One row for each network."""
-    lines = [["network", "right", *(column[0] for column in COLUMNS)]]
-    for name, parts in variants.items():
-        steady = parts.get(STEADY)
-        row = [name, f"{steady['right']} of {steady['clips']}" if steady else UNKNOWN]
-        for _, part, key, digits, unit, factor in COLUMNS:
-            value = parts.get(part, {}).get(key)
-            row.append(UNKNOWN if value is None else f"{factor * value:.{digits}f}{unit}")
-        lines.append(row)
-    return aligned(lines)
+
+    def right(row: Any) -> str:
+        steady = row[1].get(STEADY)
+        return f"{steady['right']} of {steady['clips']}" if steady else UNKNOWN
+
+    def cell(part: str, key: str, digits: int, unit: str, factor: float, row: Any) -> str:
+        value = row[1].get(part, {}).get(key)
+        return UNKNOWN if value is None else f"{factor * value:.{digits}f}{unit}"
+
+    columns = [("network", lambda row: row[0]), ("right", right)]
+    return table([*columns, *((title, partial(cell, *how)) for title, *how in COLUMNS)], variants.items())
 
 
 def draw(results: Results, path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import IO, Any, Dict, Optional, Type, cast
 import psutil
 from participants import PARTICIPANTS
 
-from opendr_har_core.benchmarking.memory import ProcessMemory, process_memory
+from opendr_har_core.benchmarking.machine import ProcessMemory, process_memory
 
 WORKER = Path(__file__).with_name("worker.py")
 END_SEC = 10

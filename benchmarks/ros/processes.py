@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional, Sequence, Type
 
 import psutil
 
-from opendr_har_core.benchmarking.memory import process_memory
+from opendr_har_core.benchmarking.machine import process_memory
 from opendr_har_ros.common.process import prepare_process
 
 CAMERA = Path(__file__).with_name("camera.py")

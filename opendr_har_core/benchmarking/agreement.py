@@ -13,17 +13,30 @@ from typing import Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from opendr_har_core.benchmarking.footage import Cost, Track, Viewer, camera_costs, follow, lead_seconds, played
-from opendr_har_core.benchmarking.reaction import Reactions, Splice, reactions_to, splice_pairs, summarize
+from opendr_har_core.benchmarking import AgreementSettings
+from opendr_har_core.benchmarking.footage import (
+    Reactions,
+    Splice,
+    Track,
+    Viewer,
+    follow,
+    lead_seconds,
+    played,
+    reactions_to,
+    splice_pairs,
+    summarize,
+)
+from opendr_har_core.benchmarking.timing import camera_step, time_calls
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.media.video import probe
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.recognizer import Recognizer
 
-SECONDS, SPLICES = 10.0, 10
 # The clip network settles on a label that more than this share of its predictions for a video have.
 SETTLED_SHARE = 0.5
+COST_SEC = 5.0
+DEFAULT = AgreementSettings()
 
 # (videos and splices done, total)
 OnDone = Callable[[int, int], None]
@@ -58,7 +71,8 @@ class ModelAgreement:
         probability: mean score of the label that the clip network settles on; None where it settles on none.
         first_label_sec: from the first frame to the first prediction, which may be provisional.
         reactions: to splices, each to the label that the clip network settles on for the second video.
-        cost: for a 30 Hz camera with the size of the first video.
+        step_sec: median wall time of a sampled frame of the first video's size, from the image to the prediction.
+        cpu_sec: processor seconds, of all threads, for one second of such video.
     """
 
     model: str
@@ -68,7 +82,8 @@ class ModelAgreement:
     probability: Optional[float]
     first_label_sec: float
     reactions: Reactions
-    cost: Cost
+    step_sec: float
+    cpu_sec: float
 
 
 @dataclass(frozen=True)
@@ -94,42 +109,37 @@ def measure_agreement(
     names: Sequence[str],
     recognizers: Sequence[Recognizer],
     videos: Sequence[Path],
-    seconds: float = SECONDS,
-    splices: int = SPLICES,
+    settings: AgreementSettings = DEFAULT,
     on_done: Optional[OnDone] = None,
 ) -> AgreementReport:
     """Show videos, and splices of them, to models; the first X3D among them is the reference.
 
     Each video is looped until every model has a full window of real frames; the `seconds` after that are compared.
     Up to `splices` pairs of videos for which the clip network settles on different labels are spliced. `names` are
-    the names of the models. Raises ConfigError where there is no clip network, where models have different classes, and
-    for values out of range; VideoError; DataError for a video without labels.
+    the names of the models. Raises ConfigError where there is no clip network and where models have different classes;
+    VideoError; DataError for a video without labels.
     """
-    if not 0 < seconds < float("inf"):
-        raise ConfigError(f"seconds is {seconds}, expected a time above zero")
-    if splices < 0:
-        raise ConfigError(f"splices is {splices}, expected 0 or more")
     reference = _reference(names, recognizers)
     done = count(1)
 
     def progress() -> None:
         if on_done is not None:
-            on_done(next(done), len(videos) + splices)
+            on_done(next(done), len(videos) + settings.splices)
 
     tracks: List[List[Track]] = []  # by video, by model
     for video in videos:
-        tracks.append(_shown(names, recognizers, video, seconds))
+        tracks.append(_shown(names, recognizers, video, settings.seconds))
         progress()
     lead_ns = round(lead_seconds(recognizers) * NANOSECONDS)
     compared = [[track.since(lead_ns) for track in shown] for shown in tracks]
     labels = recognizers[reference].labels
     settled = [_settled(video, shown[reference], labels) for video, shown in zip(videos, compared)]
-    pairs = islice(splice_pairs([label.class_id for label in settled]), splices)
+    pairs = islice(splice_pairs([label.class_id for label in settled]), settings.splices)
     cuts = [Splice(videos[first], videos[second], class_id) for first, second, class_id in pairs]
     reactions = reactions_to(recognizers, cuts, progress)
     clips = [shown[reference] for shown in tracks]
     info = probe(videos[0])
-    costs = camera_costs(recognizers, (info.height, info.width))
+    costs = [camera_cost(recognizer, (info.height, info.width)) for recognizer in recognizers]
     models = [
         ModelAgreement(
             model=name,
@@ -139,11 +149,12 @@ def measure_agreement(
             probability=_probability([shown[index] for shown in compared], settled),
             first_label_sec=float(np.median([shown[index].stamps_ns[0] for shown in tracks])) / NANOSECONDS,
             reactions=summarize(reactions[index]),
-            cost=costs[index],
+            step_sec=costs[index][0],
+            cpu_sec=costs[index][1],
         )
         for index, (name, recognizer) in enumerate(zip(names, recognizers))
     ]
-    return AgreementReport(names[reference], seconds, tuple(settled), len(cuts), tuple(models))
+    return AgreementReport(names[reference], settings.seconds, tuple(settled), len(cuts), tuple(models))
 
 
 def _reference(names: Sequence[str], recognizers: Sequence[Recognizer]) -> int:
@@ -201,3 +212,9 @@ def _probability(tracks: Sequence[Track], settled: Sequence[SettledLabel]) -> Op
         if label.class_id is not None
     ]
     return float(np.mean(scores)) if scores else None
+
+
+def camera_cost(recognizer: Recognizer, size: Tuple[int, int]) -> Tuple[float, float]:
+    """(wall seconds of a step, processor seconds for a second of video) on a camera of (height, width) pixels."""
+    timing = time_calls(camera_step(recognizer, size), COST_SEC)
+    return timing.median_sec, timing.cpu_sec * NANOSECONDS / recognizer.spec.period_ns

@@ -1,14 +1,12 @@
-"""Videos as a camera delivers them, looped or spliced, shown to several models at once."""
+"""Videos as a camera delivers them, shown to several models, and the models' reactions to a change of action."""
 
 from __future__ import annotations
 
-import statistics
-import time
-import tracemalloc
+import math
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count, islice, takewhile
-from typing import Iterable, Iterator, List, Sequence, Tuple
+from itertools import chain, takewhile
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,23 +18,11 @@ from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.streaming.settings import StreamSettings
 
-FPS = 30
-ROUNDS, ROUND_SEC = 5, 2
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost of one model on one camera.
-
-    Attributes:
-        step_sec: median wall time of a sampled frame, from the image to the prediction.
-        cpu_sec: processor seconds, of all threads, for one second of a 30 Hz camera.
-        stream_bytes: memory that a stream keeps between frames, as NumPy reports it.
-    """
-
-    step_sec: float
-    cpu_sec: float
-    stream_bytes: int
+STABLE_NS = NANOSECONDS
+# Seconds of the second video beyond those that the slowest model needs for its first label.
+PATIENCE_SEC = 2.0
+# Splices fall at this many different times between two sampled frames.
+PHASES = 10
 
 
 @dataclass(frozen=True)
@@ -129,64 +115,140 @@ def follow(viewers: Sequence[Viewer], frames: Iterable[Frame]) -> List[Track]:
     return [viewer.track for viewer in viewers]
 
 
-def camera_costs(recognizers: Sequence[Recognizer], size: Tuple[int, int], rounds: int = ROUNDS) -> List[Cost]:
-    """Cost of each model on a camera of (height, width) pixels; the models take turns, so other load affects all."""
-    held = [_stream_bytes(recognizer) for recognizer in recognizers]
-    cameras = [_CostMeter(recognizer, size) for recognizer in recognizers]
-    for _ in range(rounds):
-        for camera in cameras:
-            camera.round()
-    return [
-        Cost(statistics.median(camera.step_sec), statistics.median(camera.cpu_sec), kept)
-        for camera, kept in zip(cameras, held)
-    ]
+@dataclass(frozen=True)
+class Splice:
+    """Two videos, one after the other; `class_id` is the label of the second."""
+
+    first: VideoSource
+    second: VideoSource
+    class_id: int
 
 
-class _CostMeter:
-    """One model on a stream of noise, which takes as long as a picture does."""
+@dataclass(frozen=True)
+class Reaction:
+    """Reaction of one model to one splice.
 
-    def __init__(self, recognizer: Recognizer, size: Tuple[int, int]) -> None:
-        self.step_sec: List[float] = []
-        self.cpu_sec: List[float] = []
-        self._side = recognizer.spec.image_size
-        self._stream = recognizer.stream()
-        self._frames = _noise(size)
-        filled = recognizer.spec.window * recognizer.spec.period_ns / NANOSECONDS
-        for frame in self._next(filled + 1):  # a clip network computes nothing until its window is full
-            self._stream.push(_square(frame, self._side))
+    Attributes:
+        first_sec: from the first frame of the second video to the first prediction with its label; None where none
+            came.
+        stable_sec: until the first prediction from which on that label stays the best one for a second; None where it
+            never does.
+    """
 
-    def round(self) -> None:
-        cpu = 0.0
-        for frame in self._next(ROUND_SEC):
-            began, began_cpu = time.perf_counter(), time.process_time()
-            self._stream.push(_square(frame, self._side))
-            cpu += time.process_time() - began_cpu
-            if self._stream.status.sampled:
-                self.step_sec.append(time.perf_counter() - began)
-        self.cpu_sec.append(cpu / ROUND_SEC)
-
-    def _next(self, seconds: float) -> List[Frame]:
-        return list(islice(self._frames, round(seconds * FPS)))
+    first_sec: Optional[float]
+    stable_sec: Optional[float]
 
 
-def _noise(size: Tuple[int, int]) -> Iterator[Frame]:
-    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    return (Frame(rgb, index * NANOSECONDS // FPS) for index in count())
+@dataclass(frozen=True)
+class Reactions:
+    """Reactions of one model to all splices.
+
+    Attributes:
+        splices: number of splices, without those before which the model already had the new label.
+        named: number of them after which the new label came.
+        median_sec, stable_median_sec: over all splices, where a label that never came counts as infinitely late; None
+            where the median is infinite, or without splices.
+        slowest_sec: over the named splices; None without any.
+    """
+
+    splices: int
+    named: int
+    median_sec: Optional[float]
+    slowest_sec: Optional[float]
+    stable_median_sec: Optional[float]
 
 
-def _stream_bytes(recognizer: Recognizer) -> int:
-    """Memory that the first step of a new stream allocates and keeps."""
-    side = recognizer.spec.image_size
-    frame = _square(next(_noise((side, side))), side)
-    recognizer.stream().push(frame)  # the first step of all also allocates what belongs to the model
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        stream = recognizer.stream()
-        stream.push(frame)
-        return tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
+def splice_pairs(class_ids: Sequence[Optional[int]]) -> Iterator[Tuple[int, int, int]]:
+    """(first, second, class of the second): each video with the next one, then with the next but one, ...
+
+    Videos without a class, and pairs of one class, are left out.
+    """
+    count = len(class_ids)
+    for step in range(1, count):
+        for first in range(count):
+            second = (first + step) % count
+            class_id = class_ids[second]
+            if class_id is not None and class_ids[first] not in (None, class_id):
+                yield first, second, class_id
+
+
+def reactions_to(
+    recognizers: Sequence[Recognizer], splices: Sequence[Splice], on_done: Optional[Callable[[], None]] = None
+) -> List[List[Optional[Reaction]]]:
+    """Show splices to all models: for each model, the reaction to each splice.
+
+    The second video starts when all models have a full window of the first one. It ends when all models have a stable
+    label for it, or some seconds after the longest warm-up. Raises VideoError.
+    """
+    lead_sec = lead_seconds(recognizers)
+    period_sec = max(recognizer.spec.period_ns for recognizer in recognizers) / NANOSECONDS
+    found: List[List[Optional[Reaction]]] = [[] for _ in recognizers]
+    for index, splice in enumerate(splices):
+        splice_sec = lead_sec + index % PHASES / PHASES * period_sec
+        splice_ns = round(splice_sec * NANOSECONDS)
+        viewers = [Viewer.ready_at(recognizer, splice_ns) for recognizer in recognizers]
+        waiting = viewers
+        for frame in spliced(splice.first, splice.second, splice_sec, lead_sec + PATIENCE_SEC):
+            show(waiting, frame)
+            if frame.stamp_ns >= splice_ns:
+                latest = [(viewer, reaction(viewer.track, splice.class_id, splice_ns)) for viewer in waiting]
+                waiting = [viewer for viewer, state in latest if state is not None and state.stable_sec is None]
+            if not waiting:
+                break
+        for reactions, viewer in zip(found, viewers):
+            reactions.append(reaction(viewer.track, splice.class_id, splice_ns))
+        if on_done is not None:
+            on_done()
+    return found
+
+
+def reaction(track: Track, class_id: int, splice_ns: int) -> Optional[Reaction]:
+    """Reaction of the model of `track` to a splice at `splice_ns` to a video of `class_id`.
+
+    None where its last label before the splice already was that one.
+    """
+    before = track.labels[track.stamps_ns < splice_ns]
+    if len(before) and before[-1] == class_id:
+        return None
+    after = track.since(splice_ns)
+    is_named = after.labels == class_id
+    stable = _stable_ns(after.stamps_ns, is_named)
+    return Reaction(_seconds(after.stamps_ns[is_named], splice_ns), _seconds(stable, splice_ns))
+
+
+def summarize(reactions: Sequence[Optional[Reaction]]) -> Reactions:
+    """Summary over splices; those with None do not count."""
+    counted = [item for item in reactions if item is not None]
+    named = [item.first_sec for item in counted if item.first_sec is not None]
+    return Reactions(
+        splices=len(counted),
+        named=len(named),
+        median_sec=_median([item.first_sec for item in counted]),
+        slowest_sec=max(named, default=None),
+        stable_median_sec=_median([item.stable_sec for item in counted]),
+    )
+
+
+def _stable_ns(stamps_ns: np.ndarray, is_named: np.ndarray) -> List[int]:
+    """The first stamp of the first run of named predictions that lasts for a second, if there is one."""
+    start: Optional[int] = None
+    for stamp_ns, named in zip(stamps_ns.tolist(), is_named):
+        if start is not None and stamp_ns - start >= STABLE_NS:
+            return [start]
+        start = (stamp_ns if start is None else start) if named else None
+    return []
+
+
+def _seconds(stamps_ns: Sequence[int], since_ns: int) -> Optional[float]:
+    """Seconds from `since_ns` to the first of the stamps."""
+    return (int(stamps_ns[0]) - since_ns) / NANOSECONDS if len(stamps_ns) else None
+
+
+def _median(seconds: Sequence[Optional[float]]) -> Optional[float]:
+    if not seconds:
+        return None
+    median = float(np.median([math.inf if value is None else value for value in seconds]))
+    return median if math.isfinite(median) else None
 
 
 def _square(frame: Frame, side: int) -> LazyFrame:

@@ -1,101 +1,58 @@
-"""Description of this machine: processor, versions, load, and its rate at a matrix product."""
+"""This machine: processor, versions of the libraries that compute, load and memory."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Union
+from typing import Dict, Mapping, Optional, Union
 
-import numpy as np
-
-from opendr_har_core.benchmarking.timing import time_calls
-from opendr_har_core.streaming.recognizer import Recognizer
-from opendr_har_core.streaming.settings import ModelSettings
-
+PROC = Path("/proc")
 # Builds of ONNX Runtime for other devices have other names and the same version numbers.
 PACKAGES = {
     "numpy": ("numpy",),
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml"),
     "torch": ("torch",),
 }
-SIDE = 2048
-SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Machine:
-    """The machine of a measurement.
+class ProcessMemory:
+    """Resident memory of a process, in bytes: now, and the peak since it started."""
 
-    Attributes:
-        processor, architecture, system: for people.
-        cores: logical cores of the machine; usable_cores: those that this process may use.
-        threads: requested for one evaluation, or 0 for the runtime's default.
-        versions: of Python, NumPy, ONNX Runtime and PyTorch (None where it is not installed).
-        load: processes that were running or waiting in the minute before, or None where the system does not say.
-        matmul_gflops: 1e9 operations (2 per multiply-add) per second in a large float32 matrix product on ONNX
-            Runtime; None without the onnx package. In a report, the better of two measurements, before and after.
+    rss_bytes: int
+    peak_bytes: int
+
+
+def process_memory(pid: Optional[int] = None) -> Optional[ProcessMemory]:
+    """Memory of process `pid` (default: this one); None where the system has no /proc or the process ended.
+
+    Reads VmHWM, since getrusage's peak starts at the memory of the parent process, and psutil has no peak.
     """
-
-    processor: str
-    architecture: str
-    system: str
-    cores: int
-    usable_cores: int
-    threads: int
-    versions: Mapping[str, Optional[str]]
-    load: Optional[float]
-    matmul_gflops: Optional[float]
+    status = PROC / ("self" if pid is None else str(pid)) / "status"
+    rss, peak = _entry(status, "VmRSS"), _entry(status, "VmHWM")
+    return None if rss is None or peak is None else ProcessMemory(rss, peak)
 
 
-def describe_machine(threads: int, providers: Optional[Sequence[str]]) -> Machine:
-    """Describe this machine and measure its matrix rate; raises BackendError for a provider that is not available."""
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return Machine(
-        processor=processor(),
-        architecture=platform.machine(),
-        system=f"{platform.system()} {platform.release()}",
-        cores=os.cpu_count() or 1,
-        usable_cores=len(usable),
-        threads=threads,
-        versions=versions(),
-        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        matmul_gflops=matmul_gflops(threads, providers),
-    )
+def available_bytes() -> Optional[int]:
+    """Memory available without swapping, in bytes; None where the system has no /proc."""
+    return _entry(PROC / "meminfo", "MemAvailable")
 
 
-def matmul_gflops(threads: int = 0, providers: Optional[Sequence[str]] = None, side: int = SIDE) -> Optional[float]:
-    """1e9 operations per second in a product of two float32 (side, side) matrices; None without the onnx package.
+def total_bytes() -> Optional[int]:
+    """Memory of the machine, in bytes; None where the system has no /proc."""
+    return _entry(PROC / "meminfo", "MemTotal")
 
-    On another device than the processor it includes the copies to the device and back. Raises BackendError for a
-    provider that is not available.
-    """
-    from opendr_har_core.backends.session import ort
 
-    provider = Recognizer.open(ModelSettings.model, providers, threads).provider
+def _entry(path: Path, name: str) -> Optional[int]:
     try:
-        model = matmul_model(side)
-    except ImportError:
+        found = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(), re.MULTILINE)
+    except OSError:
         return None
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=[provider])
-    random = np.random.default_rng(0)
-    feeds = {name: random.standard_normal((side, side), dtype=np.float32) for name in ("a", "b")}
-    timing = time_calls(lambda: session.run(["c"], feeds), SECONDS)
-    return 2 * side**3 / timing.median_sec / 1e9
-
-
-def matmul_model(side: int) -> Any:
-    """The ONNX model of c = a @ b, for float32 (side, side) matrices; raises ImportError without the onnx package."""
-    from onnx import TensorProto, helper
-
-    a, b, c = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [side, side]) for name in "abc")
-    graph = helper.make_graph([helper.make_node("MatMul", ["a", "b"], ["c"])], "matmul", [a, b], [c])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    return int(found[1]) * 1024 if found else None
 
 
 def processor(root: Union[str, Path] = "/") -> str:
@@ -110,16 +67,38 @@ def processor(root: Union[str, Path] = "/") -> str:
     return platform.processor() or platform.machine()
 
 
+def usable_cores() -> int:
+    """Logical cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load() -> Optional[float]:
+    """Processes that were running or waiting in the last minute; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
 def versions() -> Dict[str, Optional[str]]:
-    """Versions of Python and of the libraries that compute, without importing them."""
-    found: Dict[str, Optional[str]] = {"python": platform.python_version()}
-    for name, packages in PACKAGES.items():
-        found[name] = next(filter(None, map(_version, packages)), None)
-    return found
+    """Versions of Python and of the libraries that compute, without importing them; None for those not installed."""
+    return {"python": platform.python_version(), **{name: installed(*names) for name, names in PACKAGES.items()}}
 
 
-def _version(package: str) -> Optional[str]:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def installed(*packages: str) -> Optional[str]:
+    """Version of the first of these packages that is installed; packages from apt are unknown to Python's metadata."""
+    for package in packages:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine of a measurement; the load is that of the minute before."""
+
+    processor: str = field(default_factory=processor)
+    system: str = field(default_factory=platform.platform)
+    cores: int = field(default_factory=lambda: os.cpu_count() or 1)
+    usable_cores: int = field(default_factory=usable_cores)
+    versions: Mapping[str, Optional[str]] = field(default_factory=versions)
+    load: Optional[float] = field(default_factory=load)

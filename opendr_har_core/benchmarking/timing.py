@@ -1,14 +1,18 @@
-"""Timing of jobs: medians and spread of one job, or the ratio of two jobs that take turns."""
+"""Timing of jobs: one job, two jobs that take turns, and the jobs that evaluate a model."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import count
 from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
 
-from opendr_har_core.errors import ConfigError
+from opendr_har_core.frame import Frame
+from opendr_har_core.spec import NANOSECONDS, ModelSpec
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.settings import EVERY_FRAME
 
 Job = Callable[[], object]
 Clock = Callable[[], float]
@@ -18,6 +22,9 @@ FEWEST_CALLS = 3
 # A turn of a comparison is long against the clock's resolution and its first call, which finds cold caches.
 TURN_SEC = 0.02
 FEWEST_ROUNDS = 5
+# Enough different frames that no result can be reused, few enough to stay small.
+FRAMES_KEPT = 8
+STEP_NS = NANOSECONDS // 5
 
 
 @dataclass(frozen=True)
@@ -43,56 +50,92 @@ class Comparison:
 
     Attributes:
         rounds: number of rounds; each times both jobs, in alternating order.
-        calls: calls per turn, the same for both jobs.
         median_sec: seconds per call of the first and of the second job, over all rounds.
-        ratio: how many times as fast the first job is: the second job's median divided by the first's within a round;
-            the median over the rounds.
+        ratio: how many times as fast the first job is: the median over the rounds of the second's time by the first's.
         ratio_p10, ratio_p90: its spread over the rounds.
-        first_faster: number of rounds in which the first job was faster.
     """
 
     rounds: int
-    calls: int
     median_sec: Tuple[float, float]
     ratio: float
     ratio_p10: float
     ratio_p90: float
-    first_faster: int
 
 
-def time_calls(
-    job: Job, seconds: float, clock: Clock = time.perf_counter, cpu_clock: Clock = time.process_time
-) -> Timing:
-    """Call `job` for `seconds`, at least three times, after a short warm-up; raises ConfigError for `seconds` <= 0."""
-    _check(seconds)
+def time_calls(job: Job, seconds: float, clock: Clock = time.perf_counter) -> Timing:
+    """Call `job` for `seconds`, at least three times, after a short warm-up."""
     _warm_up(job, seconds, clock)
     durations: List[float] = []
-    began_cpu, end = cpu_clock(), clock() + seconds
+    began_cpu, end = time.process_time(), clock() + seconds
     while len(durations) < FEWEST_CALLS or clock() < end:
         durations.append(_duration(job, clock))
-    cpu = (cpu_clock() - began_cpu) / len(durations)
+    cpu = (time.process_time() - began_cpu) / len(durations)
     p10, median, p90 = _deciles(durations)
     return Timing(len(durations), median, p10, p90, cpu)
 
 
 def compare(first: Job, second: Job, seconds: float, clock: Clock = time.perf_counter) -> Comparison:
-    """Time both jobs alternately for `seconds`, at least five rounds; raises ConfigError for `seconds` <= 0.
+    """Time both jobs alternately for `seconds`, at least five rounds.
 
     The order alternates (first, second, second, first, ...), so that a drift of the machine's speed favours neither.
     """
-    _check(seconds)
     jobs = (first, second)
-    calls = max(_calls_per_turn(job, seconds, clock) for job in jobs)
+    for job in jobs:
+        _warm_up(job, seconds, clock)
+    slowest = max(_turn(job, FEWEST_CALLS, clock) for job in jobs)
+    calls = max(1, round(TURN_SEC / max(slowest, 1e-9)))
     turns: List[Tuple[float, float]] = []
     end = clock() + seconds
     while len(turns) < FEWEST_ROUNDS or clock() < end:
         order = (0, 1) if len(turns) % 2 == 0 else (1, 0)
         took = {index: _turn(jobs[index], calls, clock) for index in order}
         turns.append((took[0], took[1]))
-    ratios = [slow / quick for quick, slow in turns]
-    medians = (float(np.median([turn[0] for turn in turns])), float(np.median([turn[1] for turn in turns])))
-    low, middle, high = _deciles(ratios)
-    return Comparison(len(turns), calls, medians, middle, low, high, sum(ratio > 1 for ratio in ratios))
+    medians = np.median(turns, axis=0)
+    low, middle, high = _deciles([slow / quick for quick, slow in turns])
+    return Comparison(len(turns), (float(medians[0]), float(medians[1])), middle, low, high)
+
+
+def input_shape(spec: ModelSpec) -> Tuple[int, ...]:
+    """Shape of the uint8 input of one evaluation."""
+    side = spec.image_size
+    return (side, side, 3) if spec.is_continual else (spec.window, side, side, 3)
+
+
+def evaluation(recognizer: Recognizer, batch: int = 1) -> Job:
+    """A job that evaluates a batch: a step of each of `batch` streams, or one call with `batch` clips.
+
+    Its inputs are cropped uint8 frames; it returns the predictions of the streams, or the probabilities.
+    """
+    shape = input_shape(recognizer.spec)
+    if recognizer.spec.is_continual:
+        return _steps(recognizer, _noise((FRAMES_KEPT, *shape)), batch)
+    clips = _noise((batch, *shape))
+    return lambda: recognizer.classify_clips(clips)
+
+
+def camera_step(recognizer: Recognizer, size: Tuple[int, int]) -> Job:
+    """A job that steps a stream by a camera's image of (height, width) pixels."""
+    step = _steps(recognizer, _noise((1, *size, 3)))
+    for _ in range(recognizer.spec.window):  # a clip network computes nothing until its window is full
+        step()
+    return step
+
+
+def _steps(recognizer: Recognizer, images: np.ndarray, batch: int = 1) -> Job:
+    streams = [recognizer.stream(sampling=EVERY_FRAME) for _ in range(batch)]
+    steps = count()
+
+    def step() -> object:
+        index = next(steps)
+        frame = Frame(images[index % len(images)], index * STEP_NS)
+        return recognizer.push_many([(stream, frame) for stream in streams])
+
+    return step
+
+
+def _noise(shape: Tuple[int, ...]) -> np.ndarray:
+    """Pixels that take a network as long as a picture does."""
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def _warm_up(job: Job, seconds: float, clock: Clock) -> None:
@@ -102,11 +145,6 @@ def _warm_up(job: Job, seconds: float, clock: Clock) -> None:
         job()
         if clock() > end:
             return
-
-
-def _calls_per_turn(job: Job, seconds: float, clock: Clock) -> int:
-    _warm_up(job, seconds, clock)
-    return max(1, round(TURN_SEC / max(_turn(job, FEWEST_CALLS, clock), 1e-9)))
 
 
 def _turn(job: Job, calls: int, clock: Clock) -> float:
@@ -124,8 +162,3 @@ def _deciles(values: Sequence[float]) -> Tuple[float, float, float]:
     """(p10, median, p90)."""
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     return float(low), float(middle), float(high)
-
-
-def _check(seconds: float) -> None:
-    if not 0 < seconds < float("inf"):
-        raise ConfigError(f"seconds is {seconds}, expected a time above zero")

@@ -6,11 +6,10 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from opendr_har_core.cli.options import add_job, add_runtime, providers
+from opendr_har_core.benchmarking import AgreementSettings
+from opendr_har_core.cli.options import add_job, add_runtime, add_settings, providers, read_settings
 from opendr_har_core.cli.output import Result
 from opendr_har_core.cli.videos import videos_of
-
-SECONDS, SPLICES = 10.0, 10
 
 
 def add_parser(jobs: Any) -> None:
@@ -31,10 +30,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help=what)
     what = "files, folders or patterns; ideally one action in each"
     parser.add_argument("--videos", nargs="+", required=True, metavar="PATH", help=what)
-    what = f"seconds of each video to compare, after the warm-up (default: {SECONDS:g})"
-    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help=what)
-    what = f"largest number of pairs of videos to splice, to time new labels (default: {SPLICES})"
-    parser.add_argument("--splices", type=int, default=SPLICES, metavar="N", help=what)
+    add_settings(parser, AgreementSettings)
     add_runtime(parser)
 
 
@@ -47,8 +43,8 @@ def run(options: argparse.Namespace) -> Result:
     videos, missing = videos_of(options.videos)
     if missing:
         raise missing[0][1]
-    where = providers(options)
-    recognizers = [Recognizer.open(model, where, options.threads) for model in options.models]
+    recognizers = [Recognizer.open(model, providers(options), options.threads) for model in options.models]
+    settings = read_settings(options, AgreementSettings)
     with options.out.progress("comparing", "videos") as report:
-        found = measure_agreement(options.models, recognizers, videos, options.seconds, options.splices, report)
+        found = measure_agreement(options.models, recognizers, videos, settings, report)
     return Result(agreement_text(found), asdict(found))

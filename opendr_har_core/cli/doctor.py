@@ -28,8 +28,7 @@ def add_parser(jobs: Any) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Run all checks and report; findings make it fail."""
-    from opendr_har_core.doctor.checks import run_checks
-    from opendr_har_core.doctor.report import to_dict, to_text
+    from opendr_har_core.doctor.checks import run_checks, to_dict, to_text
 
     sections = run_checks(options.model, providers(options), options.threads, options.seconds)
     found = [finding.what for section in sections for finding in section.findings]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
@@ -232,6 +233,13 @@ def add_bundle_output(parser: argparse.ArgumentParser, default: str = "") -> Non
     """--output, required if there is no `default`."""
     what = f"bundle to write, .onnx (default: {default})" if default else "bundle to write, .onnx"
     parser.add_argument("--output", required=not default, metavar="FILE", help=what)
+
+
+def check_writable(*paths: Union[str, Path]) -> None:
+    """Find out before hours of work whether its results can be written; raises ConfigError."""
+    for path in map(Path, paths):
+        if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise ConfigError(f"{path} can't be written: make the folder {path.parent}, or choose another file")
 
 
 def write_json(path: Union[str, Path], values: Any) -> None:

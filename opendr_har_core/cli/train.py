@@ -17,6 +17,7 @@ from opendr_har_core.cli.options import (
     add_job,
     add_network,
     add_settings,
+    check_writable,
     chosen_network,
     export_result,
     given_labels,
@@ -73,7 +74,9 @@ def run(options: argparse.Namespace) -> Result:
     out: Output = options.out
     if any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK")):
         out.json, out.quiet = False, True  # of several processes that train together, the first one reports
-    _check_files(options)
+    if Path(options.output).suffix != ".onnx":
+        raise ConfigError(f"--output is {options.output}, expected a file named *.onnx")
+    check_writable(options.output, *([options.report] if options.report else []))
     import torch
 
     from opendr_har_core.datasets.clips import ClipSpec
@@ -126,16 +129,6 @@ def epoch_text(update: Update) -> str:
     values = {name: getattr(update, key) for name, key in names.items()}
     parts = [f"{name} {value:.3f}" for name, value in values.items() if value is not None]
     return f"epoch {update.epoch}, step {update.step}: {', '.join(parts)}\n"
-
-
-def _check_files(options: argparse.Namespace) -> None:
-    """Find out before hours of training whether its results can be written."""
-    output = Path(options.output)
-    if output.suffix != ".onnx":
-        raise ConfigError(f"--output is {output}, expected a file named *.onnx")
-    for path in [output, *([Path(options.report)] if options.report else [])]:
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise ConfigError(f"{path} can't be written: make the folder {path.parent}, or choose another one")
 
 
 def _settings(options: argparse.Namespace) -> TrainingSettings:

@@ -1,38 +1,56 @@
-"""The checks of `opendr-har doctor`: installed software, the machine, a model on it, and ROS 2."""
+"""The checks and the report of `opendr-har doctor`: installed software, the machine, a model on it, and ROS 2."""
 
 from __future__ import annotations
 
 import os
 import platform
-import re
 import subprocess
 import sys
-from importlib import import_module, metadata
-from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from opendr_har_core import __version__
-from opendr_har_core.doctor.report import Fact, Finding, Section
+from opendr_har_core.benchmarking.machine import PACKAGES, Machine, available_bytes, installed, total_bytes
 from opendr_har_core.errors import HarError
 from opendr_har_core.spec import NANOSECONDS
 
 # Import name, and the distributions that provide it; packages from apt have no pip metadata.
 REQUIRED = (
-    ("numpy", ("numpy",)),
-    ("onnxruntime", ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")),
+    ("numpy", PACKAGES["numpy"]),
+    ("onnxruntime", PACKAGES["onnxruntime"]),
     ("av", ("av",)),
     ("cv2", ("opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")),
 )
 # Heavy packages that some subcommands need; they are looked up without being imported.
 OPTIONAL = (("torch", "train, eval, export"), ("rosbags", "bag"))
-KIB_PER_GIB = 1 << 20
+GIB = 1 << 30
 # The largest model and its runtime need less; below this, the system starts to swap or to kill processes.
-LITTLE_MEMORY_KIB = 512 << 10
+LITTLE_MEMORY = 512 << 20
 MEASURE_SEC = 2.0
 # The rest of the processor is for the camera driver, DDS and other nodes.
 USABLE_SHARE = 0.8
 # By name: the core works without ROS.
 ROS_CHECKS = "opendr_har_ros.doctor"
+
+Fact = Tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem, and what to do about it."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report: facts as (name, value), and findings."""
+
+    title: str
+    facts: Tuple[Fact, ...]
+    findings: Tuple[Finding, ...] = ()
 
 
 def run_checks(model: str, providers: Optional[Sequence[str]], threads: int, listen_sec: float) -> Tuple[Section, ...]:
@@ -53,44 +71,40 @@ def check_software() -> Section:
         try:
             facts.append((name, str(_import(module).__version__)))
         except Exception as error:  # a broken installation can fail in any way
-            facts.append((name, _installed(packages) or "missing"))
+            facts.append((name, installed(*packages) or "missing"))
             what = f"can't import {module}: {type(error).__name__}: {error}"
             findings.append(Finding(what, f"pip install {packages[0]}"))
         else:
             if module == "onnxruntime":
                 facts.append(("providers found", ", ".join(_import(module).get_available_providers())))
-    facts += [(name, _installed([name]) or f"not installed (for {use})") for name, use in OPTIONAL]
+    facts += [(name, installed(name) or f"not installed (for {use})") for name, use in OPTIONAL]
     return Section("Software", tuple(facts), tuple(findings))
 
 
-def check_machine(root: Union[str, Path] = "/") -> Section:
-    """Processor, cores, threads and memory; `root` is the folder that contains /proc."""
+def check_machine() -> Section:
+    """Processor, cores, threads and memory."""
     from opendr_har_core.backends.session import session_settings
-    from opendr_har_core.benchmarking.machine import processor
 
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    machine, total, free = Machine(), total_bytes(), available_bytes()
     facts: List[Fact] = [
-        ("processor", processor(root)),
-        ("cores", f"{os.cpu_count() or 1}, usable by this process: {usable}"),
+        ("processor", machine.processor),
+        ("cores", f"{machine.cores}, usable by this process: {machine.usable_cores}"),
         ("threads by default", str(session_settings().threads)),
     ]
-    if hasattr(os, "getloadavg"):
-        facts.append(("load", f"{os.getloadavg()[0]:.1f} over the last minute"))
-    memory = _memory_kib(Path(root) / "proc" / "meminfo")
-    if not memory:
+    if machine.load is not None:
+        facts.append(("load", f"{machine.load:.1f} over the last minute"))
+    if total is None or free is None:
         return Section("Machine", tuple(facts))
-    free, total = memory["MemAvailable"], memory["MemTotal"]
-    facts.append(("memory", f"{total / KIB_PER_GIB:.1f} GiB, available: {free / KIB_PER_GIB:.1f} GiB"))
-    low = Finding(f"only {free >> 10} MiB of memory are available", "stop other programs, or use a smaller model")
-    return Section("Machine", tuple(facts), (low,) if free < LITTLE_MEMORY_KIB else ())
+    facts.append(("memory", f"{total / GIB:.1f} GiB, available: {free / GIB:.1f} GiB"))
+    low = Finding(f"only {free >> 20} MiB of memory are available", "stop other programs, or use a smaller model")
+    return Section("Machine", tuple(facts), (low,) if free < LITTLE_MEMORY else ())
 
 
 def check_model(
     name: str, providers: Optional[Sequence[str]] = None, threads: int = 0
 ) -> Tuple[Section, Optional[float]]:
     """Facts about a model, the time of its step here, and the frame rate in Hz that it needs (None if it can't run)."""
-    from opendr_har_core.benchmarking.models import evaluation
-    from opendr_har_core.benchmarking.timing import time_calls
+    from opendr_har_core.benchmarking.timing import evaluation, time_calls
     from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 
     try:
@@ -150,28 +164,34 @@ def _import(module: str) -> Any:
     return import_module(module)
 
 
-def _installed(packages: Sequence[str]) -> str:
-    for package in packages:
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return ""
-
-
-def _memory_kib(path: Path) -> Dict[str, int]:
-    """MemTotal and MemAvailable of Linux; empty on other systems."""
-    try:
-        text = path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return {}
-    found = {name: int(size) for name, size in re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", text, re.MULTILINE)}
-    return found if len(found) == 2 else {}
-
-
 def _fatal_import_error(module: str) -> str:
     """Why importing a module ends the process, found in a subprocess: rcl aborts if its middleware is missing."""
     done = subprocess.run([sys.executable, "-c", f"import {module}"], check=False, capture_output=True, text=True)
     if done.returncode in (0, 1):  # 1 is an ImportError, which can be caught
         return ""
     return (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+
+
+def to_dict(sections: Tuple[Section, ...]) -> Dict[str, Any]:
+    """The report as JSON-ready values; `ok` is whether there are no findings."""
+    return {
+        "ok": not any(section.findings for section in sections),
+        "sections": [{"title": section.title, "facts": dict(section.facts)} for section in sections],
+        "findings": [
+            {"section": section.title, "what": finding.what, "do": finding.do}
+            for section in sections
+            for finding in section.findings
+        ],
+    }
+
+
+def to_text(sections: Tuple[Section, ...]) -> str:
+    """The report as text: each section's facts, followed by its findings."""
+    lines = []
+    for section in sections:
+        width = max((len(name) for name, _ in section.facts), default=0)
+        lines += [section.title, *(f"  {name:<{width}}  {value}" for name, value in section.facts)]
+        for finding in section.findings:
+            lines += [f"  ! {finding.what}", f"    -> {finding.do}"]
+        lines.append("")
+    return "\n".join(lines)

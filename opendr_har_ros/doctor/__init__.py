@@ -11,7 +11,7 @@ from typing import Any, List, Optional, Tuple
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
-from opendr_har_core.doctor.report import Fact, Finding, Section
+from opendr_har_core.doctor.checks import Fact, Finding, Section
 from opendr_har_ros.common.process import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE
 from opendr_har_ros.doctor.topics import Listener, topic_report
 

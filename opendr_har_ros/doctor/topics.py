@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from opendr_har_core.doctor.report import Fact, Finding
+from opendr_har_core.doctor.checks import Fact, Finding
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_ros.common.process import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE, large_image_profile
 from opendr_har_ros.common.statistics import Report, Statistics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opendr_har_core.benchmarking.measure import best_throughput
+from opendr_har_core.benchmarking.benchmark import best_throughput
 from opendr_har_core.benchmarking.timing import Timing, compare, time_calls
 
 MIB = 1 << 20
@@ -44,8 +44,7 @@ def test_a_machine_that_slows_down_favours_neither_job():
     result = compare(job("a", 1.0), job("b", 2.0), 100.0, clock)
     assert result.ratio == pytest.approx(2.0, rel=0.05)
     assert result.ratio_p10 < result.ratio < result.ratio_p90
-    assert result.first_faster == result.rounds >= 5
-    assert result.calls == 1
+    assert result.rounds >= 5
     assert "".join(order[10:]).startswith("abbaabbaab")  # after warm-up and calibration
 
 

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from opendr_har_core.benchmarking.energy.meter import SensorError
-from opendr_har_core.benchmarking.energy.sensors import find_meter
-from opendr_har_core.benchmarking.measure import energy_use
+from opendr_har_core.benchmarking.benchmark import energy_use
+from opendr_har_core.benchmarking.energy import SensorError, find_meter
 
 RANGE_UJ = 262_143_328_850
 
@@ -28,13 +27,6 @@ def rapl_zone(root, zone, name, energy_uj):
     return root / folder / "energy_uj"
 
 
-def assert_measures(meter, watts):
-    begin = time.monotonic()
-    meter.start()
-    time.sleep(0.05)
-    assert 0.05 * watts <= meter.stop() <= (time.monotonic() - begin) * watts + 1e-9
-
-
 def test_rapl_sums_packages_and_memory_and_nothing_twice(tmp_path):
     package = rapl_zone(tmp_path, "intel-rapl:0", "package-0", 1_000_000)
     second = rapl_zone(tmp_path, "intel-rapl:1", "package-1", 500_000)
@@ -42,25 +34,25 @@ def test_rapl_sums_packages_and_memory_and_nothing_twice(tmp_path):
     core = rapl_zone(tmp_path, "intel-rapl:0:0", "core", 0)
     board = rapl_zone(tmp_path, "intel-rapl:2", "psys", 0)
     duplicate = rapl_zone(tmp_path, "intel-rapl-mmio:0", "package-0", 1_000_000)
-    meter, _ = find_meter(tmp_path)
+    meter = find_meter(tmp_path)
     assert "RAPL" in meter.name
-    meter.start()
+    end = meter.begin()
     package.write_text("4000000\n")
     second.write_text("1500000\n")
     memory.write_text("350000\n")
     for other in (core, board, duplicate):
         other.write_text("9000000\n")
-    assert meter.stop() == pytest.approx(3.0 + 1.0 + 0.25)
+    assert end() == pytest.approx(3.0 + 1.0 + 0.25)
 
 
 def test_a_meter_measures_repeatedly_also_when_the_counter_wraps(tmp_path):
     counter = rapl_zone(tmp_path, "intel-rapl:0", "package-0", 0)
-    meter, _ = find_meter(tmp_path)
+    meter = find_meter(tmp_path)
     for before, after, joules in ((0, 1_000_000, 1), (RANGE_UJ - 1_000_000, 2_000_000, 3)):
         counter.write_text(f"{before}\n")
-        meter.start()
+        end = meter.begin()
         counter.write_text(f"{after}\n")
-        assert meter.stop() == pytest.approx(joules, abs=1e-5)
+        assert end() == pytest.approx(joules, abs=1e-5)
 
 
 def l4t(channel, rail, millivolts, milliamperes):
@@ -73,9 +65,8 @@ def l4t(channel, rail, millivolts, milliamperes):
 
 
 def hwmon(channel, rail, millivolts, milliamperes):
-    folder = "sys/class/hwmon/hwmon3"
+    folder = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
     return {
-        f"{folder}/name": "ina3221",
         f"{folder}/in{channel + 1}_label": rail,
         f"{folder}/in{channel + 1}_input": millivolts,
         f"{folder}/curr{channel + 1}_input": milliamperes,
@@ -95,9 +86,11 @@ def hwmon(channel, rail, millivolts, milliamperes):
 def test_a_jetson_uses_the_rail_that_feeds_all_others_or_else_the_sum(files, rails, name, watts, tmp_path):
     for channel, (rail, values) in enumerate(rails.items()):
         write(tmp_path, files(channel, rail, *values))
-    meter, _ = find_meter(tmp_path)
+    meter = find_meter(tmp_path)
     assert meter.name == f"INA3221 ({name})"
-    assert_measures(meter, watts)
+    began, end = time.monotonic(), meter.begin()
+    time.sleep(0.05)
+    assert 0.05 * watts <= end() <= (time.monotonic() - began) * watts + 1e-9
 
 
 def test_nvml_counts_the_energy_of_all_gpus_for_work_on_a_gpu_only(tmp_path, monkeypatch):
@@ -110,35 +103,35 @@ def test_nvml_counts_the_energy_of_all_gpus_for_work_on_a_gpu_only(tmp_path, mon
         nvmlDeviceGetTotalEnergyConsumption=lambda index: counts[index],
     )
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    meter, _ = find_meter(tmp_path, on_gpu=True)
-    meter.start()
+    meter = find_meter(tmp_path, on_gpu=True)
+    end = meter.begin()
     counts[:] = [6_500, 7_250]
-    assert meter.stop() == pytest.approx(1.75)
+    assert end() == pytest.approx(1.75)
     assert "2 GPUs" in meter.name
-    assert find_meter(tmp_path) == (None, ())
+    with pytest.raises(SensorError, match="no energy sensor"):
+        find_meter(tmp_path)
     monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
-    assert find_meter(tmp_path, on_gpu=True) == (None, ())
+    with pytest.raises(SensorError, match="no energy sensor"):
+        find_meter(tmp_path, on_gpu=True)
+
+
+def test_a_sensor_that_can_not_be_read_says_why(tmp_path):
+    rapl_zone(tmp_path, "intel-rapl:0", "package-0", "a lot")
+    with pytest.raises(SensorError, match=r"can't read .*energy_uj.*a lot"):
+        find_meter(tmp_path).begin()
 
 
 def meter_of(*joules):
-    """A meter that returns these joules, one measurement after the other; None is a failure."""
+    """A meter that returns these joules, one measurement after the other."""
     values = iter(joules)
-
-    def stop():
-        value = next(values)
-        if value is None:
-            raise SensorError("the sensor broke")
-        return value
-
-    return SimpleNamespace(name="a sensor", start=lambda: None, stop=stop)
+    return SimpleNamespace(name="a sensor", begin=lambda: lambda: next(values))
 
 
 def test_energy_is_reported_per_evaluation_and_above_idle():
     calls = []
-    use, remark = energy_use(lambda: calls.append(1), 0.01, meter_of(0.0, 6.0))
+    use = energy_use(lambda: calls.append(1), 0.01, meter_of(0.0, 6.0))
     timed = len(calls) - 1  # the first is a warm-up
     assert (use.joules, use.joules_above_idle, use.idle_watts) == (6.0 / timed, 6.0 / timed, 0.0)
-    assert remark == ""
-    idle, _ = energy_use(lambda: None, 0.01, meter_of(5.0, 5.0))
+    idle = energy_use(lambda: None, 0.01, meter_of(5.0, 5.0))
     assert idle.idle_watts > 0
     assert idle.joules_above_idle < idle.joules

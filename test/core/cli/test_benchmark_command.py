@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from opendr_har_core.benchmarking.measure import Settings
-from opendr_har_core.benchmarking.models import Subject, bundle_subject
-from opendr_har_core.benchmarking.suite import measure_row
+from opendr_har_core.benchmarking import BenchmarkSettings
+from opendr_har_core.benchmarking.benchmark import bundle_model, measured_row
 from opendr_har_core.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,14 +25,12 @@ def test_the_command_measures_the_packaged_model(tmp_path, capsys):
     report = json.loads(path.read_text())
     (row,) = report["rows"]
     figures = row["figures"]
-    assert (row["model"]["name"], row["model"]["input_shape"], row["runtime"]) == ("x3d_xs", [4, 160, 160, 3], "onnx")
+    assert [row["model"][name] for name in ("name", "input_shape", "runtime")] == ["x3d_xs", [4, 160, 160, 3], "onnx"]
     assert figures["weights_bytes"] == (ROOT / "opendr_har_core/models/default.onnx").stat().st_size
     assert figures["timing"]["p10_sec"] <= figures["timing"]["median_sec"] <= figures["timing"]["p90_sec"]
     assert figures["timing"]["cpu_sec"] > 0
     assert [batch for batch, _ in figures["throughput"]["tried"]][:2] == [1, 2]
     assert (figures["energy"] is None) == bool(figures["energy_remark"])
-    assert report["machine"]["threads"] == 1
-    assert report["machine"]["matmul_gflops"] > 0
     written = capsys.readouterr().out
     assert [f"Table {number}:" in written for number in (1, 2, 3, 4)] == [True] * 4
 
@@ -45,7 +43,7 @@ def test_a_published_model_runs_on_both_runtimes(tmp_path, capsys):
     flags = ["--seconds", "0.01", "--largest-batch", "1", "--report", str(path)]
     assert main(["benchmark", "--models", "x3d_xs", *flags]) == 0
     rows = json.loads(path.read_text())["rows"]
-    assert [(row["runtime"], row["failure"]) for row in rows] == [("torch", ""), ("onnx", "")]
+    assert [(row["model"]["runtime"], row["failure"]) for row in rows] == [("torch", ""), ("onnx", "")]
     assert len({(row["model"]["parameters"], row["model"]["multiply_adds"]) for row in rows}) == 1
     assert rows[0]["model"]["multiply_adds"] == pytest.approx(0.605e9, rel=0.02)
 
@@ -66,9 +64,7 @@ def test_two_bundles_are_timed_alternately(tmp_path, capsys):
     [
         (["--model", "absent.onnx"], 1, "no model 'absent.onnx'"),
         (["--against", "default"], 2, "--against needs --model"),
-        (["--model", "default", "--runtimes", "torch"], 2, "a bundle runs on ONNX Runtime"),
-        (["--model", "default", "--seconds", "0"], 2, "seconds is 0.0"),
-        (["--model", "default", "--report", "absent/report.json"], 1, "can't write the report absent/report.json"),
+        (["--model", "default", "--report", "absent/report.json"], 2, "absent/report.json can't be written"),
     ],
 )
 def test_errors_are_one_line(arguments, code, message, capsys):
@@ -96,8 +92,6 @@ def test_a_bundle_is_measured_without_torch_and_onnx(tmp_path):
     (row,) = json.loads((tmp_path / "report.json").read_text())["rows"]
     assert row["figures"] is not None
     assert row["model"]["multiply_adds"] is None
-    assert "takes the onnx package" in bundle.stdout
-    assert "ONNX Runtime): - GFLOP/s" in bundle.stdout
     published = run("--models", "cox3d_s")
     assert published.returncode == 2
     assert "cox3d_s needs torch" in published.stderr
@@ -105,7 +99,7 @@ def test_a_bundle_is_measured_without_torch_and_onnx(tmp_path):
 
 
 def test_a_model_that_fails_is_a_row_with_the_reason(tmp_path):
-    subject = Subject(bundle_subject("default").model, "onnx", str(tmp_path / "gone.onnx"))
-    row = measure_row(subject, Settings(names=(), bundle="default", seconds=0.01))
+    model = replace(bundle_model("default"), place=str(tmp_path / "gone.onnx"))
+    row = measured_row(model, BenchmarkSettings(seconds=0.01))
     assert row.figures is None
-    assert "no model" in row.failure
+    assert "gone.onnx" in row.failure

@@ -13,7 +13,7 @@ import pytest
 from opendr_har_core import Recognizer, __version__
 from opendr_har_core.cli.main import main
 from opendr_har_core.doctor import checks
-from opendr_har_core.doctor.report import Section
+from opendr_har_core.doctor.checks import Section
 
 ROOT = Path(__file__).resolve().parents[3]
 # Importing a package named in the first argument fails, as on a machine without it.

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from opendr_har_core import Category, CoX3DLearner, Image, Video, X3DLearner
-from opendr_har_core.benchmarking.memory import process_memory
+from opendr_har_core.benchmarking.machine import process_memory
 from opendr_har_core.errors import BackendError, ConfigError, DataError
 
 TO_ORIGINAL, TORCH_TO_ONNX = 1e-3, 1e-4

@@ -12,8 +12,6 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
-from opendr_har_core.benchmarking.machine import Machine
-from opendr_har_core.benchmarking.suite import Report, write_report
 from opendr_har_core.bundles.graphs.writer import write_model
 from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.errors import HarError
@@ -87,9 +85,6 @@ WRITERS = {
     "scores": lambda material, folder: material.labels.write_scores(folder / "c.csv"),
     "labels": lambda material, folder: material.labels.write_json(folder / "l.json"),
     "a confusion matrix": lambda material, folder: confusion_picture(np.eye(3), ["a", "b", "c"], folder / "p.png"),
-    "a report": lambda material, folder: write_report(
-        Report(Machine("here", "x", "y", 2, 2, None, {"python": "3"}, None, 0.0), 1.0, ()), folder / "r.json"
-    ),
     "a bag, MCAP": a_bag(MCAP),
     "a bag, SQLite": a_bag(SQLITE3),
 }

@@ -1,0 +1,292 @@
+"""Benchmark of models on this machine, each in a process of its own, and comparison of two bundles."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple
+
+from opendr_har_core.benchmarking import ONNX, TORCH, BenchmarkSettings
+from opendr_har_core.benchmarking.energy import SensorError, find_meter
+from opendr_har_core.benchmarking.machine import Machine, available_bytes, process_memory
+from opendr_har_core.benchmarking.timing import Comparison, Job, Timing, compare, evaluation, input_shape, time_calls
+from opendr_har_core.bundles.graph_cost import graph_cost
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
+
+if TYPE_CHECKING:
+    from opendr_har_core.networks.x3d import X3D
+
+FORMAT_VERSION = 3
+RANDOM = "random weights"
+# Doubling the batch has to gain at least this much to be worth its latency and memory.
+LEAST_GAIN = 1.02
+# Share of the available memory that a batch may take, so that none pushes the machine into swapping.
+SHARE_OF_MEMORY = 0.8
+NO_GAIN, NO_MEMORY, LARGEST = "no gain", "memory", "largest batch"
+CPU = ("cpu", "cpuexecutionprovider")
+OUT_OF_MEMORY = "the process ended without a result, as when the system runs out of memory"
+INSTALL = "pip install 'opendr_har_ros[train]', or benchmark a bundle with --model FILE.onnx"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on a runtime.
+
+    Attributes:
+        name: such as "cox3d_s".
+        runtime: "torch" or "onnx".
+        place: path of a bundle, or for PyTorch the published name of a network.
+        source: where its weights come from.
+        input_shape: of the uint8 input of one evaluation.
+        parameters, multiply_adds: of one evaluation of the exported graph; None where they can't be counted: without
+            the `onnx` package, and in tuned bundles.
+    """
+
+    name: str
+    runtime: str
+    place: str
+    source: str
+    input_shape: Tuple[int, ...]
+    parameters: Optional[int]
+    multiply_adds: Optional[int]
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Effect of batching.
+
+    Attributes:
+        batch: the best one.
+        per_sec: evaluations per second at that batch, from the median time of a call.
+        tried: all batches tried, with their evaluations per second.
+        stopped_by: why no larger batch was tried: "no gain", "memory" or "largest batch".
+    """
+
+    batch: int
+    per_sec: float
+    tried: Tuple[Tuple[int, float], ...]
+    stopped_by: str
+
+
+@dataclass(frozen=True)
+class EnergyUse:
+    """Energy at batch 1.
+
+    Attributes:
+        sensor: name of the sensor.
+        joules: per evaluation, including what the idle machine uses.
+        joules_above_idle: per evaluation, beyond what the idle machine uses.
+        idle_watts: power of the idle machine.
+    """
+
+    sensor: str
+    joules: float
+    joules_above_idle: float
+    idle_watts: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Measurements of one model on one runtime.
+
+    Attributes:
+        provider: the device or library that computes.
+        weights_bytes: size of the bundle, or of the network's tensors.
+        peak_rss_bytes: peak memory of the process at batch 1; None where the system does not report it.
+        timing: at batch 1.
+        throughput: at the best batch.
+        energy: None where no sensor can be read; `energy_remark` says why.
+    """
+
+    provider: str
+    weights_bytes: int
+    peak_rss_bytes: Optional[int]
+    timing: Timing
+    throughput: Throughput
+    energy: Optional[EnergyUse]
+    energy_remark: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model: its figures, or the reason why there are none."""
+
+    model: Model
+    figures: Optional[Figures]
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole benchmark; `seconds` is the time spent on each figure."""
+
+    machine: Machine
+    seconds: float
+    rows: Tuple[Row, ...]
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """Two bundles timed alternately, at batch 1."""
+
+    machine: Machine
+    seconds: float
+    models: Tuple[Model, ...]
+    comparison: Comparison
+    format_version: int = FORMAT_VERSION
+
+
+def benchmark(settings: BenchmarkSettings, progress: Optional[Callable[[str], None]] = None) -> Report:
+    """Measure the published networks, or the bundle if there is one; `progress` is called with the name of each.
+
+    A measurement that fails becomes a row with the reason. Raises ConfigError, ModelError or BackendError where
+    nothing can be measured. Call it from a module that a new process can import (`if __name__ == "__main__"`).
+    """
+    with TemporaryDirectory(prefix="opendr_har_benchmark_") as folder:
+        models = [bundle_model(settings.model)] if settings.model else []
+        for name in settings.models:
+            models += published_models(name, settings.runtimes, Path(folder))
+        machine = Machine()
+        rows: List[Row] = []
+        for model in models:
+            if progress:
+                progress(f"{model.name} on {model.runtime}")
+            rows.append(measured_row(model, settings))
+    return Report(machine, settings.seconds, tuple(rows))
+
+
+def compare_bundles(first: str, second: str, settings: BenchmarkSettings) -> ComparisonReport:
+    """Time two bundles alternately at batch 1; raises ModelError, BackendError or ConfigError."""
+    jobs = [evaluation(Recognizer.open(path, settings.providers, settings.threads)) for path in (first, second)]
+    machine, models = Machine(), map(bundle_model, (first, second))
+    return ComparisonReport(machine, settings.seconds, tuple(models), compare(jobs[0], jobs[1], settings.seconds))
+
+
+def bundle_model(path: str) -> Model:
+    """A bundle on ONNX Runtime, by its path or the name of a packaged model; raises ModelError."""
+    recognizer, place = Recognizer.open(path), bundle_path(path)
+    spec = recognizer.spec
+    parameters, multiply_adds = graph_cost(place) or (None, None)
+    return Model(spec.name, ONNX, str(place), recognizer.source, input_shape(spec), parameters, multiply_adds)
+
+
+def published_models(name: str, runtimes: Sequence[str], folder: Path) -> List[Model]:
+    """A published network on each of the runtimes; its bundle is written into `folder`. Raises ConfigError."""
+    network = random_network(name)
+    try:
+        from opendr_har_core.bundles.export import export_bundle
+    except ImportError as error:
+        raise ConfigError(f"{name} has to be exported, which needs onnx ({error}); {INSTALL}") from None
+    model = bundle_model(str(export_bundle(network, folder / f"{name}.onnx", source=RANDOM)))
+    return [
+        model if runtime == ONNX else Model(**{**asdict(model), "runtime": TORCH, "place": name})
+        for runtime in runtimes
+    ]
+
+
+def random_network(name: str) -> X3D:
+    """The published network called `name` with random weights; raises ConfigError without PyTorch."""
+    try:
+        from opendr_har_core.networks.config import x3d_config
+        from opendr_har_core.networks.cox3d import CoX3D
+        from opendr_har_core.networks.x3d import X3D
+    except ImportError as error:
+        raise ConfigError(f"{name} needs torch, to be built with random weights ({error}); {INSTALL}") from None
+    architecture, size = name.split("_")
+    return (X3D if architecture == "x3d" else CoX3D)(x3d_config(size))
+
+
+def measured_row(model: Model, settings: BenchmarkSettings) -> Row:
+    """Measure one model in a new process, so that the memory is the model's own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        try:
+            return Row(model, process.submit(measure, model, settings).result())
+        except BrokenProcessPool:
+            return Row(model, None, OUT_OF_MEMORY)
+        except Exception as error:
+            return Row(model, None, str(error))
+
+
+def measure(model: Model, settings: BenchmarkSettings) -> Figures:
+    """Measure a model in this process; raises ModelError, BackendError or ConfigError."""
+    if model.runtime == TORCH:
+        import torch
+
+        from opendr_har_core.backends.torch import TorchBackend
+
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        network = random_network(model.place)
+        weights_bytes = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+        recognizer = Recognizer(TorchBackend(network))
+    else:
+        weights_bytes = Path(model.place).stat().st_size
+        recognizer = Recognizer.open(model.place, settings.providers, settings.threads)
+    job = evaluation(recognizer)
+    timing = time_calls(job, settings.seconds)
+    peak = peak_bytes()  # before larger batches are tried
+    on_gpu = model.runtime == ONNX and (settings.providers or CPU)[0].lower() not in CPU
+    energy, remark = None, ""
+    try:
+        energy = energy_use(job, settings.seconds, find_meter(on_gpu=on_gpu))
+    except SensorError as error:
+        remark = str(error)
+    throughput = best_throughput(partial(evaluation, recognizer), settings.seconds, settings.largest_batch)
+    return Figures(recognizer.provider, weights_bytes, peak, timing, throughput, energy, remark)
+
+
+def peak_bytes() -> Optional[int]:
+    """Peak resident memory of this process; None where the system does not report it."""
+    memory = process_memory()
+    return memory.peak_bytes if memory else None
+
+
+def best_throughput(
+    job_of: Callable[[int], Job],
+    seconds: float,
+    largest: int,
+    *,
+    timer: Callable[[Job, float], Timing] = time_calls,
+    peak: Callable[[], Optional[int]] = peak_bytes,
+    available: Callable[[], Optional[int]] = available_bytes,
+) -> Throughput:
+    """Try batches 1, 2, 4, ... up to `largest` for `seconds` each; `job_of` returns the job for a batch.
+
+    Stops at a batch that gains nothing, or where the next one might not fit into memory.
+    """
+    tried: List[Tuple[int, float]] = []
+    before, batch, reason = peak() or 0, 1, ""
+    while not reason:
+        tried.append((batch, batch / timer(job_of(batch), seconds).median_sec))
+        grown, free = (peak() or 0) - before, available()
+        if len(tried) > 1 and tried[-1][1] < LEAST_GAIN * tried[-2][1]:
+            reason = NO_GAIN
+        elif 2 * batch > largest:
+            reason = LARGEST
+        elif free is not None and grown > SHARE_OF_MEMORY * free:  # the next batch may take as much again
+            reason = NO_MEMORY
+        batch *= 2
+    best, per_sec = max(tried, key=lambda item: item[1])
+    return Throughput(best, per_sec, tuple(tried), reason)
+
+
+def energy_use(job: Job, seconds: float, meter: Any) -> EnergyUse:
+    """Energy of `job`: idle for `seconds`, then run it for `seconds`; raises SensorError."""
+    end = meter.begin()
+    time.sleep(seconds)
+    idle_watts = end() / seconds
+    job()
+    calls, began, end = 0, time.perf_counter(), meter.begin()
+    while calls == 0 or time.perf_counter() - began < seconds:
+        job()
+        calls += 1
+    joules, elapsed = end(), time.perf_counter() - began
+    return EnergyUse(meter.name, joules / calls, (joules - idle_watts * elapsed) / calls, idle_watts)

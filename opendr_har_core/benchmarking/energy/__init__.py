@@ -1,1 +1,0 @@
-"""Energy of a computation, from the sensors of the machine."""
