@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import subprocess
@@ -17,9 +18,9 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
-from opendr_har_core.media.video import is_camera, probe, write_video
-from opendr_har_core.recordings.label_video import passes_needed, reachable_min_frames
-from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.media.video import VideoInfo, is_camera, probe, write_video
+from opendr_har_core.recordings.label_video import reachable_min_frames
+from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 from opendr_har_core.streaming.settings import StreamSettings
 from opendr_har_core.synthetic.actions import ACTIONS
@@ -65,6 +66,12 @@ def ros_environment() -> Dict[str, str]:
     environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     environment.setdefault("RCUTILS_CONSOLE_OUTPUT_FORMAT", "[{name}] {message}")
     return environment
+
+
+def passes_needed(spec: ModelSpec, info: VideoInfo) -> int:
+    """How often to play a video so that its last pass is labelled from the beginning; 1 if its length is unknown."""
+    silent_sec = spec.silent_frames * max(1 / info.fps, spec.period_ns / NANOSECONDS)
+    return 1 + math.ceil(round(silent_sec / (info.length_sec or math.inf), 6))  # 3 * 0.4 / 0.1 is slightly more than 12
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,9 +18,9 @@ from typing import Any, Dict, Iterable, List
 from real_videos import RealVideo, gestures, scenes, silhouettes
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.recordings.labelled import mean_prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import atomic_path
+from opendr_har_core.streaming.label_pipeline import mean_prediction
 from opendr_har_core.synthetic.scene import render_at
 
 IMAGE_SIZE = (240, 320)

@@ -56,7 +56,6 @@ def add_parser(jobs: Any) -> None:
         help=f"which results, separated by commas (default: all, {','.join(KINDS)}; timeline needs matplotlib)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
-    parser.add_argument("--once", action="store_true", help="play each file once, even if it is too short for a label")
     add_recognizer(parser, top_k=3)
     add_runtime(parser)
 
@@ -103,7 +102,6 @@ class _Job:
         self._recognizer = open_recognizer(options)
         self._stream = read_settings(options, StreamSettings)
         self._labels = read_settings(options, LabelSettings)
-        self._once: bool = options.once
         self._files = files
         self._several = several
         self._done: List[Dict[str, Any]] = []
@@ -138,9 +136,7 @@ class _Job:
         if self._several and not self._files:
             self._out.text(f"{path}\n")
         with self._progress(path) as report, self._files.copy(path) if self._files else nullcontext() as copy:
-            labels = label_video(
-                self._recognizer, path, self._stream, self._labels, self._once, report, on_sample, copy
-            )
+            labels = label_video(self._recognizer, path, self._stream, self._labels, report, on_sample, copy)
         written = self._files.write(labels) if self._files else {}
         self._describe(labels, written)
         return {**{name: value for name, value in labels.to_dict().items() if name != "samples"}, "files": written}
@@ -166,7 +162,7 @@ class _Job:
 def _watch(options: argparse.Namespace) -> Result:
     """Print the labels of a webcam until Ctrl-C, stamped by the clock; keeps nothing."""
     from opendr_har_core.media.video import read_video
-    from opendr_har_core.recordings.labelled import label_frames
+    from opendr_har_core.streaming.label_pipeline import label_frames
 
     camera = options.videos[0]
     for item in label_frames(open_pipeline(options), read_video(camera)):

@@ -62,9 +62,8 @@ def run(options: argparse.Namespace) -> Result:
     from dataclasses import replace
 
     from opendr_har_core.live.player import Player
-    from opendr_har_core.live.schema import ModelInfo
     from opendr_har_core.live.server import LiveServer
-    from opendr_har_core.live.state import LiveState
+    from opendr_har_core.live.state import LiveState, ModelInfo
 
     settings = read_settings(options, LiveSettings)
     pipeline = open_pipeline(options)

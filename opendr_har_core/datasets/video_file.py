@@ -13,8 +13,7 @@ import numpy as np
 
 from opendr_har_core.datasets.clips import file_fingerprint
 from opendr_har_core.errors import VideoError
-from opendr_har_core.media.containers import FAILURES, first_picture, open_file
-from opendr_har_core.media.orientation import Orientation
+from opendr_har_core.media.containers import FAILURES, Orientation, first_picture, open_file
 from opendr_har_core.media.video import TYPICAL_FPS
 
 Timed = Tuple[float, Any]

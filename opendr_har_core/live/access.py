@@ -13,7 +13,7 @@ import ipaddress
 import secrets
 import socket
 import time
-from collections import OrderedDict
+from collections import Counter
 from dataclasses import dataclass
 from typing import Optional, Tuple
 from urllib.parse import urlsplit
@@ -25,7 +25,6 @@ LOOPBACK = "127.0.0.1"
 # Guessing at 5 tries per half minute would outlast the robot.
 SHORTEST_TOKEN = 16
 TRIES, TRIES_SEC = 5, 30.0
-MOST_ADDRESSES = 1000
 COOKIE_USE = b"opendr-har live: cookie of a viewer"
 
 
@@ -70,8 +69,9 @@ class Access:
         own = () if is_loopback(settings.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
         self._names = {name.lower() for name in ("localhost", settings.host, *own, *settings.names)}
         self._any_address = not is_loopback(settings.host)
-        # Wrong tokens by address: count, and time of the first.
-        self._failed: OrderedDict[str, Tuple[int, float]] = OrderedDict()
+        # Wrong tokens by address since a time.
+        self._failed: Counter[str] = Counter()
+        self._since = 0.0
 
     @property
     def cookie(self) -> str:
@@ -106,19 +106,13 @@ class Access:
 
     def has_token(self, token: str, address: str) -> Optional[bool]:
         """Whether the token is right; None for an address with too many wrong tries."""
-        now = time.monotonic()
-        count, since = self._failed.get(address, (0, now))
-        if now - since > TRIES_SEC:
-            count, since = 0, now
-        if count >= TRIES:
+        if time.monotonic() - self._since > TRIES_SEC:
+            self._since, self._failed = time.monotonic(), Counter()
+        if self._failed[address] >= TRIES:
             return None
-        if _equal(token, self._token):
-            return True
-        self._failed[address] = (count + 1, since)
-        self._failed.move_to_end(address)
-        if len(self._failed) > MOST_ADDRESSES:
-            self._failed.popitem(last=False)
-        return False
+        is_right = _equal(token, self._token)
+        self._failed[address] += not is_right
+        return is_right
 
 
 def own_address() -> str:

@@ -12,12 +12,10 @@ import numpy as np
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
-from opendr_har_core.live.schema import LOST, PLAYING, WAITING, Metrics, SourceInfo, StreamInfo
-from opendr_har_core.live.state import LiveState
-from opendr_har_core.recordings.labelled import LabelledFrame, label_frames
+from opendr_har_core.live.state import LOST, PLAYING, WAITING, LiveState, Metrics, SourceInfo, StreamInfo
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
-from opendr_har_core.streaming.label_pipeline import LabelPipeline
+from opendr_har_core.streaming.label_pipeline import LabelledFrame, LabelPipeline, label_frames
 from opendr_har_core.streaming.stream import AnyFrame
 from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_core.synthetic.scene import render_at

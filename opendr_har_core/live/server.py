@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -24,10 +23,7 @@ STATUS_HZ = 4.0
 # One or two pictures: those that wait in the system's buffers, megabytes by default, can't be replaced by newer ones.
 SEND_BUFFER_BYTES = 64 << 10
 LONGEST_FORM = 1024
-# Each viewer needs a few, for the page's files and its socket; the spare ones are for those who enter the token.
-CONNECTIONS_EACH, CONNECTIONS_SPARE = 4, 60
-START_SEC, STOP_SEC, RETRY_SEC = 10.0, 5.0, 1.0
-LOG = logging.getLogger(__name__)
+START_SEC, STOP_SEC = 10.0, 5.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -88,14 +84,14 @@ class LiveServer:
         app.router.add_post("/token", self._token)
         app.router.add_get("/ws", self._socket)
         app.on_response_prepare.append(_add_headers)  # also to refusals
-        runner = LimitedRunner(most_connections(self._settings), app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         tasks = []
         try:
             site = web.TCPSite(runner, self._settings.host, self._settings.port)
             await site.start()
             jobs = (self._subscribers.encode_pictures, self._send_status)
-            tasks = [asyncio.ensure_future(_run_resiliently(job)) for job in jobs]
+            tasks = [asyncio.ensure_future(job()) for job in jobs]
             self._started.set_result(runner.addresses[0][1])
             await self._stopped.wait()
         finally:
@@ -150,63 +146,11 @@ class LiveServer:
         if request.transport is not None:
             request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
         subscriber = Subscriber(socket, request.transport.abort if request.transport else lambda: None)
-        self._subscribers.add(subscriber)
-        subscriber.send(self._state.hello())
-        try:
-            await subscriber.serve()
-        finally:
-            self._subscribers.remove(subscriber)
+        await self._subscribers.serve(subscriber, self._state.hello)
         return socket
 
     def _is_same_origin(self, request: web.Request) -> bool:
         return self._access.knows_origin(request.headers.get("Origin"), request.headers.get("Host"))
-
-
-def most_connections(settings: LiveSettings) -> int:
-    """Maximum number of open connections: without a limit they would use up the robot's file descriptors."""
-    return CONNECTIONS_SPARE + CONNECTIONS_EACH * settings.max_viewers
-
-
-class LimitedRunner(web.AppRunner):
-    """Accepts a limited number of connections."""
-
-    def __init__(self, most: int, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._most = most
-
-    @property
-    def server(self) -> Any:
-        """The factory of a protocol for each connection."""
-        return self._protocol if super().server is not None else None
-
-    def _protocol(self) -> asyncio.BaseProtocol:
-        return _Gate(super().server, self._most)
-
-
-class _Gate(asyncio.Protocol):
-    """Hands a new connection over to `server`, or drops it: only then are the earlier ones counted."""
-
-    def __init__(self, server: Any, most: int) -> None:
-        self._server = server
-        self._most = most
-
-    def connection_made(self, transport: Any) -> None:
-        if len(self._server.connections) >= self._most:
-            transport.abort()
-            return
-        protocol = self._server()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-
-
-async def _run_resiliently(job: Callable[[], Awaitable[None]]) -> None:
-    """Restart a job that fails, for instance for a moment without memory."""
-    while True:
-        try:
-            await job()
-        except Exception:
-            LOG.exception("the live page continues after an error")
-            await asyncio.sleep(RETRY_SEC)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -1,4 +1,4 @@
-"""The current state of the live page and its recent history, written by a producer's threads."""
+"""What the live page shows: the current state and its recent history, written by a producer's threads."""
 
 from __future__ import annotations
 
@@ -8,22 +8,89 @@ import secrets
 import threading
 import time
 from collections import deque
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, Sequence, Tuple
 
-from opendr_har_core.live.schema import Metrics, ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.prediction import Hypothesis
-from opendr_har_core.streaming.stream import AnyFrame
+from opendr_har_core.streaming.stream import IDLE, AnyFrame, Stream
 
 if TYPE_CHECKING:
     from opendr_har_core.live.subscribers import Subscribers
 
+WAITING, PLAYING, LOST = "waiting", "playing", "lost"
 PROTOCOL = 1
 # A minute of a 30 Hz camera with a label for every frame.
 KEPT_LABELS, KEPT_SEC = 1800, 90.0
 KEPT_EVENTS = 60
 # Longer names would make an unreadable page and large messages.
 LONGEST_TEXT = 300
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The model that runs.
+
+    Attributes:
+        name, weights, provider: for people.
+        classes: number of classes; 0 if unknown.
+        first_label_sec: time until the first label; None if unknown.
+        label_delay_sec: how old a label is when it comes, because the model waits for later frames; None if unknown.
+    """
+
+    name: str
+    weights: str = ""
+    provider: str = ""
+    classes: int = 0
+    first_label_sec: Optional[float] = None
+    label_delay_sec: Optional[float] = None
+
+    @classmethod
+    def of(cls, stream: Stream) -> ModelInfo:
+        """The model of a stream."""
+        backend = stream.backend
+        return cls(
+            name=backend.spec.name,
+            weights=backend.source,
+            provider=backend.provider,
+            classes=len(backend.labels),
+            first_label_sec=stream.silent_sec,
+            label_delay_sec=backend.spec.delay_sec,
+        )
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """Where images come from.
+
+    Attributes:
+        name: for people.
+        state: "waiting" for the first image, "playing", or "lost".
+        text: the reason for the state, or "".
+    """
+
+    name: str
+    state: str = WAITING
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """State of the stream: a phase of `StreamStatus`, progress of the warm-up, and a warning or ""."""
+
+    phase: str = IDLE
+    step: int = 0
+    warm_up: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Frames and labels per second, (p50, p95, p99) of the milliseconds from image to label, and dropped frames."""
+
+    rate_in: float = 0.0
+    rate_out: float = 0.0
+    latency_ms: Optional[Tuple[float, float, float]] = None
+    dropped: int = 0
 
 
 class LiveState:
@@ -62,7 +129,7 @@ class LiveState:
         """Another model runs."""
         with self._lock:
             self._model = model
-        self._publish({"kind": "model", "model": _model_values(model)})
+        self._publish({"kind": "model", "model": _values(model)})
 
     def set_status(
         self,
@@ -101,7 +168,7 @@ class LiveState:
                 "protocol": PROTOCOL,
                 "session": self._session,
                 "now": time.time(),
-                "model": _model_values(self._model) if self._model else None,
+                "model": _values(self._model) if self._model else None,
                 "labels": [item for item in self._labels if item["at"] >= oldest],
                 "events": list(self._events),
                 "status": self._status(),
@@ -114,9 +181,8 @@ class LiveState:
             return json.dumps({"kind": "status", **self._status(), "viewers": viewers})
 
     def _status(self) -> Dict[str, Any]:
-        stream = {**asdict(self._stream), "text": _short(self._stream.text)}
-        source = {name: _short(text) for name, text in asdict(self._source).items()}
-        return {"now": time.time(), "source": source, "stream": stream, "metrics": asdict(self._metrics)}
+        values = {"source": self._source, "stream": self._stream, "metrics": self._metrics}
+        return {"now": time.time(), **{name: _values(item) for name, item in values.items()}}
 
     def _add(self, kept: Deque[Dict[str, Any]], values: Dict[str, Any]) -> None:
         with self._lock:
@@ -130,8 +196,8 @@ class LiveState:
             self._subscribers.publish(json.dumps(values))
 
 
-def _model_values(model: ModelInfo) -> Dict[str, Any]:
-    return {name: _short(value) if isinstance(value, str) else value for name, value in asdict(model).items()}
+def _values(item: Any) -> Dict[str, Any]:
+    return {name: _short(value) if isinstance(value, str) else value for name, value in asdict(item).items()}
 
 
 def _short(text: str) -> str:

@@ -36,7 +36,7 @@ class Subscriber:
 
     def send(self, text: str) -> None:
         """Queue a message; drops the connection if sending has stalled."""
-        if len(self._texts) > 2 * MOST_WAITING:
+        if len(self._texts) > MOST_WAITING:
             self._texts.clear()
             self._abort()
             return
@@ -66,9 +66,6 @@ class Subscriber:
         while not self._socket.closed:
             await self._news.wait()
             self._news.clear()
-            if len(self._texts) > MOST_WAITING:
-                await self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too slow")
-                return
             while self._texts:
                 await self._socket.send_str(self._texts.popleft())
             picture, self._picture = self._picture, None
@@ -126,13 +123,14 @@ class Subscribers:
         for subscriber in self._all:
             subscriber.send(text)
 
-    def add(self, subscriber: Subscriber) -> None:
-        """A page was opened."""
+    async def serve(self, subscriber: Subscriber, hello: Callable[[], str]) -> None:
+        """Serve a page until it is closed; its first message is `hello()`, and no later one is missed."""
         self._all.add(subscriber)
-
-    def remove(self, subscriber: Subscriber) -> None:
-        """A page was closed."""
-        self._all.discard(subscriber)
+        subscriber.send(hello())
+        try:
+            await subscriber.serve()
+        finally:
+            self._all.discard(subscriber)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -154,7 +152,7 @@ class Subscribers:
     async def _show_encoded(self, frame: AnyFrame) -> None:
         try:
             picture = await self._loop.run_in_executor(None, encode, frame, self._settings.picture_side)
-        except HarError:  # a frame that can't be decoded; the recognizer reports it
+        except (HarError, MemoryError, cv2.error):  # the recognizer reports a frame that can't be decoded
             return
         for subscriber in self._all:
             subscriber.show(picture)

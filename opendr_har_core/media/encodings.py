@@ -10,7 +10,7 @@ import numpy as np
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
-from opendr_har_core.media.image_size import HEAD_BYTES, Size, check_cost, checked_size, jpeg_or_png_size
+from opendr_har_core.media.pictures import HEAD_BYTES, Size, check_cost, checked_size, jpeg_or_png_size
 
 # Ignore the orientation in the metadata, so that the picture has its announced size.
 AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Callable, Generator, Iterable, Iterator, Optional, Union
+from typing import Any, Callable, Generator, Iterable, Iterator, Optional, Tuple, Union
 
 import av
 import numpy as np
 
 from opendr_har_core.errors import ConfigError, VideoError
 from opendr_har_core.frame import Frame
-from opendr_har_core.media.containers import AV_ERROR, FAILURES, first_picture, first_video, open_file
-from opendr_har_core.media.orientation import Orientation
+from opendr_har_core.media.containers import AV_ERROR, FAILURES, Orientation, first_picture, first_video, open_file
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import atomic_path
 
@@ -24,6 +23,13 @@ from opendr_har_core.storage.atomic import atomic_path
 VideoSource = Union[str, Path]
 
 TYPICAL_FPS = Fraction(30)
+# The best that the build has: every build of FFmpeg has the last.
+MPEG4 = "mpeg4"
+CODECS = ("libx264", MPEG4)
+OPTIONS = {"libx264": {"preset": "veryfast", "crf": "21"}}
+BIT_RATE = 4_000_000  # for a codec without a quality option
+# Players know milliseconds, and so do MPEG-4's headers.
+TICKS = 1000
 
 
 @dataclass(frozen=True)
@@ -114,39 +120,6 @@ def shift(video: OpenVideo, start_ns: int) -> Generator[Frame, None, int]:
     return start_ns + stamp - first + interval
 
 
-def write_video(path: VideoSource, frames: Iterable[Frame], fps: float) -> Path:
-    """Encode frames of one size at a constant rate (MPEG-4); the file is written atomically.
-
-    Raises VideoError when there are no frames, the size changes or the file can't be written.
-    """
-    path = Path(path)
-    iterator = iter(frames)
-    first = next(iterator, None)
-    if first is None:
-        raise VideoError(f"no frames to write to {path}")
-    try:
-        with atomic_path(path) as temporary:
-            _encode(temporary, chain([first], iterator), first, Fraction(fps).limit_denominator(1001))
-    except (AV_ERROR, OSError, ValueError) as error:
-        raise VideoError(f"can't write the video {path}: {error}") from None
-    return path
-
-
-def _encode(path: Path, frames: Iterable[Frame], first: Frame, rate: Fraction) -> None:
-    # The file is ours: FFmpeg would not close its own on a full disk.
-    with path.open("w+b") as file, av.open(file, "w") as container:
-        stream = container.add_stream("mpeg4", rate=rate)
-        stream.height, stream.width = first.size
-        stream.pix_fmt = "yuv420p"
-        stream.bit_rate = 4_000_000
-        for frame in frames:
-            if frame.size != first.size:
-                raise VideoError(f"frames of {first.size} and {frame.size} can't be in one video; resize them first")
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.rgb), format="rgb24")
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
-
-
 @contextmanager
 def _opened(source: VideoSource) -> Iterator[Any]:
     """(container, video stream); closed afterwards, also when a reader stops early."""
@@ -215,3 +188,97 @@ def _missing(container: Any, stream: Any, count: int, last_ns: int) -> Optional[
     announced = (container.duration or 0) / av.time_base
     reached = last_ns / NANOSECONDS
     return f"{reached:.2f} of {announced:.2f} s" if reached < 0.9 * announced - 0.5 else None
+
+
+def write_video(path: VideoSource, frames: Iterable[Frame], fps: float) -> Path:
+    """Encode frames of one size at a constant rate (MPEG-4); the file is written atomically.
+
+    Raises VideoError when there are no frames, the size changes or the file can't be written.
+    """
+    path = Path(path)
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise VideoError(f"no frames to write to {path}")
+    with video_writer(path) as writer:
+        writer.start(first.size, fps, MPEG4)
+        for frame in chain([first], iterator):
+            writer.write(frame)
+    return path
+
+
+@contextmanager
+def video_writer(path: Path) -> Iterator[VideoWriter]:
+    """Write a video atomically; raises VideoError if it can't be written."""
+    try:
+        with atomic_path(path) as temporary:
+            writer = VideoWriter(path, temporary)
+            try:
+                yield writer
+            except BaseException:
+                with suppress(VideoError):
+                    writer.close()
+                raise
+            writer.close()
+    except OSError as error:
+        raise VideoError(f"can't write the video {path}: {error}") from None
+
+
+class VideoWriter:
+    """A video file that is being written; its methods raise VideoError."""
+
+    def __init__(self, path: Path, temporary: Path) -> None:
+        self._path, self._temporary = path, temporary
+        self._container: Any = None
+
+    def start(self, size: Tuple[int, int], fps: float, codec: str, at_stamps: bool = False) -> None:
+        """Begin with frames of (height, width) `size`, at a constant rate or `at_stamps` that count from zero."""
+        self._size, self._latest = size, -1
+        self._ticks: Optional[int] = TICKS if at_stamps else None
+        with self._named_errors():
+            # The file is ours: FFmpeg would not close its own on a full disk.
+            self._file = self._temporary.open("w+b")
+            self._container = av.open(self._file, "w")
+            rate = Fraction(fps).limit_denominator(1001)
+            stream = self._container.add_stream(codec, rate=rate, options=OPTIONS.get(codec, {}))
+            stream.height, stream.width = size
+            stream.pix_fmt = "yuv420p"
+            if at_stamps:
+                stream.codec_context.time_base = Fraction(1, TICKS)
+            if codec not in OPTIONS:
+                stream.bit_rate = BIT_RATE
+            self._stream = stream
+
+    def write(self, frame: Frame) -> None:
+        """Add a frame."""
+        if frame.size != self._size:
+            raise VideoError(f"frames of {self._size} and {frame.size} can't be in one video; resize them first")
+        with self._named_errors():
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.rgb), format="rgb24")
+            if self._ticks is not None:
+                self._latest = max(self._latest + 1, round(frame.stamp_ns * self._ticks / NANOSECONDS))
+                picture.pts, picture.time_base = self._latest, Fraction(1, self._ticks)
+            self._container.mux(self._stream.encode(picture))
+
+    def close(self) -> None:
+        """Write what the encoder still holds."""
+        container, self._container = self._container, None
+        if container is not None:
+            with self._named_errors(), self._file, container:
+                container.mux(self._stream.encode())
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (AV_ERROR, OSError, ValueError) as error:
+            raise VideoError(f"can't write the video {self._path}: {error}") from None
+
+
+def best_codec() -> str:
+    """The first of CODECS that this build of PyAV can write; raises VideoError if there is none."""
+    for name in CODECS:
+        with suppress(AV_ERROR, ValueError):
+            av.Codec(name, "w")
+            return name
+    raise VideoError(f"this build of PyAV can write none of {CODECS}; install another one")

@@ -1,4 +1,4 @@
-"""Writes a rosbag2 atomically."""
+"""Writes what a recognizer node publishes as a rosbag2, for any supported ROS 2 distribution."""
 
 from __future__ import annotations
 
@@ -6,19 +6,37 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Literal
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError, DataError, HarError
+from opendr_har_core.prediction import Prediction
+from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import flush
+from opendr_har_core.streaming.events import LabelEvent
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Writer
+    from rosbags.typesys.store import Typestore
 
 MCAP, SQLITE3 = "mcap", "sqlite3"
-# Jazzy changed how metadata.yaml stores quality of service; older readers only know the form before.
-Version = Literal[8, 9]
-LATEST_VERSION: Version = 9
-VERSION_BEFORE_JAZZY: Version = 8
+DISTRIBUTIONS = ("humble", "jazzy", "kilted", "lyrical")
+STRING, BOOL, EVENTS = "std_msgs/msg/String", "std_msgs/msg/Bool", "diagnostic_msgs/msg/DiagnosticArray"
+HYPOTHESIS, CLASSIFICATION = "vision_msgs/msg/ObjectHypothesis", "vision_msgs/msg/Classification"
+# vision_msgs 4.1, which rosbags does not bring.
+DEFINITIONS = {
+    HYPOTHESIS: "string class_id\nfloat64 score\n",
+    CLASSIFICATION: "std_msgs/Header header\nObjectHypothesis[] results\n",
+}
+# The type of each topic, by its name below the node's.
+NODE = "/recognizer"
+TOPICS = {
+    "classification": CLASSIFICATION,
+    "hypothesis": HYPOTHESIS,
+    "label": STRING,
+    "events": EVENTS,
+    "provisional": BOOL,
+}
+OK = 0
 
 
 def storage_of(path: Path) -> str:
@@ -28,7 +46,7 @@ def storage_of(path: Path) -> str:
 
 
 @contextmanager
-def new_bag(path: Path, storage: str, version: Version) -> Iterator[Writer]:
+def new_bag(path: Path, storage: str, distribution: str) -> Iterator[Writer]:
     """Yield a writer of a bag that becomes `path` at the end; an error or an interruption removes it.
 
     Raises ConfigError when `path` exists, DataError when it can't be written.
@@ -43,6 +61,8 @@ def new_bag(path: Path, storage: str, version: Version) -> Iterator[Writer]:
     try:
         # The files in a bag are named after it: write it under its own name, in a folder next to it.
         unfinished = folder / path.name
+        # Jazzy changed how metadata.yaml stores quality of service; older readers only know the form before.
+        version: Any = 8 if distribution == "humble" else 9
         with Writer(unfinished, version=version, storage_plugin=StoragePlugin[storage.upper()]) as writer:
             yield writer
         _publish(unfinished, path)
@@ -67,3 +87,69 @@ def _publish(unfinished: Path, path: Path) -> None:
     check_is_new(path)  # rename would silently replace an empty folder
     unfinished.rename(path)
     flush(path.parent)
+
+
+class LabelTopics:
+    """Writes the topics of a recognizer node into a bag, in the messages of one distribution."""
+
+    def __init__(self, writer: Writer, distribution: str, has_names: bool) -> None:
+        """`has_names`: whether class ids are names rather than numbers; raises ConfigError for other distributions."""
+        self.stamp = (0, 0)
+        self._frame_id = ""
+        self._recorded_ns = 0
+        self._provisional: Optional[bool] = None
+        self._has_names = has_names
+        self._writer = writer
+        self._store = typestore(distribution)
+        self._types: Any = self._store.types
+        self._connections = {
+            name: writer.add_connection(f"{NODE}/{name}", kind, typestore=self._store) for name, kind in TOPICS.items()
+        }
+
+    def start_image(self, header: Any, recorded_ns: int) -> None:
+        """Write the following messages for the image with this header."""
+        self.stamp = int(header.stamp.sec), int(header.stamp.nanosec)
+        self._frame_id, self._recorded_ns = header.frame_id, recorded_ns
+
+    def write_prediction(self, prediction: Prediction) -> None:
+        """Write the labels of the current image, with its header."""
+        if prediction.provisional != self._provisional:  # before the label that it is about
+            self._provisional = prediction.provisional
+            self._write("provisional", self._types[BOOL](prediction.provisional))
+        results = [
+            self._types[HYPOTHESIS](item.label if self._has_names else str(item.class_id), float(item.score))
+            for item in prediction.top
+        ]
+        self._write("classification", self._types[CLASSIFICATION](self._header(self.stamp), results))
+        self._write("hypothesis", results[0])
+        self._write("label", self._types[STRING](prediction.label))
+
+    def write_event(self, event: LabelEvent) -> None:
+        """Write an event as a DiagnosticArray of one status."""
+        key_value = self._types["diagnostic_msgs/msg/KeyValue"]
+        values = [key_value(name, value) for name, value in event.values().items()]
+        status = self._types["diagnostic_msgs/msg/DiagnosticStatus"](OK, event.label, event.kind, "", values)
+        header = self._header(divmod(event.stamp_ns, NANOSECONDS))
+        self._write("events", self._types[EVENTS](header, [status]))
+
+    def _header(self, stamp: Tuple[int, int]) -> Any:
+        return self._types["std_msgs/msg/Header"](self._types["builtin_interfaces/msg/Time"](*stamp), self._frame_id)
+
+    def _write(self, name: str, message: Any) -> None:
+        connection = self._connections[name]
+        self._writer.write(connection, self._recorded_ns, self._store.serialize_cdr(message, connection.msgtype))
+
+
+def typestore(distribution: str) -> Typestore:
+    """The types of a distribution, with those of vision_msgs; raises ConfigError for an unknown one."""
+    if distribution not in DISTRIBUTIONS:
+        raise ConfigError(f"distribution is {distribution!r}, expected one of {DISTRIBUTIONS}")
+    try:
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+    except ImportError:
+        raise ConfigError("bags are written with the package rosbags: pip install 'opendr_har_ros[bags]'") from None
+    # The few standard messages used here are the same in all distributions; an older rosbags lacks the newest ones.
+    store = get_typestore(getattr(Stores, f"ROS2_{distribution.upper()}", Stores.LATEST))
+    for name, definition in DEFINITIONS.items():
+        store.register(get_types_from_msg(definition, name))
+    return store

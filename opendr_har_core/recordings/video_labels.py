@@ -62,13 +62,11 @@ class VideoLabels:
         model: name of the network; source: where its weights come from.
         classes: names of all classes, by class id.
         duration_sec: time of the last frame plus one frame interval.
-        silent_sec: time until the first label.
         warm_up_sec: time until labels are no longer provisional.
         label_delay_sec: how old a label is when it comes, because the model waits for later frames.
         samples: the predictions that are shown, by rising time; `stamp_ns` counts from the beginning of the video.
         segments: parts of the video with one label, without those of the no-activity label.
-        whole: the mean of all predictions, of all passes.
-        passes: how often the file was played; shown_pass: the pass that the samples come from, counted from 0.
+        whole: the mean of all predictions.
         thumbnails: a few pictures, by rising time.
     """
 
@@ -77,14 +75,11 @@ class VideoLabels:
     source: str
     classes: Tuple[str, ...]
     duration_sec: float
-    silent_sec: float
     warm_up_sec: float
     label_delay_sec: float
     samples: Tuple[Prediction, ...]
     segments: Tuple[Segment, ...]
     whole: Prediction
-    passes: int
-    shown_pass: int
     thumbnails: Tuple[Thumbnail, ...]
 
     @property
@@ -95,11 +90,6 @@ class VideoLabels:
     @property
     def remark(self) -> str:
         """When labels begin, and why not earlier, for people."""
-        if self.shown_pass:
-            return (
-                f"{self.model} needs {self.silent_sec:.1f} s before its first label, so a file of "
-                f"{self.duration_sec:.2f} s was played {self.passes} times; the labels are those of the last time"
-            )
         if self.whole.provisional:
             return (
                 f"all labels are provisional: the file is shorter than the {self.warm_up_sec:.1f} s "
@@ -119,7 +109,6 @@ class VideoLabels:
             "warm_up_sec": round(self.warm_up_sec, 3),
             "label_delay_sec": round(self.label_delay_sec, 3),
             "first_label_sec": round(self.first_label_sec, 3),
-            "passes": self.passes,
             "remark": self.remark,
             "whole": {"provisional": self.whole.provisional, "top": _top_values(self.whole)},
             "segments": [segment.to_dict() for segment in self.segments],

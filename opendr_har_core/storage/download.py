@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import IO, Callable, Optional, Union
 
 from opendr_har_core.errors import ConfigError, DownloadError, HarError
-from opendr_har_core.storage.atomic import atomic_path
-from opendr_har_core.storage.reading import sha256
 
 WEIGHTS_URL = "https://dl.fbaipublicfiles.com/pyslowfast/x3d_models/x3d_{size}.pyth"
 SIZES = ("xs", "s", "m", "l")
@@ -35,23 +33,17 @@ def download_weights(
 ) -> Path:
     """Fetch the Kinetics-400 weights of X3D-`size` to `folder`/x3d_`size`.pyth and return that path.
 
-    The content is verified, also by `check` if given (it raises a HarError), and its sha256 is recorded next to it. An
-    existing file is kept if it matches its record, or if it has none and passes the checks; otherwise it is fetched
-    again. Raises ConfigError for a size other than xs, s, m or l, DownloadError when the file can't be fetched whole,
-    or differs from the recorded one.
+    The content is verified: archives have checksums, and `check`, if given, raises a HarError for other weights. An
+    existing file that passes is kept. Raises ConfigError for a size other than xs, s, m or l, DownloadError when the file
+    can't be fetched whole.
     """
     if size not in SIZES:
         raise ConfigError(f"no published weights for the size {size!r}, expected one of {SIZES}")
     target = Path(folder) / f"x3d_{size}.pyth"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        recorded = _recorded(target)
-        is_good = target.is_file() and (recorded == sha256(target) if recorded else not _damage(target, check))
-        if not is_good:
+        if not target.is_file() or _damage(target, check):
             fetch(url.replace("{size}", size), target, progress, check=check, most_bytes=MOST_WEIGHT_BYTES)
-        if not recorded:
-            with atomic_path(_record_path(target)) as temporary:  # in the format of sha256sum
-                temporary.write_text(f"{sha256(target)}  {target.name}\n", encoding="ascii")
     except OSError as error:
         raise DownloadError(f"{target} can't be read or written: {error}") from None
     return target
@@ -86,10 +78,6 @@ def fetch(
             raise DownloadError(f"{url} can't be fetched after {attempts} attempts: {failure}; try again to resume")
         time.sleep(min(0.1 * 2**attempt, 5.0))
     damage = _damage(part, check)
-    recorded = _recorded(target)
-    if not damage and recorded not in (None, sha256(part)):
-        record = _record_path(target)
-        damage = f"its sha256 is not {recorded}, as in {record}; remove that record if the published file has changed"
     if damage:
         part.unlink()
         raise DownloadError(f"the file from {url} is damaged ({damage}); it was removed, try again")
@@ -155,13 +143,3 @@ def _damage(path: Path, check: Optional[Check]) -> Optional[str]:
         except HarError as error:
             return str(error)
     return damaged
-
-
-def _record_path(target: Path) -> Path:
-    return target.with_name(target.name + ".sha256")
-
-
-def _recorded(target: Path) -> Optional[str]:
-    path = _record_path(target)
-    words = path.read_text(encoding="ascii", errors="replace").split() if path.is_file() else []
-    return words[0] if words else None

@@ -1,15 +1,20 @@
-"""From frames to labels: a stream, its label filter and its events.
+"""From frames to labels: a stream, its label filter and its events, and the one loop over a sequence of frames.
 
 The nodes and `opendr-har` share it, so both label the same images alike.
 """
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from dataclasses import dataclass
+from typing import Iterable, Iterator, Optional, Sequence, Tuple
 
+import numpy as np
+
+from opendr_har_core.errors import DataError, ImageError
+from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.streaming.events import LabelEvent, LabelEvents
-from opendr_har_core.streaming.postprocess import LabelFilter
+from opendr_har_core.streaming.postprocess import LabelFilter, top_k
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.streaming.stream import AnyFrame, Stream
 
@@ -60,3 +65,51 @@ class LabelPipeline:
     def _forget(self) -> Tuple[LabelEvent, ...]:
         self._filter.reset()
         return self._events.close(self._latest_ns)
+
+
+@dataclass(frozen=True)
+class LabelledFrame:
+    """A frame and what a label pipeline says after it.
+
+    Attributes:
+        frame: the frame.
+        prediction: the model's own; None if the frame is not sampled or the stream is warming up.
+        shown: the filtered prediction, whose best label is the one to show; None as above.
+        events: labels that began or ended with this frame.
+        error: why the image could not be read, which leaves the stream as it was.
+    """
+
+    frame: AnyFrame
+    prediction: Optional[Prediction] = None
+    shown: Optional[Prediction] = None
+    events: Tuple[LabelEvent, ...] = ()
+    error: Optional[ImageError] = None
+
+
+def label_frames(pipeline: LabelPipeline, frames: Iterable[AnyFrame]) -> Iterator[LabelledFrame]:
+    """Push frames through a pipeline, one at a time, and yield each with its labels.
+
+    While a frame is yielded, `pipeline.stream.status` is the stream's status after it. Labels that still hold at the
+    end stay open: call `pipeline.close` or `pipeline.reset`. Raises BackendError, and what `frames` raises.
+    """
+    for frame in frames:
+        try:
+            prediction = pipeline.stream.push(frame)
+        except ImageError as error:
+            yield LabelledFrame(frame, error=error)
+            continue
+        shown, events = pipeline.settle(prediction, frame.stamp_ns)
+        yield LabelledFrame(frame, prediction, shown, events)
+
+
+def mean_prediction(predictions: Sequence[Prediction], labels: LabelMap, count: int = 5) -> Prediction:
+    """The mean of all scores, stamped as the last prediction; raises DataError without predictions.
+
+    Provisional predictions count only if there are no others.
+    """
+    if not predictions:
+        raise DataError("there is no prediction to average: the video is too short for the model's warm-up")
+    certain = [prediction for prediction in predictions if not prediction.provisional]
+    stacked = np.stack([prediction.scores for prediction in certain or predictions])
+    scores: np.ndarray = stacked.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return Prediction(predictions[-1].stamp_ns, top_k(scores, labels, count), scores, provisional=not certain)

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
 from opendr_har_core.media.encodings import ENCODINGS, read_compressed, read_raw
-from opendr_har_core.media.image_size import checked_size
+from opendr_har_core.media.pictures import checked_size
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_ros.common.qos import COMPRESSED
 

@@ -13,8 +13,7 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from opendr_har_core.errors import ConfigError, ImageError
-from opendr_har_core.live.schema import LOST, PLAYING, WAITING, Metrics, ModelInfo, SourceInfo, StreamInfo
-from opendr_har_core.live.state import LiveState
+from opendr_har_core.live.state import LOST, PLAYING, WAITING, LiveState, Metrics, ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_ros.common.image_subscription import ImageSubscription
 from opendr_har_ros.common.images import frame_from_message

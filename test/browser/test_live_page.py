@@ -17,9 +17,8 @@ from opendr_har_core import Frame, Recognizer
 from opendr_har_core.errors import VideoError
 from opendr_har_core.live.access import LiveSettings
 from opendr_har_core.live.player import Player
-from opendr_har_core.live.schema import ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.live.server import LiveServer
-from opendr_har_core.live.state import LiveState
+from opendr_har_core.live.state import LiveState, ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.label_pipeline import LabelPipeline

@@ -43,9 +43,8 @@ def serve_page():
     """Start servers of the live page: serve_page(**settings) -> (state, port)."""
     pytest.importorskip("aiohttp")
     from opendr_har_core.live.access import LiveSettings
-    from opendr_har_core.live.schema import ModelInfo
     from opendr_har_core.live.server import LiveServer
-    from opendr_har_core.live.state import LiveState
+    from opendr_har_core.live.state import LiveState, ModelInfo
 
     started = []
 

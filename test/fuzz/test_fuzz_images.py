@@ -15,7 +15,7 @@ from pictures import Compressed, seeds
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.media.encodings import ENCODINGS, read_compressed, read_raw
-from opendr_har_core.media.image_size import MAX_PIXELS
+from opendr_har_core.media.pictures import MAX_PIXELS
 
 SIZES = st.one_of(st.integers(0, 9), st.integers(0, 40), st.sampled_from([65535, 2**31 - 1, 2**32 - 1, 8000]))
 LIES = st.sampled_from([0, 1, 2, 2**16, 2**31, 2**32 - 1])

@@ -15,8 +15,8 @@ from opendr_har_core import Recognizer
 from opendr_har_core.cli.main import main
 from opendr_har_core.cli.videos import ENDINGS, KINDS, names_for, videos_of
 from opendr_har_core.frame import Frame
+from opendr_har_core.media import video as videos
 from opendr_har_core.media.video import probe, read_video, write_video
-from opendr_har_core.recordings import annotated_copy
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.actions import ACTIONS
 from opendr_har_core.synthetic.scene import render_clip
@@ -171,18 +171,12 @@ def test_results_of_a_webcam_are_written_at_ctrl_c(webcam, tmp_path, capsys):
     assert float(segments[-1]["end_sec"]) == pytest.approx(8, abs=0.05)
 
 
-def test_a_file_too_short_for_a_label_is_played_again(short, tiny_bundle, capsys):
-    model = tiny_bundle("x3d")
-    samples, video, notes = summary(capsys, short, "--model", model)
-    assert video["passes"] == 3
-    assert "a file of 1.00 s was played 3 times; the labels are those of the last time" in notes
-    assert all(0 <= sample["time_sec"] < 1 for sample in samples)
-    assert 2 <= len(samples) <= 3
-    assert main(["infer", str(short), "--once", "--model", str(model)]) == 1
-    message = "short.mp4 is too short for a label: x3d_xs needs 1.2 s of video before its first label"
-    assert message in capsys.readouterr().err
-    assert main(["infer", str(short), "--once", "--warm-start", "repeat", "--model", str(model)]) == 0
-    assert "provisional" in capsys.readouterr().out
+def test_a_file_too_short_for_a_label_gets_provisional_ones(short, tiny_bundle, capsys):
+    samples, video, notes = summary(capsys, short, "--model", tiny_bundle("x3d"))
+    assert [sample["provisional"] for sample in samples] == [True] * 3
+    assert samples[0]["time_sec"] == 0
+    assert video["whole"]["provisional"]
+    assert "all labels are provisional: the file is shorter than the 1.2 s that x3d_xs looks at" in notes
 
 
 @pytest.mark.parametrize(
@@ -200,7 +194,7 @@ def test_without_lookahead_the_first_labels_are_provisional(
     options = ("--model", model, "--min-frames", 1, "--output", out, "--write", "csv")
     _, video, notes = summary(capsys, source, *options)
     assert [row["provisional"] for row in rows(out / "clip.scores.csv")] == list(map(str, provisional))
-    assert (video["passes"], video["whole"]["provisional"]) == (1, seconds < 1.2)
+    assert video["whole"]["provisional"] == (seconds < 1.2)
     assert video["label_delay_sec"] == 0.0
     assert video["remark"] == remark
     assert remark in notes
@@ -291,24 +285,10 @@ def test_a_video_is_decoded_once_for_labels_and_annotated_copy(clip, tmp_path, m
 
 
 def test_codecs_are_tried_in_turn(short, tmp_path, monkeypatch):
-    assert annotated_copy.best_codec() in annotated_copy.CODECS
-    monkeypatch.setattr(annotated_copy, "CODECS", ("no_such_codec", "mpeg4"))
+    assert videos.best_codec() in videos.CODECS
+    monkeypatch.setattr(videos, "CODECS", ("no_such_codec", "mpeg4"))
     assert main(["infer", str(short), "--output", str(tmp_path), "--write", "video"]) == 0
     assert probe(tmp_path / "short.annotated.mp4").frames == 30
-
-
-def test_a_file_of_unknown_length_has_a_label(tmp_path, tiny_bundle, capsys):
-    path = tmp_path / "stream.h264"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for frame in render_clip(WAVING, 1.0, 25.0, (48, 64)):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")))
-        container.mux(stream.encode())
-    assert probe(path).length_sec is None
-    samples, video, _ = summary(capsys, path, "--model", tiny_bundle("x3d"))
-    assert samples
-    assert video["passes"] == 3
 
 
 def test_frames_too_far_apart_for_a_label_say_what_to_do(tmp_path, tiny_bundle, capsys):

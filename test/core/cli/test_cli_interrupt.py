@@ -83,7 +83,7 @@ def test_download_leaves_what_it_resumes_from(tmp_path):
         code, out, _ = run(*command)
         assert (code, out) == (0, f"{tmp_path / 'x3d_s.pyth'}\n")
         assert server.ranges[-1].startswith("bytes=")
-        assert files_in(tmp_path) == ["x3d_s.pyth", "x3d_s.pyth.sha256"]
+        assert files_in(tmp_path) == ["x3d_s.pyth"]
     finally:
         server.close()
 

@@ -16,8 +16,7 @@ from live_support import status, until
 from opendr_har_core import Frame
 from opendr_har_core.errors import VideoError
 from opendr_har_core.live.player import Player
-from opendr_har_core.live.schema import LOST, PLAYING
-from opendr_har_core.live.state import LiveState
+from opendr_har_core.live.state import LOST, PLAYING, LiveState
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
 

@@ -14,11 +14,9 @@ import pytest
 
 aiohttp = pytest.importorskip("aiohttp")
 
-from live_support import first, get, talk, until
+from live_support import first, talk, until
 
 from opendr_har_core import Frame
-from opendr_har_core.live.access import LiveSettings
-from opendr_har_core.live.server import most_connections
 from opendr_har_core.live.subscribers import MOST_MESSAGES, encode
 from opendr_har_core.prediction import Hypothesis
 
@@ -122,21 +120,6 @@ def test_a_page_that_sends_too_much_is_disconnected(serve_page):
     assert json.loads(talk(port, first).data)["kind"] == "hello"
 
 
-def test_a_viewer_that_does_not_read_delays_nobody(serve_page):
-    state, port = serve_page()
-
-    async def ignore(socket):
-        start = time.monotonic()
-        for index in range(20_000):
-            state.push_labels([Hypothesis(0, "x" * 200, 0.5)])
-            if index % 1000 == 0:
-                await asyncio.sleep(0)
-        return time.monotonic() - start
-
-    assert talk(port, ignore) < 10
-    assert json.loads(talk(port, first).data)["kind"] == "hello"
-
-
 def slow_viewer(port, buffer_bytes):
     """A WebSocket that does not read, with a small receive buffer."""
     sock = socket.create_connection(("127.0.0.1", port))
@@ -179,30 +162,3 @@ def test_a_viewer_that_answers_pings_but_reads_nothing_is_disconnected(serve_pag
     sock.close()
     assert gone
     assert json.loads(talk(port, first).data)["kind"] == "hello"
-
-
-def answers(port):
-    with suppress(OSError):
-        return get(port)[0] == 200
-    return False
-
-
-def has_ended(sock):
-    sock.setblocking(False)
-    try:
-        return sock.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except ConnectionResetError:
-        return True
-
-
-def test_connections_are_limited(serve_page):
-    _, port = serve_page()
-    most = most_connections(LiveSettings())
-    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(most + 40)]
-    until(lambda: sum(has_ended(sock) for sock in sockets) == 40)
-    assert not answers(port)
-    for sock in sockets:
-        sock.close()
-    until(lambda: answers(port))

@@ -25,8 +25,7 @@ from pictures import (
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.media.encodings import read_compressed
-from opendr_har_core.media.image_size import MAX_SCANS, picture_size
-from opendr_har_core.media.pictures import read_picture
+from opendr_har_core.media.pictures import MAX_SCANS, picture_size, read_picture
 
 SMALL_HEADER = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
 BOMBS = {

@@ -67,7 +67,7 @@ SEEN_WELL = 25
 @pytest.mark.slow
 def test_accuracy_on_real_gestures(default, shared, record_property):
     from opendr_har_core.media.video import loop_frames
-    from opendr_har_core.recordings.labelled import mean_prediction
+    from opendr_har_core.streaming.label_pipeline import mean_prediction
 
     wanted = {"1": "raising both arms", "2": "waving one hand", "3": "raising both arms"}
     right = 0

@@ -14,7 +14,7 @@ from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from opendr_har_core import Recognizer
 from opendr_har_core.errors import ConfigError, DataError, VideoError
-from opendr_har_core.recordings.bag_messages import DISTRIBUTIONS, LabelMessages
+from opendr_har_core.recordings.bag_writer import DISTRIBUTIONS, typestore
 from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag, labels_path
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
@@ -108,7 +108,7 @@ def test_metadata_has_the_form_that_the_distribution_reads(tmp_path, label, dist
 
 @pytest.mark.parametrize("name", HASHES)
 def test_types_are_those_of_the_real_vision_msgs(name):
-    assert LabelMessages("kilted", "name").store.hash_rihs01(name) == HASHES[name]
+    assert typestore("kilted").hash_rihs01(name) == HASHES[name]
 
 
 def test_unreadable_images_are_counted_and_skipped(tmp_path, label):

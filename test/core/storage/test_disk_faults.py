@@ -20,7 +20,7 @@ from opendr_har_core.media.video import probe, write_video
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.recordings.annotated_copy import annotated_copy
-from opendr_har_core.recordings.bag_writer import LATEST_VERSION, MCAP, SQLITE3, new_bag
+from opendr_har_core.recordings.bag_writer import MCAP, SQLITE3, new_bag
 from opendr_har_core.recordings.label_video import label_video
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, Recognizer
 from opendr_har_core.synthetic.scene import render_clip
@@ -67,7 +67,7 @@ def a_bag(storage):
 
         store = get_typestore(Stores.ROS2_HUMBLE)
         message = store.types["std_msgs/msg/String"]("x" * 5000)
-        with new_bag(folder / f"bag_{len(list(folder.glob('bag_*')))}", storage, LATEST_VERSION) as writer:
+        with new_bag(folder / f"bag_{len(list(folder.glob('bag_*')))}", storage, "kilted") as writer:
             connection = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
             for index in range(40):
                 writer.write(connection, index, store.serialize_cdr(message, "std_msgs/msg/String"))

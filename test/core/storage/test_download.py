@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -28,8 +26,6 @@ def test_a_file_arrives_with_its_progress_and_checksum(server, tmp_path):
     assert path == tmp_path / "x3d_xs.pyth"
     assert path.read_bytes() == server.content
     assert seen[-1] == (len(server.content), len(server.content))
-    record = (tmp_path / "x3d_xs.pyth.sha256").read_text()
-    assert record == f"{hashlib.sha256(server.content).hexdigest()}  x3d_xs.pyth\n"
     download_weights("xs", tmp_path, url=server.url)
     assert len(server.ranges) == 1  # not fetched again
 
@@ -81,23 +77,9 @@ def test_a_complete_part_is_verified_and_a_longer_one_fetched_again(server, tmp_
     assert download_weights("xs", tmp_path, url=server.url).read_bytes() == server.content
 
 
-@pytest.mark.parametrize("is_recorded", [True, False])
-def test_a_damaged_file_under_the_final_name_is_fetched_again(server, tmp_path, is_recorded):
-    if is_recorded:
-        download_weights("xs", tmp_path, url=server.url)
+def test_a_damaged_file_under_the_final_name_is_fetched_again(server, tmp_path):
     (tmp_path / "x3d_xs.pyth").write_bytes(server.content[:-500])
     assert download_weights("xs", tmp_path, url=server.url).read_bytes() == server.content
-
-
-def test_a_file_that_differs_from_the_first_one_is_refused(server, tmp_path):
-    download_weights("xs", tmp_path, url=server.url).unlink()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("weights", b"others")
-    server.content = buffer.getvalue()
-    with pytest.raises(DownloadError, match=r"its sha256 is not [0-9a-f]{64}"):
-        download_weights("xs", tmp_path, url=server.url)
-    assert not (tmp_path / "x3d_xs.pyth").exists()
 
 
 def test_wrong_arguments_are_errors(server, tmp_path):
@@ -139,11 +121,3 @@ def test_learners_download_and_load_weights(server, tmp_path, monkeypatch):
     assert paths == {"xs": tmp_path / "weights" / "x3d_xs.pyth"}
     for kind in (X3DLearner, CoX3DLearner):
         kind(backbone="xs", device="cpu").load(tmp_path / "weights")
-
-
-def test_learners_name_the_known_sizes(tmp_path):
-    pytest.importorskip("torch")
-    from opendr_har_core import X3DLearner
-
-    with pytest.raises(ConfigError, match=r"'xs', 's', 'm', 'l'"):
-        X3DLearner.download(tmp_path, model_names={"xs", "xl"})

@@ -24,7 +24,7 @@ from vision_msgs.msg import Classification, ObjectHypothesis
 from opendr_har_core import Recognizer
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import read_video, write_video
-from opendr_har_core.recordings.bag_messages import LabelMessages
+from opendr_har_core.recordings.bag_writer import typestore
 from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
@@ -88,7 +88,7 @@ def images(path):
 def labels(path):
     """{name below the node: [(time of recording, message)]} of a bag of labels."""
     found = {name: [] for name in TOPICS}
-    with AnyReader([path], default_typestore=LabelMessages("kilted", "name").store) as reader:
+    with AnyReader([path], default_typestore=typestore("kilted")) as reader:
         for connection, recorded, data in reader.messages():
             found[connection.topic.rsplit("/")[-1]].append((recorded, reader.deserialize(data, connection.msgtype)))
     return found

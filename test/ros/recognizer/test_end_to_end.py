@@ -13,9 +13,9 @@ from vision_msgs.msg import Classification, VisionInfo
 
 from opendr_har_core import Recognizer
 from opendr_har_core.media.video import loop_frames, probe
-from opendr_har_core.recordings.label_video import passes_needed
-from opendr_har_core.recordings.labelled import mean_prediction
+from opendr_har_core.streaming.label_pipeline import mean_prediction
 from opendr_har_ros.common.qos import LATCHED
+from opendr_har_ros.demo import passes_needed
 
 CLIPS = (
     "archery.mp4",

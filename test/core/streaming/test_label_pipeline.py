@@ -8,8 +8,7 @@ import pytest
 from opendr_har_core import Recognizer
 from opendr_har_core.errors import DataError, ImageError
 from opendr_har_core.frame import Frame, LazyFrame
-from opendr_har_core.recordings.labelled import label_frames, mean_prediction
-from opendr_har_core.streaming.label_pipeline import LabelPipeline
+from opendr_har_core.streaming.label_pipeline import LabelPipeline, label_frames, mean_prediction
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.scene import render_clip
 
