@@ -34,8 +34,8 @@ def download_weights(
     """Fetch the Kinetics-400 weights of X3D-`size` to `folder`/x3d_`size`.pyth and return that path.
 
     The content is verified: archives have checksums, and `check`, if given, raises a HarError for other weights. An
-    existing file that passes is kept. Raises ConfigError for a size other than xs, s, m or l, DownloadError when the file
-    can't be fetched whole.
+    existing file that passes is kept. Raises ConfigError for another size than xs, s, m and l, DownloadError for a file
+    that can't be fetched whole.
     """
     if size not in SIZES:
         raise ConfigError(f"no published weights for the size {size!r}, expected one of {SIZES}")

@@ -19,11 +19,6 @@ def test_a_name_has_the_id_of_its_position():
     assert hash(labels) == hash(LabelMap(["run", "jump"]))
 
 
-def test_an_unknown_name_is_refused_with_examples():
-    with pytest.raises(LabelError, match=r"'fly'.*'run'"):
-        LabelMap(["run", "jump"]).id("fly")
-
-
 @pytest.mark.parametrize(("names", "message"), [(["a", "a"], "twice.*'a'"), (["a", " "], "' '"), (["a", 3], "3")])
 def test_names_must_be_unique_and_not_empty(names, message):
     with pytest.raises(LabelError, match=message):

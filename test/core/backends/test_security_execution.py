@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from opendr_har_core import Recognizer
@@ -61,38 +59,6 @@ def test_a_checkpoint_with_code_is_refused(tmp_path, marker, form):
     ):
         with pytest.raises(CheckpointError):
             read()
-
-
-def test_a_learner_refuses_a_file_with_code(tmp_path, marker):
-    torch = pytest.importorskip("torch")
-    from opendr_har_core import X3DLearner
-
-    for name in ("x3d_xs.pyth", "model.pth"):
-        torch.save(Exploit(marker), tmp_path / name)
-        learner = X3DLearner(backbone="xs", device="cpu")
-        with pytest.raises(HarError):
-            learner.load(str(tmp_path / name))
-
-
-def test_a_cache_of_objects_is_made_again(tmp_path, marker):
-    pytest.importorskip("torch")
-    from opendr_har_core.datasets.cache import ClipCache
-
-    cache = ClipCache(tmp_path / "cache")
-    good = np.ones((1, 2, 2, 3), np.uint8)
-    cache.get("clip", lambda: good)
-    objects = np.empty(1, object)
-    objects[0] = Exploit(marker)
-    for write in (lambda path: np.save(path, objects, allow_pickle=True), lambda path: _npz(path, objects)):
-        kept = next(iter((tmp_path / "cache").glob("*.npy")))
-        write(kept)
-        assert np.array_equal(cache.get("clip", lambda: good), good)
-
-
-def _npz(path, objects):
-    buffer = io.BytesIO()
-    np.savez(buffer, objects, allow_pickle=True)
-    path.write_bytes(buffer.getvalue())
 
 
 def test_a_pickle_is_no_input_under_any_name(tmp_path, marker):

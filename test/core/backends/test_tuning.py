@@ -22,30 +22,18 @@ from opendr_har_core.networks.x3d import X3D
 
 # Widths that fill no block of 8 or 16 channels.
 ODD = X3DConfig("odd", image_size=32, frames=3, stride=1, stage_depths=(2, 2), stage_widths=(20, 36), stem_width=20)
-NARROW = replace(ODD, stage_widths=(12, 20), stem_width=12)
 LABELS = LabelMap(["sitting", "standing", "walking"])
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bundle") / "odd.onnx"
-    return export_bundle(CoX3D(ODD, 3), path, LABELS, source="random weights of a test")
+@pytest.fixture(scope="module", params=["full", "none"])
+def bundle(request, tmp_path_factory):
+    network = CoX3D(replace(ODD, lookahead=request.param), 3)
+    return export_bundle(network, tmp_path_factory.mktemp("bundle") / "odd.onnx", LABELS, source="a test")
 
 
 @pytest.fixture(scope="module")
 def tuned(bundle):
     return tuned_or_skip(bundle, bundle.with_name("tuned.onnx"))
-
-
-@pytest.fixture(scope="module")
-def causal(tmp_path_factory):
-    path = tmp_path_factory.mktemp("causal") / "causal.onnx"
-    return export_bundle(CoX3D(replace(ODD, lookahead="none"), 3), path, LABELS, source="random weights of a test")
-
-
-@pytest.fixture(scope="module")
-def tuned_causal(causal):
-    return tuned_or_skip(causal, causal.with_name("tuned.onnx"))
 
 
 def tuned_or_skip(source, target):
@@ -62,55 +50,27 @@ def stepped(backend, frames, rows=1):
     return np.stack([backend.step([frame] * rows, state) for frame in frames])
 
 
-@pytest.mark.parametrize(("plain", "rewritten"), [("bundle", "tuned"), ("causal", "tuned_causal")])
-def test_a_tuned_bundle_gives_the_same_probabilities_alone_and_in_a_batch(plain, rewritten, request):
-    bundle, tuned = request.getfixturevalue(plain), request.getfixturevalue(rewritten)
+def test_a_tuned_bundle_gives_the_same_probabilities_alone_and_in_a_batch(bundle, tuned):
     frames = np.random.default_rng(1).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
-    expected = stepped(OnnxBackend(bundle), frames)
+    original, backend = OnnxBackend(bundle), OnnxBackend(tuned.path)
+    expected = stepped(original, frames)
     assert tuned.difference <= 1e-5
     for rows in (1, 3):
-        np.testing.assert_allclose(stepped(OnnxBackend(tuned.path), frames, rows), expected.repeat(rows, 1), atol=1e-6)
+        np.testing.assert_allclose(stepped(backend, frames, rows), expected.repeat(rows, 1), atol=1e-6)
+    assert backend.metadata == replace(original.metadata, tuned_for=this_machine())
 
 
-@pytest.mark.parametrize(
-    ("fixture", "state_buffers"),
-    # the stem, the shortcuts, the buffers, the partial sums
-    [("tuned", 1 + 4 + 2 + 2 * 2), ("tuned_causal", 1 + 2 + 2)],
-)
-def test_states_are_not_reordered(fixture, state_buffers, request):
-    tuned = request.getfixturevalue(fixture)
+def test_states_are_not_reordered_and_used_while_they_are_in_the_caches(bundle, tuned):
     nodes = onnx.load(tuned.path).graph.node
+    names = [node.name for node in nodes]
     kept = [name for node in nodes if "Reorder" in node.op_type for name in [*node.input, *node.output]]
-    assert tuned.state_buffers == state_buffers
     assert [name for name in kept if name.startswith(("state.", "next."))] == []
-
-
-def test_operators_on_states_run_next_to_those_that_need_them(tuned_causal):
-    names = [node.name for node in onnx.load(tuned_causal.path).graph.node]
-
-    def place(start):
-        return next(index for index, name in enumerate(names) if name.startswith(start))
-
-    for block in ("s2.pathway0_res1.branch2", "s3.pathway0_res1.branch2"):
-        past = place(f"{block}.b.tap0")
-        assert [place(f"next.{block}.b"), place(f"{block}.b.tap1")] == [past + 1, past + 2]
-    for block in ("s2.pathway0_res0.branch2", "s3.pathway0_res0.branch2"):
-        assert place(f"next.{block}.b.partial0") == place(f"{block}.a") + 1
-
-
-def test_layers_too_narrow_for_blocks_stay_plain(tmp_path):
-    bundle = export_bundle(CoX3D(NARROW, 3), tmp_path / "narrow.onnx", LABELS, source="test")
-    assert tuned_or_skip(bundle, tmp_path / "tuned.onnx").difference <= 1e-5
-
-
-def test_a_tuned_bundle_keeps_the_metadata(bundle, tuned):
-    original, metadata = OnnxBackend(bundle).metadata, OnnxBackend(tuned.path).metadata
-    assert metadata.tuned_for == this_machine()
-    assert (metadata.spec, metadata.labels, metadata.weights_sha256) == (
-        original.spec,
-        original.labels,
-        original.weights_sha256,
-    )
+    looks_ahead = OnnxBackend(bundle).spec.lookahead == "full"
+    # the stem, the shortcuts, the buffers, the partial sums
+    assert tuned.state_buffers == (1 + 4 + 2 + 2 * 2 if looks_ahead else 1 + 2 + 2)
+    for block in ("s2.pathway0_res0.branch2", "s3.pathway0_res0.branch2") if not looks_ahead else ():
+        written = next(index for index, name in enumerate(names) if name.startswith(f"next.{block}.b.partial0"))
+        assert names[written - 1].startswith(f"{block}.a")
 
 
 def test_a_bundle_that_was_tuned_elsewhere_is_refused(tuned, tmp_path):
@@ -142,12 +102,3 @@ def test_a_real_tuned_model_gives_the_golden_outputs(shared, real_bundle, tmp_pa
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     ours = stepped(OnnxBackend(tuned.path), golden["frames"])[first:, 0]
     assert np.abs(ours - exponents / exponents.sum(axis=1, keepdims=True)).max() <= 1e-3
-
-
-def test_a_machine_is_described_by_runtime_and_vector_width(tmp_path):
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("flags\t\t: fpu avx2 avx512f avx512dq\n")
-    assert this_machine(cpuinfo).endswith("with AVX-512")
-    cpuinfo.write_text("flags\t\t: fpu avx2\n")
-    assert "AVX-512" not in this_machine(cpuinfo)
-    assert this_machine(tmp_path / "none").startswith("ONNX Runtime")

@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.bundles.export import export_bundle
-from opendr_har_core.errors import BackendError, LabelError, ModelError
+from opendr_har_core.errors import BackendError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.cox3d import CoX3D
@@ -109,23 +109,13 @@ def test_a_bundle_of_format_2_is_read_as_one_with_lookahead(bundle, tmp_path):
         (lambda model: set_property(model, "format_version", "99"), "bundle format 99, this version reads 2 and 3"),
         (lambda model: model.ClearField("metadata_props"), "without metadata of a bundle"),
         (lambda model: set_property(model, "spec", "{not json"), "unusable metadata"),
-        (lambda model: set_property(model, "labels", "{not json"), "unusable metadata"),
+        (lambda model: set_property(model, "labels", "[" * 100_000), "unusable metadata"),
         (lambda model: set_property(model, "labels", '["one", "two"]'), "2 class names for a model of 3 classes"),
     ],
 )
 def test_unusable_metadata_is_refused(bundle, tmp_path, edit, message):
     with pytest.raises(ModelError, match=message):
         OnnxBackend(edited(bundle, tmp_path, edit))
-
-
-def test_a_class_count_other_than_the_graphs_is_refused(bundle, tmp_path):
-    def claim_two_classes(model):
-        spec = next(entry for entry in model.metadata_props if entry.key == "opendr_har.spec")
-        spec.value = spec.value.replace('"num_classes": 3', '"num_classes": 2')
-        set_property(model, "labels", '["one", "two"]')
-
-    with pytest.raises(ModelError, match="the graph gives 3 scores, its metadata says 2 classes"):
-        OnnxBackend(edited(bundle, tmp_path, claim_two_classes))
 
 
 @pytest.mark.parametrize("keep", [0, 100, 0.5])
@@ -135,28 +125,3 @@ def test_a_truncated_bundle_is_refused(bundle, tmp_path, keep):
     path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
     with pytest.raises(ModelError, match=r"cut\.onnx"):
         OnnxBackend(path)
-
-
-def test_a_missing_bundle_is_named(tmp_path):
-    with pytest.raises(ModelError, match=r"no model file .*gone\.onnx"):
-        OnnxBackend(tmp_path / "gone.onnx")
-
-
-def test_labels_must_match_the_exported_network(tmp_path):
-    with pytest.raises(LabelError, match="3 class names for a model of 2 classes"):
-        export_bundle(X3D(TINY, 2), tmp_path / "tiny.onnx", LABELS, source="test")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_failed_write_keeps_the_old_bundle(bundle, tmp_path, monkeypatch):
-    target = tmp_path / "model.onnx"
-    target.write_bytes(bundle.read_bytes())
-
-    def disk_full(self, data):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", disk_full)
-    with pytest.raises(ModelError, match="No space left"):
-        export_bundle(X3D(TINY, 3), target, LABELS, source="test")
-    assert target.read_bytes() == bundle.read_bytes()
-    assert list(tmp_path.iterdir()) == [target]

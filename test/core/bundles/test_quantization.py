@@ -15,7 +15,6 @@ from onnx import numpy_helper
 
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.backends.session import open_session, session_settings, this_machine
-from opendr_har_core.backends.tuning import tune_bundle
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.bundles.quantization import exact_int8, quantize_bundle
 from opendr_har_core.cli.main import main
@@ -27,14 +26,13 @@ from opendr_har_core.networks.x3d import X3D
 
 SMALL = X3DConfig("small", image_size=32, frames=3, stride=6, stage_depths=(1, 2), stage_widths=(16, 96), stem_width=8)
 LABELS = LabelMap(["sitting", "standing", "walking"])
-NETWORKS = {"x3d": X3D, "cox3d": CoX3D}
 
 
-@pytest.fixture(scope="module", params=sorted(NETWORKS))
+@pytest.fixture(scope="module", params=[X3D, CoX3D])
 def bundle(request, tmp_path_factory):
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("bundle") / f"{request.param}.onnx"
-    return export_bundle(NETWORKS[request.param](SMALL, 3), path, LABELS, source="random weights of a test")
+    path = tmp_path_factory.mktemp("bundle") / "whole.onnx"
+    return export_bundle(request.param(SMALL, 3), path, LABELS, source="random weights of a test")
 
 
 def probabilities(path):
@@ -57,20 +55,24 @@ def as_run(path, folder):
 
 def weight_bytes(path):
     sizes = Counter()
-    for weight in onnx.load(path).graph.initializer:
-        values = numpy_helper.to_array(weight)
+    for values in map(numpy_helper.to_array, onnx.load(path).graph.initializer):
         sizes[str(values.dtype)] += values.nbytes
     return sizes
 
 
-def test_float_weights_are_stored_in_half_the_bytes_and_run_as_the_original(bundle, tmp_path):
-    report = quantize_bundle(bundle, tmp_path / "small.onnx")
-    before, after = weight_bytes(bundle), weight_bytes(report.path)
+def test_float_weights_are_stored_in_half_the_bytes_and_run_as_the_original(bundle, tmp_path, capsys):
+    small = tmp_path / "small.onnx"
+    assert main(["quantize", str(bundle), "--output", str(small)]) == 0
+    assert "float16 weights" in capsys.readouterr().out
+    before, after = weight_bytes(bundle), weight_bytes(small)
     assert after["float16"] * 2 + after["float32"] == before["float32"]
     assert after["float32"] < 0.05 * before["float32"]
-    assert (report.source_bytes, report.target_bytes) == (bundle.stat().st_size, report.path.stat().st_size)
-    assert as_run(report.path, tmp_path) == as_run(bundle, tmp_path)
-    assert 0 < np.abs(probabilities(bundle) - probabilities(report.path)).max() < 1e-3
+    assert as_run(small, tmp_path) == as_run(bundle, tmp_path)
+    assert 0 < np.abs(probabilities(bundle) - probabilities(small)).max() < 1e-3
+    one, other = OnnxBackend(bundle).metadata, OnnxBackend(small).metadata
+    assert (one.precision, other.precision) == ("float32", "float16")
+    for name in ("spec", "labels", "source", "delays", "weights_sha256"):
+        assert getattr(one, name) == getattr(other, name)
 
 
 def test_weights_that_were_int8_are_stored_as_int8_without_loss(tmp_path):
@@ -93,95 +95,32 @@ def test_weights_that_were_int8_are_stored_as_int8_without_loss(tmp_path):
     np.testing.assert_allclose(probabilities(report.path), probabilities(bundle), atol=1e-6)
 
 
-def test_real_weights_from_an_int8_model_lose_nothing(real_bundle, tmp_path, record_property):
-    whole = real_bundle("cox3d", "xs", lookahead="none")
-    report = quantize_bundle(whole, tmp_path / "small.onnx")
-    share = report.target_bytes / report.source_bytes
-    record_property("share_of_size", round(share, 3))
-    assert share <= 0.3
-    np.testing.assert_allclose(probabilities(report.path), probabilities(whole), atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(50, 64, 1, 1), (108, 1, 3, 3)])
-def test_an_int8_grid_is_found(shape):
-    steps = np.random.default_rng(0).integers(-128, 128, shape)
-    values = (steps * np.float32(0.0137)).astype(np.float32)
-    found, scale = exact_int8(values)
-    assert (found.dtype, scale.dtype, scale.shape) == (np.int8, np.float32, (1, 1, 1, 1))
-    np.testing.assert_array_equal(found, steps)
-    np.testing.assert_allclose(found * scale, values, rtol=1e-6)
-
-
 @pytest.mark.parametrize(
     "values",
     [
         np.random.default_rng(0).standard_normal((50, 64)),
         np.random.default_rng(0).integers(-128, 128, (50, 64)) * np.linspace(0.01, 0.02, 50)[:, None],
-        np.arange(-1000, 1000).reshape(50, 40) * 0.1,
         np.zeros((50, 64)),
     ],
-    ids=["any", "a scale for each channel", "more than eight bits", "zeros"],
+    ids=["any", "a scale for each channel", "zeros"],
 )
 def test_other_weights_have_no_int8_grid(values):
     assert exact_int8(values.astype(np.float32)) is None
 
 
-def test_a_quantized_bundle_says_so_and_keeps_its_origin(bundle, tmp_path):
-    before = OnnxBackend(bundle).metadata
-    after = OnnxBackend(quantize_bundle(bundle, tmp_path / "small.onnx").path).metadata
-    assert (before.precision, after.precision) == ("float32", "float16")
-    for name in ("spec", "labels", "source", "delays", "weights_sha256"):
-        assert getattr(after, name) == getattr(before, name)
-
-
-def test_weights_beyond_float16_stay_as_they_are(bundle, tmp_path):
-    model = onnx.load(bundle)
-    weight = next(w for w in model.graph.initializer if w.name == "head.conv_5.weight")
-    large = numpy_helper.to_array(weight) + np.float32(1e5)
-    weight.CopyFrom(numpy_helper.from_array(large, weight.name))
-    onnx.save(model, tmp_path / "large.onnx")
-    report = quantize_bundle(tmp_path / "large.onnx", tmp_path / "small.onnx")
-    stored = {w.name: w for w in onnx.load(report.path).graph.initializer}
-    np.testing.assert_array_equal(numpy_helper.to_array(stored["head.conv_5.weight"]), large)
-
-
-@pytest.mark.slow
-def test_a_quantized_stream_model_can_be_tuned(real_bundle, tmp_path):
-    small = quantize_bundle(real_bundle("cox3d", "s"), tmp_path / "small.onnx").path
-    try:
-        tuned = tune_bundle(small, tmp_path / "tuned.onnx")
-    except ModelError as error:
-        pytest.skip(f"no tuning here: {error}")
-    metadata = OnnxBackend(tuned.path).metadata
-    assert (metadata.precision, metadata.tuned_for) == ("int8", this_machine())
-
-
-def test_a_tuned_bundle_is_refused(real_bundle, tmp_path):
-    model = onnx.load(real_bundle("cox3d", "xs"))
-    properties = {entry.key: entry.value for entry in model.metadata_props}
-    onnx.helper.set_model_props(model, {**properties, "opendr_har.tuned_for": this_machine()})
-    onnx.save(model, tmp_path / "tuned.onnx")
-    with pytest.raises(ModelError, match="is tuned, for ONNX Runtime"):
-        quantize_bundle(tmp_path / "tuned.onnx", tmp_path / "small.onnx")
-
-
 def test_what_cannot_be_quantized_is_refused(bundle, tmp_path):
     once = quantize_bundle(bundle, tmp_path / "once.onnx").path
     (tmp_path / "text.onnx").write_text("hello")
+    tuned, model = tmp_path / "tuned.onnx", onnx.load(bundle)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**properties, "opendr_har.tuned_for": this_machine()})
+    onnx.save(model, tuned)
     for source, message in [
         (once, "quantized already, to float16"),
+        (tuned, "is tuned, for ONNX Runtime"),
         (tmp_path / "text.onnx", r"text\.onnx can't be opened"),
         (tmp_path / "gone.onnx", r"no model file .*gone\.onnx"),
     ]:
         with pytest.raises(ModelError, match=message):
             quantize_bundle(source, tmp_path / "small.onnx")
-    with pytest.raises(ModelError, match="can't write the bundle"):
-        quantize_bundle(bundle, tmp_path / "no_such_folder" / "small.onnx")
     assert not (tmp_path / "small.onnx").exists()
-
-
-def test_the_command_reports_the_size(bundle, tmp_path, capsys):
-    target = tmp_path / "small.onnx"
-    assert main(["quantize", str(bundle), "--output", str(target)]) == 0
-    assert "float16 weights" in capsys.readouterr().out
-    assert target.is_file()

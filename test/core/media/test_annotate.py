@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opendr_har_core.errors import ImageError
 from opendr_har_core.media.annotate import annotate
 from opendr_har_core.prediction import Hypothesis, Prediction
 
@@ -28,13 +27,6 @@ def test_any_size_gets_a_new_picture_of_the_same_size(size, value):
     assert (picture != rgb).any() or value == 0
 
 
-def test_without_labels_the_picture_is_unchanged():
-    rgb = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
-    picture = annotate(rgb, None)
-    assert (picture == rgb).all()
-    assert not np.shares_memory(picture, rgb)
-
-
 def test_provisional_labels_look_different():
     rgb = np.zeros((480, 640, 3), np.uint8)
     certain, provisional = annotate(rgb, prediction(0.8)), annotate(rgb, prediction(0.8, provisional=True))
@@ -54,9 +46,3 @@ def test_bars_are_as_long_as_scores_are_high():
     lengths = [bar(picture, row) for row in range(3)]
     assert lengths[0] / lengths[1] == pytest.approx(2, abs=0.05)
     assert lengths[0] / lengths[2] == pytest.approx(4, abs=0.1)
-
-
-@pytest.mark.parametrize("rgb", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), [[1]]])
-def test_only_rgb_images_are_accepted(rgb):
-    with pytest.raises(ImageError):
-        annotate(rgb, None)

@@ -77,11 +77,6 @@ def test_a_file_that_is_not_a_video_is_refused(tmp_path, content):
     assert "text.mp4 can't be opened as video" in message
 
 
-def test_a_missing_file_and_a_missing_camera_are_named(tmp_path):
-    assert "no video file" in read_until_it_breaks(tmp_path / "gone.mp4")[1]
-    assert "webcam 97" in read_until_it_breaks("97")[1]
-
-
 def test_nothing_is_written_when_the_frames_do_not_fit(tmp_path):
     def growing():
         yield from moving_bar(3)
@@ -132,11 +127,3 @@ def test_real_videos_are_read_upright(shared, degrees, turns):
     with av.open(str(path)) as container:
         stored = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
     check_is_upright(path, [np.rot90(rgb, turns) for rgb in stored])
-
-
-@pytest.mark.slow
-def test_every_real_video_is_read_whole(shared):
-    for path in sorted((shared / "videos" / "labelled").iterdir()):
-        stamps = [frame.stamp_ns for frame in read_video(path)]
-        assert len(stamps) == probe(path).frames
-        assert (np.diff(stamps) > 0).all()

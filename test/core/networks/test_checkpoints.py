@@ -88,10 +88,3 @@ def test_a_module_in_a_file_is_named_without_torchs_advice(network, tmp_path):
     ) as failure:
         load_weights(network, tmp_path / "module.pth")
     assert "weights_only" not in str(failure.value)
-
-
-def test_a_folder_and_a_missing_file_are_named(network, tmp_path):
-    with pytest.raises(CheckpointError, match="can't be read as a file of weights: Is a directory"):
-        load_weights(network, tmp_path)
-    with pytest.raises(CheckpointError, match=r"there is no file .*gone\.pth"):
-        load_weights(network, tmp_path / "gone.pth")

@@ -17,7 +17,6 @@ from opendr_har_core.errors import ModelError
 from opendr_har_core.frame import Frame
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.cox3d import CoX3D
-from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import ModelSpec
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.training.evaluate import step_over_clips
@@ -68,27 +67,6 @@ def test_a_clip_longer_than_the_window_is_averaged_over_its_last_frames():
     assert torch.allclose(step_over_clips(network, clip), network(clip), atol=1e-5)
 
 
-@torch.inference_mode()
-def test_outputs_depend_on_their_own_frame_and_on_no_later_one():
-    network = causal(window=1)
-    clip = torch.randn(1, 3, FRAMES, SIDE, SIDE)
-    changed = clip.clone()
-    changed[:, :, -1] += 1
-    states = [network.initial_state(1), network.initial_state(1)]
-    for t in range(FRAMES):
-        (one, states[0]), (other, states[1]) = (network.step(c[:, :, t], s) for c, s in zip((clip, changed), states))
-        assert torch.equal(one, other) == (t < FRAMES - 1)
-
-
-@torch.inference_mode()
-def test_one_step_equals_a_clip_of_one_frame():
-    network, clip_network = causal(), X3D(replace(x3d_config("xs"), image_size=SIDE), 5)
-    clip_network.load_state_dict(network.state_dict())
-    frame = torch.randn(1, 3, 1, SIDE, SIDE)
-    logits, _ = network.step(frame[:, :, 0], network.initial_state(1))
-    assert torch.allclose(logits, clip_network.eval()(frame), atol=1e-5)
-
-
 @pytest.mark.parametrize(("size", "window"), [("xs", 1), ("s", WINDOW), ("l", WINDOW)])
 def test_torch_and_onnx_agree_from_the_first_frame_on(size, window, tmp_path):
     network = causal(size, window)
@@ -124,13 +102,6 @@ def test_predictions_start_at_min_frames_and_never_later_than_a_full_window(bund
     )
 
 
-def test_the_spec_has_no_delay(bundle):
-    spec = Recognizer.open(bundle).spec
-    assert (spec.lookahead, spec.delay, spec.delay_sec, spec.silent_frames) == ("none", 0, 0.0, 0)
-    full = x3d_config("s").continual_spec(400)
-    assert (full.lookahead, full.delay, full.delay_sec, full.silent_frames) == ("full", 28, 5.6, 40)
-
-
 @pytest.mark.parametrize("size", ["s", "l"])
 def test_the_state_is_less_than_half_of_that_with_lookahead(size, tmp_path):
     def state_bytes(lookahead):
@@ -146,9 +117,3 @@ def test_a_spec_that_contradicts_itself_is_refused(changes):
     values = {**x3d_config("xs", "none").continual_spec(3).to_dict(), **changes}
     with pytest.raises(ModelError, match="lookahead"):
         ModelSpec.from_dict(values)
-
-
-def test_an_old_spec_without_lookahead_has_full():
-    values = x3d_config("xs").continual_spec(3).to_dict()
-    del values["lookahead"]
-    assert ModelSpec.from_dict(values) == x3d_config("xs").continual_spec(3)

@@ -11,8 +11,6 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
 from opendr_har_core.storage.atomic import ABANDONED_AFTER_SEC, atomic_path, remove_abandoned
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,17 +60,6 @@ def test_only_abandoned_temporary_files_are_removed_after_an_hour(tmp_path):
     remove_abandoned(tmp_path)
     assert names(tmp_path) == sorted([*others, ".x.aaaaaaaa.part.ckpt"])
     remove_abandoned(tmp_path / "absent")
-
-
-def test_an_error_removes_the_temporary_file_and_keeps_the_old_one(tmp_path):
-    path = tmp_path / "x.txt"
-    path.write_text("before")
-    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert (path.read_text(), names(tmp_path)) == ("before", ["x.txt"])
-    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
 
 
 def test_readers_see_only_whole_files_of_many_writers(tmp_path):

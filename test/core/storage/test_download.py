@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from download_server import Server
@@ -71,12 +70,6 @@ def test_damaged_content_is_removed(server, tmp_path, content):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("extra", [b"", b"more"])
-def test_a_complete_part_is_verified_and_a_longer_one_fetched_again(server, tmp_path, extra):
-    (tmp_path / "x3d_xs.pyth.part").write_bytes(server.content + extra)
-    assert download_weights("xs", tmp_path, url=server.url).read_bytes() == server.content
-
-
 def test_a_damaged_file_under_the_final_name_is_fetched_again(server, tmp_path):
     (tmp_path / "x3d_xs.pyth").write_bytes(server.content[:-500])
     assert download_weights("xs", tmp_path, url=server.url).read_bytes() == server.content
@@ -88,14 +81,6 @@ def test_wrong_arguments_are_errors(server, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DownloadError, match="can't be read or written"):
         download_weights("xs", tmp_path / "file" / "folder", url=server.url)
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_not_tried_again(server, tmp_path):
-    (tmp_path / "x3d_xs.pyth.part").symlink_to("/dev/full")
-    with pytest.raises(DownloadError, match="No space left on device; make room"):
-        fetch(server.url, tmp_path / "x3d_xs.pyth")
-    assert len(server.ranges) == 1
 
 
 @pytest.mark.parametrize("announces", [True, False])

@@ -35,10 +35,6 @@ def test_labels_with_control_characters_are_refused(name):
         LabelMap(["fine", name])
 
 
-def test_labels_of_any_script_are_accepted():
-    assert len(LabelMap(["größer", "手を振る", "<script>alert(1)</script>", "🙂", "a\u00a0b", "a, \"b\" 'c'"])) == 6
-
-
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device", "huge", "dangling", "loop", "absent"])
 def test_only_regular_files_are_read(tmp_path, kind):
     pytest.importorskip("torch")

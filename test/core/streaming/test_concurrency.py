@@ -12,7 +12,6 @@ import pytest
 from stream_cases import ArithmeticBackend
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.errors import ConfigError
 from opendr_har_core.frame import LazyFrame
 
 SIDE = 12
@@ -180,15 +179,3 @@ def test_a_stream_that_is_reset_while_it_is_pushed_is_sound_afterwards(shared_re
     collected(fresh, 0, [stream.push(frame) for frame in frames(9)])
     collected(after, 0, [streams[0].push(frame) for frame in frames(9)])
     same(after[0], fresh[0])
-
-
-def test_an_error_in_one_thread_gives_the_stream_back_to_the_others(recognizer, backend):
-    stream, picture = recognizer.stream("every_frame", warm_start="repeat"), frames(1, 1)[0]
-    backend.fail = True
-    with pytest.raises(RuntimeError):
-        stream.push(picture)
-    backend.fail = False
-    with pytest.raises(ConfigError, match="twice"):
-        recognizer.push_many([(stream, picture), (stream, picture)])
-    at_once(lambda: stream.push(picture))
-    assert stream.status.step == 1

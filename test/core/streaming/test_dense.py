@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
-from types import SimpleNamespace
-
 import pytest
 from stream_cases import MS, exact, frames
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
-from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.streaming.sampling import Sampler
 
 GAP = 2_000 * MS
@@ -83,27 +79,6 @@ def test_histories_that_take_the_same_frames_become_one_and_come_back(recognizer
     assert counts == [6, 3, 6]
 
 
-def test_states_are_kept_for_the_histories_and_for_nothing_else(backend, recognizer):
-    if not recognizer.spec.is_continual:
-        pytest.skip("an X3D keeps frames, no states")
-    make, made = backend.state, []
-
-    class State(SimpleNamespace):
-        """One that can be watched."""
-
-    def state(rows):
-        fresh = State(**vars(make(rows)))
-        made.append((weakref.ref(fresh), fresh.rows))
-        return fresh
-
-    backend.state = state
-    stream = recognizer.stream(sampling="dense")
-    for frame in frames(300, 30):
-        stream.push(frame)
-        assert sum(rows for alive, rows in made if alive() is not None) <= STRIDE
-    assert len(made) == STRIDE
-
-
 def test_a_reset_forgets_all_histories(make_stream):
     some_frames, stream = frames(100, seed=1), make_stream()
     expected = exact(map(make_stream().push, some_frames))
@@ -141,23 +116,6 @@ def test_errors_lose_nothing_in_any_history(backend, make_stream):
     assert found == expected
 
 
-def test_a_camera_that_fails_takes_no_other_along(backend, recognizer):
-    """One call for a warm start, a dense history and an ordinary stream: it fails as a whole, then works as a whole."""
-    kinds = [{"warm_start": "repeat"}, {"sampling": "dense"}, {"sampling": "dense", "warm_start": "repeat"}, {}]
-    some_frames = frames(100, seed=5)
-    expected = [exact(map(recognizer.stream(**kind).push, some_frames)) for kind in kinds]
-    streams, found = [recognizer.stream(**kind) for kind in kinds], []
-    for frame in some_frames:
-        before = [stream.status for stream in streams]
-        backend.fail = True
-        with pytest.raises(RuntimeError):
-            recognizer.push_many([(stream, frame) for stream in streams])
-        backend.fail = False
-        assert [stream.status for stream in streams] == before
-        found.append(exact(recognizer.push_many([(stream, frame) for stream in streams])))
-    assert [list(column) for column in zip(*found)] == expected
-
-
 @pytest.mark.parametrize(("sampling", "sampled"), [("stamps", 20), ("dense", 120)])
 def test_cameras_of_one_clock_are_stepped_together_when_aligned(backend, recognizer, sampling, sampled):
     """The second camera starts three frames, half a period, after the first, and 5 ms off its beat."""
@@ -191,17 +149,3 @@ def test_aligned_predictions_are_those_of_an_ordinary_stream_of_the_same_frames(
     assert all(abs(frame.stamp_ns - tick * 200 * MS) < 21 * MS for frame, tick in zip(sampled[1:], ticks[1:]))
     ordinary = recognizer.stream(sampling="every_frame")
     assert [item for item in exact(found) if item] == [item for item in exact(map(ordinary.push, sampled)) if item]
-
-
-@pytest.mark.slow
-def test_a_real_network_is_dense_bit_for_bit(real_bundle):
-    recognizer = Recognizer.open(real_bundle("cox3d", "xs"))
-    size = recognizer.spec.image_size
-    some_frames = frames(35 * 4, fps=10, size=(size, size))
-    stream = recognizer.stream(sampling="dense")
-    found = exact(map(stream.push, some_frames))
-    assert stream.histories == 4
-    for number in range(4):
-        ordinary = recognizer.stream(sampling="every_frame")
-        assert found[number::4] == exact(map(ordinary.push, some_frames[number::4]))
-    assert all(found[4 * recognizer.spec.warm_up :])

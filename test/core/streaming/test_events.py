@@ -8,8 +8,6 @@ import pytest
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Hypothesis, Prediction
 from opendr_har_core.streaming.events import LabelEvents
-from opendr_har_core.streaming.postprocess import LabelFilter, top_k
-from opendr_har_core.streaming.settings import LabelSettings
 
 SECOND = 1_000_000_000
 LABELS = LabelMap(["sit", "stand", "walk"])
@@ -71,18 +69,3 @@ def test_a_label_is_provisional_until_a_prediction_that_is_not_confirms_it():
     assert (ended.provisional, began.provisional) == (True, True)
     events.update(shown(2, WALK))
     assert [event.provisional for event in events.close()] == [False]
-
-
-def test_scores_that_flicker_around_the_threshold_make_one_event_with_hysteresis_and_many_without():
-    scores = [0.62, 0.58, 0.61, 0.57, 0.63, 0.52, 0.6, 0.4]
-    counts = {}
-    for hysteresis in (0.0, 0.1):
-        label_filter = LabelFilter(LabelSettings(threshold=0.6, hysteresis=hysteresis), LABELS)
-        events = LabelEvents()
-        made = []
-        for time, score in enumerate(scores):
-            array = np.array([1 - score, 0, score], np.float32) * (0.6 if score < 0.5 else 1)
-            made += events.update(label_filter.update(Prediction(time * SECOND, top_k(array, LABELS, 3), array)))
-        counts[hysteresis] = [(event.kind, event.label, event.stamp_ns // SECOND) for event in made]
-    assert counts[0.1] == [("began", "walk", 0), ("ended", "walk", 7)]
-    assert len(counts[0.0]) == 8

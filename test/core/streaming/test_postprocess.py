@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.streaming.postprocess import LabelFilter, top_k
@@ -28,12 +27,6 @@ def shown(settings, predictions):
 def test_the_best_come_first_and_ties_by_class_id():
     top = top_k(np.array([0.2, 0.4, 0.4], np.float32), LABELS, 2)
     assert [(item.class_id, item.label) for item in top] == [(1, "stand"), (2, "walk")]
-
-
-def test_without_settings_predictions_pass_as_they_are():
-    raw = prediction(0, 0.2, 0.5, 0.3)
-    (result,) = shown(LabelSettings(top_k=3), [raw])
-    assert result.top == raw.top
 
 
 def test_smoothing_is_an_exponential_mean_over_time():
@@ -66,12 +59,6 @@ def test_a_shown_label_stays_until_it_falls_well_under_the_threshold():
     assert [item.label for item in results[2].top] == ["walk", "stand"]
 
 
-def test_a_label_over_the_threshold_replaces_one_that_hysteresis_keeps():
-    predictions = [prediction(0, 0.1, 0.2, 0.7), prediction(1, 0.1, 0.65, 0.5)]
-    results = shown(LabelSettings(threshold=0.6, hysteresis=0.2), predictions)
-    assert [result.label for result in results] == ["walk", "stand"]
-
-
 def test_a_new_label_must_last_before_it_is_shown():
     walk, sit = (0.1, 0.1, 0.8), (0.8, 0.1, 0.1)
     times = [(0, walk), (1, sit), (1.5, walk), (2, sit), (2.5, sit), (3, sit), (3.5, sit)]
@@ -85,19 +72,3 @@ def test_reset_forgets():
     label_filter.update(prediction(0, 1, 0, 0))
     label_filter.reset()
     assert label_filter.update(prediction(1, 0, 1, 0)).label == "stand"
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"top_k": 0},
-        {"threshold": 1.5},
-        {"threshold": -0.1},
-        {"hysteresis": 2},
-        {"smoothing": -1},
-        {"min_duration_sec": float("inf")},
-    ],
-)
-def test_settings_that_make_no_sense_are_refused_by_name(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        LabelSettings(**wrong)

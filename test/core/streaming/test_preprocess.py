@@ -34,9 +34,3 @@ def test_the_result_never_shares_memory_with_the_camera_buffer():
     square = to_network_input(rgb, 160)
     rgb[:] = 255
     assert not square.any()
-
-
-def test_padded_rows_are_read_as_they_are():
-    padded = np.random.default_rng(0).integers(0, 256, (60, 100, 3), dtype=np.uint8)
-    view = padded[:, :80]
-    np.testing.assert_array_equal(to_network_input(view, 32), to_network_input(view.copy(), 32))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from stream_cases import MS, ArithmeticBackend, frames, outputs
 
-from opendr_har_core.errors import ConfigError, DataError, ImageError, ModelError
-from opendr_har_core.frame import Frame, LazyFrame
+from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.frame import LazyFrame
 from opendr_har_core.streaming.recognizer import Recognizer
 
 
@@ -64,56 +64,6 @@ def test_only_sampled_frames_are_decoded(recognizer):
     assert len(decoded) == 10
 
 
-def test_an_unreadable_frame_leaves_no_trace(recognizer):
-    def broken():
-        raise ImageError("half of the pixels are missing")
-
-    some_frames = frames(60)
-    stream, found = recognizer.stream(), []
-    for frame in some_frames:
-        bad = LazyFrame(frame.stamp_ns - 1, frame.size, broken)
-        before = stream.status
-        if frame.stamp_ns:
-            try:
-                stream.push(bad)
-            except ImageError:
-                assert stream.status == before
-        found += outputs(stream, [frame])
-    assert found == outputs(recognizer.stream(), some_frames)
-
-
-def test_a_failing_runtime_loses_nothing(backend, recognizer):
-    some_frames = frames(60)
-    expected = outputs(recognizer.stream(), some_frames)
-    stream, found, failures = recognizer.stream(), [], 0
-    for frame in some_frames:
-        backend.fail = True
-        try:
-            stream.push(frame)
-        except RuntimeError:
-            failures += 1
-            backend.fail = False
-            found += outputs(stream, [frame])
-        backend.fail = False
-    assert failures > 3
-    assert found == expected
-
-
-def test_a_failure_at_a_reset_keeps_the_history_from_before(backend, recognizer):
-    some_frames = frames(60)
-    expected = outputs(recognizer.stream(), some_frames)
-    stream = recognizer.stream()
-    found = outputs(stream, some_frames[:40])
-    neighbour = recognizer.stream()
-    outputs(neighbour, frames(40, seed=9))
-    other_size = Frame(np.zeros((20, 20, 3), np.uint8), some_frames[40].stamp_ns)
-    backend.fail = True
-    with pytest.raises(RuntimeError):  # the neighbour's frame makes the network run, whatever the network is
-        recognizer.push_many([(stream, other_size), (neighbour, frames(49, seed=9)[48])])
-    backend.fail = False
-    assert found + outputs(stream, some_frames[40:]) == expected
-
-
 def test_streams_pushed_together_give_what_each_gives_alone(backend, recognizer):
     videos = [frames(80, seed=5), frames(80, fps=25, seed=6), frames(80, fps=12, seed=7)]
     alone = [outputs(recognizer.stream(), video) for video in videos]
@@ -149,23 +99,3 @@ def test_what_is_no_frame_is_refused_with_the_type_to_give(recognizer, wrong):
 def test_settings_that_make_no_sense_are_refused_by_name(recognizer, wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         recognizer.stream(**wrong)
-
-
-@pytest.mark.parametrize(
-    "rgb",
-    [
-        np.zeros((4, 4, 3), np.float32),
-        np.zeros((4, 4), np.uint8),
-        np.zeros((0, 4, 3), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
-        [[0, 0, 0]],
-    ],
-)
-def test_a_frame_must_be_an_rgb_image(rgb):
-    with pytest.raises(ImageError):
-        Frame(rgb, 0)
-
-
-def test_an_unknown_model_is_named():
-    with pytest.raises(ModelError, match=r"no model 'gone\.onnx'"):
-        Recognizer.open("gone.onnx")

@@ -6,11 +6,7 @@ import pytest
 from stream_cases import MS, frames
 
 from opendr_har_core import Recognizer
-from opendr_har_core.errors import ConfigError
 from opendr_har_core.frame import Frame
-from opendr_har_core.labels import LabelMap
-from opendr_har_core.streaming.postprocess import LabelFilter
-from opendr_har_core.streaming.settings import LabelSettings
 
 PERIOD = 200 * MS
 
@@ -30,18 +26,6 @@ def test_predictions_start_at_once_as_if_the_first_frame_had_repeated(recognizer
     assert [item.scores.tobytes() for item in found] == after_repeating(recognizer, some_frames[0], some_frames)
     warm_up = recognizer.spec.warm_up
     assert [item.provisional for item in found] == [True] * warm_up + [False] * (20 - warm_up)
-
-
-def test_the_status_says_that_labels_are_provisional(recognizer):
-    stream, warm_up = recognizer.stream(warm_start="repeat"), recognizer.spec.warm_up
-    assert str(stream.status) == "idle"
-    for index in range(warm_up):
-        stream.push(frames(1, start=index * PERIOD)[0])
-        assert str(stream.status) == f"provisional {index + 1}/{warm_up}"
-        assert stream.push(frames(1, start=index * PERIOD + 33 * MS)[0]) is None
-        assert str(stream.status) == f"provisional {index + 1}/{warm_up}"
-    stream.push(frames(1, start=warm_up * PERIOD)[0])
-    assert str(stream.status) == "running"
 
 
 def test_a_new_history_starts_warm_again(recognizer):
@@ -77,21 +61,6 @@ def test_the_histories_of_a_dense_stream_share_one_warm_up(backend, recognizer):
     for frame in frames(30):
         stream.push(frame)
     assert backend.calls == recognizer.spec.warm_up + 30
-
-
-def test_a_filtered_prediction_is_still_provisional(recognizer):
-    stream, label_filter = (
-        recognizer.stream(warm_start="repeat"),
-        LabelFilter(LabelSettings(smoothing=1), LabelMap("abc")),
-    )
-    shown = [label_filter.update(stream.push(frame)) for frame in frames(10, fps=5)]
-    warm_up = recognizer.spec.warm_up
-    assert [item.provisional for item in shown] == [True] * warm_up + [False] * (10 - warm_up)
-
-
-def test_unknown_kinds_of_warm_start_are_refused(recognizer):
-    with pytest.raises(ConfigError, match="warm_start"):
-        recognizer.stream(warm_start="quickly")
 
 
 @pytest.mark.slow
