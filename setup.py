@@ -63,7 +63,7 @@ setup(
     ],
     packages=find_packages(include=["opendr_har_core*", "opendr_har_ros*"]),
     package_data={
-        "opendr_har_core": ["py.typed", "data/*.csv", "models/*.onnx", "live/page/*"],
+        "opendr_har_core": ["py.typed", "data/*.csv", "models/*.onnx", "people/*.onnx", "live/page/*"],
         "opendr_har_ros": ["py.typed", "data/*"],
     },
     data_files=[

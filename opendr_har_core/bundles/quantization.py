@@ -50,7 +50,7 @@ def quantize_bundle(source: Union[str, Path], target: Union[str, Path]) -> Quant
     """
     source, target = Path(source), Path(target)
     model, metadata = _read_bundle(source)
-    precision = INT8 if _pack_weights(model) else FLOAT16
+    precision = INT8 if pack_weights(model) else FLOAT16
     if not metadata.spec.is_continual:
         _shorten_names(model)
     helper.set_model_props(model, replace(metadata, precision=precision).to_properties())
@@ -73,7 +73,7 @@ def _read_bundle(path: Path) -> Tuple[ModelProto, BundleMetadata]:
     return model, metadata
 
 
-def _pack_weights(model: ModelProto) -> bool:
+def pack_weights(model: ModelProto) -> bool:
     """Replace float32 weights by smaller ones and operators that unpack them; returns whether any is int8."""
     stored: List[TensorProto] = []
     nodes: List[NodeProto] = []

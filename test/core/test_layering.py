@@ -27,6 +27,7 @@ LAYERS = (
     "datasets",
     "live",
     "recordings",
+    "people",
     "streaming",
     "backends",
     "bundles",

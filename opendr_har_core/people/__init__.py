@@ -1,0 +1,1 @@
+"""People in view: detector, tracker, crops, and a stream for each person."""

@@ -1,0 +1,29 @@
+"""Boxes as arrays: left, top, right, bottom in pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def overlaps(first: np.ndarray, second: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    """Intersection over union of each box of `first` (n, 4) with each of `second` (m, 4): float (n, m).
+
+    All boxes are first enlarged by a margin on each side, a share of their own sides, float (n,) by box of `first`:
+    fast motion between two images leaves small boxes without overlap (buffered IoU, arXiv 2211.14317).
+    """
+    a = _enlarged(first[:, None], margins[:, None])
+    b = _enlarged(second[None], margins[:, None])
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=-1)
+    ratio: np.ndarray = shared / np.maximum(_area(a) + _area(b) - shared, 1e-9)
+    return ratio
+
+
+def _enlarged(boxes: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    grown = (boxes[..., 2:] - boxes[..., :2]) * margin[..., None]
+    return np.concatenate([boxes[..., :2] - grown, boxes[..., 2:] + grown], axis=-1)
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    area: np.ndarray = np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
+    return area

@@ -1,0 +1,199 @@
+"""From frames to a label for each person: detector, tracker, crops, and a label pipeline for each track."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+
+from opendr_har_core.frame import LazyFrame
+from opendr_har_core.people.crops import Square, cut
+from opendr_har_core.people.detector import Detections, PersonDetector
+from opendr_har_core.people.settings import PeopleSettings
+from opendr_har_core.people.tracker import Track, Tracker
+from opendr_har_core.prediction import Prediction
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.events import LabelEvent
+from opendr_har_core.streaming.label_pipeline import LabelPipeline
+from opendr_har_core.streaming.preprocess import to_network_input
+from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
+from opendr_har_core.streaming.stream import AnyFrame
+
+# A person who is not detected for longer gets no frames and is not reported, but keeps the history for `keep_sec`.
+HIDDEN_AFTER_SEC = 0.6
+# A person with a label keeps it although another one is slightly nearer.
+KEEP_NEAREST = 1.2
+LATE_WITHIN_SEC = 0.5
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person in one frame.
+
+    Attributes:
+        track_id: stays the same while the person is in view.
+        box: left, top, right, bottom in pixels; between detections a prediction.
+        label: the newest filtered prediction; None before the first one.
+        is_new: whether `label` is of this frame.
+    """
+
+    track_id: str
+    box: Tuple[float, float, float, float]
+    label: Optional[Prediction]
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class People:
+    """What a pipeline says after a frame.
+
+    Attributes:
+        people: in view and with a label, or soon with one; the nearest (tallest) first.
+        events: (track id, label that began or ended).
+        reset: why all tracks ended before this frame, or None.
+    """
+
+    people: Tuple[Person, ...]
+    events: Tuple[Tuple[str, LabelEvent], ...] = ()
+    reset: Optional[str] = None
+
+
+@dataclass
+class _Member:
+    """A person with a stream: the crop, the labels, and the newest one of them."""
+
+    square: Square
+    pipeline: LabelPipeline
+    pushed_ns: int
+    label: Optional[Prediction] = None
+
+
+class PeoplePipeline:
+    """Labels each person in the images of one camera; not thread-safe."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        detector: Optional[PersonDetector],
+        people: PeopleSettings,
+        stream: StreamSettings,
+        labels: LabelSettings,
+    ) -> None:
+        """Recognizer and detector may be shared; without a detector, `push` needs detections."""
+        self._recognizer = recognizer
+        self._detector = detector
+        self.settings, self._stream, self._labels = people, stream, labels
+        self._members: Dict[str, _Member] = {}
+        self._last: Optional[Tuple[int, Tuple[int, int]]]
+        self._detected_ns: Optional[int]
+        self._people: People
+        self._forget()
+
+    def push(self, frame: AnyFrame, detections: Optional[Detections] = None) -> People:
+        """Process the next frame, with the people that another detector has found in it, if there is one.
+
+        A frame that is no newer than the one before is skipped, unless the clock went back by more than half a second.
+        An error leaves all labels as they were: ImageError for an unreadable frame, BackendError if a model fails.
+        """
+        stamp = frame.stamp_ns
+        reset, events = self._start_again(stamp, frame.size)
+        if reset is None and self._last is not None and stamp <= self._last[0]:
+            return self._people
+        if detections is None and self._detector is not None and self._is_due(stamp):
+            detections = self._detector.detect(frame.rgb)
+        if detections is not None:
+            self._tracker.update(detections, stamp)
+            self._detected_ns = stamp
+        elapsed = 0.0 if self._last is None else (stamp - self._last[0]) / NANOSECONDS
+        self._last = (stamp, frame.size)
+        visible = [track for track in self._tracker.tracks() if track.unseen_sec(stamp) <= HIDDEN_AFTER_SEC]
+        nearest = sorted(visible, key=self._nearness)[: self.settings.max_people]
+        members = [self._follow(track, stamp, elapsed) for track in nearest]
+        pairs = [(member.pipeline.stream, self._crop(frame, member.square)) for member in members]
+        predictions = self._recognizer.push_many(pairs) if pairs else []
+        people: List[Person] = []
+        for track, member, prediction in zip(nearest, members, predictions):
+            shown, more = member.pipeline.settle(prediction, stamp)
+            member.label, member.pushed_ns = shown or member.label, stamp
+            events += [(track.id, event) for event in more]
+            left, top, right, bottom = track.box(stamp).tolist()
+            people.append(Person(track.id, (left, top, right, bottom), member.label, shown is not None))
+        events += self._end([id for id, member in self._members.items() if self._is_gone(member, stamp)])
+        self._people = People(tuple(people), tuple(events), reset)
+        return self._people
+
+    def change_filter(self, labels: LabelSettings) -> None:
+        """Use these settings from the next prediction on."""
+        self._labels = labels
+        for member in self._members.values():
+            member.pipeline.change_filter(labels)
+
+    def reset(self) -> Tuple[Tuple[str, LabelEvent], ...]:
+        """Forget everyone; their labels end."""
+        events = self._end(list(self._members))
+        self._forget()
+        return tuple(events)
+
+    def _forget(self) -> None:
+        self._tracker = Tracker(self.settings.keep_sec)
+        self._last, self._detected_ns = None, None
+        self._people = People(())
+
+    def _start_again(self, stamp: int, size: Tuple[int, int]) -> Tuple[Optional[str], List[Tuple[str, LabelEvent]]]:
+        """Reset where the camera has changed: (why or None, events)."""
+        if self._last is None:
+            return None, []
+        elapsed = (stamp - self._last[0]) / NANOSECONDS
+        if elapsed < -LATE_WITHIN_SEC:
+            why = f"stamp went back by {-elapsed:.2f} s"
+        elif elapsed > self._stream.max_gap_sec:
+            why = f"gap of {elapsed:.2f} s is over the limit of {self._stream.max_gap_sec:.2f} s"
+        elif size != self._last[1]:
+            why = f"frame size changed from {self._last[1][1]}x{self._last[1][0]} to {size[1]}x{size[0]}"
+        else:
+            return None, []
+        return why, list(self.reset())
+
+    def _is_due(self, stamp: int) -> bool:
+        """Whether people are to be detected in this frame: the one nearest to the tick of the detector's rate."""
+        if self._detected_ns is None or self._last is None:
+            return True
+        interval = stamp - self._last[0]
+        return stamp + interval // 2 >= self._detected_ns + round(NANOSECONDS / self.settings.detector_hz)
+
+    def _nearness(self, track: Track) -> float:
+        return -float(track.size[1]) * (KEEP_NEAREST if track.id in self._members else 1.0)
+
+    def _follow(self, track: Track, stamp: int, elapsed: float) -> _Member:
+        target = Square.around(track.box(stamp))
+        member = self._members.get(track.id)
+        if member is None:
+            # The ticks of all people fall on the same frames, so that they share one call of the network.
+            settings = {**asdict(self._stream), "aligned": True, "top_k": 1}
+            pipeline = LabelPipeline(self._recognizer.stream(**settings), self._labels)
+            member = self._members[track.id] = _Member(target, pipeline, stamp)
+        else:
+            member.square = member.square.followed(target, elapsed)
+        return member
+
+    def _crop(self, frame: AnyFrame, square: Square) -> LazyFrame:
+        side = self._recognizer.spec.image_size
+
+        def decode() -> np.ndarray:
+            return to_network_input(cut(frame.rgb, square), side)
+
+        return LazyFrame(frame.stamp_ns, (side, side), decode)
+
+    def _is_gone(self, member: _Member, stamp: int) -> bool:
+        """Whether a person has been without frames for so long that the history has ended."""
+        limit = max(self.settings.keep_sec, HIDDEN_AFTER_SEC)
+        return (stamp - member.pushed_ns) / NANOSECONDS > limit
+
+    def _end(self, ids: List[str]) -> List[Tuple[str, LabelEvent]]:
+        events: List[Tuple[str, LabelEvent]] = []
+        for id in ids:
+            member = self._members.pop(id)
+            events += [(id, event) for event in member.pipeline.close(member.pushed_ns)]
+        return events

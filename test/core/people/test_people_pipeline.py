@@ -1,0 +1,115 @@
+"""A label for each person: on synthetic scenes with known boxes, and with the packaged detector."""
+
+import numpy as np
+import pytest
+
+from opendr_har_core import Frame, Recognizer
+from opendr_har_core.errors import ImageError
+from opendr_har_core.frame import LazyFrame
+from opendr_har_core.people.detector import Detections, NanoDet
+from opendr_har_core.people.pipeline import PeoplePipeline
+from opendr_har_core.people.settings import PeopleSettings
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
+from opendr_har_core.synthetic.crowd import render_crowd
+
+ACTIONS = ("jumping jacks", "bending")
+SMALL = (240, 320)
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return Recognizer.open("default", threads=1)
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """Two people with different actions, ten frames a second."""
+    return list(render_crowd(ACTIONS, 4.0, 10.0, SMALL, seed=3))
+
+
+def pipeline_of(recognizer, detector=None, **settings):
+    return PeoplePipeline(recognizer, detector, PeopleSettings(**settings), StreamSettings(), LabelSettings())
+
+
+def true_boxes(crowd):
+    return Detections(
+        np.stack([person.box for person in crowd.people]),
+        np.ones(len(crowd.people), np.float32),
+        tuple(str(person.id) for person in crowd.people),
+    )
+
+
+def test_each_person_has_the_label_of_the_own_action(recognizer, crowd):
+    pipeline = pipeline_of(recognizer)
+    found = [pipeline.push(each.frame, true_boxes(each)) for each in crowd]
+    labels = {person.track_id: person.label.label for person in found[-1].people}
+    assert labels == {"0": ACTIONS[0], "1": ACTIONS[1]}
+    began = {(id, event.label) for people in found for id, event in people.events if event.kind == "began"}
+    assert began >= {("0", ACTIONS[0]), ("1", ACTIONS[1])}
+
+
+def test_the_packaged_detector_gives_boxes_and_ids_by_itself(recognizer):
+    pipeline = pipeline_of(recognizer, NanoDet(threads=1))
+    ids = set()
+    for each in render_crowd(("waving both hands",), 2.0, 10.0, SMALL, seed=2):
+        people = pipeline.push(each.frame).people
+        ids |= {person.track_id for person in people}
+    assert ids == {"1"}
+    assert np.abs(np.array(people[0].box) - each.people[0].box).max() < 0.15 * SMALL[0]
+    assert people[0].label is not None
+
+
+def test_only_the_nearest_have_labels(recognizer, crowd):
+    pipeline = pipeline_of(recognizer, max_people=1)
+    tallest = max(crowd[0].people, key=lambda person: person.box[3] - person.box[1])
+    for each in crowd[:15]:
+        people = pipeline.push(each.frame, true_boxes(each)).people
+        assert [person.track_id for person in people] == [str(tallest.id)]
+
+
+def test_a_person_who_leaves_for_less_than_two_seconds_keeps_the_label(recognizer, crowd):
+    pipeline = pipeline_of(recognizer)
+    for index, each in enumerate(crowd):
+        boxes = true_boxes(each)
+        if 20 <= index < 35:  # one of them is not seen
+            boxes = Detections(boxes.boxes[:1], boxes.scores[:1], boxes.ids[:1])
+        found = pipeline.push(each.frame, boxes)
+        if index == 30:
+            assert [person.track_id for person in found.people] == ["0"]
+    assert not any(event.kind == "ended" for _, event in found.events)
+    assert {person.track_id: person.label.label for person in found.people}["1"] == ACTIONS[1]
+
+
+@pytest.mark.parametrize(
+    ("stamp_sec", "size", "reason"),
+    [(30.0, SMALL, "gap of"), (0.2, SMALL, "went back"), (2.1, (200, 320), "frame size changed")],
+)
+def test_another_camera_or_clock_ends_all_tracks(recognizer, crowd, stamp_sec, size, reason):
+    pipeline = pipeline_of(recognizer)
+    for each in crowd[:20]:
+        pipeline.push(each.frame, true_boxes(each))
+    found = pipeline.push(Frame(np.zeros((*size, 3), np.uint8), round(stamp_sec * 1e9)))
+    assert reason in found.reset
+    assert found.people == ()
+    assert {event.kind for _, event in found.events} == {"ended"}
+
+
+def test_a_late_frame_changes_nothing(recognizer, crowd):
+    pipeline = pipeline_of(recognizer)
+    for each in crowd[:20]:
+        before = pipeline.push(each.frame, true_boxes(each))
+    assert pipeline.push(crowd[18].frame, true_boxes(crowd[18])).people == before.people
+
+
+def test_an_unreadable_frame_leaves_the_labels(recognizer, crowd):
+    pipeline = pipeline_of(recognizer, NanoDet(threads=1))
+    for each in crowd[:12]:
+        before = pipeline.push(each.frame)
+
+    def decode():
+        raise ImageError("torn")
+
+    with pytest.raises(ImageError, match="torn"):
+        pipeline.push(LazyFrame(round(1.4e9), SMALL, decode))
+    after = pipeline.push(crowd[15].frame).people
+    assert [person.track_id for person in after] == [person.track_id for person in before.people]
