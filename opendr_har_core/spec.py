@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Dict, Mapping, Tuple
 
 from opendr_har_core.errors import ConfigError, ModelError
@@ -118,10 +118,6 @@ class ModelSpec:
     def name(self) -> str:
         """Short name, such as "cox3d_s"."""
         return f"{self.architecture}_{self.size}"
-
-    def with_classes(self, num_classes: int) -> ModelSpec:
-        """The same network with another number of classes."""
-        return replace(self, num_classes=num_classes)
 
     def to_dict(self) -> Dict[str, Any]:
         """The spec as JSON-ready values."""

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Union
 
-from opendr_har_core.bundles.graphs.clip import write_clip_graph
-from opendr_har_core.bundles.graphs.step import write_step_graph
+from opendr_har_core.bundles.graphs.networks import write_clip_graph, write_step_graph
 from opendr_har_core.bundles.graphs.writer import GraphWriter, write_model
 from opendr_har_core.bundles.metadata import BundleMetadata
 from opendr_har_core.errors import ModelError

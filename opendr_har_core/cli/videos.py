@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ContextManager, Dict, List, Mapping, Optional,
 from opendr_har_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from opendr_har_core.recordings.annotated_copy import AnnotatedCopy
+    from opendr_har_core.recordings.label_video import AnnotatedCopy
     from opendr_har_core.recordings.video_labels import VideoLabels
 
 # As `datasets.video_file.SUFFIXES`, which loads NumPy.
@@ -123,7 +123,7 @@ class OutputFiles:
         """The annotated video to fill while labelling, or None if it is not wanted."""
         if VIDEO not in self.kinds:
             return nullcontext()
-        from opendr_har_core.recordings.annotated_copy import annotated_copy
+        from opendr_har_core.recordings.label_video import annotated_copy
 
         return annotated_copy(self._path(video, ANNOTATED))
 

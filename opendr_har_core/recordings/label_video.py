@@ -1,20 +1,30 @@
-"""Labels of a video file or webcam recording, over its own time."""
+"""Labels of a video file or webcam recording over its own time, and a copy with the labels drawn into it."""
 
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable, Iterator, List, Optional
 
 import cv2
+import numpy as np
 
 from opendr_har_core.errors import DataError
 from opendr_har_core.frame import Frame
-from opendr_har_core.media.video import VideoInfo, VideoSource, is_camera, open_video, shift
+from opendr_har_core.media.annotate import annotate
+from opendr_har_core.media.video import (
+    VideoInfo,
+    VideoSource,
+    VideoWriter,
+    best_codec,
+    is_camera,
+    open_video,
+    shift,
+    video_writer,
+)
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.recordings.annotated_copy import AnnotatedCopy
 from opendr_har_core.recordings.video_labels import Segment, Thumbnail, VideoLabels
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.events import ENDED, LabelEvent
@@ -131,3 +141,31 @@ def _no_label(source: VideoSource, needs: str, last_reset: Optional[str]) -> Dat
 def _segment(event: LabelEvent) -> Segment:
     start, end = event.began_ns / NANOSECONDS, event.stamp_ns / NANOSECONDS
     return Segment(start, end, event.label, event.class_id, event.score, event.provisional)
+
+
+@contextmanager
+def annotated_copy(path: Path) -> Iterator[AnnotatedCopy]:
+    """Write a copy atomically; frame times are kept, sound is not. Raises VideoError if it can't be written."""
+    with video_writer(path) as writer:
+        yield AnnotatedCopy(writer)
+
+
+class AnnotatedCopy:
+    """A video file that is being written; its methods raise VideoError."""
+
+    def __init__(self, writer: VideoWriter) -> None:
+        self._writer = writer
+
+    def start(self, info: VideoInfo) -> None:
+        """Begin."""
+        # The colours of four pixels share one value, so both sides have to be even.
+        size = info.height + info.height % 2, info.width + info.width % 2
+        self._writer.start(size, info.fps, best_codec(), at_stamps=True)
+
+    def write(self, frame: Frame, shown: Optional[Prediction]) -> None:
+        """Add a frame with the newest labels, if any; stamps count from the beginning of the video."""
+        lines = [f"{frame.stamp_ns / NANOSECONDS:.1f} s", *([] if shown else ["warming up"])]
+        rgb, (height, width) = annotate(frame.rgb, shown, lines), frame.size
+        if height % 2 or width % 2:
+            rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        self._writer.write(Frame(rgb, frame.stamp_ns))

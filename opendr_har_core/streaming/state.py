@@ -5,38 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Protocol, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from opendr_har_core.backends.protocol import Array, Backend, Row, State
 
 
-class StreamState(Protocol):
-    """State of one history of a stream.
+class ClipState:
+    """Ring of the last frames, for an X3D; the clip is classified once it is full.
 
     Attributes:
         seen: number of real frames so far; frames repeated by `prime` do not count.
     """
-
-    seen: int
-
-    def prime(self, image: Array) -> None:
-        """Prime a new state as if uint8 (S, S, 3) `image` had repeated indefinitely; raises BackendError."""
-        ...
-
-    def clone(self) -> StreamState:
-        """Independent copy."""
-        ...
-
-    @classmethod
-    def advance(cls, backend: Backend, states: Sequence[Any], images: Sequence[Array]) -> List[Optional[Array]]:
-        """Advance states of this class by one image each, in one call of the network; see the function `advance`."""
-        ...
-
-
-class ClipState:
-    """Ring of the last frames, for an X3D; the clip is classified once it is full."""
 
     def __init__(self, backend: Backend, silent_frames: int) -> None:
         """`silent_frames` is the number of frames without scores, unless the state is primed."""
@@ -48,13 +29,13 @@ class ClipState:
         self.seen = 0
 
     def prime(self, image: Array) -> None:
-        """See `StreamState`."""
+        """Prime a new state as if uint8 (S, S, 3) `image` had repeated indefinitely; raises BackendError."""
         for _ in range(self._backend.spec.warm_up):
             self._append(image)
         self._silent_frames = 0
 
     def clone(self) -> ClipState:
-        """See `StreamState`."""
+        """Independent copy."""
         copy = ClipState(self._backend, self._silent_frames)
         copy._pixels[:] = self._pixels
         copy._written, copy.seen = self._written, self.seen
@@ -62,7 +43,7 @@ class ClipState:
 
     @classmethod
     def advance(cls, backend: Backend, states: Sequence[ClipState], images: Sequence[Array]) -> List[Optional[Array]]:
-        """See `StreamState`."""
+        """Advance states by one image each, in one call of the network; see the function `advance`."""
         ready = [index for index, state in enumerate(states) if state.seen >= state._silent_frames]
         scores: List[Optional[Array]] = [None] * len(states)
         if ready:
@@ -99,7 +80,7 @@ class StepState:
         self.seen = 0
 
     def prime(self, image: Array) -> None:
-        """See `StreamState`."""
+        """See `ClipState`."""
         state = self._backend.state([None])
         for _ in range(self._backend.spec.warm_up):
             self._backend.step([image], state)
@@ -107,7 +88,7 @@ class StepState:
         self._silent_frames = 0
 
     def clone(self) -> StepState:
-        """See `StreamState`."""
+        """See `ClipState`."""
         copy = StepState(self._backend, self._silent_frames)
         copy._row = (self._backend.state([self._row]), 0)
         copy.seen = self.seen
@@ -115,7 +96,7 @@ class StepState:
 
     @classmethod
     def advance(cls, backend: Backend, states: Sequence[StepState], images: Sequence[Array]) -> List[Optional[Array]]:
-        """See `StreamState`."""
+        """See `ClipState`."""
         rows = [state._row for state in states]
         shared = _shared_state(rows) or backend.state(rows)
         probabilities = backend.step(images, shared)
@@ -125,6 +106,9 @@ class StepState:
             state._row = (shared, index)
             state.seen += 1
         return scores
+
+
+StreamState = Union[ClipState, StepState]
 
 
 def new_state(backend: Backend, silent_frames: int) -> StreamState:
@@ -139,6 +123,7 @@ def advance(backend: Backend, tasks: Sequence[Tuple[StreamState, Array]]) -> Lis
     """
     if not tasks:
         return []
+    states: Any
     states, images = zip(*tasks)
     return tasks[0][0].advance(backend, states, images)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import pi, sin
-from typing import Callable, Dict, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from opendr_har_core.synthetic.figure import Limb, Pose
 Motion = Callable[[float], Pose]
 # The random generator that variants are drawn from.
 Style = np.random.Generator
+Range = Tuple[float, float]
 
 
 def either_side(style: Style, motion: Motion) -> Motion:
@@ -44,36 +45,6 @@ def there_and_back(turns: float, hold: float) -> float:
     if at > 0.9:
         return 0.0
     return float(0.5 - 0.5 * np.cos(pi * min(at / slope, 1.0, (0.9 - at) / slope)))
-
-
-def walking(style: Style) -> Motion:
-    """Legs and arms swing in opposite directions; the figure walks back and forth."""
-    return _gait(
-        style,
-        cycle=style.uniform(0.85, 1.3),
-        speed=style.uniform(0.5, 0.95),
-        stride=style.uniform(0.35, 0.6),
-        knee=(0.08, style.uniform(0.6, 1.05)),
-        elbow=style.uniform(0.05, 1.0),
-        swing=style.uniform(0.15, 0.6),
-        lean=style.uniform(-0.02, 0.1),
-        flight=0.0,
-    )
-
-
-def running(style: Style) -> Motion:
-    """A gait with bent elbows, high heels, and moments in the air."""
-    return _gait(
-        style,
-        cycle=style.uniform(0.55, 0.8),
-        speed=style.uniform(1.2, 2.2),
-        stride=style.uniform(0.45, 0.85),
-        knee=(0.3, style.uniform(1.3, 1.9)),
-        elbow=style.uniform(1.1, 1.8),
-        swing=style.uniform(0.5, 0.9),
-        lean=style.uniform(0.1, 0.3),
-        flight=style.uniform(0.02, 0.06),
-    )
 
 
 def jumping(style: Style) -> Motion:
@@ -110,43 +81,59 @@ def jumping_jacks(style: Style) -> Motion:
     return pose
 
 
-def _gait(
-    style: Style,
-    cycle: float,
-    speed: float,
-    stride: float,
-    knee: Tuple[float, float],
-    elbow: float,
-    swing: float,
-    lean: float,
-    flight: float,
-) -> Motion:
-    travel = _to_and_fro(style, speed)
+@dataclass(frozen=True)
+class Gait:
+    """Ranges that the variants of a gait are drawn from; `knee` bends at least by `least_bend`."""
 
-    def leg(phase: float) -> Limb:
-        # The knee folds while its leg comes forward.
-        folded = max(0.0, sin(phase + 1.2)) ** 1.5
-        return Limb(forward=0.1 + stride * sin(phase), sideways=0.03, bend=knee[0] + (knee[1] - knee[0]) * folded)
+    cycle: Range
+    speed: Range
+    stride: Range
+    least_bend: float
+    knee: Range
+    elbow: Range
+    swing: Range
+    lean: Range
+    flight: Optional[Range] = None
 
-    def arm(phase: float) -> Limb:
-        return Limb(forward=swing * sin(phase), sideways=0.14, bend=elbow * (1 + 0.25 * sin(phase)))
+    def __call__(self, style: Style) -> Motion:
+        """Legs and arms swing in opposite directions; the figure goes back and forth."""
+        cycle, speed, stride = (style.uniform(*ends) for ends in (self.cycle, self.speed, self.stride))
+        knee, elbow, swing, lean = (style.uniform(*ends) for ends in (self.knee, self.elbow, self.swing, self.lean))
+        flight = style.uniform(*self.flight) if self.flight else 0.0
+        travel = _to_and_fro(style, speed)
 
-    def pose(time: float) -> Pose:
-        phase = 2 * pi * time / cycle
-        place, turn = travel(time)
-        return Pose(
-            arm(phase + pi),
-            arm(phase),
-            leg(phase),
-            leg(phase + pi),
-            lean=lean,
-            twist=0.15 * swing * sin(phase + pi),
-            lift=flight * (1 + sin(2 * phase)),
-            place=place,
-            turn=turn,
-        )
+        def leg(phase: float) -> Limb:
+            # The knee folds while its leg comes forward.
+            folded = max(0.0, sin(phase + 1.2)) ** 1.5
+            bend = self.least_bend + (knee - self.least_bend) * folded
+            return Limb(forward=0.1 + stride * sin(phase), sideways=0.03, bend=bend)
 
-    return pose
+        def arm(phase: float) -> Limb:
+            return Limb(forward=swing * sin(phase), sideways=0.14, bend=elbow * (1 + 0.25 * sin(phase)))
+
+        def pose(time: float) -> Pose:
+            phase = 2 * pi * time / cycle
+            place, turn = travel(time)
+            return Pose(
+                arm(phase + pi),
+                arm(phase),
+                leg(phase),
+                leg(phase + pi),
+                lean=lean,
+                twist=0.15 * swing * sin(phase + pi),
+                lift=flight * (1 + sin(2 * phase)),
+                place=place,
+                turn=turn,
+            )
+
+        return pose
+
+
+WALKING = Gait((0.85, 1.3), (0.5, 0.95), (0.35, 0.6), 0.08, (0.6, 1.05), (0.05, 1.0), (0.15, 0.6), (-0.02, 0.1))
+# With bent elbows, high heels, and moments in the air.
+RUNNING = Gait(
+    (0.55, 0.8), (1.2, 2.2), (0.45, 0.85), 0.3, (1.3, 1.9), (1.1, 1.8), (0.5, 0.9), (0.1, 0.3), flight=(0.02, 0.06)
+)
 
 
 def _to_and_fro(style: Style, speed: float) -> Callable[[float], Tuple[Tuple[float, float], float]]:
@@ -310,8 +297,8 @@ def swaying(style: Style) -> Callable[[float, Pose], Pose]:
 
 ACTIONS_OF: Dict[str, Callable[[Style], Motion]] = {
     "no activity": no_activity,
-    "walking": walking,
-    "running": running,
+    "walking": WALKING,
+    "running": RUNNING,
     "waving one hand": waving_one_hand,
     "waving both hands": waving_both_hands,
     "raising both arms": raising_both_arms,

@@ -67,13 +67,13 @@ class Pose:
 class Body:
     """Proportions, as shares of the height; `girth` is a factor on all widths."""
 
-    trunk: float = 0.29
-    shoulders: float = 0.21
-    hips: float = 0.12
-    arm: float = 0.33
-    leg: float = 0.49
-    head: float = 0.066
-    girth: float = 1.0
+    trunk: float
+    shoulders: float
+    hips: float
+    arm: float
+    leg: float
+    head: float
+    girth: float
 
 
 def joints(body: Body, pose: Pose) -> Dict[str, Point]:

@@ -13,7 +13,7 @@ from bag_cases import DELAY, FRAMES, TOPIC, contents, expected, stamp_of, write_
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from opendr_har_core import Recognizer
-from opendr_har_core.errors import ConfigError, DataError, VideoError
+from opendr_har_core.errors import VideoError
 from opendr_har_core.recordings.bag_writer import DISTRIBUTIONS, typestore
 from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
@@ -143,19 +143,3 @@ def test_a_bag_with_several_image_topics_needs_a_name(tmp_path, label):
     with pytest.raises(VideoError, match="no topic '/side'"):
         label(source, topic="/side")
     assert label(source, topic="/rear")[0].labels > 5
-
-
-def test_a_failure_leaves_nothing_behind(tmp_path, label, recognizer):
-    source = write_bag(tmp_path / "walk")
-
-    def fail(done, _):
-        if done == 30:
-            raise OSError("no space left")
-
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(DataError, match="out can't be written: OSError: no space left"):
-        label(source, on_progress=fail)
-    assert sorted(tmp_path.iterdir()) == before
-    (tmp_path / "out").mkdir()
-    with pytest.raises(ConfigError, match="not overwritten"):
-        label(source)

@@ -18,9 +18,8 @@ from opendr_har_core.learners.model_folder import save_model
 from opendr_har_core.media.video import probe, write_video
 from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.recordings.annotated_copy import annotated_copy
 from opendr_har_core.recordings.bag_writer import MCAP, SQLITE3, new_bag
-from opendr_har_core.recordings.label_video import label_video
+from opendr_har_core.recordings.label_video import annotated_copy, label_video
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE, Recognizer
 from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_core.training.checkpoint import save_checkpoint

@@ -1,8 +1,8 @@
-"""Graph of a CoX3D: one uint8 frame and the state in, probabilities and the next state out."""
+"""Graphs of an X3D over clips, and of a CoX3D that takes a frame and the state, and gives the next state."""
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -11,6 +11,52 @@ from opendr_har_core.bundles.graphs.writer import Feature, GraphWriter
 from opendr_har_core.bundles.metadata import ENTERING, FRAMES, NEXT, STATE
 from opendr_har_core.networks.config import BLOCK_KERNEL, STEM_KERNEL
 from opendr_har_core.networks.cox3d import CoX3D
+from opendr_har_core.networks.x3d import X3D
+
+
+def write_clip_graph(graph: GraphWriter, network: X3D) -> None:
+    """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities.
+
+    The clip is unrolled in time: each frame is a separate tensor that fits into the processor's cache. Taps beyond the
+    ends of the clip are omitted, so nothing is padded, shifted or copied.
+    """
+    spec = network.spec
+    side, count = spec.image_size, spec.window
+    clips = graph.input(FRAMES, "uint8", (count, side, side, 3))
+    stem = StemLayers(graph, network.stem, spec)
+    images = [
+        graph.reshape(piece, (-1, side, side, 3), f"{piece}.image")
+        for piece in graph.split(clips, [1] * count, axis=1, name="frame")
+    ]
+    frames = [stem.spatial(image, side, f"@{t}") for t, image in enumerate(images)]
+    frames = [graph.map("Relu", y, f"s1.out@{t}") for t, y in enumerate(_over_time(stem.temporal, frames))]
+    for name, block in network.blocks():
+        frames = _clip_block(BlockLayers(graph, name, block, count), frames)
+    head = HeadLayers(graph, network.head)
+    pooled = [head.pooled(frame, f"@{t}").name for t, frame in enumerate(frames)]
+    mean = graph.apply("Mean", *pooled, name="head.mean")
+    head.classify(graph.reshape(mean, (-1, head.width), "head.features"))
+
+
+def _clip_block(layers: BlockLayers, frames: List[Feature]) -> List[Feature]:
+    inner = [layers.expand(frame, f"@{t}") for t, frame in enumerate(frames)]
+    gated = layers.attend(_over_time(layers.temporal, inner))
+    return [
+        layers.merge(y, layers.shortcut(frame, f"@{t}"), f"@{t}") for t, (y, frame) in enumerate(zip(gated, frames))
+    ]
+
+
+def _over_time(taps: TemporalTaps, frames: List[Feature]) -> List[Feature]:
+    """The convolution at every frame of the clip."""
+    outputs = []
+    for t in range(len(frames)):
+        total: Optional[Feature] = None
+        for tap in range(taps.kernel):
+            source = t + tap - taps.kernel // 2
+            if 0 <= source < len(frames):
+                total = taps.apply(tap, frames[source], f"@{t}.", total, bias=total is None)
+        outputs.append(total)
+    return [output for output in outputs if output is not None]
 
 
 def write_step_graph(graph: GraphWriter, network: CoX3D) -> Dict[str, int]:
