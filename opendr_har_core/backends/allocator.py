@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 
 # glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -19,15 +20,14 @@ def keep_freed(largest: int, unused: int) -> None:
 
 def set_option(option: int, value: int) -> None:
     """Set one of malloc's options."""
-    try:
-        ctypes.CDLL(None).mallopt(option, value)
-    except (OSError, AttributeError):  # not glibc
-        return
+    _call("mallopt", option, value)
 
 
 def give_memory_back() -> None:
     """Return free memory to the system; takes milliseconds."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):  # not glibc
-        return
+    _call("malloc_trim", 0)
+
+
+def _call(function: str, *arguments: int) -> None:
+    with suppress(OSError, AttributeError):  # not glibc
+        getattr(ctypes.CDLL(None), function)(*arguments)

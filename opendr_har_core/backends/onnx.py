@@ -92,23 +92,19 @@ class OnnxBackend:
         return probabilities
 
     def _binding(self, session: Any, state: BufferedState) -> Any:
-        """The binding for the state's turn, made on its first use."""
-        bindings = state.bindings_of(session)
-        binding = bindings[state.turn]
+        """The binding of the buffers that a step in this turn reads and writes, made on its first use."""
+        if session is not state.bound_to:
+            state.bound_to, state.bindings = session, {}
+        binding = state.bindings.get(state.turn)
         if binding is None:
-            binding = bindings[state.turn] = self._bind(session, state)
+            binding = state.bindings[state.turn] = session.io_binding()
+            self._bind_inputs(binding, state)
+            _bind_output(binding, PROBABILITIES, state.probabilities)
+            for spec in self._buffers:
+                _bind_output(binding, f"{NEXT}{spec.name}", state.entering(spec))
         elif session.get_providers()[0] != CPU:
             # Binding an input copies it to the provider's device; later changes of our buffer would not arrive.
             self._bind_inputs(binding, state)
-        return binding
-
-    def _bind(self, session: Any, state: BufferedState) -> Any:
-        """Bind the buffers that a step in this turn reads and writes; the state keeps them alive."""
-        binding = session.io_binding()
-        self._bind_inputs(binding, state)
-        _bind_output(binding, PROBABILITIES, state.probabilities)
-        for spec in self._buffers:
-            _bind_output(binding, f"{NEXT}{spec.name}", state.entering(spec))
         return binding
 
     def _bind_inputs(self, binding: Any, state: BufferedState) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -84,8 +84,9 @@ class BufferedState:
         self.ages = [0] * rows
         self.frames = np.zeros((rows, spec.image_size, spec.image_size, 3), np.uint8)
         self.probabilities = np.zeros((rows, spec.num_classes), np.float32)
-        self._bindings: List[Optional[Any]] = [None] * TURNS
-        self._bound_to: Any = None
+        # Bindings to a session, by turn.
+        self.bound_to: Any = None
+        self.bindings: Dict[int, Any] = {}
         self._specs = specs
         self._longest_delay = max((spec.delay for spec in specs), default=0)
         self._buffers = _allocate(specs, rows)
@@ -95,12 +96,6 @@ class BufferedState:
     def turn(self) -> int:
         """Index of the bindings that the next step needs."""
         return self._steps % TURNS
-
-    def bindings_of(self, session: Any) -> List[Optional[Any]]:
-        """Bindings to a session by turn, None for those not made yet; bindings to another session are dropped."""
-        if session is not self._bound_to:
-            self._bound_to, self._bindings = session, [None] * TURNS
-        return self._bindings
 
     def entry(self, spec: BufferSpec, index: int) -> Array:
         """The entry put `index` + 1 steps ago, (rows, ...)."""

@@ -30,6 +30,17 @@ DOMAINS = (b"", b"ai.onnx", b"ai.onnx.ml", b"com.microsoft", b"com.microsoft.nch
 # Loads what an execution provider compiled, from a file of any name.
 COMPILED = b"EPContext"
 Field = Tuple[int, int, int, int]
+EXTERNAL = (lambda content: content == b"\0", "its weights are in other files, but a bundle is one file")
+SUBGRAPH = (lambda content: False, "it has branches or loops, which no model of this package has")
+# Fields whose content is checked, and what is wrong otherwise.
+CHECKS: Dict[Tuple[str, int], Tuple[Callable[[bytes], bool], str]] = {
+    ("NodeProto", 4): (lambda content: content != COMPILED, "it has the operator EPContext, which loads another file"),
+    ("NodeProto", 7): (lambda content: content in DOMAINS, "it has custom operators, of the domain {content!r}"),
+    ("AttributeProto", 6): SUBGRAPH,
+    ("AttributeProto", 11): SUBGRAPH,
+    ("TensorProto", 13): EXTERNAL,
+    ("TensorProto", 14): EXTERNAL,
+}
 
 
 def check_onnx_file(path: Path) -> None:
@@ -57,37 +68,10 @@ def _check(fields: _Fields, message: str, start: int, end: int) -> None:
         if wire == BYTES and number in followed:
             _check(fields, followed[number], inner, stop)
         elif (message, number) in CHECKS:
-            CHECKS[message, number](fields.data[inner:stop])
-
-
-def _check_external(content: bytes) -> None:
-    if content != b"\0":  # the default location
-        raise ModelError("its weights are in other files, but a bundle is one file")
-
-
-def _check_domain(content: bytes) -> None:
-    if content not in DOMAINS:
-        raise ModelError(f"it has custom operators, of the domain {content!r}")
-
-
-def _check_operator(content: bytes) -> None:
-    if content == COMPILED:
-        raise ModelError(f"it has the operator {COMPILED.decode()}, which loads another file")
-
-
-def _refuse_subgraph(_: bytes) -> None:
-    raise ModelError("it has branches or loops, which no model of this package has")
-
-
-# Fields with a check of their content.
-CHECKS: Dict[Tuple[str, int], Callable[[bytes], None]] = {
-    ("NodeProto", 4): _check_operator,
-    ("NodeProto", 7): _check_domain,
-    ("AttributeProto", 6): _refuse_subgraph,
-    ("AttributeProto", 11): _refuse_subgraph,
-    ("TensorProto", 13): _check_external,
-    ("TensorProto", 14): _check_external,
-}
+            is_sound, reason = CHECKS[message, number]
+            content = fields.data[inner:stop]
+            if not is_sound(content):
+                raise ModelError(reason.format(content=content))
 
 
 class _Fields:

@@ -90,10 +90,25 @@ def open_images(path: Path, topic: Optional[str] = None) -> Iterator[ImageTopic]
 
     Raises VideoError when bag or topic can't be read, ConfigError without rosbags.
     """
-    with _opened(path) as reader:
+    try:
+        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import Stores, get_typestore
+    except ImportError:
+        raise ConfigError("bags are read with the package rosbags: pip install 'opendr_har_ros[bags]'") from None
+    if not path.exists():
+        raise VideoError(f"there is no bag {path}")
+    if path.suffix == ".bag":
+        raise VideoError(f"{path} is a ROS 1 bag; convert it with rosbags-convert")
+    with _named_errors(path):
+        # For bags without type definitions: sqlite3 before Iron.
+        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+        reader.open()
+    try:
         with _named_errors(path):  # a bag's metadata may have wrong types
             found = _image_topic(reader, path, topic)
         yield found
+    finally:
+        reader.close()
 
 
 def _image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTopic:
@@ -109,27 +124,6 @@ def _image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTo
         if item.msgtype not in (RAW, COMPRESSED):
             raise VideoError(f"{topic} of {path} is a {item.msgtype}, expected {RAW} or {COMPRESSED}")
     return ImageTopic(path, topic, sum(int(item.msgcount) for item in connections), reader)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[AnyReader]:
-    try:
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-    except ImportError:
-        raise ConfigError("bags are read with the package rosbags: pip install 'opendr_har_ros[bags]'") from None
-    if not path.exists():
-        raise VideoError(f"there is no bag {path}")
-    if path.suffix == ".bag":
-        raise VideoError(f"{path} is a ROS 1 bag; convert it with rosbags-convert")
-    with _named_errors(path):
-        # For bags without type definitions: sqlite3 before Iron.
-        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
-        reader.open()
-    try:
-        yield reader
-    finally:
-        reader.close()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Dict, Optional, Tuple
 
-from opendr_har_core.prediction import Hypothesis, Prediction
+from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.postprocess import NO_CLASS
 
@@ -47,70 +47,43 @@ class LabelEvent:
         }
 
 
-@dataclass(frozen=True)
-class _Holding:
-    """The current label, its begin, and the sum of its `count` scores."""
-
-    shown: Hypothesis
-    began_ns: int
-    latest_ns: int
-    provisional: bool
-    total: float
-    count: int = 1
-
-
 class LabelEvents:
     """Turns one stream's filtered predictions into events; the no-activity label only ends others."""
 
     def __init__(self) -> None:
-        self._holding: Optional[_Holding] = None
+        # The begin of the current label, the stamp of its latest prediction, and the sum and number of its scores.
+        self._began: Optional[LabelEvent] = None
+        self._latest_ns = 0
+        self._total, self._count = 0.0, 0
 
     def update(self, prediction: Prediction, no_activity_label: Optional[str] = None) -> Tuple[LabelEvent, ...]:
         """Events of a prediction from a LabelFilter, "ended" before "began".
 
         A class of the model named `no_activity_label` also counts as no activity.
         """
-        shown, holding = prediction.top[0], self._holding
-        if holding is not None and holding.shown.class_id == shown.class_id:
-            self._holding = replace(
-                holding,
-                shown=shown,
-                latest_ns=prediction.stamp_ns,
-                provisional=holding.provisional and prediction.provisional,
-                total=holding.total + shown.score,
-                count=holding.count + 1,
-            )
+        shown, stamp, began = prediction.top[0], prediction.stamp_ns, self._began
+        if began is not None and began.class_id == shown.class_id:
+            self._began = replace(began, provisional=began.provisional and prediction.provisional)
+            self._latest_ns = stamp
+            self._total, self._count = self._total + shown.score, self._count + 1
             return ()
-        ended = self.close(prediction.stamp_ns)
+        ended = self.close(stamp)
         if shown.class_id == NO_CLASS or shown.label == no_activity_label:
             return ended
-        stamp = prediction.stamp_ns
-        self._holding = _Holding(shown, stamp, stamp, prediction.provisional, shown.score)
-        return (*ended, _began(self._holding))
+        began = LabelEvent(BEGAN, shown.label, shown.class_id, shown.score, stamp, stamp, 0.0, prediction.provisional)
+        self._began, self._latest_ns = began, stamp
+        self._total, self._count = shown.score, 1
+        return (*ended, began)
 
     def close(self, stamp_ns: Optional[int] = None) -> Tuple[LabelEvent, ...]:
         """End the current label, if there is one.
 
         It ends at `stamp_ns`, or with the latest prediction if that is later or no stamp is given.
         """
-        holding, self._holding = self._holding, None
-        return () if holding is None else (_ended(holding, stamp_ns),)
-
-
-def _began(holding: _Holding) -> LabelEvent:
-    shown, began = holding.shown, holding.began_ns
-    return LabelEvent(BEGAN, shown.label, shown.class_id, shown.score, began, began, 0.0, holding.provisional)
-
-
-def _ended(holding: _Holding, stamp_ns: Optional[int]) -> LabelEvent:
-    stamp = holding.latest_ns if stamp_ns is None else max(stamp_ns, holding.latest_ns)
-    return LabelEvent(
-        ENDED,
-        holding.shown.label,
-        holding.shown.class_id,
-        holding.total / holding.count,
-        stamp,
-        holding.began_ns,
-        (stamp - holding.began_ns) / NANOSECONDS,
-        holding.provisional,
-    )
+        began, self._began = self._began, None
+        if began is None:
+            return ()
+        stamp = self._latest_ns if stamp_ns is None else max(stamp_ns, self._latest_ns)
+        duration_sec = (stamp - began.began_ns) / NANOSECONDS
+        score = self._total / self._count
+        return (replace(began, kind=ENDED, score=score, stamp_ns=stamp, duration_sec=duration_sec),)
