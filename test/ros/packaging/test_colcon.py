@@ -32,6 +32,7 @@ def colcon():
 
 
 def run(command, cwd, env=None):
+    env = {**(env or os.environ), "PYTHONDONTWRITEBYTECODE": ""}  # setuptools warns if it is set
     done = subprocess.run(command, check=False, cwd=cwd, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -55,7 +56,8 @@ def workspace(tmp_path_factory):
         shutil.copy2(ROOT / name, target)
     bases = [f"--{kind}-base={folder / kind}" for kind in ("build", "install")]
     log = ["--log-base", str(folder / "log")]
-    run([colcon(), *log, "build", *bases], folder)
+    output = run([colcon(), *log, "build", *bases], folder)
+    assert "stderr" not in output  # colcon reports every warning there
     return folder
 
 
