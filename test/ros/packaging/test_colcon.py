@@ -92,6 +92,12 @@ def test_executables_are_where_ros2_run_looks(prefix, name):
     assert os.access(path, os.X_OK)
 
 
+def test_the_command_is_where_ros2_run_looks_and_runs_in_the_active_environment(prefix, sourced, tmp_path):
+    command = prefix / "lib" / PACKAGE / "opendr-har"
+    assert command.read_text().startswith("#!/usr/bin/env python3\n")
+    assert run([str(command), "--version"], tmp_path, sourced).startswith("opendr-har ")
+
+
 def test_everything_else_is_in_the_packages_share(prefix):
     share = prefix / "share" / PACKAGE
     for folder in ("launch", "config"):
