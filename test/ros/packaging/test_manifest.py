@@ -12,15 +12,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 OURS = {"opendr_har_core", "opendr_har_ros", *(path.stem for path in (ROOT / "test" / "ros").glob("*.py"))}
 ROSDEP_KEYS = {"numpy": "python3-numpy", "cv2": "python3-opencv", "yaml": "python3-yaml", "pytest": "python3-pytest"}
-ROSDEP_KEYS["psutil"] = "python3-psutil"
-# From pip, as package.xml says; cv_bridge only where it is installed.
-NOT_FROM_ROSDEP = {"onnxruntime", "av", "cv_bridge"}
+ROSDEP_KEYS |= {"psutil": "python3-psutil", "aiohttp": "python3-aiohttp", "onnxruntime": "python3-onnxruntime-pip"}
+# From pip, as package.xml says; the others only where they are installed.
+NOT_FROM_ROSDEP = {"av", "bondpy", "cv_bridge"}
 # Served where it is built.
 NOT_FROM_ROSDEP |= {"opendr_har_msgs"}
 # Only to export and train, which no robot does: setup.py's extras.
 NOT_FROM_ROSDEP |= {"torch", "onnx", "google", "lightning", "torchmetrics", "matplotlib", "yaml", "rosbags"}
-# What only makes things nicer: the live page (Ubuntu's aiohttp is new enough from 24.04 on), completion, bars.
-NOT_FROM_ROSDEP |= {"aiohttp", "argcomplete", "rich"}
+# What only makes things nicer: completion, bars.
+NOT_FROM_ROSDEP |= {"argcomplete", "rich"}
 
 
 def imported(folder):
