@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
@@ -13,12 +14,21 @@ from opendr_har_core.errors import DataError
 from opendr_har_core.learners.arguments import LearnerArguments
 from opendr_har_core.learners.base import Learner
 from opendr_har_core.learners.inputs import read_batch
-from opendr_har_core.learners.stepping import History, SharedHistory, SteppingCoX3D, new_history, step
+from opendr_har_core.learners.stepping import SteppingCoX3D
 from opendr_har_core.learners.types import Category, Image
 from opendr_har_core.networks.config import x3d_config
-from opendr_har_core.networks.cox3d import CoX3D
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.spec import CONTINUAL, FULL
+
+
+@dataclass
+class GraphStream:
+    """Streams on a graph since the last reset: its state, (rows, side) and number of the frames."""
+
+    backend: OnnxBackend
+    state: Any
+    shape: Tuple[int, int]
+    steps: int = 0
 
 
 class CoX3DLearner(Learner):
@@ -51,7 +61,7 @@ class CoX3DLearner(Learner):
         lookahead: Optional[str] = None,
     ) -> None:
         """A CoX3D with random weights; raises ConfigError for a value that is not allowed."""
-        self._shared = SharedHistory()
+        self._stream: Optional[GraphStream] = None
         super().__init__(LearnerArguments.of(locals()))
 
     @property
@@ -67,12 +77,13 @@ class CoX3DLearner(Learner):
     @property
     def warm(self) -> bool:
         """Whether the last `infer` returned a result; always True without lookahead."""
-        history = self._shared.current
-        return self.spec.silent_frames == 0 or (history is not None and history.steps > self.spec.silent_frames)
+        return self.spec.silent_frames == 0 or self._running()[2] > self.spec.silent_frames
 
     def reset(self) -> None:
         """Start a new stream with the next frame."""
-        self._shared.current = None
+        self._stream = None
+        if isinstance(self.model, SteppingCoX3D):
+            self.model.clean_state()
 
     def eval(self, dataset: Any, steps: Optional[int] = None, as_clips: bool = False) -> Dict[str, Any]:
         """Evaluate frame by frame in steady state, or on whole clips with `as_clips`: accuracy, loss, top5, ...
@@ -91,44 +102,47 @@ class CoX3DLearner(Learner):
         new streams, with a warning. Raises DataError for other input, which does not affect the streams.
         """
         frames = read_batch(batch, Image, self.spec)
-        shape, before = frames.rows_and_side, self._shared.current
+        shape, (backend, before, _) = frames.rows_and_side, self._running()
         graph, pixels = self._graph_and_pixels(frames)
-        if before is not None and before.backend is None and before.shape == shape:
-            graph = None  # a stream that began in PyTorch stays there
-        obstacle = "" if before is None else _obstacle(before, graph, shape)
-        history = before if before is not None and not obstacle else self._new_history(graph, shape)
+        if backend is None and before == shape:
+            graph = None  # streams that began in PyTorch stay there
         if graph is None:
-            logits = step(self._stepping(), frames.standardized(self.spec, self.device), history)
-            scores = logits.softmax(dim=1).numpy()
-        else:
-            scores = graph.step(list(pixels), history.state)
-            history.steps += 1
-        self._shared.current = history
+            self._stepping()  # may raise, before the streams change
+        obstacle = ""
+        if before not in (None, shape):
+            obstacle = f"the frames before had (rows, side) {before}, these have {shape}"
+        elif before is not None and backend is not graph:
+            reason = "these floats don't come from pixels, so they run in torch"
+            obstacle = "the network has changed" if graph else reason
         if obstacle:
+            self.reset()
             warnings.warn(f"{obstacle}; a new stream starts", stacklevel=2)
+        if graph is not None:
+            return self._step(graph, pixels, shape)
+        logits = self._stepping().forward_step(frames.standardized(self.spec, self.device))
+        return [] if logits is None else self._categories(logits.softmax(dim=1).numpy())
+
+    def _step(self, graph: OnnxBackend, pixels: np.ndarray, shape: Tuple[int, int]) -> List[Category]:
+        if self._stream is None:
+            self._stream = GraphStream(graph, graph.state([None] * shape[0]), shape)
+        scores = graph.step(list(pixels), self._stream.state)
+        self._stream.steps += 1
         return self._categories(scores) if self.warm else []
 
-    def _new_history(self, graph: Optional[OnnxBackend], shape: Tuple[int, int]) -> History:
-        if graph is None:
-            return new_history(self._stepping(), shape)
-        return History(graph, graph.state([None] * shape[0]), shape)
+    def _running(self) -> Tuple[Optional[OnnxBackend], Optional[Tuple[int, int]], int]:
+        """Graph (None: PyTorch), shape and number of frames of the current streams."""
+        if self._stream is not None:
+            return self._stream.backend, self._stream.shape, self._stream.steps
+        network = self.model
+        return (None, network.shape, network.steps) if isinstance(network, SteppingCoX3D) else (None, None, 0)
 
-    def _stepping(self) -> CoX3D:
+    def _stepping(self) -> SteppingCoX3D:
         network = self._network("run on floats other than standardised pixels")
-        if not isinstance(network, CoX3D):
-            raise DataError(f"a CoX3DLearner steps a CoX3D, its model is a {type(network).__name__}")
+        if not isinstance(network, SteppingCoX3D):
+            raise DataError(f"a CoX3DLearner steps its own CoX3D, its model is a {type(network).__name__}")
         return network
 
     def _build(self, size: str, num_classes: int) -> X3D:
         arguments = self._arguments
         config = x3d_config(size, arguments.lookahead or FULL)
-        return SteppingCoX3D(config, num_classes, arguments.temporal_window_size, self._shared)
-
-
-def _obstacle(history: History, graph: Optional[OnnxBackend], shape: Tuple[int, int]) -> str:
-    """Why frames of `shape` can't continue the history on `graph` (None: PyTorch), or ""."""
-    if history.shape != shape:
-        return f"the frames before had (rows, side) {history.shape}, these have {shape}"
-    if history.backend is graph:
-        return ""
-    return "the network has changed" if graph else "these floats don't come from pixels, so they run in torch"
+        return SteppingCoX3D(config, num_classes, arguments.temporal_window_size)

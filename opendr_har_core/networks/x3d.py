@@ -77,12 +77,9 @@ def standardized(pixels: Tensor, spec: ModelSpec) -> Tensor:
     return (pixels.float() / 255 - mean) / std
 
 
-def in_fast_layout(x: Tensor, on_gpu: bool = False) -> Tensor:
-    """The same values (B, C, T, H, W) with channels last in memory: on a CPU always, on a GPU if asked for.
-
-    On a CPU, training is 1.5 to 2 times as fast.
-    """
-    return x.contiguous(memory_format=torch.channels_last_3d) if on_gpu or x.device.type == "cpu" else x
+def in_fast_layout(x: Tensor) -> Tensor:
+    """The same values (B, C, T, H, W) with channels last on a CPU, where training then is 1.5 to 2 times as fast."""
+    return x.contiguous(memory_format=torch.channels_last_3d) if x.device.type == "cpu" else x
 
 
 def _stage(config: X3DConfig, in_width: int, width: int, depth: int) -> nn.ModuleDict:

@@ -1,4 +1,4 @@
-"""Lightning callbacks of a run: count and save progress, stop early or on a signal, report to a listener."""
+"""Lightning callback of a run: count, save and report progress, stop early or on a signal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, Callable, Dict, List, Optional, cast
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
-from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from opendr_har_core.errors import CheckpointError
@@ -20,8 +19,7 @@ from opendr_har_core.networks.checkpoint_metadata import facts_entry
 from opendr_har_core.storage.atomic import remove_abandoned
 from opendr_har_core.training.checkpoint import BEST, LAST, Progress, save_checkpoint, step_name
 from opendr_har_core.training.data import ClipData
-from opendr_har_core.training.module import TrainingModule
-from opendr_har_core.training.optimization import epochs_without_progress
+from opendr_har_core.training.module import TrainingModule, epochs_without_progress
 from opendr_har_core.training.settings import TrainingSettings
 
 TRAINING, VALIDATING, EPOCH_END = "training", "validating", "epoch_end"
@@ -84,14 +82,65 @@ class StopSignals:
         self.__exit__()
 
 
+class Reporter:
+    """Calls a listener in the first process, at most four times a second while training; its exceptions end the run."""
+
+    def __init__(self, listener: Listener, epochs: int) -> None:
+        """`epochs` is the number of epochs in the whole run."""
+        self._listener = listener
+        self._epochs = epochs
+        self._began = self._last = time.monotonic()
+        self._steps_before = 0
+
+    def start(self, module: TrainingModule) -> None:
+        """Start the clock of this run."""
+        self._began = time.monotonic()
+        self._steps_before = module.progress.step
+        self.report(module, TRAINING)
+
+    def is_due(self) -> bool:
+        """Whether the last report is old enough."""
+        return time.monotonic() - self._last >= REPORT_EVERY_SEC
+
+    def report(self, module: TrainingModule, state: str) -> None:
+        """Report the numbers of an epoch that has ended, or what is known of the current one."""
+        self._last = time.monotonic()
+        progress = module.progress
+        row = progress.history[-1] if progress.history else {}
+        ended = state == EPOCH_END
+        done, left = progress.step - self._steps_before, max(0, module.total_steps - progress.step)
+        self._listener(
+            Update(
+                state=state,
+                epoch=int(row["epoch"] if ended else progress.epoch) + 1,
+                epochs=self._epochs,
+                step=progress.step,
+                steps=module.total_steps,
+                loss=row["train_loss"] if ended else _ratio(module.train_loss, "mean_value", "weight"),
+                accuracy=row["train_accuracy"] if ended else _ratio(module.train_accuracy, "tp", "tp", "fn"),
+                val_loss=row.get("val_loss"),
+                val_accuracy=row.get("val_accuracy"),
+                best_accuracy=(progress.best or {}).get("val_accuracy"),
+                eta_sec=(self._last - self._began) / done * left if done > 0 else None,
+            )
+        )
+
+
 class Bookkeeping(Callback):
-    """Counts updates and epochs, keeps the best weights, writes checkpoints and stops the run.
+    """Counts updates and epochs, keeps the best weights, writes checkpoints, reports and stops the run.
 
     One callback because the order matters: the checkpoint at the end of an epoch has to contain its numbers.
     """
 
-    def __init__(self, settings: TrainingSettings, signals: StopSignals, resumed: Optional[Dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        signals: StopSignals,
+        resumed: Optional[Dict[str, Any]],
+        reporter: Optional[Reporter],
+    ) -> None:
         """`resumed` is the content of the checkpoint to continue from."""
+        self._reporter = reporter
         self._settings = settings
         self._signals = signals
         self._resumed = resumed
@@ -111,6 +160,10 @@ class Bookkeeping(Callback):
         if self._resumed is not None:
             _restore(trainer, module, self._resumed)
             self._resumed = None
+        if not trainer.is_global_zero:
+            self._reporter = None
+        if self._reporter is not None:
+            self._reporter.start(module)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -130,6 +183,13 @@ class Bookkeeping(Callback):
             trainer.limit_val_batches = 0
         if updated and not self._epoch_is_complete and not trainer.should_stop and self._is_due(step):
             self._save(trainer, module, step_name(step), LAST)
+        if self._reporter is not None and self._reporter.is_due():
+            self._reporter.report(module, TRAINING)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report, since validation can take long."""
+        if self._reporter is not None:
+            self._reporter.report(_module(pl_module), VALIDATING)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the epoch, after its validation, and write the checkpoints that are due."""
@@ -149,6 +209,8 @@ class Bookkeeping(Callback):
             trainer.should_stop = True
         due = [step_name(progress.step)] if self._is_due(progress.step) else []
         self._save(trainer, module, *([BEST] if is_best else []), *due, LAST)
+        if self._reporter is not None:
+            self._reporter.report(module, EPOCH_END)
 
     def _is_due(self, step: int) -> bool:
         every = self._settings.checkpoint_every_steps
@@ -175,90 +237,16 @@ class Bookkeeping(Callback):
 def _restore(trainer: pl.Trainer, module: TrainingModule, content: Dict[str, Any]) -> None:
     """Optimizer, gradient scaler, and the running means of the current epoch."""
     try:
-        _restore_optimizer(trainer.optimizers[0], content["optimizer"])
+        trainer.optimizers[0].load_state_dict(content["optimizer"])
         trainer.precision_plugin.load_state_dict(content["precision"])
         for metric, state in zip((module.train_loss, module.train_accuracy), content["metrics"]):
             for name in metric.metric_state:
                 setattr(metric, name, state[name].to(module.device))
-    except (AttributeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"the checkpoint is incomplete ({error!r}); resume from another") from None
-
-
-def _restore_optimizer(optimizer: Optimizer, state: Dict[str, Any]) -> None:
-    rates = [group["peak_lr"] for group in optimizer.param_groups]  # the peak rates are those of the new run
-    try:
-        optimizer.load_state_dict(state)
-    except (ValueError, KeyError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"the checkpoint's optimizer is another one ({error}); resume with the optimizer and freezing that made it"
+            f"the checkpoint is incomplete or of another optimizer ({error!r}); resume with the optimizer and freezing "
+            f"that made it"
         ) from None
-    for group, rate in zip(optimizer.param_groups, rates):
-        group["peak_lr"] = rate
-
-
-class Reporter(Callback):
-    """Calls a listener at most four times a second while training, and at the start and end of each epoch.
-
-    It has to come after Bookkeeping, which counts. In a run with several processes only the first one reports. An
-    exception of the listener ends the run.
-    """
-
-    def __init__(self, listener: Listener, epochs: int) -> None:
-        """`epochs` is the number of epochs in the whole run."""
-        self._listener = listener
-        self._epochs = epochs
-        self._began = self._last = 0.0
-        self._steps_before = self._rows = 0
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock of this run."""
-        progress = _module(pl_module).progress
-        self._began = time.monotonic()
-        self._steps_before, self._rows = progress.step, len(progress.history)
-        self._report(trainer, pl_module, TRAINING)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Report if the last report is old enough."""
-        if time.monotonic() - self._last >= REPORT_EVERY_SEC:
-            self._report(trainer, pl_module, TRAINING)
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report, since validation can take long."""
-        self._report(trainer, pl_module, VALIDATING)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report the epoch's numbers, which an interrupted epoch does not have."""
-        rows = len(_module(pl_module).progress.history)
-        if rows > self._rows:
-            self._rows = rows
-            self._report(trainer, pl_module, EPOCH_END)
-
-    def _report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str) -> None:
-        if not trainer.is_global_zero:
-            return
-        self._last = time.monotonic()
-        module = _module(pl_module)
-        progress = module.progress
-        row = progress.history[-1] if progress.history else {}
-        ended = state == EPOCH_END
-        done, left = progress.step - self._steps_before, max(0, module.total_steps - progress.step)
-        self._listener(
-            Update(
-                state=state,
-                epoch=int(row["epoch"] if ended else progress.epoch) + 1,
-                epochs=self._epochs,
-                step=progress.step,
-                steps=module.total_steps,
-                loss=row["train_loss"] if ended else _ratio(module.train_loss, "mean_value", "weight"),
-                accuracy=row["train_accuracy"] if ended else _ratio(module.train_accuracy, "tp", "tp", "fn"),
-                val_loss=row.get("val_loss"),
-                val_accuracy=row.get("val_accuracy"),
-                best_accuracy=(progress.best or {}).get("val_accuracy"),
-                eta_sec=(self._last - self._began) / done * left if done > 0 else None,
-            )
-        )
 
 
 def _ratio(metric: Metric, numerator: str, *denominators: str) -> Optional[float]:

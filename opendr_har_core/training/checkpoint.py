@@ -17,7 +17,6 @@ from torch import Tensor
 from opendr_har_core.errors import CheckpointError
 from opendr_har_core.networks.checkpoint_metadata import NetworkFacts, read_tensor_file
 from opendr_har_core.networks.x3d import X3D
-from opendr_har_core.spec import FULL, ModelSpec
 from opendr_har_core.storage.atomic import atomic_path
 
 FORMAT = 1
@@ -64,15 +63,6 @@ class Progress:
     def to_dict(self) -> Dict[str, Any]:
         """Plain values and tensors."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Progress:
-        """Undo `to_dict`, ignoring entries of older versions; raises KeyError, TypeError or ValueError."""
-        for name in ("step", "epoch", "batch"):
-            if not isinstance(values[name], int) or values[name] < 0:
-                raise ValueError(f"{name} is {values[name]!r}, expected an integer of at least 0")
-        known = {name: values[name] for name in cls.__dataclass_fields__}
-        return cls(**{**known, "history": [dict(row) for row in values["history"]]})
 
 
 def _loss(row: Row) -> float:
@@ -136,9 +126,13 @@ def last_step(folder: PathLike) -> int:
 def progress_of(content: Mapping[str, Any], path: PathLike) -> Progress:
     """Progress that a checkpoint stores; raises CheckpointError if it is missing or damaged."""
     try:
-        return Progress.from_dict(content["progress"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        progress = Progress(**content["progress"])
+        progress.history = [dict(row) for row in progress.history]
+        if min(progress.step, progress.epoch, progress.batch) < 0:
+            raise ValueError("negative counts")
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has no usable progress ({error!r}); resume from another checkpoint") from None
+    return progress
 
 
 def restore_network(network: X3D, labels: Sequence[str], content: Mapping[str, Any], path: PathLike) -> None:
@@ -146,18 +140,11 @@ def restore_network(network: X3D, labels: Sequence[str], content: Mapping[str, A
 
     Raises CheckpointError if the run used another network or other classes, or if the weights don't fit.
     """
-    _check_network(content, network.spec, labels, path)
-    try:
-        network.load_state_dict(content["model_state"])
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-        raise CheckpointError(f"{path} is of another network: {' '.join(str(error).split())[:300]}") from None
-
-
-def _check_network(content: Mapping[str, Any], spec: ModelSpec, labels: Sequence[str], path: PathLike) -> None:
     facts = NetworkFacts.of(content, path)
-    # Checkpoints of older versions don't store the network; it always had full lookahead.
-    before = {"lookahead": FULL} if facts is None else {**facts.spec.to_dict(), "labels": list(facts.labels)}
-    now = {**spec.to_dict(), "labels": [str(name) for name in labels]}
+    if facts is None:
+        raise CheckpointError(f"{path} does not say which network it belongs to; start another run from its weights")
+    before = {**facts.spec.to_dict(), "labels": list(facts.labels)}
+    now = {**network.spec.to_dict(), "labels": [str(name) for name in labels]}
     differing = [name for name in before if before[name] != now[name]]
     if differing:
         was, wanted = ({name: values[name] for name in differing} for values in (before, now))
@@ -165,3 +152,7 @@ def _check_network(content: Mapping[str, Any], spec: ModelSpec, labels: Sequence
             f"{path} is of a run with {was}, which can't continue with {wanted}; resume with the same, or start "
             "another run from its weights, in another folder"
         )
+    try:
+        network.load_state_dict(content["model_state"])
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{path} is of another network: {' '.join(str(error).split())[:300]}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -45,14 +45,7 @@ class EvalReport:
 
     def to_dict(self) -> Dict[str, Any]:
         """The report under OpenDR's names, as JSON-ready values."""
-        return {
-            "accuracy": self.accuracy,
-            "top5": self.top5,
-            "loss": self.loss,
-            "per_class": dict(self.per_class),
-            "confusion": self.confusion.tolist(),
-            "count": self.count,
-        }
+        return {**asdict(self), "confusion": self.confusion.tolist()}
 
 
 def evaluate(

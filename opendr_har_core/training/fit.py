@@ -31,7 +31,7 @@ from opendr_har_core.training.checkpoint import (
     restore_network,
 )
 from opendr_har_core.training.data import ClipData, batches_per_epoch, check_dataset
-from opendr_har_core.training.module import TrainingModule, make_loss, stem_in_float32
+from opendr_har_core.training.module import TrainingModule, make_loss
 from opendr_har_core.training.settings import TrainingSettings
 
 GIB = 1 << 30
@@ -111,15 +111,13 @@ def fit(
     loss = make_loss(settings, train.targets, network.num_classes)
     module = TrainingModule(network, settings, loss, total, progress)
     signals = StopSignals()
-    books = Bookkeeping(settings, signals, content)
+    books = Bookkeeping(settings, signals, content, Reporter(listener, epochs) if listener else None)
     callbacks: List[Callback] = [books]
-    if listener is not None:
-        callbacks.append(Reporter(listener, epochs))
     if settings.progress_bar:
         callbacks.append(EpochBar(progress, epochs))
     try:
         if progress.step < total:
-            with memory_explained(settings), _quiet(), torch.random.fork_rng(), stem_in_float32(network), signals:
+            with memory_explained(settings), _quiet(), torch.random.fork_rng(), signals:
                 _trainer(settings, callbacks, begins_within_epoch=progress.batch > 0).fit(module, datamodule=data)
         if settings.keep == "best" and progress.best_weights and not books.cancelled:
             network.load_state_dict(progress.best_weights)
@@ -164,7 +162,7 @@ def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_withi
             devices=_processes("LOCAL_WORLD_SIZE"),
             num_nodes=_processes("WORLD_SIZE") // _processes("LOCAL_WORLD_SIZE"),
             strategy="ddp" if _processes("WORLD_SIZE") > 1 else "auto",
-            precision=settings.precision,  # type: ignore[arg-type]
+            precision=settings.precision if on_gpu else "32-true",  # type: ignore[arg-type]
             max_epochs=-1,  # Bookkeeping stops the run, because its count includes the steps before a resume
             accumulate_grad_batches=settings.accumulate,
             callbacks=callbacks,

@@ -1,25 +1,29 @@
-"""The LightningModule: clips to logits, loss and metrics."""
+"""The LightningModule: what learns, with which optimizer and rates; loss and metrics."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from functools import partial
-from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
+import math
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from opendr_har_core.networks.x3d import X3D, in_fast_layout, standardized
+from opendr_har_core.networks.layers import TemporalConv
+from opendr_har_core.networks.x3d import FIRST_STAGE, X3D, in_fast_layout, standardized
 from opendr_har_core.training.checkpoint import Progress, Row
 from opendr_har_core.training.data import mixed_seed
-from opendr_har_core.training.optimization import apply_freezing, lr_factor, make_optimizer, set_training_mode
 from opendr_har_core.training.settings import TrainingSettings
 
 Batch = Tuple[Tensor, Tensor]
+CLASSIFIER = "head.projection."
+DECAY = 0.1
+STEP_AT = (0.5, 0.75)
+PLATEAU_EPOCHS = 2
 
 
 class TrainingModule(pl.LightningModule):
@@ -43,7 +47,7 @@ class TrainingModule(pl.LightningModule):
     def forward(self, clips: Tensor) -> Tensor:
         """Clips as datasets give them, (B, 3, T, S, S) -> logits (B, num_classes)."""
         x = standardized(clips, self.network.spec)
-        logits: Tensor = self.network(in_fast_layout(x, self.settings.channels_last))
+        logits: Tensor = self.network(in_fast_layout(x))
         return logits
 
     def configure_optimizers(self) -> Optimizer:
@@ -65,8 +69,8 @@ class TrainingModule(pl.LightningModule):
         """Set learning rates and the seed of dropout as functions of the step, so that a resume repeats them."""
         progress = self.progress
         factor = lr_factor(self.settings, progress.step, self.total_steps, progress.losses)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = group["peak_lr"] * factor
+        for group, peak in zip(self.trainer.optimizers[0].param_groups, peak_rates(self.settings)):
+            group["lr"] = peak * factor
         torch.manual_seed(mixed_seed(self.settings.seed, progress.epoch, progress.batch, self.global_rank, 1))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -113,27 +117,101 @@ def inverse_frequencies(targets: Sequence[int], num_classes: int) -> Optional[Te
     return weights
 
 
-@contextmanager
-def stem_in_float32(network: X3D) -> Iterator[None]:
-    """Keep the stem's temporal convolution out of bfloat16 on CPUs.
+def trained_parameters(network: X3D, freeze: str) -> Iterator[Tuple[str, nn.Parameter]]:
+    """Names and parameters that learn under `freeze`, in the network's order."""
+    last = FIRST_STAGE + len(network.config.stage_depths) - 1
+    prefixes = {"none": ("",), "last_stage": (f"s{last}.", "head."), "head": (CLASSIFIER,)}[freeze]
+    return ((name, parameter) for name, parameter in network.named_parameters() if name.startswith(prefixes))
 
-    PyTorch 2.13 (oneDNN 3.12) computes wrong weight gradients of a depthwise convolution in bfloat16, channels last,
-    whose kernel is longer than the clip, as in X3D-XS: they come from uninitialised memory. Networks without that
-    layer, such as a Tail, are left alone.
+
+def apply_freezing(network: X3D, freeze: str) -> None:
+    """Require gradients only of the parameters that learn under `freeze`."""
+    learning = {name for name, _ in trained_parameters(network, freeze)}
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in learning)
+
+
+def set_training_mode(network: X3D, freeze_batch_norm: bool) -> None:
+    """Switch to training mode, except for batch normalisation in frozen layers (or in all layers).
+
+    A frozen layer whose running statistics change would not be frozen.
     """
-    conv = dict(network.named_modules()).get("s1.pathway0_stem.conv")
-    if conv is None:
-        yield
-        return
-    conv.forward = partial(_in_float32, conv)  # on the instance, and picklable for strategies that spawn
-    try:
-        yield
-    finally:
-        del conv.forward
+    network.train()
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            frozen = module.weight is not None and not module.weight.requires_grad
+            module.train(not (frozen or freeze_batch_norm))
 
 
-def _in_float32(conv: nn.Module, x: Tensor) -> Any:
-    if x.device.type != "cpu":
-        return type(conv).forward(conv, x)
-    with torch.autocast("cpu", enabled=False):
-        return type(conv).forward(conv, x.float())
+def peak_rates(settings: TrainingSettings) -> Tuple[float, float]:
+    """Peak learning rates of the classifier and of the layers before it."""
+    return settings.lr, settings.lr * settings.backbone_lr_factor
+
+
+def make_optimizer(network: X3D, settings: TrainingSettings) -> Optimizer:
+    """Optimizer of the parameters that learn: one group for the classifier, one for the layers before it."""
+    classifier: List[nn.Parameter] = []
+    backbone: List[nn.Parameter] = []
+    for name, parameter in trained_parameters(network, settings.freeze):
+        (classifier if name.startswith(CLASSIFIER) else backbone).append(parameter)
+    parts = zip((classifier, backbone), peak_rates(settings))
+    groups = [{"params": parameters, "lr": rate} for parameters, rate in parts if parameters]
+    decay = settings.weight_decay
+    optimizer: Optimizer
+    if settings.optimizer == "sgd":
+        momentum = settings.momentum
+        optimizer = SGD(groups, lr=settings.lr, momentum=momentum, nesterov=momentum > 0, weight_decay=decay)
+    else:
+        kind = Adam if settings.optimizer == "adam" else AdamW
+        optimizer = kind(groups, lr=settings.lr, weight_decay=decay)
+    _keep_unused_taps(network, optimizer)
+    return optimizer
+
+
+def _keep_unused_taps(network: X3D, optimizer: Optimizer) -> None:
+    """Exempt the taps on future frames from weight decay without lookahead, so that the weights still fit with it.
+
+    No output depends on them, so decay is their only gradient, and Adam moves them by a full step whatever its size.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, TemporalConv)]
+    kept = [layer.weight[:, :, layer.taps :].detach().clone() for layer in layers]
+
+    def restore(*_: Any) -> None:
+        with torch.no_grad():
+            for layer, taps in zip(layers, kept):
+                layer.weight[:, :, layer.taps :] = taps
+
+    optimizer.register_step_post_hook(restore)
+
+
+def lr_factor(settings: TrainingSettings, step: int, total: int, losses: Sequence[float]) -> float:
+    """Factor of the peak learning rate for update `step` (from zero) of `total`.
+
+    `losses` are those of the epochs so far, for the schedule "plateau". A function of the history, not an object with
+    state, because a resumed run has to continue with the same rates.
+    """
+    if step < settings.warmup_steps:
+        return (step + 1) / (settings.warmup_steps + 1)
+    done = (step - settings.warmup_steps) / max(1, total - settings.warmup_steps)
+    if settings.lr_schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    if settings.lr_schedule == "step":
+        return DECAY ** sum(done >= at for at in STEP_AT)
+    return _plateau_factor(losses) if settings.lr_schedule == "plateau" else 1.0
+
+
+def epochs_without_progress(losses: Sequence[float]) -> int:
+    """Number of epochs since the lowest loss, zero if the last epoch has it; NaN is never the lowest."""
+    lowest, stale = math.inf, 0
+    for loss in losses:
+        lowest, stale = (loss, 0) if loss < lowest else (lowest, stale + 1)
+    return stale
+
+
+def _plateau_factor(losses: Sequence[float]) -> float:
+    lowest, stale, factor = math.inf, 0, 1.0
+    for loss in losses:
+        lowest, stale = (loss, 0) if loss < lowest else (lowest, stale + 1)
+        if stale == PLATEAU_EPOCHS:
+            factor, stale = factor * DECAY, 0
+    return factor

@@ -48,7 +48,9 @@ class TrainingSettings:
     class_weights: bool = setting(False, "Weigh the loss by the inverse frequency of the classes.")
     label_smoothing: float = setting(0.0, "Share of the target that is spread over all classes.", least=0, below=1)
     accumulate: int = setting(1, "Batches whose gradients make one update.", least=1)
-    precision: str = setting("32-true", "Precision of the computation.", choices=("32-true", "bf16-mixed", "16-mixed"))
+    precision: str = setting(
+        "32-true", "Precision of the computation; mixed ones need a GPU.", choices=("32-true", "bf16-mixed", "16-mixed")
+    )
     keep: str = setting(
         "best",
         "Weights at the end: of the best epoch (by validation accuracy, then loss; by training loss without validation "
@@ -73,7 +75,6 @@ class TrainingSettings:
     )
     seed: int = setting(123, "Seed; the same one gives the same result for any number of workers.", least=0)
     device: str = setting("cpu", "Device; cuda falls back to the CPU, with a warning.", choices=DEVICES)
-    channels_last: bool = setting(False, "Use the memory layout of tensor cores on a GPU; CPUs always have it.")
     logging_path: Optional[str] = setting(None, "Folder for TensorBoard and CSV logs.")
     progress_bar: bool = setting(False, "Show a progress bar on the terminal.")
 
@@ -84,6 +85,11 @@ class TrainingSettings:
         check(self)
         if self.epochs is None and self.steps is None:
             raise ConfigError("epochs and steps are both None, so training would never end; give one of them")
+        if self.precision != "32-true" and self.device == "cpu":
+            raise ConfigError(
+                f"precision is {self.precision!r}, for which PyTorch 2.13 has wrong gradients of X3D's stem on CPUs; "
+                f"give device cuda or precision 32-true"
+            )
         for name in ("checkpoint_every_steps", "resume_step"):
             if getattr(self, name) and not self.checkpoint_folder:
                 raise ConfigError(f"{name} is {getattr(self, name)} but checkpoint_folder is not set; set it as well")

@@ -48,6 +48,12 @@ def tiny(kind=X3D, seed=1, num_classes=2):
     return kind(TINY, num_classes)
 
 
+def causal(window=None, seed=1):
+    """Without lookahead."""
+    torch.manual_seed(seed)
+    return CoX3D(replace(TINY, lookahead="none"), 2, window)
+
+
 def quick(**changes):
     return replace(QUICK, **changes)
 
@@ -59,6 +65,3 @@ def weights_of(network):
 def assert_same_weights(first, second):
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
-
-
-__all__ = ["ACTIONS", "LABELS", "TINY", "CoX3D", "Ramps", "assert_same_weights", "quick", "tiny", "weights_of"]

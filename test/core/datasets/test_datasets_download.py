@@ -65,13 +65,6 @@ def test_a_set_in_one_top_folder_as_opendr_packs_it_is_found_there(server, tmp_p
     assert len(server.ranges) == 1
 
 
-def test_several_sets_can_share_a_folder(server, tmp_path):
-    for name, download in (("kinetics3", KineticsDataset.download_micro), ("mini", KineticsDataset.download_mini)):
-        server.content = zipped({f"{name}/{file}": content for file, content in GOOD.items()})
-        path = download(tmp_path, url=server.url.replace("kinetics3", name))
-        assert path == tmp_path / name
-
-
 def test_a_damaged_archive_leaves_nothing(server, tmp_path):
     broken = bytearray(server.content)
     broken[len(broken) // 2] ^= 255

@@ -69,23 +69,10 @@ def test_unusable_files_are_reported(root):
     assert report.items == 4
 
 
-def test_an_image_that_breaks_later_is_left_out(root):
-    found = FolderDataset(root, cases.CLIP)
-    for picture in (root / "bending" / "frames").glob("*.png"):
-        cases.cut(picture, 0.1)
-    assert len(found.__getitems__([0, 1, 2])) == 2
-    assert "frame_" in found.report.skipped[0][1]
-
-
 @pytest.mark.parametrize("make", [lambda root: root / "none", lambda root: root / "walking"])
 def test_a_folder_without_classes_is_an_error(root, make):
     with pytest.raises(DataError, match="folder"):
         FolderDataset(make(root), cases.CLIP)
-
-
-def test_short_videos_are_counted(root):
-    assert FolderDataset(root, ClipSpec(16, 5, 30.0, 48)).report.short == 4
-    assert FolderDataset(root, cases.CLIP).report.short == 0
 
 
 def test_the_last_frame_is_repeated_for_videos_of_one_frame_and_with_unordered_stamps(shared, tmp_path):
@@ -112,21 +99,3 @@ def test_annotations_select_segments_of_videos(root):
     plain = AnnotationDataset(table, found.labels, cases.CLIP, transform=lambda clip: clip.permute(3, 0, 1, 2))
     expected = np.stack([frames[23 - 2 + t] for t in (0, 6, 12, 18)])
     assert np.abs(plain[1][0].permute(1, 2, 3, 0).numpy().astype(int) - expected).mean() < 12
-
-
-def test_an_unknown_label_is_reported_with_its_line(root):
-    table = root / "table.csv"
-    table.write_text("path,start,end,label\nwalking/one.avi,0,1,walkin\n")
-    with pytest.raises(LabelError, match=r"line 2: 'walkin'.*'walking'"):
-        AnnotationDataset(table, ["walking", "bending"], cases.CLIP)
-
-
-def test_annotations_of_real_videos(shared, tmp_path):
-    table = tmp_path / "gestures.csv"
-    folder = shared / "videos" / "gestures_rgb"
-    rows = [f"PS7A{action}P1T1.avi,,,{label}" for action, label in ((1, "circle"), (2, "wave"), (3, "forward"))]
-    table.write_text("\n".join(["path,start,end,label", *rows]))
-    found = AnnotationDataset(table, ["circle", "wave", "forward"], ClipSpec(4, 12, 30.0, 160), root=folder)
-    assert found.targets == [0, 1, 2]
-    assert found.report.skipped == ()
-    assert all(found[index][0].float().std() > 20 for index in range(3))

@@ -13,7 +13,7 @@ import dataset_cases as cases
 from torch.utils.data import DataLoader
 
 from opendr_har_core.datasets.kinetics import KineticsDataset
-from opendr_har_core.errors import ConfigError, DataError, LabelError, VideoError
+from opendr_har_core.errors import ConfigError, DataError, VideoError
 from opendr_har_core.labels import LabelMap
 
 TRAIN = (("a1", "zumba"), ("b2", "abseiling"), ("c3", "air drumming"))
@@ -72,15 +72,12 @@ def test_class_ids_are_those_of_kinetics_400_in_every_split(root):
     labels = LabelMap.kinetics400()
     assert dataset(root).targets == [labels.id(label) for _, label in TRAIN]
     assert dataset(root, split="val").targets == [399]
-    assert dataset(root, split="validate").targets == [399]
-
-
-def test_an_item_is_a_clip_and_its_class(root):
-    clip, class_id = dataset(root)[1]
-    assert clip.shape == (3, 4, 48, 48)
-    assert clip.dtype == torch.uint8
-    assert class_id == 0
-    assert KineticsDataset(root, 2)[0][0].shape == (3, 2, 224, 224)
+    val = dataset(root, split="validate")
+    assert val.targets == [399]
+    assert torch.equal(val[0][0], val[0][0])  # the middle of the video
+    train = [dataset(root)[0][0] for _ in range(2)]  # random starts and augmentation
+    assert train[0].shape == val[0][0].shape == (3, 4, 48, 48)
+    assert not torch.equal(*train)
 
 
 def test_the_report_counts_what_is_absent_and_names_classes_without_clips(root):
@@ -89,34 +86,12 @@ def test_the_report_counts_what_is_absent_and_names_classes_without_clips(root):
     assert "1 clips are in the annotations but not on disk" in str(report)
 
 
-def test_training_draws_starts_on_the_grid_and_evaluation_takes_the_middle(root, monkeypatch):
-    train, val = dataset(root, step_between_clips=5), dataset(root, split="val")
-    starts = {train._start(train._segments[0]) for _ in range(100)}
-    assert starts == {0, 5, 10, 15, 20, 25}  # 45 frames, of which a clip spans 19
-    assert {val._start(val._segments[0]) for _ in range(5)} == {13}
-    assert torch.equal(val[0][0], val[0][0])
-
-
 def test_classes_can_be_given_as_a_list_or_a_csv(root, tmp_path):
     names = ["zumba", "abseiling", "air_drumming", "never seen"]
     assert dataset(root, labels=names).targets == [0, 1, 2]
     (tmp_path / "classes.csv").write_text("id,name\n0,abseiling\n1,zumba\n2,air drumming\n")
     assert dataset(root, labels=tmp_path / "classes.csv").targets == [1, 0, 2]
     assert dataset(root, labels=names).report.missing_classes == ("never seen",)
-
-
-def test_an_unknown_label_is_reported_with_the_nearest_names(root):
-    write_split(root, "train", {"a1": entry("zumbaa")})
-    with pytest.raises(LabelError, match=r"'a1'.*'zumbaa' is not one of the 400.*'zumba'"):
-        dataset(root)
-
-
-def test_a_broken_video_is_reported_and_left_out(root):
-    video_path(root, "a1", "zumba").write_bytes(b"not a video")
-    found = dataset(root)
-    assert len(found) == 2
-    assert [path for path, _ in found.report.skipped] == [str(video_path(root, "a1", "zumba"))]
-    assert "can't be opened" in str(found.report)
 
 
 def test_a_split_without_any_usable_video_is_an_error_that_says_why(root):
@@ -141,14 +116,9 @@ def test_a_video_that_breaks_later_is_left_out_of_its_batch(root, workers):
     assert clips.shape == (2, 3, 4, 48, 48)
     assert classes.tolist() == [399, 1]
     assert [path for path, _ in found.report.skipped] == [str(video_path(root, "b2", "abseiling"))]
-    assert ("can't be opened" if workers == 0 else "worker could not read it") in found.report.skipped[0][1]
-
-
-def test_a_batch_without_any_readable_clip_is_an_error(root):
-    found = dataset(root)
-    video_path(root, "b2", "abseiling").write_bytes(b"gone bad")
     with pytest.raises(DataError, match=r"none of the 1 clips .*b2_000003"):
         found.__getitems__([1])
+    assert ("can't be opened" if workers == 0 else "worker could not read it") in found.report.skipped[0][1]
 
 
 def test_verify_leaves_out_what_cannot_be_decoded(root):
@@ -208,7 +178,6 @@ def test_a_changed_video_and_a_damaged_cache_are_decoded_again(root, tmp_path):
         ({"split": "dev"}, "'dev'.*'test', 'train', 'val'"),
         ({"decoder_backend": "opencv"}, "'opencv'.*'pyav'"),
         ({"frames_per_clip": 0}, "frames is 0"),
-        ({"temporal_downsampling": 0}, "stride is 0"),
         ({"step_between_clips": 0}, "step between clips is 0"),
         ({"spatial_pixels": 0}, "image_size is 0"),
     ],
@@ -224,15 +193,12 @@ def test_wrong_arguments_are_errors(root, options, expected):
         ([], "expected an object"),
         ({"a1": {"subset": "train"}}, "'a1'.*segment"),
         ({"../a1": entry("zumba")}, "can't be that of a file"),
-        ({"a1": entry("zumba", subset="..")}, "can't be that of a file"),
+        ({"a1": entry("zumbaa")}, r"'a1'.*'zumbaa' is not one of the 400.*'zumba'"),
     ],
 )
 def test_malformed_annotations_are_an_error(root, entries, expected):
     write_split(root, "train", entries)
     with pytest.raises(DataError, match=expected):
         dataset(root)
-
-
-def test_missing_annotations_are_an_error(tmp_path):
     with pytest.raises(DataError, match=r"train\.json"):
-        dataset(tmp_path)
+        dataset(root / "gone")

@@ -39,20 +39,8 @@ def test_training_gives_uint8_clips_that_a_seed_repeats(frames):
     assert not torch.equal(first, second)
     assert first.shape == (3, len(frames), 48, 48)
     assert first.dtype == torch.uint8
-    assert first.is_contiguous()
-
-
-def test_all_frames_of_a_clip_have_the_same_augmentation(frames):
-    still = frames[:1].repeat(5, 1, 1, 1)
-    for seed in range(5):
-        torch.manual_seed(seed)
-        clip = TrainTransform(48, erase=1.0)(still)
-        assert all(torch.equal(clip[:, 0], clip[:, t]) for t in range(5))
-
-
-def test_without_variation_the_middle_square_is_left(frames):
-    square = frames[:, :, 15:105]  # leaves no room to shift
-    assert torch.equal(TrainTransform(48, **PLAIN)(square), EvalTransform(48)(square))
+    still = TrainTransform(48, erase=1.0)(frames[:1].repeat(5, 1, 1, 1))  # all frames have the same augmentation
+    assert all(torch.equal(still[:, 0], still[:, t]) for t in range(5))
 
 
 def test_half_of_the_clips_are_mirrored_and_none_when_told(frames):
@@ -61,12 +49,6 @@ def test_half_of_the_clips_are_mirrored_and_none_when_told(frames):
     flips = [torch.equal(TrainTransform(48, **{**PLAIN, "flip": True})(square), plain.flip(3)) for _ in range(60)]
     assert 15 <= sum(flips) <= 45
     assert all(torch.equal(TrainTransform(48, **PLAIN)(square), plain) for _ in range(20))
-
-
-def test_the_crop_moves_and_zooms(frames):
-    torch.manual_seed(0)
-    clips = {TrainTransform(48, **{**PLAIN, "scale": (8 / 7, 10 / 7)})(frames).numpy().tobytes() for _ in range(8)}
-    assert len(clips) == 8
 
 
 def test_colours_vary_within_their_range():

@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -19,7 +17,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from download_server import Server
+
+import opendr_har_core
 from opendr_har_core.media.video import write_video
+from opendr_har_core.networks.config import x3d_config
+from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.storage import download
 from opendr_har_core.synthetic.scene import render_clip
 
@@ -47,36 +50,26 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def official():
-    """The address of a server that has random weights for every size."""
-    from opendr_har_core.networks.config import x3d_config
-    from opendr_har_core.networks.x3d import X3D
-
+@pytest.fixture
+def official(monkeypatch):
+    """A server that has random weights for every size, in place of the official one."""
     buffer = io.BytesIO()
     torch.save({"model_state": X3D(x3d_config("s")).state_dict()}, buffer)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(buffer.getvalue())))
-            self.end_headers()
-            self.wfile.write(buffer.getvalue())
-
-        def log_message(self, *_):
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{http.server_port}/x3d_{{size}}.pyth"
-    http.shutdown()
-    http.server_close()
+    server = Server()
+    server.content = buffer.getvalue()
+    monkeypatch.setattr(download, "WEIGHTS_URL", server.url)
+    yield
+    server.close()
 
 
-def test_fit_x3d(place):
-    from opendr_har_core import KineticsDataset, X3DLearner
+LEARNERS = [("X3DLearner", "xs"), pytest.param("CoX3DLearner", "s", marks=pytest.mark.slow)]
 
-    learner = X3DLearner(backbone="xs", device="cpu", iters=1)  # one epoch instead of ten
+
+@pytest.mark.parametrize(("kind", "backbone"), LEARNERS)
+def test_fit(place, kind, backbone):
+    from opendr_har_core import KineticsDataset
+
+    learner = getattr(opendr_har_core, kind)(backbone=backbone, device="cpu", iters=1)  # one epoch instead of ten
     train_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="train")
     val_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="val")
     learner.fit(dataset=train_ds, val_dataset=val_ds, logging_path="./logs")
@@ -86,41 +79,18 @@ def test_fit_x3d(place):
     assert (place / "logs").is_dir()
 
 
-@pytest.mark.slow
-def test_fit_cox3d(place):
-    from opendr_har_core import CoX3DLearner, KineticsDataset
+@pytest.mark.parametrize(("kind", "backbone"), LEARNERS)
+def test_evaluate(place, kind, backbone):
+    from opendr_har_core import KineticsDataset
 
-    learner = CoX3DLearner(backbone="s", device="cpu", iters=1)  # one epoch instead of ten
-    train_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="train")
-    val_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="val")
-    learner.fit(dataset=train_ds, val_dataset=val_ds, logging_path="./logs")
-    learner.save("./saved_models/trained_model")
-    assert (place / "saved_models" / "trained_model" / "trained_model.json").is_file()
-
-
-def test_evaluate_x3d(place):
-    from opendr_har_core import KineticsDataset, X3DLearner
-
-    learner = X3DLearner(backbone="xs", device="cpu")
+    learner = getattr(opendr_har_core, kind)(backbone=backbone, device="cpu")
     test_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="test")
     results = learner.eval(test_ds)
     assert 0 <= results["accuracy"] <= 1
     assert results["loss"] > 0
 
 
-@pytest.mark.slow
-def test_evaluate_cox3d(place):
-    from opendr_har_core import CoX3DLearner, KineticsDataset
-
-    learner = CoX3DLearner(backbone="s", device="cpu")
-    test_ds = KineticsDataset(path="./datasets/kinetics400", frames_per_clip=4, split="test")
-    results = learner.eval(test_ds)
-    assert 0 <= results["accuracy"] <= 1
-    assert results["loss"] > 0
-
-
-def test_download_and_initialise_x3d(place, official, monkeypatch):
-    monkeypatch.setattr(download, "WEIGHTS_URL", official)
+def test_download_and_initialise_x3d(place, official):
     from opendr_har_core import X3DLearner
 
     weights_path = Path("./weights/")
@@ -130,9 +100,8 @@ def test_download_and_initialise_x3d(place, official, monkeypatch):
     assert learner.labels[5] == "archery"
 
 
-def test_download_initialise_and_step_cox3d_with_an_extended_window(place, official, monkeypatch):
+def test_download_initialise_and_step_cox3d_with_an_extended_window(place, official):
     """The documented loop has two slips: it takes one frame for the video, and calls the batch by another name."""
-    monkeypatch.setattr(download, "WEIGHTS_URL", official)
     from opendr_har_core import CoX3DLearner, KineticsDataset
 
     weights_path = Path("./weights/")
@@ -154,9 +123,6 @@ def test_download_initialise_and_step_cox3d_with_an_extended_window(place, offic
 @pytest.fixture
 def gestures(tmp_path, monkeypatch):
     """A working directory with the videos and weights that the page's example names; the paths of its pictures."""
-    from opendr_har_core.networks.config import x3d_config
-    from opendr_har_core.networks.x3d import X3D
-
     for seed, motion in enumerate(GESTURES):
         (tmp_path / "gestures" / motion).mkdir(parents=True)
         write_video(tmp_path / "gestures" / motion / "a.mp4", render_clip(motion, 2.0, 30.0, (72, 96), seed), 30.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ pytest.importorskip("lightning")
 import torch.nn.functional as F
 
 from opendr_har_core import CoX3DLearner, LabelMap, X3DLearner
-from opendr_har_core.errors import CheckpointError, ConfigError, DataError, LabelError
+from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.networks.x3d import standardized
 from opendr_har_core.training import fit as fit_module
 from opendr_har_core.training.evaluate import step_over_clips
@@ -56,79 +58,52 @@ def settings_of(monkeypatch):
     return run
 
 
-def test_the_arguments_reach_the_training(settings_of, tmp_path):
-    subject = learner(
-        lr=0.5,
-        iters=3,
-        optimizer="sgd",
-        lr_schedule="step",
-        checkpoint_after_iter=5,
-        checkpoint_load_iter=10,
-        temp_path=str(tmp_path),
-        weight_decay=0.25,
-        momentum=0.5,
-        drop_last=False,
-        pin_memory=True,
-        num_workers=2,
-        seed=7,
-    )
-    found = settings_of(subject, Clips(), logging_path=tmp_path / "logs")
-    expected = {
-        "lr": 0.5,
-        "epochs": 3,
-        "steps": None,
-        "batch_size": 2,
-        "optimizer": "sgd",
-        "lr_schedule": "step",
-        "loss": "cross_entropy",
-        "checkpoint_every_steps": 5,
-        "resume_step": 10,
-        "checkpoint_folder": str(tmp_path / "checkpoints" / "x3d_xs"),
-        "weight_decay": 0.25,
-        "momentum": 0.5,
-        "drop_last": False,
-        "pin_memory": True,
-        "num_workers": 2,
-        "seed": 7,
-        "device": "cpu",
-        "logging_path": str(tmp_path / "logs"),
-    }
+ARGUMENTS = {
+    "lr": 0.5,
+    "optimizer": "sgd",
+    "lr_schedule": "step",
+    "weight_decay": 0.25,
+    "momentum": 0.5,
+    "drop_last": False,
+    "pin_memory": True,
+    "num_workers": 2,
+    "seed": 7,
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "expected"),
+    [
+        (ARGUMENTS, {}, {**ARGUMENTS, "batch_size": 2, "loss": "cross_entropy", "device": "cpu"}),
+        ({"iters": 3}, {}, {"epochs": 3, "steps": None, "checkpoint_folder": None, "warmup_steps": 0}),
+        ({"iters": 3}, {"epochs": 5, "steps": 7}, {"epochs": 5, "steps": 7}),
+        ({"iters": 3}, {"steps": 7}, {"epochs": None, "steps": 7}),
+        (
+            {"checkpoint_after_iter": 5, "checkpoint_load_iter": 10, "temp_path": "t"},
+            {"logging_path": Path("logs")},
+            {
+                "checkpoint_every_steps": 5,
+                "resume_step": 10,
+                "checkpoint_folder": "t/checkpoints/x3d_xs",
+                "logging_path": "logs",
+            },
+        ),
+        ({"checkpoint_after_iter": 1}, {}, {"checkpoint_folder": "checkpoints/x3d_xs"}),
+        ({"lr_schedule": "cosine"}, {"steps": 200}, {"warmup_steps": 10}),  # a twentieth
+        ({"lr_schedule": "cosine"}, {"epochs": 20}, {"warmup_steps": 2}),
+        ({"lr_schedule": "cosine"}, {"steps": 200, "warmup_steps": 3}, {"warmup_steps": 3}),
+        ({}, {"freeze": "head", "class_weights": True}, {"freeze": "head", "class_weights": True}),
+    ],
+)
+def test_arguments_and_options_become_training_settings(settings_of, arguments, named, expected):
+    found = settings_of(learner(**arguments), Clips(), **named)
     assert {name: getattr(found, name) for name in expected} == expected
 
 
-def test_epochs_default_to_iters_and_steps_are_the_number_of_all(settings_of):
-    def limits(**named):
-        found = settings_of(learner(iters=3), Clips(), **named)
-        return found.epochs, found.steps
-
-    assert limits() == (3, None)
-    assert limits(epochs=5) == (5, None)
-    assert limits(steps=7) == (None, 7)
-    assert limits(epochs=5, steps=7) == (5, 7)
-    for named in ({"epochs": 0}, {"steps": 0}):
-        with pytest.raises(ConfigError, match="1 or more"):
-            limits(**named)
-
-
-def test_schedules_warm_up_over_a_twentieth_of_the_run_unless_told_otherwise(settings_of):
-    subject = learner(lr_schedule="cosine")
-    assert settings_of(subject, Clips(), steps=200).warmup_steps == 10
-    assert settings_of(subject, Clips(8), epochs=20).warmup_steps == 4
-    assert settings_of(subject, Clips(), steps=200, warmup_steps=3).warmup_steps == 3
-    assert settings_of(learner(), Clips(), steps=200).warmup_steps == 0
-
-
-def test_further_training_settings_can_be_given(settings_of):
-    found = settings_of(learner(), Clips(), freeze="head", class_weights=True)
-    assert (found.freeze, found.class_weights) == ("head", True)
-    with pytest.raises(ConfigError, match="'frees'"):
-        settings_of(learner(), Clips(), frees="head")
-
-
-def test_where_checkpoints_go(settings_of):
-    assert settings_of(learner(), Clips()).checkpoint_folder is None
-    assert settings_of(learner(checkpoint_after_iter=1), Clips()).checkpoint_folder == "checkpoints/x3d_xs"
-    assert settings_of(learner(CoX3DLearner, temp_path="t"), Clips()).checkpoint_folder == "t/checkpoints/cox3d_xs"
+@pytest.mark.parametrize(("named", "message"), [({"epochs": 0}, "1 or more"), ({"frees": "head"}, "'frees'")])
+def test_wrong_options_of_fit_are_errors(settings_of, named, message):
+    with pytest.raises(ConfigError, match=message):
+        settings_of(learner(), Clips(), **named)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -150,7 +125,7 @@ def test_fit_changes_the_weights_and_takes_the_labels(kind, tmp_path):
 def test_an_optimised_learner_runs_the_new_weights_after_training():
     subject = learner(lr=0.01)
     subject.optimize()
-    clip = torch.zeros(3, 4, 160, 160, dtype=torch.uint8)
+    clip = torch.zeros(3, 4, 32, 32, dtype=torch.uint8)  # of the network's size, so that nothing is resized
     before = subject.infer(clip)[0]
     subject.fit(Clips(), steps=2, logging_path=None, keep="last")
     after = subject.infer(clip)[0]
@@ -158,7 +133,7 @@ def test_an_optimised_learner_runs_the_new_weights_after_training():
     assert not np.array_equal(before.scores, after.scores)
     with torch.inference_mode():
         expected = subject.model((clip[None].float() / 255 - 0.45) / 0.225).softmax(dim=1).numpy()[0]
-    assert after.scores == pytest.approx(expected, abs=1e-3)
+    assert after.scores == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(tmp_path):
@@ -178,11 +153,6 @@ def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(tmp_path):
     assert (loaded.spec, list(loaded.labels)) == (whole.spec, ["dark", "bright"])
     loaded = loaded.model.state_dict()
     assert all(torch.equal(tensor, loaded[key]) for key, tensor in whole.model.state_dict().items())
-
-
-def test_a_checkpoint_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(CheckpointError):
-        learner(temp_path=str(tmp_path), checkpoint_load_iter=9).fit(Clips(), steps=10, logging_path=None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -205,26 +175,15 @@ def test_other_objects_than_datasets_are_errors(kind, given):
             subject.fit(Clips(), given)
 
 
-def test_wrong_labels_are_an_error_before_training():
-    data = Clips()
-    data.labels = ["wave", "wave"]
-    with pytest.raises(LabelError, match="unique"):
-        learner().fit(data, steps=1, logging_path=None)
-
-
 @pytest.mark.parametrize("steps", [0, 1.5, "all", True])
 def test_a_wrong_number_of_batches_is_an_error(steps):
     with pytest.raises(ConfigError, match=r"steps is .*1 or more"):
         learner().eval(Clips(), steps=steps)
 
 
-def test_data_without_clips_are_an_error():
-    with pytest.raises(DataError, match="no clips"):
-        learner().eval(Clips(count=0))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_eval_gives_accuracy_loss_top5_classes_and_confusion(kind):
+    assert learner(kind).eval(Clips(), steps=1)["count"] == 2
     found = learner(kind).eval(Clips())
     assert set(found) >= {"accuracy", "loss", "top5", "per_class", "confusion"}
     confusion = np.array(found["confusion"])
@@ -232,10 +191,6 @@ def test_eval_gives_accuracy_loss_top5_classes_and_confusion(kind):
     assert found["accuracy"] == confusion.trace() / 4
     assert set(found["per_class"]) == {"dark", "bright"}
     assert found["top5"] == 1.0
-
-
-def test_steps_limits_the_batches_of_eval():
-    assert np.array(learner().eval(Clips(), steps=1)["confusion"]).sum() == 2
 
 
 def test_cox3d_is_evaluated_frame_by_frame_or_as_clips_on_request():

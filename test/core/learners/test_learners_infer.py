@@ -11,7 +11,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from opendr_har_core import Category, CoX3DLearner, Image, Video, X3DLearner
-from opendr_har_core.benchmarking.machine import process_memory
 from opendr_har_core.errors import BackendError, ConfigError, DataError
 
 TO_ORIGINAL, TORCH_TO_ONNX = 1e-3, 1e-4
@@ -76,18 +75,12 @@ def test_cox3d_gives_the_original_probabilities_step_by_step(shared, window, opt
     assert np.abs(found - logits.softmax(dim=1).numpy()).max() <= TO_ORIGINAL
 
 
-def test_a_category_has_id_name_confidence_and_all_scores(x3d, clips):
-    (category,) = x3d.infer(clips[0])
-    assert isinstance(category, Category)
-    assert category.scores.shape == (5,)
-    assert category.scores.sum() == pytest.approx(1, abs=1e-5)
-    assert category.data == category.scores.argmax()
-    assert category.description == x3d.labels[category.data]
-    assert category.confidence == pytest.approx(category.scores.max())
-
-
 def test_x3d_takes_every_documented_form(x3d, clips):
-    expected = scores(x3d.infer(clips))
+    found = x3d.infer(clips)
+    assert [category.description for category in found] == [x3d.labels[category.data] for category in found]
+    expected = scores(found)
+    assert expected.shape == (2, 5)
+    assert expected.sum(axis=1) == pytest.approx(1, abs=1e-5)
     alone = scores(x3d.infer(clips[0]))
     assert alone == pytest.approx(expected[:1], abs=1e-5)
     assert np.array_equal(scores(x3d.infer(Video(clips[0]))), alone)
@@ -96,6 +89,9 @@ def test_x3d_takes_every_documented_form(x3d, clips):
     assert np.array_equal(scores(x3d.infer(list(clips))), expected)
     assert scores(x3d.infer(standardised(clips))) == pytest.approx(expected, abs=1e-5)
     assert scores(x3d.infer(Video(standardised(clips[0])))) == pytest.approx(alone, abs=1e-5)
+    assert scores(x3d.infer(standardised(clips[0]).numpy().astype(">f8"))) == pytest.approx(alone, abs=1e-5)
+    wide = torch.nn.functional.pad(clips[0], (20, 20))  # is cropped
+    assert np.array_equal(scores(x3d.infer([Video(wide), Video(clips[0])])), np.concatenate([alone, alone]))
 
 
 def test_cox3d_takes_every_documented_form_one_step_each(cox3d, frames):
@@ -113,23 +109,6 @@ def test_cox3d_takes_every_documented_form_one_step_each(cox3d, frames):
     assert at_the_end(lambda pair: Image(standardised(pair[0]), dtype=np.float32)) == pytest.approx(alone, abs=1e-5)
 
 
-def test_pixels_of_any_size_are_cropped_and_resized(x3d):
-    wide = torch.full((3, 4, 90, 200), 10, dtype=torch.uint8)
-    wide[:, :, :, 55:145] = torch.from_numpy(rng.integers(0, 256, (3, 4, 90, 90), np.uint8))
-    square = wide[:, :, :, 55:145]
-    assert np.array_equal(scores(x3d.infer(wide)), scores(x3d.infer(square)))
-    assert len(x3d.infer([Video(wide), Video(square)])) == 2
-
-
-def test_warm_says_when_results_begin(cox3d, frames):
-    assert not cox3d.warm
-    for index, pair in enumerate(frames):
-        found = cox3d.infer(pair)
-        assert cox3d.warm == bool(found) == (index >= cox3d.spec.warm_up)
-    cox3d.reset()
-    assert not cox3d.warm
-
-
 @pytest.mark.parametrize("optimised", [False, True])
 def test_without_lookahead_there_is_a_result_from_the_first_frame_on(frames, optimised):
     learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
@@ -143,17 +122,15 @@ def test_without_lookahead_there_is_a_result_from_the_first_frame_on(frames, opt
         assert found == pytest.approx(expected.numpy(), abs=TORCH_TO_ONNX)
 
 
-def test_a_clip_network_is_always_warm(x3d):
-    x3d.reset()
-    assert x3d.warm
-
-
 @pytest.mark.parametrize("optimised", [False, True])
 def test_a_stream_after_a_reset_equals_a_new_one(cox3d, frames, optimised):
     if optimised:
         cox3d.optimize()
     first = [scores(found) for found in map(cox3d.infer, frames) if found]
+    assert cox3d.warm
+    assert len(first) == len(frames) - cox3d.spec.silent_frames
     cox3d.reset()
+    assert not cox3d.warm
     again = [scores(found) for found in map(cox3d.infer, frames) if found]
     assert np.array_equal(first, again)
 
@@ -184,33 +161,34 @@ def test_wrong_input_does_not_affect_a_stream(frames):
     found = []
     for pair in frames[:3]:
         found.append(scores(learner.infer(pair)))
-        for wrong in (frames[0, :1].float(), frames[0, :1, 0], "x"):
+        for wrong in (frames[0, :1].float(), frames[0, :1] * float("nan"), frames[0, :1, 0], "x"):
             with pytest.raises(DataError):
                 learner.infer(wrong)
     assert np.array_equal(found, expected)
 
 
-def test_optimised_runs_agree_with_torch(x3d, clips, frames):
+def test_optimised_runs_agree_with_torch_and_follow_the_weights(x3d, clips, frames):
     learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
     learner.optimize()
     for given in (clips, standardised(clips)):
         assert scores(learner.infer(given)) == pytest.approx(scores(x3d.infer(clips)), abs=TORCH_TO_ONNX)
+    with torch.no_grad():
+        learner.model.head.projection.bias.add_(torch.tensor([0.0, 0.0, 5.0, 0.0, 0.0]))
+    with torch.inference_mode():
+        expected = learner.model(standardised(clips)).softmax(dim=1).numpy()
+    assert scores(learner.infer(clips)) == pytest.approx(expected, abs=TORCH_TO_ONNX)
     stepper = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
     in_torch = [scores(found) for found in map(stepper.infer, frames) if found]
     stepper.optimize()
     in_onnx = [scores(found) for found in map(stepper.infer, frames) if found]
+    with torch.no_grad():
+        stepper.model.head.projection.bias.add_(0.0)
+    with pytest.warns(UserWarning, match="the network has changed; a new stream starts"):
+        assert stepper.infer(frames[0]) == []
     stepper.reset()
     from_floats = [scores(stepper.infer(standardised(pair)) or [Category(0, None, [0.0])]) for pair in frames][-1]
     assert np.abs(np.array(in_torch) - np.array(in_onnx)).max() <= TORCH_TO_ONNX
     assert np.array_equal(from_floats, in_onnx[-1])
-
-
-def test_an_optimised_learner_runs_onnx_runtime(x3d, clips, monkeypatch):
-    learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
-    learner.optimize()
-    monkeypatch.setattr(learner.model, "forward", lambda _: pytest.fail("torch was asked"))
-    assert len(learner.infer(clips)) == 2
-    assert len(learner.infer(standardised(clips))) == 2
 
 
 def test_an_optimised_learner_runs_other_floats_in_torch(x3d, frames):
@@ -226,39 +204,13 @@ def test_an_optimised_learner_runs_other_floats_in_torch(x3d, frames):
         assert np.array_equal(scores(stepper.infer(floats[:, :, 0])), expected)
 
 
-def test_new_weights_are_exported_again(clips):
-    learner = X3DLearner(backbone="xs", device="cpu", num_classes=5)
-    learner.optimize()
-    before = scores(learner.infer(clips))
-    with torch.no_grad():
-        learner.model.head.projection.bias.add_(torch.tensor([0.0, 0.0, 5.0, 0.0, 0.0]))
-    after = scores(learner.infer(clips))
-    assert after[:, 2].min() > before[:, 2].max()
-    with torch.inference_mode():
-        expected = learner.model(standardised(clips)).softmax(dim=1).numpy()
-    assert after == pytest.approx(expected, abs=TORCH_TO_ONNX)
-
-
-def test_new_weights_start_a_new_stream(cox3d, frames):
-    cox3d.optimize()
-    for pair in frames:
-        cox3d.infer(pair)
-    with torch.no_grad():
-        cox3d.model.head.projection.bias.add_(1)
-    with pytest.warns(UserWarning, match="the network has changed; a new stream starts"):
-        assert cox3d.infer(frames[0]) == []
-
-
-def test_two_learners_of_one_name_share_no_file(tmp_path, clips):
-    """In OpenDR, the second one uses the first one's file."""
-    one = X3DLearner(backbone="xs", device="cpu", num_classes=5, temp_path=str(tmp_path))
-    two = X3DLearner(backbone="xs", device="cpu", num_classes=3, seed=1, temp_path=str(tmp_path))
-    one.optimize()
-    two.optimize()
-    assert scores(one.infer(clips)).shape == (2, 5)
-    assert scores(two.infer(clips)).shape == (2, 3)
+def test_graphs_are_never_shared_and_are_deleted_with_their_learner(tmp_path):
+    """In OpenDR, a second learner uses the first one's file."""
+    learners = [X3DLearner(backbone="xs", device="cpu", num_classes=n, temp_path=str(tmp_path)) for n in (5, 3)]
+    for learner in learners:
+        learner.optimize()
     assert len(list(tmp_path.rglob("*.onnx"))) == 2
-    del one, two
+    del learner, learners
     gc.collect()
     assert list(tmp_path.rglob("*.onnx")) == []
 
@@ -279,19 +231,15 @@ def test_wrong_arguments_of_optimize_are_errors(x3d, tmp_path):
         (Image(np.zeros((3, 4, 4), np.uint8)), "got Image"),
         ([], "got none"),
         (torch.zeros(3, 32, 32, dtype=torch.uint8), r"\(3, frames, height, width\)"),
-        (torch.zeros(1, 1, 4, 32, 32, dtype=torch.uint8), r"\(3, frames, height, width\)"),
         (torch.zeros(3, 4, 32, 32, dtype=torch.int64), "int64"),
-        (np.zeros((3, 4, 32, 32), bool), "bool"),
         (torch.zeros(3, 5, 32, 32, dtype=torch.uint8), "clips of 4 frames, got 5"),
         (torch.zeros(3, 5, 32, 32), "clips of 4 frames, got 5"),
         ([torch.zeros(3, 4, 32, 32), torch.zeros(3, 4, 32, 32, dtype=torch.uint8)], "one dtype"),
         ([torch.zeros(3, 4, 32, 32), torch.zeros(3, 4, 96, 96)], "shapes differ"),
         ([Video(np.zeros((3, 4, 9, 9), np.uint8)), "x"], "got str"),
         (None, "got NoneType"),
-        ([None], "got NoneType"),
         (Video(), "empty"),
         (np.zeros((3, 4, 32, 32), np.uint16), "got uint16"),
-        (np.array([[1], [2, 3]], dtype=object), "got object"),
         (torch.zeros(3, 4, 32, 32, device="meta"), "on meta"),
         (torch.zeros(3, 4, 32, 32).to_sparse(), "sparse"),
     ],
@@ -299,17 +247,6 @@ def test_wrong_arguments_of_optimize_are_errors(x3d, tmp_path):
 def test_wrong_clips_are_errors(x3d, given, message):
     with pytest.raises(DataError, match=message):
         x3d.infer(given)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.longdouble, ">f4"])
-def test_floats_of_every_numpy_dtype_are_accepted(x3d, dtype):
-    floats = np.linspace(-2, 2, 3 * 4 * 32 * 32).reshape(3, 4, 32, 32)
-    assert scores(x3d.infer(floats.astype(dtype))) == pytest.approx(scores(x3d.infer(floats)), abs=1e-3)
-
-
-def test_a_model_has_to_be_a_network(x3d):
-    with pytest.raises(ConfigError, match="model is a str"):
-        x3d.model = "x3d_xs.pyth"
 
 
 @pytest.mark.parametrize(
@@ -326,33 +263,14 @@ def test_wrong_images_are_errors(cox3d, given, message):
         cox3d.infer(given)
 
 
-WRONG_FLOATS = [
-    ("0..255", lambda floats: floats * 255, "values from 0 to 255"),
-    ("NaN", lambda floats: floats.index_fill(-1, torch.tensor([7]), float("nan")), "have NaN"),
-    ("infinity", lambda floats: floats / 0.0, "to inf|have NaN"),
-]
-
-
-@pytest.mark.parametrize(("change", "message"), [case[1:] for case in WRONG_FLOATS], ids=[c[0] for c in WRONG_FLOATS])
-def test_floats_that_can_not_be_standardised_pixels_are_errors(x3d, change, message):
-    clip = torch.linspace(0, 1, 3 * 4 * 32 * 32).reshape(3, 4, 32, 32)
+@pytest.mark.parametrize(
+    ("value", "message"), [(255.0, "values from 0 to 255"), (float("nan"), "have NaN"), (float("inf"), "to inf")]
+)
+def test_floats_that_can_not_be_standardised_pixels_are_errors(x3d, value, message):
+    clip = torch.zeros(3, 4, 32, 32)
+    clip[0, 0, 0, 0] = value
     with pytest.raises(DataError, match=rf"{message}.*\(x / 255 - 0.45\) / 0.225 are in -2.00\.\.2.44; .*uint8"):
-        x3d.infer(change(clip))
-    stepper = CoX3DLearner(backbone="xs", device="cpu", num_classes=5, lookahead="none")
-    expected = [scores(stepper.infer(frame)) for frame in clip.unbind(1)]
-    stepper.reset()
-    found = []
-    for frame in clip.unbind(1):
-        with pytest.raises(DataError, match="standardise them"):
-            stepper.infer(change(frame))
-        found.append(scores(stepper.infer(frame)))
-    assert np.array_equal(found, expected)
-
-
-def test_every_way_to_standardise_pixels_is_accepted(x3d):
-    levels = torch.tensor([0.0, 1.0]).repeat(3 * 4 * 32 * 16).reshape(3, 4, 32, 32)
-    for mean, std in ((0.45, 0.225), (0.406, 0.225), (0.0, 1.0), (0.5, 0.1)):
-        assert x3d.infer((levels - mean) / std)
+        x3d.infer(clip)
 
 
 @pytest.mark.parametrize("kind", [X3DLearner, CoX3DLearner])
@@ -363,18 +281,3 @@ def test_scores_that_are_not_finite_are_an_error(kind):
     frame = torch.zeros(3, 32, 32)
     with pytest.raises(BackendError, match="not finite"):
         learner.infer(frame if kind is CoX3DLearner else frame[:, None].repeat(1, 4, 1, 1))
-
-
-def test_the_memory_of_stepping_is_constant():
-    """In OpenDR, every frame keeps 30 MB of gradients."""
-    learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
-    frame = torch.zeros(3, 32, 32, dtype=torch.uint8)
-
-    if process_memory() is None:
-        pytest.skip("needs /proc")
-    for _ in range(40):
-        learner.infer(frame)
-    before = process_memory().rss_bytes
-    for _ in range(40):
-        learner.infer(frame)
-    assert process_memory().rss_bytes - before < 30e6

@@ -26,11 +26,6 @@ def test_an_opencv_picture_becomes_channels_first_rgb():
     assert np.array_equal(image.opencv(), bgr)
 
 
-def test_channels_first_stays_as_it_is():
-    assert np.array_equal(Image(RED).data, RED)
-    assert np.array_equal(Image(RED, guess_format=False).data, RED)
-
-
 @pytest.mark.parametrize(
     ("format", "order", "shape", "red"),
     [
@@ -45,13 +40,8 @@ def test_convert_gives_every_layout(format, order, shape, red):
     assert converted.shape == shape
     assert converted[red].min() == 200
     assert converted.sum() == RED.sum()
-
-
-def test_convert_names_what_is_allowed():
-    with pytest.raises(ConfigError, match="'channels_first', 'channels_last'"):
-        Image(RED).convert("nhwc")
-    with pytest.raises(ConfigError, match="'rgb', 'bgr'"):
-        Image(RED).convert(channel_order="gbr")
+    with pytest.raises(ConfigError, match="expected one of"):
+        Image(RED).convert(format, order + "a")
 
 
 def test_a_picture_file_is_read_as_rgb(tmp_path):
@@ -92,11 +82,6 @@ def test_a_video_keeps_bytes_and_floats_apart():
     assert Video(np.zeros((3, 2, 4, 6))).numpy().dtype == np.float32
 
 
-def test_a_video_takes_a_tensor():
-    torch = pytest.importorskip("torch")
-    assert Video(torch.zeros(3, 2, 4, 6, dtype=torch.uint8)).data.shape == (3, 2, 4, 6)
-
-
 @pytest.mark.parametrize("data", [np.zeros((3, 4, 6)), np.zeros((2, 3, 4, 6)), [["a"]], np.full((3, 1, 2, 2), -1)])
 def test_a_video_of_another_kind_is_refused(data):
     with pytest.raises(VideoError):
@@ -129,10 +114,3 @@ def test_a_category_can_be_copied_and_sent_to_another_process():
     for twin in (copy.deepcopy(category), pickle.loads(pickle.dumps(category))):
         assert (twin.data, twin.description, twin.confidence) == (1, "archery", category.confidence)
         assert np.array_equal(twin.scores, category.scores)
-
-
-def test_a_category_may_be_an_annotation_alone():
-    assert str(Category(3)) == "Class 3"
-    single = Category(3, "running", 0.5)
-    assert (single.confidence, single.scores) == (0.5, None)
-    assert str(single) == "Class 3 (running) with confidence 0.500"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 import numpy as np
-from training_cases import TINY, CoX3D, Ramps, quick, tiny
+from training_cases import CoX3D, Ramps, quick, tiny
 
-from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.bundles.export import export_bundle
+from opendr_har_core.errors import ConfigError
+from opendr_har_core.networks.checkpoints import load_weights
+from opendr_har_core.networks.config import x3d_config
 from opendr_har_core.networks.x3d import standardized
 from opendr_har_core.training.evaluate import confusion_picture, evaluate, score, step_over_clips
 from opendr_har_core.training.fit import fit
-
-LONG = 24
 
 
 def test_the_numbers_of_a_report():
@@ -50,24 +50,6 @@ def test_steps_limits_the_number_of_batches():
     assert evaluate(tiny(), Ramps(4), batch_size=3, steps=9).count == 4
 
 
-@pytest.mark.slow
-def test_frame_by_frame_it_agrees_with_clips_on_an_easy_case():
-    torch.manual_seed(1)
-    network = CoX3D(replace(TINY, frames=LONG), 2)
-    fit(network, Still(), settings=quick(epochs=20, lr=2e-3))
-    clips, steps = evaluate(network, Still()), evaluate(network, Still(), stepwise=True)
-    assert clips.accuracy == steps.accuracy == 1
-    assert (clips.confusion == steps.confusion).all()
-
-
-class Still(Ramps):
-    """Clips that repeat one dark or bright frame, long enough for most frames to be far from temporal padding."""
-
-    def __getitem__(self, index):
-        clip, target = super().__getitem__(index)
-        return clip[:, target * 2].unsqueeze(1).expand(3, LONG, 32, 32).contiguous() // (1 + target), target
-
-
 def test_stepping_ends_in_steady_state():
     """More repetitions of the clip change nothing: no temporal padding is left."""
     network = tiny(CoX3D).eval()
@@ -93,11 +75,34 @@ def test_wrong_arguments_are_errors(arguments, error, message):
         evaluate(tiny(), Ramps(4), **arguments)
 
 
-def test_data_that_does_not_fit_is_an_error():
-    with pytest.raises(ConfigError, match="the evaluation dataset has 2 classes, the network 3"):
-        evaluate(tiny(num_classes=3), Ramps(4))
-    with pytest.raises(DataError, match="the evaluation dataset has no clips"):
-        evaluate(tiny(), Ramps(0))
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["slowfast.pyth", "pytorchvideo.pyth", "mmaction2.pth"])
+def test_pretrained_weights_are_fine_tuned_into_a_bundle_that_steps_like_the_network(shared, tmp_path, scheme):
+    network = CoX3D(x3d_config("xs", "none"), 2)
+    load_weights(network, shared / "weights" / f"x3d_xs_k400_{scheme}", new_head=True)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    clips = Noise()
+    fit(network, clips, settings=quick(epochs=None, steps=1, lr=1e-3, freeze_batch_norm=True))
+    for key in ("s1.pathway0_stem.conv.weight", "head.projection.weight"):
+        assert not torch.equal(network.state_dict()[key], before[key])
+    backend = OnnxBackend(export_bundle(network, tmp_path / "mine.onnx", clips.labels, source="a test"))
+    ours, theirs = backend.state([None]), network.initial_state()
+    with torch.inference_mode():
+        for frame in clips.clips[0].transpose(1, 2, 3, 0):
+            pixels = standardized(torch.from_numpy(frame.transpose(2, 0, 1))[None], network.spec)
+            logits, theirs = network.step(pixels, theirs)
+            assert np.abs(backend.step([frame], ours)[0] - logits.softmax(1).numpy()[0]).max() <= 1e-4
+
+
+class Noise(Ramps):
+    """Four clips of an X3D-XS's size, of two classes."""
+
+    def __init__(self):
+        self.targets = (0, 1, 0, 1)
+        self.clips = np.random.default_rng(0).integers(0, 256, (4, 3, 4, 160, 160), dtype=np.uint8)
+
+    def __getitem__(self, index):
+        return torch.from_numpy(self.clips[index]), self.targets[index]
 
 
 def test_the_confusion_matrix_is_drawn(tmp_path):

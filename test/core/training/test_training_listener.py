@@ -48,52 +48,18 @@ def test_every_epoch_is_reported_with_its_numbers(every_step):
         assert (update.loss, update.accuracy) == (row["train_loss"], row["train_accuracy"])
         assert (update.val_loss, update.val_accuracy) == (row["val_loss"], row["val_accuracy"])
     assert updates[-1].best_accuracy == report.best_accuracy
-
-
-def test_means_cover_the_epoch_so_far_and_the_remaining_time_shrinks(every_step):
-    updates, report = heard(quick(epochs=1))
-    assert (updates[0].loss, updates[0].accuracy, updates[0].eta_sec) == (None, None, None)
+    first, second, *_ = updates
+    assert (first.loss, first.accuracy, first.val_loss, first.eta_sec) == (None, None, None, None)
     assert updates[3].loss == pytest.approx(report.history[0]["train_loss"])
-    assert updates[3].accuracy == pytest.approx(report.history[0]["train_accuracy"])
-    assert updates[1].eta_sec > 0
-    assert updates[3].eta_sec == 0
-    assert updates[3].val_loss is None
-
-
-def test_reports_within_an_epoch_are_limited_in_rate(monkeypatch):
-    monkeypatch.setattr(callbacks, "REPORT_EVERY_SEC", 1e9)
-    updates, _ = heard(quick(epochs=2))
-    assert [update.state for update in updates] == ["training", "epoch_end", "epoch_end"]
-
-
-def test_a_resumed_run_continues_the_count(every_step, tmp_path):
-    folder = str(tmp_path)
-    heard(quick(epochs=1, checkpoint_folder=folder))
-    updates, _ = heard(quick(epochs=2, checkpoint_folder=folder, resume_step=3))
-    assert [(update.state, update.epoch, update.step) for update in updates][:2] == [
-        ("training", 2, 3),
-        ("training", 2, 4),
-    ]
-    assert updates[0].eta_sec is None
-    assert updates[-1].step == updates[-1].steps == 6
-
-
-def test_an_exception_of_the_listener_ends_the_run():
-    def refuse(update):
-        raise OSError("no more room")
-
-    with pytest.raises(OSError, match="no more room"):
-        fit(tiny(), Ramps(), None, quick(), refuse)
+    assert second.eta_sec > 0 == updates[-1].eta_sec
 
 
 def test_the_progress_bar_counts_epochs_and_batches(capsys):
     report = fit(tiny(), Ramps(), Ramps(4), quick(epochs=2, progress_bar=True))
     assert report.epochs == 2
     drawn = capsys.readouterr().out
-    assert "Epoch 1/2" in drawn
-    assert "Epoch 2/2" in drawn
-    assert "3/3" in drawn
-    assert "train_loss_step" in drawn
+    for text in ("Epoch 1/2", "Epoch 2/2", "3/3", "train_loss_step"):
+        assert text in drawn
 
 
 def command(clips, output, *flags):
@@ -119,25 +85,6 @@ def test_standard_output_has_lines_of_json_only(every_step, clip_folder, tmp_pat
     assert (last["state"], last["ok"], last["output"], last["step"]) == ("done", True, str(bundle), 4)
     assert last["best_accuracy"] == max(update["val_accuracy"] or 0 for update in updates)
     assert Recognizer.open(last["output"]).labels.names == tuple(sorted(ACTIONS))
-
-
-def test_the_last_line_of_a_failed_run_has_the_error(clip_folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(configs.X3D_CONFIGS, "xs", TINY)
-    assert main(command(tmp_path / "gone", tmp_path / "mine.onnx", "--epochs", "1")) == 1
-    captured = capsys.readouterr()
-    last = lines_of(captured.out)[-1]
-    assert (last["state"], last["exit_code"]) == ("failed", 1)
-    assert "there is no folder" in last["error"]
-    assert "there is no folder" in captured.err
-
-
-@pytest.mark.parametrize(
-    ("output", "message"), [("gone/mine.onnx", "make the folder"), ("mine.pth", "expected a file named *.onnx")]
-)
-def test_an_output_that_cannot_be_written_is_an_error_before_training(output, message, clip_folder, tmp_path, capsys):
-    assert main(command(clip_folder, tmp_path / output, "--epochs", "1")) == 2
-    (last,) = lines_of(capsys.readouterr().out)
-    assert message in last["error"]
 
 
 @pytest.mark.slow
