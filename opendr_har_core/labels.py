@@ -6,6 +6,7 @@ import csv
 import io
 import unicodedata
 from collections import Counter
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Iterable, Iterator, Optional, Tuple, Union
 
@@ -17,6 +18,9 @@ LARGEST_LIST = 16 << 20
 LISTED = 8
 # Unicode categories: control characters, and surrogates, which have no UTF-8 form.
 FORBIDDEN = ("Cc", "Cs")
+
+
+Labels = Union["LabelMap", str, Path, Iterable[str]]
 
 
 class LabelMap:
@@ -69,6 +73,13 @@ class LabelMap:
         return cls(row["name"] for row in rows)
 
     @classmethod
+    def of(cls, labels: Labels) -> LabelMap:
+        """LabelMap of names, of a CSV, or the same one; raises LabelError."""
+        if isinstance(labels, LabelMap):
+            return labels
+        return cls.read_csv(labels) if isinstance(labels, (str, Path)) else cls(labels)
+
+    @classmethod
     def kinetics400(cls) -> LabelMap:
         """The 400 classes of Kinetics-400, in the order of the published weights."""
         return cls.read_csv(KINETICS400)
@@ -82,3 +93,30 @@ class LabelMap:
                 raise LabelError(f"{len(labels)} class names for a model of {count} classes; give one name per class")
             return labels
         return cls.kinetics400() if count == 400 else cls(f"class {index}" for index in range(count))
+
+
+class ClassIds:
+    """Finds class ids by name; data sets differ in case and in spaces or underscores."""
+
+    def __init__(self, labels: LabelMap) -> None:
+        self._labels = labels
+        self._ids = {_plain(name): index for index, name in enumerate(labels)}
+        # Classes that differ only in these are distinguished by their exact names.
+        self._ambiguous = len(self._ids) < len(labels)
+
+    def id(self, name: str, where: object) -> int:
+        """The class id of `name`; raises LabelError with `where` it is used and the most similar names."""
+        if name in self._labels.names:
+            return self._labels.id(name)
+        if not self._ambiguous and _plain(name) in self._ids:
+            return self._ids[_plain(name)]
+        near = get_close_matches(_plain(name), self._ids, n=3, cutoff=0.5)
+        names = [self._labels[self._ids[plain]] for plain in near] or list(self._labels.names[:5])
+        raise LabelError(
+            f"{where}: {name!r} is not one of the {len(self._labels)} classes, the "
+            f"{'nearest' if near else 'first'} are {names}. Correct the label, or give its own list of classes"
+        )
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("_", " ").lower().split())

@@ -10,9 +10,9 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 from opendr_har_core.datasets.base import ClipDataset, gather
 from opendr_har_core.datasets.clips import ClipSpec, Segment, VideoSource
-from opendr_har_core.datasets.names import ClassIds, Labels, label_map
 from opendr_har_core.datasets.video_file import open_video
 from opendr_har_core.errors import DataError
+from opendr_har_core.labels import ClassIds, LabelMap, Labels
 from opendr_har_core.storage.reading import read_text
 
 LARGEST_TABLE = 64 << 20
@@ -109,7 +109,7 @@ class AnnotationDataset(ClipDataset):
         `transform`, `use_caching`, `cache_folder`. Raises LabelError for a label that is not in `labels`, DataError for
         a malformed CSV or when there is no usable clip.
         """
-        names = label_map(labels)
+        names = LabelMap.of(labels)
         folder = Path(table).parent if root is None else Path(root)
         rows = read_annotations(table, ("path", "start", "end", "label"), ClassIds(names))
         segments, skipped = gather([(folder / row.path, row.segment) for row in rows], open_video)

@@ -34,8 +34,7 @@ class AugmentationSettings:
 
     def transform(self, image_size: int, labels: LabelMap) -> Callable[[Tensor], Tensor]:
         """The transform of clips of these classes."""
-        from opendr_har_core.datasets.names import may_mirror
-        from opendr_har_core.datasets.transforms import EvalTransform, TrainTransform
+        from opendr_har_core.datasets.transforms import EvalTransform, TrainTransform, may_mirror
 
         if self.no_augmentation:
             return EvalTransform(image_size)

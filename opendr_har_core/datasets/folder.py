@@ -13,10 +13,9 @@ import numpy as np
 
 from opendr_har_core.datasets.base import ClipDataset, Transform, gather
 from opendr_har_core.datasets.clips import ClipSpec, VideoSource, nearest, whole
-from opendr_har_core.datasets.names import ClassIds, Labels, label_map
 from opendr_har_core.datasets.video_file import SUFFIXES, open_video
 from opendr_har_core.errors import ConfigError, DataError, ImageError
-from opendr_har_core.labels import LabelMap
+from opendr_har_core.labels import ClassIds, LabelMap, Labels
 from opendr_har_core.media.pictures import read_picture
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
@@ -47,7 +46,7 @@ class FolderDataset(ClipDataset):
             raise ConfigError(f"frame_fps is {frame_fps!r}, expected frames per second above zero")
         root = Path(path)
         folders = _class_folders(root)
-        names = LabelMap(folder.name for folder in folders) if labels is None else label_map(labels)
+        names = LabelMap(folder.name for folder in folders) if labels is None else LabelMap.of(labels)
         ids = ClassIds(names)
         wanted = [
             (entry, partial(whole, ids.id(folder.name, folder)))

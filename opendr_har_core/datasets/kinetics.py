@@ -13,10 +13,9 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 
 from opendr_har_core.datasets.base import ClipDataset, Skipped, Transform, gather
 from opendr_har_core.datasets.clips import ClipSpec, whole
-from opendr_har_core.datasets.names import ClassIds, Labels, label_map
 from opendr_har_core.datasets.video_file import open_video
 from opendr_har_core.errors import ConfigError, DataError, DownloadError
-from opendr_har_core.labels import LabelMap
+from opendr_har_core.labels import ClassIds, LabelMap, Labels
 from opendr_har_core.storage.download import Progress, fetch
 from opendr_har_core.storage.reading import read_text
 
@@ -71,7 +70,7 @@ class KineticsDataset(ClipDataset):
         if split not in SPLITS:
             raise ConfigError(f"split is {split!r}, expected one of {sorted(SPLITS)}")
         clip = ClipSpec(frames_per_clip, temporal_downsampling, FPS, spatial_pixels)
-        names = LabelMap.kinetics400() if labels is None else label_map(labels)
+        names = LabelMap.kinetics400() if labels is None else LabelMap.of(labels)
         videos, unlabelled, absent = listed(Path(path), SPLITS[split], ClassIds(names))
         segments, skipped = gather([(file, partial(whole, class_id)) for file, class_id in videos], open_video)
         super().__init__(

@@ -11,8 +11,8 @@ import numpy as np
 from opendr_har_core.datasets.annotations import read_annotations
 from opendr_har_core.datasets.base import ClipDataset, gather
 from opendr_har_core.datasets.clips import ClipSpec, nearest
-from opendr_har_core.datasets.names import ClassIds, Labels, label_map
 from opendr_har_core.errors import HarError, VideoError
+from opendr_har_core.labels import ClassIds, LabelMap, Labels
 from opendr_har_core.recordings.bag_reader import RecordedImage, open_images
 from opendr_har_core.spec import NANOSECONDS
 
@@ -110,7 +110,7 @@ class RosbagDataset(ClipDataset):
         VideoError when the bag or topic can't be read, LabelError for a label that is not in `labels`, DataError for a
         malformed CSV or when there is no usable clip, ConfigError without `rosbags`.
         """
-        names = label_map(labels)
+        names = LabelMap.of(labels)
         rows = read_annotations(table, ("start", "end", "label"), ClassIds(names))
         source = open_topic(Path(path), topic)
         segments, skipped = gather([(Path(path), row.segment) for row in rows], lambda _: source)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Iterable, Tuple
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from opendr_har_core.streaming.preprocess import to_network_input
 
 # Zero after standardisation with the mean of 0.45.
 BLANK = 115
+SIDES = re.compile(r"\b(left|right)\b")
 GREY = np.array([0.299, 0.587, 0.114])
 
 
@@ -114,3 +116,8 @@ def channels_first(clip: np.ndarray) -> Tensor:
 
 def _uniform(low: float = 0.0, high: float = 1.0) -> float:
     return low + (high - low) * float(torch.rand(()))
+
+
+def may_mirror(labels: Iterable[str]) -> bool:
+    """Whether a mirrored clip keeps its label: not if a class name contains "left" or "right"."""
+    return not any(SIDES.search(name.lower().replace("_", " ")) for name in labels)

@@ -45,21 +45,16 @@ class SeededItems(Dataset):
         self._dataset = dataset
         self._seed = seed
 
-    def __getitem__(self, key: Key) -> Item:
-        epoch, index = key
-        seed_everything(self._seed, epoch, index)
-        clip, class_id = self._dataset[index]
-        return clip, class_id
-
     def __getitems__(self, keys: List[Key]) -> List[Item]:
         """Items of a batch, without those that a ClipDataset can't read and lists in its report."""
-        if not hasattr(self._dataset, "try_item"):
-            return [self[key] for key in keys]
+        read = getattr(self._dataset, "try_item", self._dataset.__getitem__)
         items: List[Item] = []
         for epoch, index in keys:
             seed_everything(self._seed, epoch, index)
-            item = self._dataset.try_item(index)
-            items += [] if item is None else [item]
+            item = read(index)
+            if item is not None:
+                clip, class_id = item
+                items.append((clip, class_id))
         # The dataset's own error says why none of them can be read.
         return items or self._dataset.__getitems__([index for _, index in keys])
 

@@ -125,7 +125,7 @@ def read_split(path):
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         (Path(folder) / "splits").mkdir()
         shutil.copy(path, Path(folder) / "splits" / path.name)
-        ids = core("datasets.names.ClassIds")(core("labels.LabelMap")(LABELS[:2]))
+        ids = core("labels.ClassIds")(core("labels.LabelMap")(LABELS[:2]))
         core("datasets.kinetics.listed")(Path(folder), "train", ids)
 
 

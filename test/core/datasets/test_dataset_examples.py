@@ -1,8 +1,7 @@
-"""docs/datasets.md: its examples print what they say, its tables have every argument."""
+"""docs/datasets.md: its examples print what they say."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from pathlib import Path
@@ -11,9 +10,6 @@ import pytest
 
 pytest.importorskip("torch")
 import dataset_cases as cases
-
-from opendr_har_core.datasets.folder import FolderDataset
-from opendr_har_core.datasets.kinetics import KineticsDataset
 
 HERE = Path(__file__).parents[1]
 PAGE = (HERE.parents[1] / "docs" / "datasets.md").read_text()
@@ -55,31 +51,3 @@ def test_an_example_prints_what_it_says(data, block, capsys, monkeypatch):
     assert 0 < len(expected) <= len(said)
     for line, text in zip(said, expected):
         assert line == text.replace(" ...", "")
-
-
-def arguments_of(header):
-    """{name: default as it is written} of the table of a section."""
-    section = PAGE.split(header, 1)[1].split("\n#", 1)[0]
-    found = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ([^|]*) \|", section, re.MULTILINE)
-    pairs = [(re.findall(r"\w+", names), defaults.replace("`", "")) for names, defaults in found]
-    return {name: part for names, defaults in pairs for name, part in _each(names, defaults)}
-
-
-def _each(names, defaults):
-    parts = defaults.split(", ") if ", " in defaults else [defaults] * len(names)
-    return zip(names, (part.strip() for part in parts))
-
-
-def same(written, default):
-    if default is inspect.Parameter.empty:
-        return written == "needed"
-    return float(written) == default if isinstance(default, float) else written in (str(default), f'"{default}"')
-
-
-@pytest.mark.parametrize(
-    ("header", "kind"), [("## KineticsDataset", KineticsDataset), ("FolderDataset\n", FolderDataset)]
-)
-def test_every_argument_of_a_data_set_is_there_in_order_with_its_default(header, kind):
-    documented, parameters = arguments_of(header), inspect.signature(kind).parameters
-    assert list(documented) == list(parameters)
-    assert [name for name, parameter in parameters.items() if not same(documented[name], parameter.default)] == []

@@ -8,8 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from opendr_har_core.datasets.augmentation import AugmentationSettings
-from opendr_har_core.datasets.names import may_mirror
-from opendr_har_core.datasets.transforms import BLANK, EvalTransform, TrainTransform
+from opendr_har_core.datasets.transforms import BLANK, EvalTransform, TrainTransform, may_mirror
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.streaming.preprocess import to_network_input

@@ -156,18 +156,12 @@ def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_another_number_of_classes_is_an_error(kind):
-    subject = learner(kind, num_classes=3)
-    for method in (subject.fit, subject.eval):
-        with pytest.raises(ConfigError, match="num_classes=2"):
-            method(Clips())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("given", [None, 5, "gestures", [(torch.zeros(3, 4, 32, 32), 0)]])
+@pytest.mark.parametrize("given", [None, [(torch.zeros(3, 4, 32, 32), 0)]])
 def test_other_objects_than_datasets_are_errors(kind, given):
     subject = learner(kind)
     for call in (subject.fit, subject.eval):
+        with pytest.raises(ConfigError, match="num_classes=3"):
+            call(Clips(labels=("dark", "grey", "bright")))
         with pytest.raises(DataError, match=f"{type(given).__name__} without .*'labels'.*FolderDataset"):
             call(given)
     if given is not None:

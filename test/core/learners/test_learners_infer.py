@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from opendr_har_core import Category, CoX3DLearner, Image, Video, X3DLearner
+from opendr_har_core.benchmarking.machine import process_memory
 from opendr_har_core.errors import BackendError, ConfigError, DataError
 
 TO_ORIGINAL, TORCH_TO_ONNX = 1e-3, 1e-4
@@ -281,3 +282,14 @@ def test_scores_that_are_not_finite_are_an_error(kind):
     frame = torch.zeros(3, 32, 32)
     with pytest.raises(BackendError, match="not finite"):
         learner.infer(frame if kind is CoX3DLearner else frame[:, None].repeat(1, 4, 1, 1))
+
+
+def test_the_memory_of_stepping_is_constant():
+    """In OpenDR, every frame keeps 30 MB of gradients."""
+    learner = CoX3DLearner(backbone="xs", device="cpu", num_classes=5)
+    frame = torch.zeros(3, 32, 32, dtype=torch.uint8)
+    for count in range(80):
+        if count == 40:
+            before = process_memory().rss_bytes
+        learner.infer(frame)
+    assert process_memory().rss_bytes - before < 30e6

@@ -10,7 +10,6 @@ import pytest
 from opendr_har_core import LabelMap, Recognizer
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.cli.main import main
-from opendr_har_core.frame import Frame
 from opendr_har_core.spec import NONE
 from opendr_har_core.streaming.recognizer import bundle_path
 
@@ -54,23 +53,6 @@ def test_real_activities_are_labelled_within_a_second(file, shared, capsys):
     assert best(video["whole"]) == activity(file)
     assert best(samples[0]) == activity(file)
     assert samples[0]["time_sec"] < 1
-
-
-def test_it_agrees_with_the_network_in_pytorch(kinetics400, weights, shared):
-    pytest.importorskip("torch")
-    from opendr_har_core.backends.torch import TorchBackend
-    from opendr_har_core.networks.checkpoints import load_weights
-    from opendr_har_core.networks.config import x3d_config
-    from opendr_har_core.networks.cox3d import CoX3D
-
-    network = CoX3D(x3d_config("xs", NONE))
-    load_weights(network, weights)
-    in_torch = Recognizer(TorchBackend(network))
-    frames = np.load(shared / "golden" / "cox3d_s_archery.npz")["frames"][:12]
-    streams = [recognizer.stream("every_frame", min_frames=1) for recognizer in (kinetics400, in_torch)]
-    for index, rgb in enumerate(frames):
-        ours, theirs = (stream.push(Frame(rgb, index * kinetics400.spec.period_ns)).scores for stream in streams)
-        np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ def test_labels_with_control_characters_are_refused(name):
 def test_only_regular_files_are_read(tmp_path, kind):
     pytest.importorskip("torch")
     from opendr_har_core.datasets.annotations import read_annotations
-    from opendr_har_core.datasets.names import ClassIds
+    from opendr_har_core.labels import ClassIds
     from opendr_har_core.learners.model_folder import read_record
 
     path = tmp_path / f"{kind}.json"
@@ -156,7 +156,7 @@ def test_model_metadata_names_only_files_next_to_it(tmp_path, name):
 def test_a_split_names_only_videos_below_its_folder(tmp_path, name, place):
     pytest.importorskip("torch")
     from opendr_har_core.datasets.kinetics import listed
-    from opendr_har_core.datasets.names import ClassIds
+    from opendr_har_core.labels import ClassIds
 
     values = {"id": "id", "subset": "train", "label": "a", place: name}
     (tmp_path / "splits").mkdir()
