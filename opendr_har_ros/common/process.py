@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import signal
 import time
 from importlib.util import find_spec
@@ -16,6 +18,8 @@ PROFILE = Path(__file__).parents[1] / "data" / "fastdds_large_images.xml"
 PROFILE_VARIABLE, OLD_PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
 DISTRIBUTIONS_BEFORE_FAST_DDS_3 = ("humble", "jazzy")
 
+# Fast DDS 2 and 3; the few kB of a port are left to Fast DDS, which uses them again.
+SEGMENT_LOCK = re.compile(r"fast(rtps|dds)_[0-9a-f]{16}_el")
 MIB = 1 << 20
 # One arena for the thread that receives images, one for the rest; ONNX Runtime manages its own memory.
 ARENAS = 2
@@ -47,6 +51,7 @@ class StopFlag:
 def prepare_process() -> None:
     """Configure DDS and the allocator for large images; call it from the main thread before importing rclpy."""
     os.environ.update(large_image_profile(os.environ))
+    remove_dead_segments()
     keep_image_buffers()
     limit_arenas(os.environ)
     # A parent may have set SIGCHLD to SIG_IGN, which would hide the exit codes of our subprocesses.
@@ -64,6 +69,25 @@ def large_image_profile(environment: Mapping[str, str]) -> Dict[str, str]:
     # ROS 2's Python wheels set no ROS_DISTRO; their package of Fast DDS was renamed as well.
     is_old = distribution in DISTRIBUTIONS_BEFORE_FAST_DDS_3 if distribution else find_spec("fastrtps") is not None
     return {OLD_PROFILE_VARIABLE if is_old else PROFILE_VARIABLE: str(PROFILE)}
+
+
+def remove_dead_segments(folder: Path = Path("/dev/shm")) -> None:
+    """Remove shared memory that killed processes of Fast DDS left behind, 35 MB each with the shipped profile.
+
+    Fast DDS locks NAME_el (flock) before it creates the segment NAME, and keeps the lock as long as it lives; the
+    kernel releases it when the process dies. So a segment whose lock we get has no owner. Fast DDS opens the lock file
+    again if it was removed between its open and its lock.
+    """
+    for lock in folder.glob("fast*_el"):
+        if not SEGMENT_LOCK.fullmatch(lock.name):
+            continue
+        try:
+            with lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock.with_name(lock.name[: -len("_el")]).unlink()
+                lock.unlink()
+        except OSError:  # in use, another user's, or removed meanwhile
+            continue
 
 
 def keep_image_buffers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,33 @@ def test_fast_dds_reads_the_profile(domain):
     env.update({"PYTHONPATH": str(Path(__file__).resolve().parents[3]), "ROS_DOMAIN_ID": str(domain)})
     out = subprocess.run([sys.executable, "-c", SEGMENTS], env=env, capture_output=True, text=True, check=True).stdout
     assert int(out.split()[-1]) >= 8 << 20
+
+
+def segments():
+    """Names of Fast DDS's segments; those of other processes come and go."""
+    names = [path.name for path in Path("/dev/shm").iterdir()]
+    return {name for name in names if re.fullmatch("fast(dds|rtps)_[0-9a-f]{16}", name)}
+
+
+def segments_of(node):
+    return {Path(path).name for path in node.mapped_files} & segments()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="Linux")
+def test_the_next_node_removes_segments_of_killed_processes_and_no_others(client, start):
+    dead, alive = start("recognizer", {"autostart": "false"}), start("web", {"port": 0})
+    for name in ("recognizer", "web"):
+        client.until(lambda name=name: name in client.node.get_node_names(), what=name)
+    left, kept = segments_of(dead), segments_of(alive)
+    assert left - kept
+    assert kept - left
+    dead.process.kill()
+    dead.wait()
+    assert left <= segments()
+    start("video_publisher", {"video": "''"}).wait()
+    assert not (left - kept) & segments()
+    assert kept - left <= segments()
+    assert alive.is_running
 
 
 # Eight threads allocate at once; then malloc reports its arenas.
