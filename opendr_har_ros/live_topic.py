@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, List
+import threading
+from collections import deque
+from typing import Any, Callable, Deque, Iterator
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.streaming.stream import AnyFrame
@@ -15,7 +16,7 @@ from opendr_har_ros.common.qos import AUTO, COMPRESSED, RAW, SUFFIX
 from opendr_har_ros.common.running import start_rclpy
 
 NODE = "opendr_har_live"
-SPIN_SEC = 0.1
+CHECK_EVERY_SEC = 0.2
 
 
 def topic_source(topic: str) -> Callable[[Callable[[], bool]], Iterator[AnyFrame]]:
@@ -29,19 +30,24 @@ def topic_source(topic: str) -> Callable[[Callable[[], bool]], Iterator[AnyFrame
 def _frames(topic: str, is_stopped: Callable[[], bool]) -> Iterator[AnyFrame]:
     transport = COMPRESSED if topic.endswith(SUFFIX) else RAW
     start_rclpy(["--ros-args", "-r", f"image_raw:={topic}"])
-    node = rclpy.create_node(NODE)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    newest: List[Any] = []
-    images = ImageSubscription(node, "", transport, AUTO, lambda message: newest.__setitem__(slice(None), [message]))
+    node = rclpy.create_node(NODE, start_parameter_services=False)
+    newest: Deque[Any] = deque(maxlen=1)
+    arrived = threading.Event()
+
+    def keep(message: Any) -> None:
+        newest.append(message)
+        arrived.set()
+
+    images = ImageSubscription(node, "", transport, AUTO, keep)
     try:
         while not is_stopped():
-            executor.spin_once(timeout_sec=SPIN_SEC)
-            if newest:
+            if arrived.wait(CHECK_EVERY_SEC):
+                arrived.clear()
                 yield from _frame(newest.pop(), transport)
+            else:
+                images.follow_publishers()
     finally:
         images.close()
-        executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
 

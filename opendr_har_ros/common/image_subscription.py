@@ -15,16 +15,14 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from opendr_har_core.errors import ConfigError
-from opendr_har_ros.common.lifecycle import steady_timer
 from opendr_har_ros.common.log import SparseLog, sanitize_utf8
 from opendr_har_ros.common.qos import BEST_EFFORT, COMPRESSED, RELIABLE, image_qos, image_topic, wants_reliable
 
-CHECK_EVERY_SEC = 1.0
 PAUSE_SEC = 0.01
 
 
 class ImageSubscription:
-    """Subscribes to images; with the choice "auto" it resubscribes when the publishers' reliability changes.
+    """Subscribes to images; with the choice "auto" `follow_publishers` adopts the publishers' reliability.
 
     Attributes:
         advice: how to fix publishers that are incompatible or too many, or "".
@@ -40,8 +38,7 @@ class ImageSubscription:
         self._receiver: Optional[_Receiver] = None
         self._reliable = False
         self.advice = ""
-        self._follow_publishers()
-        self._timer = steady_timer(node, CHECK_EVERY_SEC, self._follow_publishers)
+        self.follow_publishers()
 
     @property
     def topic(self) -> str:
@@ -54,7 +51,6 @@ class ImageSubscription:
 
     def close(self) -> None:
         """Unsubscribe; the callback does not run any more."""
-        self._node.destroy_timer(self._timer)
         if self._receiver is not None:
             self._receiver.close()
             self._receiver = None
@@ -69,7 +65,8 @@ class ImageSubscription:
         advice = f"remap image_raw to one of {', '.join(published)}" if published else "start the camera"
         return f"{self.topic} has no publisher; {advice}"
 
-    def _follow_publishers(self) -> None:
+    def follow_publishers(self) -> None:
+        """Adapt to the topic's publishers; call it once a second or so."""
         publishers = self._node.get_publishers_info_by_topic(self.topic) if self._receiver else []
         if self._receiver is not None and not publishers:
             return  # keep the current subscription until a publisher appears

@@ -11,17 +11,15 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from opendr_har_core.errors import ConfigError, HarError
+from opendr_har_core.errors import HarError
 from opendr_har_ros.common.lifecycle import steady_timer
 from opendr_har_ros.common.log import SparseLog, sanitize_utf8
 from opendr_har_ros.common.process import StopFlag
 
 WRONG_CONFIGURATION = 2
-SINGLE, EVENTS = "single", "events"
-EXECUTORS = (SINGLE, EVENTS)
 # A killed node stays in the graph for 20 s; a node that was started in its place must not complain of it.
 NAMESAKE_SEC, NAMESAKE_AGAIN_SEC = 25.0, 600.0
-SPIN_SEC = 0.1
+SPIN_SEC = 0.5
 # An error that recurs at once this often is not caused by single messages; restarting the process is better.
 MAX_CONSECUTIVE_ERRORS = 100
 PAUSE_SEC = 0.01
@@ -30,14 +28,14 @@ PAUSE_SEC = 0.01
 def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[str]] = None) -> int:
     """Spin a node of `node_type` until `stop` is raised or the node sets `exit_code`; returns the exit code.
 
-    The node's `executor_kind`, if present, selects the executor. A HarError raised by the constructor, such as for
-    a parameter of the wrong type, is printed in one line, and the exit code is 2.
+    A HarError raised by the constructor, such as for a parameter of the wrong type, is printed in one line, and the
+    exit code is 2.
     """
     start_rclpy(arguments)
     node, executor = None, None
     try:
         node = node_type()
-        executor = make_executor(getattr(node, "executor_kind", SINGLE))
+        executor = SingleThreadedExecutor()
         executor.add_node(node)
         steady_timer(node, NAMESAKE_SEC, lambda: _warn_of_namesake(node))
         spin_resiliently(
@@ -90,20 +88,6 @@ def spin_resiliently(node: Any, executor: Any, is_over: Callable[[], bool]) -> N
                 raise
             log(type(error).__name__, sanitize_utf8(f"continuing after an error:\n{traceback.format_exc()}"))
             time.sleep(PAUSE_SEC)
-
-
-def make_executor(kind: str) -> Any:
-    """`SINGLE`: rclpy's SingleThreadedExecutor; `EVENTS`: the experimental EventsExecutor, which uses less CPU time.
-
-    Raises ConfigError where rclpy has no EventsExecutor.
-    """
-    if kind == SINGLE:
-        return SingleThreadedExecutor()
-    try:
-        from rclpy.experimental import EventsExecutor
-    except ImportError:  # Jazzy and older
-        raise ConfigError(f"this version of rclpy has no {kind!r} executor; set the parameter to {SINGLE!r}") from None
-    return EventsExecutor()
 
 
 def start_rclpy(arguments: Optional[List[str]]) -> None:

@@ -129,6 +129,7 @@ class Camera:
             self.warn("provider", fallback_reason)
         advice = ""
         if self._subscription is not None:
+            self._subscription.follow_publishers()
             model = {**model, "image topic": self._subscription.topic, "label topic": self.output.topics[0]}
             silence = self._silence(report, self._subscription)
             advice = self._subscription.advice or silence

@@ -26,7 +26,7 @@ from opendr_har_ros.recognizer.parameters import RECOGNIZER, RecognizerSettings
 from opendr_har_ros.recognizer.pipeline import Arrived, Pipeline, overtaken
 from opendr_har_ros.recognizer.worker import NewestFirstWorker
 
-DIAGNOSTICS_EVERY_SEC, LOADER_EVERY_SEC = 1.0, 0.5
+DIAGNOSTICS_EVERY_SEC = 1.0
 # A model that loads within this time is swapped before the call that sets the parameter returns.
 PATIENCE_SEC = 1.0
 
@@ -49,11 +49,10 @@ class RecognizerNode(LifecycleNode):
         self.fault = ""
         RECOGNIZER.declare(self)
         self._settings = RecognizerSettings.from_values(RECOGNIZER.values(self))
-        self.executor_kind = self._settings.node.executor
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        steady_timer(self, DIAGNOSTICS_EVERY_SEC, self._publish_diagnostics)
-        steady_timer(self, LOADER_EVERY_SEC, self._swap_late_model)
+        # One timer: each costs rclpy's executor three wait sets of all entities.
+        steady_timer(self, DIAGNOSTICS_EVERY_SEC, self._look_after)
         self._enabled = True
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/enable", self._on_enable)
@@ -248,6 +247,10 @@ class RecognizerNode(LifecycleNode):
             self._worker.wait_sec = settings.node.batch_wait_sec
             if "threshold" in changed:
                 self._publish_labels()
+
+    def _look_after(self) -> None:
+        self._swap_late_model()
+        self._publish_diagnostics()
 
     def _swap_late_model(self) -> None:
         """Swap to a model that took long to load, or report why it failed."""

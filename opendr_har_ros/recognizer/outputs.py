@@ -90,10 +90,15 @@ class CameraOutput:
         if prediction.provisional != self._provisional:  # before the label that it describes
             self._provisional = prediction.provisional
             self._is_provisional.publish(Bool(data=prediction.provisional))
-        self._classification.publish(classification(prediction, header, class_id_format))
-        self._hypothesis.publish(hypothesis(prediction.top[0], class_id_format))
-        self._label.publish(String(data=prediction.label))
-        self._publish_activity(header, [hypothesis(prediction.top[0], class_id_format)])
+        best = hypothesis(prediction.top[0], class_id_format)
+        for publisher, message in (  # unlike a count of subscribers, making and publishing a message takes time
+            (self._classification, lambda: classification(prediction, header, class_id_format)),
+            (self._hypothesis, lambda: best),
+            (self._label, lambda: String(data=prediction.label)),
+        ):
+            if publisher.get_subscription_count():
+                publisher.publish(message())
+        self._publish_activity(header, [best])
 
     def clear_activity(self) -> None:
         """Publish that it is not known what is going on, for lack of images or subscribers."""

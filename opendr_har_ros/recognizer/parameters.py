@@ -11,7 +11,6 @@ from opendr_har_core.settings import check, setting
 from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
 from opendr_har_ros.common.parameters import Parameters
 from opendr_har_ros.common.qos import AUTO, IMAGE_QOS, RAW, TRANSPORTS
-from opendr_har_ros.common.running import EXECUTORS, SINGLE
 
 NAME, INDEX = "name", "index"
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -44,11 +43,6 @@ class NodeSettings:
     )
     always_on: bool = setting(
         False, "Run the model while its labels have no subscriber, so that a late subscriber gets labels at once."
-    )
-    executor: str = setting(
-        SINGLE,
-        "rclpy's executor: 'single' is the default one, 'events' uses less CPU time and is experimental.",
-        choices=EXECUTORS,
     )
     autostart: bool = setting(True, "Configure and activate the node when it starts.")
 
@@ -94,5 +88,5 @@ LABEL_NAMES = [field.name for field in fields(LabelSettings)]
 RECOGNIZER = Parameters(
     (ModelSettings, NodeSettings, StreamSettings, LabelSettings),
     live=frozenset({"model", "batch_wait_sec", "class_id_format", "always_on", *LABEL_NAMES}),
-    read_only=frozenset({"executor", "autostart"}),
+    read_only=frozenset({"autostart"}),
 )

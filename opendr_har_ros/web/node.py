@@ -48,7 +48,9 @@ class WebNode(Node):
         self._timer = steady_timer(self, CHECK_EVERY_SEC, self._check)
 
     def destroy_node(self) -> None:
-        """Stop the server, then destroy the node."""
+        """Stop the server and the images' thread, then destroy the node."""
+        if getattr(self, "_images", None) is not None:
+            self._images.close()
         server = getattr(self, "_server", None)
         if server is not None:
             server.stop()
@@ -141,6 +143,8 @@ class WebNode(Node):
         elif not self._state.wants_pictures and self._images is not None:
             self._images.close()
             self._images = None
+        elif self._images is not None:
+            self._images.follow_publishers()
         if self._heard and time.monotonic() - self._heard > SILENT_SEC:
             self._state.set_status(SourceInfo(self._name(), LOST, "the recognizer is silent"))
 

@@ -58,11 +58,8 @@ def is_in_capitals(message):
     return found.pop()
 
 
-@pytest.mark.parametrize("executor", ["single", pytest.param("events", marks=pytest.mark.slow)])
-def test_the_model_is_swapped_between_two_frames(client, start, capitals, executor):
-    if executor == "events":
-        pytest.importorskip("rclpy.experimental", reason="this rclpy has no EventsExecutor")
-    node = start("recognizer", {**EVERY_FRAME, "executor": executor})
+def test_the_model_is_swapped_between_two_frames(client, start, capitals):
+    node = start("recognizer", EVERY_FRAME)
     received = client.collect(Classification, f"{NODE}/classification")
     infos = client.collect(VisionInfo, f"{NODE}/vision_info", LATCHED)
     answered = []
