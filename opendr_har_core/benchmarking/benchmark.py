@@ -10,7 +10,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from opendr_har_core.benchmarking import ONNX, TORCH, BenchmarkSettings
 from opendr_har_core.benchmarking.energy import SensorError, find_meter
@@ -29,7 +29,6 @@ RANDOM = "random weights"
 LEAST_GAIN = 1.02
 # Share of the available memory that a batch may take, so that none pushes the machine into swapping.
 SHARE_OF_MEMORY = 0.8
-NO_GAIN, NO_MEMORY, LARGEST = "no gain", "memory", "largest batch"
 CPU = ("cpu", "cpuexecutionprovider")
 OUT_OF_MEMORY = "the process ended without a result, as when the system runs out of memory"
 INSTALL = "pip install 'opendr_har_ros[train]', or benchmark a bundle with --model FILE.onnx"
@@ -59,23 +58,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Throughput:
-    """Effect of batching.
-
-    Attributes:
-        batch: the best one.
-        per_sec: evaluations per second at that batch, from the median time of a call.
-        tried: all batches tried, with their evaluations per second.
-        stopped_by: why no larger batch was tried: "no gain", "memory" or "largest batch".
-    """
-
-    batch: int
-    per_sec: float
-    tried: Tuple[Tuple[int, float], ...]
-    stopped_by: str
-
-
-@dataclass(frozen=True)
 class EnergyUse:
     """Energy at batch 1.
 
@@ -101,7 +83,7 @@ class Figures:
         weights_bytes: size of the bundle, or of the network's tensors.
         peak_rss_bytes: peak memory of the process at batch 1; None where the system does not report it.
         timing: at batch 1.
-        throughput: at the best batch.
+        throughput: evaluations per second by batch, from the median time of a call.
         energy: None where no sensor can be read; `energy_remark` says why.
     """
 
@@ -109,7 +91,7 @@ class Figures:
     weights_bytes: int
     peak_rss_bytes: Optional[int]
     timing: Timing
-    throughput: Throughput
+    throughput: Mapping[int, float]
     energy: Optional[EnergyUse]
     energy_remark: str
 
@@ -119,33 +101,27 @@ class Row:
     """One model: its figures, or the reason why there are none."""
 
     model: Model
-    figures: Optional[Figures]
+    figures: Optional[Figures] = None
     failure: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole benchmark; `seconds` is the time spent on each figure."""
+    """A whole benchmark; `seconds` is the time spent on each figure.
+
+    Attributes:
+        comparison: of the first row with the second, if these were timed alternately; they have no figures then.
+    """
 
     machine: Machine
     seconds: float
     rows: Tuple[Row, ...]
-    format_version: int = FORMAT_VERSION
-
-
-@dataclass(frozen=True)
-class ComparisonReport:
-    """Two bundles timed alternately, at batch 1."""
-
-    machine: Machine
-    seconds: float
-    models: Tuple[Model, ...]
-    comparison: Comparison
+    comparison: Optional[Comparison] = None
     format_version: int = FORMAT_VERSION
 
 
 def benchmark(settings: BenchmarkSettings, progress: Optional[Callable[[str], None]] = None) -> Report:
-    """Measure the published networks, or the bundle if there is one; `progress` is called with the name of each.
+    """Measure the published networks, or the bundle if there is one; `progress` is called with a line about each.
 
     A measurement that fails becomes a row with the reason. Raises ConfigError, ModelError or BackendError where
     nothing can be measured. Call it from a module that a new process can import (`if __name__ == "__main__"`).
@@ -158,16 +134,16 @@ def benchmark(settings: BenchmarkSettings, progress: Optional[Callable[[str], No
         rows: List[Row] = []
         for model in models:
             if progress:
-                progress(f"{model.name} on {model.runtime}")
+                progress(f"measuring {model.name} on {model.runtime} ...")
             rows.append(measured_row(model, settings))
     return Report(machine, settings.seconds, tuple(rows))
 
 
-def compare_bundles(first: str, second: str, settings: BenchmarkSettings) -> ComparisonReport:
+def compare_bundles(first: str, second: str, settings: BenchmarkSettings) -> Report:
     """Time two bundles alternately at batch 1; raises ModelError, BackendError or ConfigError."""
     jobs = [evaluation(Recognizer.open(path, settings.providers, settings.threads)) for path in (first, second)]
-    machine, models = Machine(), map(bundle_model, (first, second))
-    return ComparisonReport(machine, settings.seconds, tuple(models), compare(jobs[0], jobs[1], settings.seconds))
+    machine, rows = Machine(), tuple(Row(bundle_model(path)) for path in (first, second))
+    return Report(machine, settings.seconds, rows, compare(jobs[0], jobs[1], settings.seconds))
 
 
 def bundle_model(path: str) -> Model:
@@ -210,9 +186,9 @@ def measured_row(model: Model, settings: BenchmarkSettings) -> Row:
         try:
             return Row(model, process.submit(measure, model, settings).result())
         except BrokenProcessPool:
-            return Row(model, None, OUT_OF_MEMORY)
+            return Row(model, failure=OUT_OF_MEMORY)
         except Exception as error:
-            return Row(model, None, str(error))
+            return Row(model, failure=str(error))
 
 
 def measure(model: Model, settings: BenchmarkSettings) -> Figures:
@@ -239,7 +215,7 @@ def measure(model: Model, settings: BenchmarkSettings) -> Figures:
         energy = energy_use(job, settings.seconds, find_meter(on_gpu=on_gpu))
     except SensorError as error:
         remark = str(error)
-    throughput = best_throughput(partial(evaluation, recognizer), settings.seconds, settings.largest_batch)
+    throughput = throughput_by_batch(partial(evaluation, recognizer), settings.seconds, settings.largest_batch)
     return Figures(recognizer.provider, weights_bytes, peak, timing, throughput, energy, remark)
 
 
@@ -249,7 +225,7 @@ def peak_bytes() -> Optional[int]:
     return memory.peak_bytes if memory else None
 
 
-def best_throughput(
+def throughput_by_batch(
     job_of: Callable[[int], Job],
     seconds: float,
     largest: int,
@@ -257,25 +233,21 @@ def best_throughput(
     timer: Callable[[Job, float], Timing] = time_calls,
     peak: Callable[[], Optional[int]] = peak_bytes,
     available: Callable[[], Optional[int]] = available_bytes,
-) -> Throughput:
-    """Try batches 1, 2, 4, ... up to `largest` for `seconds` each; `job_of` returns the job for a batch.
+) -> Dict[int, float]:
+    """Evaluations per second in batches of 1, 2, 4, ... up to `largest`; `job_of` returns the job for a batch.
 
     Stops at a batch that gains nothing, or where the next one might not fit into memory.
     """
-    tried: List[Tuple[int, float]] = []
-    before, batch, reason = peak() or 0, 1, ""
-    while not reason:
-        tried.append((batch, batch / timer(job_of(batch), seconds).median_sec))
+    per_sec: Dict[int, float] = {}
+    before, batch = peak() or 0, 1
+    while True:
+        per_sec[batch] = batch / timer(job_of(batch), seconds).median_sec
+        gains = batch == 1 or per_sec[batch] >= LEAST_GAIN * per_sec[batch // 2]
         grown, free = (peak() or 0) - before, available()
-        if len(tried) > 1 and tried[-1][1] < LEAST_GAIN * tried[-2][1]:
-            reason = NO_GAIN
-        elif 2 * batch > largest:
-            reason = LARGEST
-        elif free is not None and grown > SHARE_OF_MEMORY * free:  # the next batch may take as much again
-            reason = NO_MEMORY
+        fits = free is None or grown <= SHARE_OF_MEMORY * free  # the next batch may take as much again
         batch *= 2
-    best, per_sec = max(tried, key=lambda item: item[1])
-    return Throughput(best, per_sec, tuple(tried), reason)
+        if not gains or not fits or batch > largest:
+            return per_sec
 
 
 def energy_use(job: Job, seconds: float, meter: Any) -> EnergyUse:

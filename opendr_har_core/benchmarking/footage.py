@@ -16,7 +16,6 @@ from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.streaming.recognizer import Recognizer
-from opendr_har_core.streaming.settings import StreamSettings
 
 STABLE_NS = NANOSECONDS
 # Seconds of the second video beyond those that the slowest model needs for its first label.
@@ -52,11 +51,11 @@ class Track:
 class Viewer:
     """One model that watches a camera from some moment on."""
 
-    def __init__(self, recognizer: Recognizer, start_ns: int = 0, min_frames: int = StreamSettings.min_frames) -> None:
-        """Ignore frames before `start_ns`; for `min_frames` see `Recognizer.stream`."""
+    def __init__(self, recognizer: Recognizer, start_ns: int = 0) -> None:
+        """Ignore frames before `start_ns`."""
         self.recognizer = recognizer
         self._start_ns = start_ns
-        self._stream = recognizer.stream(top_k=1, min_frames=min_frames)
+        self._stream = recognizer.stream(top_k=1)
         self._predictions: List[Prediction] = []
 
     @classmethod

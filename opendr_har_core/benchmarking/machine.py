@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Union
+from typing import Dict, Mapping, Optional
 
 PROC = Path("/proc")
 # Builds of ONNX Runtime for other devices have other names and the same version numbers.
@@ -55,9 +55,9 @@ def _entry(path: Path, name: str) -> Optional[int]:
     return int(found[1]) * 1024 if found else None
 
 
-def processor(root: Union[str, Path] = "/") -> str:
+def processor() -> str:
     """Name of the processor, or of the board where the processor has none, as on a Jetson."""
-    cpu_info, board = Path(root) / "proc/cpuinfo", Path(root) / "proc/device-tree/model"
+    cpu_info, board = PROC / "cpuinfo", PROC / "device-tree/model"
     if cpu_info.is_file():
         named = re.search(r"^model name\s*: (.+)$", cpu_info.read_text(errors="replace"), re.MULTILINE)
         if named:
@@ -67,9 +67,10 @@ def processor(root: Union[str, Path] = "/") -> str:
     return platform.processor() or platform.machine()
 
 
-def usable_cores() -> int:
-    """Logical cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _usable_cores() -> int:
+    from opendr_har_core.backends.session import usable_cores  # loads ONNX Runtime
+
+    return usable_cores()
 
 
 def load() -> Optional[float]:
@@ -99,6 +100,6 @@ class Machine:
     processor: str = field(default_factory=processor)
     system: str = field(default_factory=platform.platform)
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
-    usable_cores: int = field(default_factory=usable_cores)
+    usable_cores: int = field(default_factory=_usable_cores)
     versions: Mapping[str, Optional[str]] = field(default_factory=versions)
     load: Optional[float] = field(default_factory=load)

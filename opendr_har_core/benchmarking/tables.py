@@ -6,7 +6,7 @@ from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
 
 from opendr_har_core.benchmarking import ONNX
 from opendr_har_core.benchmarking.agreement import AgreementReport
-from opendr_har_core.benchmarking.benchmark import ComparisonReport, Report, Row
+from opendr_har_core.benchmarking.benchmark import Report, Row
 from opendr_har_core.benchmarking.machine import Machine
 
 MEGA, GIGA = 1e6, 1e9
@@ -64,10 +64,10 @@ def machine_text(machine: Machine) -> str:
     return text
 
 
-def comparison_text(report: ComparisonReport, first: str, second: str) -> str:
+def comparison_text(report: Report, first: str, second: str) -> str:
     """Two bundles that took turns; `first` and `second` are the names that the user gave."""
-    result = report.comparison
-    rows = zip((first, second), report.models, result.median_sec)
+    result: Any = report.comparison
+    rows = zip((first, second), report.rows, result.median_sec)
     conclusion = (
         f"{first} is {result.ratio:.3f} times as fast as {second} (p10..p90 of {result.rounds} rounds "
         f"{result.ratio_p10:.3f}..{result.ratio_p90:.3f}), alternating, at batch 1.\n"
@@ -113,8 +113,12 @@ def _runtime(row: Row) -> str:
     return provider.replace("ExecutionProvider", " (onnx)") if is_device else row.model.runtime
 
 
+def _best(row: Any) -> Any:
+    return max(row.figures.throughput.items(), key=lambda item: item[1])
+
+
 def _tried(row: Any) -> str:
-    return ", ".join(f"{batch}: {per_sec:.2f}" for batch, per_sec in row.figures.throughput.tried)
+    return ", ".join(f"{batch}: {per_sec:.2f}" for batch, per_sec in row.figures.throughput.items())
 
 
 NAMED: Tuple[Column, ...] = (("model", lambda row: row.model.name), ("runtime", _runtime))
@@ -135,10 +139,9 @@ SPEED: Tuple[Column, ...] = (
 )
 THROUGHPUT: Tuple[Column, ...] = (
     *NAMED,
-    ("best batch", lambda row: str(row.figures.throughput.batch)),
-    ("evals/s", lambda row: f"{row.figures.throughput.per_sec:.2f}"),
+    ("best batch", lambda row: str(_best(row)[0])),
+    ("evals/s", lambda row: f"{_best(row)[1]:.2f}"),
     ("tried (batch: evals/s)", _tried),
-    ("stopped by", lambda row: row.figures.throughput.stopped_by),
 )
 ENERGY: Tuple[Column, ...] = (
     *NAMED,
@@ -149,7 +152,7 @@ ENERGY: Tuple[Column, ...] = (
 )
 COMPARISON: Tuple[Column, ...] = (
     ("bundle", lambda row: row[0]),
-    ("model", lambda row: row[1].name),
+    ("model", lambda row: row[1].model.name),
     ("median ms", lambda row: f"{row[2] * 1e3:.3f}"),
     ("evals/s", lambda row: f"{1 / row[2]:.2f}"),
 )

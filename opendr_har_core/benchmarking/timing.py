@@ -19,8 +19,8 @@ Clock = Callable[[], float]
 # The first calls allocate memory and wake threads.
 WARM_UP_CALLS = 2
 FEWEST_CALLS = 3
-# A turn of a comparison is long against the clock's resolution and its first call, which finds cold caches.
-TURN_SEC = 0.02
+# The first call of a turn finds cold caches.
+CALLS_PER_TURN = 5
 FEWEST_ROUNDS = 5
 # Enough different frames that no result can be reused, few enough to stay small.
 FRAMES_KEPT = 8
@@ -64,7 +64,8 @@ class Comparison:
 
 def time_calls(job: Job, seconds: float, clock: Clock = time.perf_counter) -> Timing:
     """Call `job` for `seconds`, at least three times, after a short warm-up."""
-    _warm_up(job, seconds, clock)
+    for _ in range(WARM_UP_CALLS):
+        job()
     durations: List[float] = []
     began_cpu, end = time.process_time(), clock() + seconds
     while len(durations) < FEWEST_CALLS or clock() < end:
@@ -80,15 +81,13 @@ def compare(first: Job, second: Job, seconds: float, clock: Clock = time.perf_co
     The order alternates (first, second, second, first, ...), so that a drift of the machine's speed favours neither.
     """
     jobs = (first, second)
-    for job in jobs:
-        _warm_up(job, seconds, clock)
-    slowest = max(_turn(job, FEWEST_CALLS, clock) for job in jobs)
-    calls = max(1, round(TURN_SEC / max(slowest, 1e-9)))
+    for job in jobs * WARM_UP_CALLS:
+        job()
     turns: List[Tuple[float, float]] = []
     end = clock() + seconds
     while len(turns) < FEWEST_ROUNDS or clock() < end:
         order = (0, 1) if len(turns) % 2 == 0 else (1, 0)
-        took = {index: _turn(jobs[index], calls, clock) for index in order}
+        took = {index: _turn(jobs[index], clock) for index in order}
         turns.append((took[0], took[1]))
     medians = np.median(turns, axis=0)
     low, middle, high = _deciles([slow / quick for quick, slow in turns])
@@ -138,18 +137,8 @@ def _noise(shape: Tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def _warm_up(job: Job, seconds: float, clock: Clock) -> None:
-    """Two calls, or one where that takes longer than the measurement."""
-    end = clock() + seconds
-    for _ in range(WARM_UP_CALLS):
-        job()
-        if clock() > end:
-            return
-
-
-def _turn(job: Job, calls: int, clock: Clock) -> float:
-    """Median seconds of `calls` calls."""
-    return float(np.median([_duration(job, clock) for _ in range(calls)]))
+def _turn(job: Job, clock: Clock) -> float:
+    return float(np.median([_duration(job, clock) for _ in range(CALLS_PER_TURN)]))
 
 
 def _duration(job: Job, clock: Clock) -> float:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from opendr_har_core.benchmarking import AgreementSettings
-from opendr_har_core.cli.options import add_job, add_runtime, add_settings, providers, read_settings
+from opendr_har_core.cli.options import add_job, add_runtime, add_settings, read_settings
 from opendr_har_core.cli.output import Result
 from opendr_har_core.cli.videos import videos_of
 
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> Result:
     videos, missing = videos_of(options.videos)
     if missing:
         raise missing[0][1]
-    recognizers = [Recognizer.open(model, providers(options), options.threads) for model in options.models]
+    recognizers = [Recognizer.open(model, options.providers, options.threads) for model in options.models]
     settings = read_settings(options, AgreementSettings)
     with options.out.progress("comparing", "videos") as report:
         found = measure_agreement(options.models, recognizers, videos, settings, report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
-from typing import Any, Tuple
+from typing import Any
 
 from opendr_har_core.benchmarking import NAMES, BenchmarkSettings
 from opendr_har_core.cli.options import (
@@ -14,7 +14,6 @@ from opendr_har_core.cli.options import (
     add_runtime,
     add_settings,
     check_writable,
-    providers,
     write_json,
 )
 from opendr_har_core.cli.output import Result
@@ -54,32 +53,20 @@ def run(options: argparse.Namespace) -> Result:
         largest_batch=options.largest_batch,
         model=options.model,
         threads=options.threads,
-        providers=providers(options),
+        providers=tuple(options.providers),
     )
-    report, text = _measured(options, settings) if options.against is None else _compared(options, settings)
+    from opendr_har_core.benchmarking.benchmark import benchmark, compare_bundles  # loads ONNX Runtime
+    from opendr_har_core.benchmarking.tables import comparison_text, report_text
+
+    if options.against is None:
+        report = benchmark(settings, options.out.note if sys.stderr.isatty() else None)
+        text = report_text(report)
+    elif options.model is None:
+        raise ConfigError("--against needs --model, the bundle to compare it with")
+    else:
+        report = compare_bundles(options.model, options.against, settings)
+        text = comparison_text(report, options.model, options.against)
     values = asdict(report)
     if options.report:
         write_json(options.report, values)
     return Result(text, values)
-
-
-def _measured(options: argparse.Namespace, settings: BenchmarkSettings) -> Tuple[Any, str]:
-    from opendr_har_core.benchmarking.benchmark import benchmark
-    from opendr_har_core.benchmarking.tables import report_text
-
-    def progress(name: str) -> None:
-        if sys.stderr.isatty():
-            options.out.note(f"measuring {name} ...")
-
-    report = benchmark(settings, progress)
-    return report, report_text(report)
-
-
-def _compared(options: argparse.Namespace, settings: BenchmarkSettings) -> Tuple[Any, str]:
-    from opendr_har_core.benchmarking.benchmark import compare_bundles
-    from opendr_har_core.benchmarking.tables import comparison_text
-
-    if options.model is None:
-        raise ConfigError("--against needs --model, the bundle to compare it with")
-    report = compare_bundles(options.model, options.against, settings)
-    return report, comparison_text(report, options.model, options.against)

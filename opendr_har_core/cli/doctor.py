@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from opendr_har_core.cli.options import add_job, add_model, add_runtime, providers
+from opendr_har_core.cli.options import add_job, add_model, add_runtime
 from opendr_har_core.cli.output import FAILED, Result
 
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> Result:
     """Run all checks and report; findings make it fail."""
     from opendr_har_core.doctor.checks import run_checks, to_dict, to_text
 
-    sections = run_checks(options.model, providers(options), options.threads, options.seconds)
+    sections = run_checks(options.model, options.providers, options.threads, options.seconds)
     found = [finding.what for section in sections for finding in section.findings]
     if found:
         return Result(to_text(sections), to_dict(sections), FAILED, f"problems found: {'; '.join(found)}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set
 
 from opendr_har_core.cli.options import (
     add_job,
@@ -18,7 +17,7 @@ from opendr_har_core.cli.options import (
     open_recognizer,
     read_settings,
 )
-from opendr_har_core.cli.output import FAILED, Output, Result, ignore
+from opendr_har_core.cli.output import FAILED, Output, Result
 from opendr_har_core.cli.videos import KINDS, TIMELINE, OutputFiles, videos_of
 from opendr_har_core.errors import HarError
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
@@ -39,7 +38,7 @@ def add_parser(jobs: Any) -> None:
         examples=(
             "clip.mp4",
             "clip.mp4 --model cox3d_s.onnx --output results",
-            "videos 'more/*.avi' --output results --write timeline,csv --threshold 0.5 --smoothing 0.5",
+            "videos 'more/*.avi' --output results --write timeline csv --threshold 0.5 --smoothing 0.5",
             "0 --threshold 0.5",
             "clip.mp4 --json --quiet",
         ),
@@ -49,48 +48,52 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help=what)
     add_model(parser)
     parser.add_argument("--output", metavar="FOLDER", help="write results there; created if needed")
-    parser.add_argument(
-        "--write",
-        type=kinds,
-        metavar="KINDS",
-        help=f"which results, separated by commas (default: all, {','.join(KINDS)}; timeline needs matplotlib)",
-    )
+    what = f"which results (default: all, {' '.join(KINDS)}; timeline needs matplotlib)"
+    parser.add_argument("--write", nargs="+", choices=KINDS, metavar="KIND", help=what)
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     add_recognizer(parser, top_k=3)
     add_runtime(parser)
-
-
-def kinds(text: str) -> List[str]:
-    """The results that --write names; the order does not matter."""
-    wanted = [word.strip() for word in text.split(",")]
-    strays = [word for word in wanted if word not in KINDS]
-    if strays:
-        raise argparse.ArgumentTypeError(f"{strays} can't be written, expected some of {','.join(KINDS)}")
-    return [kind for kind in KINDS if kind in wanted]
 
 
 def run(options: argparse.Namespace) -> Result:
     """Stream each video through the model as a camera would; a file that fails does not stop the others."""
     is_camera = len(options.videos) == 1 and options.videos[0].isdigit()
     paths, missing = ([Path(options.videos[0])], []) if is_camera else videos_of(options.videos)
-    if options.write is None:
-        options.write = _writable(options)
-    files = OutputFiles.of(paths, options) if options.output else None
+    files = OutputFiles(options.output, paths, _kinds(options), options.overwrite) if options.output else None
     if is_camera and files is None:
         return _watch(options)
-    job = _Job(options, files, several=len(paths) + len(missing) > 1)
+    several = len(paths) + len(missing) > 1
+    job = _Job(options, files, several)
+    done: List[Dict[str, Any]] = []
+    failed: List[Dict[str, str]] = []
+
+    def fail(what: str, error: HarError) -> None:
+        failed.append({"video": what, "error": str(error)})
+        if several:
+            options.out.warn(str(error))
+
     for argument, error in missing:
-        job.fail(argument, error)
+        fail(argument, error)
     for path in paths:
-        job.run(path)
-    return job.result()
+        try:
+            done.append(job.labelled(path))
+        except HarError as error:
+            fail(str(path), error)
+    values = {"videos": done, "failed": failed}
+    if not failed:
+        return Result(values=values)
+    total = len(done) + len(failed)
+    message = f"{len(failed)} of {total} videos could not be labelled" if several else failed[0]["error"]
+    return Result(values=values, exit_code=FAILED, error=message)
 
 
-def _writable(options: argparse.Namespace) -> List[str]:
+def _kinds(options: argparse.Namespace) -> Sequence[str]:
+    """The results that --write names, or all that can be written here."""
+    if options.write is not None:
+        return [kind for kind in KINDS if kind in options.write]
     if find_spec("matplotlib") is not None:
-        return list(KINDS)
-    if options.output:
-        options.out.note("no timelines: they need matplotlib, pip install 'opendr_har_ros[plots]'")
+        return KINDS
+    options.out.note("no timelines: they need matplotlib, pip install 'opendr_har_ros[plots]'")
     return [kind for kind in KINDS if kind != TIMELINE]
 
 
@@ -98,65 +101,39 @@ class _Job:
     """Labels the videos one by one."""
 
     def __init__(self, options: argparse.Namespace, files: Optional[OutputFiles], several: bool) -> None:
-        self._out: Output = options.out
-        self._recognizer = open_recognizer(options)
-        self._stream = read_settings(options, StreamSettings)
-        self._labels = read_settings(options, LabelSettings)
-        self._files = files
-        self._several = several
-        self._done: List[Dict[str, Any]] = []
-        self._failed: List[Dict[str, str]] = []
-        self._remarks: Set[str] = set()
-
-    def run(self, path: Path) -> None:
-        try:
-            self._done.append(self._labelled(path))
-        except HarError as error:
-            self.fail(str(path), error)
-
-    def fail(self, what: str, error: HarError) -> None:
-        self._failed.append({"video": what, "error": str(error)})
-        if self._several:
-            self._out.warn(str(error))
-
-    def result(self) -> Result:
-        values = {"videos": self._done, "failed": self._failed}
-        if not self._failed:
-            return Result(values=values)
-        if self._several:
-            error = f"{len(self._failed)} of {len(self._failed) + len(self._done)} videos could not be labelled"
-        else:
-            error = self._failed[0]["error"]
-        return Result(values=values, exit_code=FAILED, error=error)
-
-    def _labelled(self, path: Path) -> Dict[str, Any]:
         from opendr_har_core.recordings.label_video import label_video
 
-        on_sample = None if self._files else partial(_print, self._out, path)
-        if self._several and not self._files:
-            self._out.text(f"{path}\n")
-        with self._progress(path) as report, self._files.copy(path) if self._files else nullcontext() as copy:
-            labels = label_video(self._recognizer, path, self._stream, self._labels, report, on_sample, copy)
-        written = self._files.write(labels) if self._files else {}
-        self._describe(labels, written)
-        return {**{name: value for name, value in labels.to_dict().items() if name != "samples"}, "files": written}
+        self._out: Output = options.out
+        stream, labels = read_settings(options, StreamSettings), read_settings(options, LabelSettings)
+        self._label: Any = partial(label_video, open_recognizer(options), stream=stream, labels=labels)
+        self._files = files
+        self._several = several
+        self._remarks: Set[str] = set()
 
-    def _progress(self, path: Path) -> Any:
-        if self._files is None and self._out.results_on_terminal():
-            return nullcontext(ignore)
-        return self._out.progress(f"labelling {path.name}", "frames")
-
-    def _describe(self, labels: VideoLabels, files: Dict[str, str]) -> None:
+    def labelled(self, path: Path) -> Dict[str, Any]:
+        """Label a video and print or write the results; the values of --json. Raises HarError."""
+        written: Dict[str, str] = {}
         if self._files is None:
+            if self._several:
+                self._out.text(f"{path}\n")
+            labels = self._label(path, on_sample=partial(_print, self._out, path))
             self._out.text(_line("whole", labels.whole))
         else:
-            count = len(labels.segments)
-            spans = "1 segment" if count == 1 else f"{count} segments"
-            summary = f"{labels.path}: {labels.whole.label} {labels.whole.score:.2f}, {spans}"
-            self._out.text(summary + "".join(f"\n  {name}" for name in files.values()) + "\n")
+            title = f"labelling {path.name}"
+            with self._out.progress(title, "frames") as report, self._files.copy(path) as copy:
+                labels = self._label(path, on_frame=report, copy=copy)
+            written = self._files.write(labels)
+            self._summarize(labels, written)
         if labels.remark not in self._remarks:  # many files of one model have the same
             self._remarks.add(labels.remark)
-            self._out.note(f"{labels.path}: {labels.remark}" if self._several else labels.remark)
+            self._out.note(f"{path}: {labels.remark}" if self._several else labels.remark)
+        return {**{name: value for name, value in labels.to_dict().items() if name != "samples"}, "files": written}
+
+    def _summarize(self, labels: VideoLabels, files: Dict[str, str]) -> None:
+        count = len(labels.segments)
+        segments = "1 segment" if count == 1 else f"{count} segments"
+        lines = [f"{labels.path}: {labels.whole.label} {labels.whole.score:.2f}, {segments}", *files.values()]
+        self._out.text("\n  ".join(lines) + "\n")
 
 
 def _watch(options: argparse.Namespace) -> Result:

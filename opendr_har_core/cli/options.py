@@ -16,7 +16,7 @@ from opendr_har_core.networks.config import X3D_CONFIGS
 from opendr_har_core.settings import Setting, settings_of
 from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD, ModelSpec
 from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
-from opendr_har_core.training.settings import DEVICES, TrainingSettings
+from opendr_har_core.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from opendr_har_core.datasets.base import ClipDataset
@@ -114,11 +114,8 @@ def add_model(parser: argparse.ArgumentParser, default: Optional[str] = ModelSet
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
-    """--device or --providers, and --threads: what a bundle runs on."""
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--device", choices=DEVICES, help="short for --providers: cpu, or cuda cpu")
-    add_settings(where, ModelSettings, names=("providers",))
-    add_settings(parser, ModelSettings, names=("threads",))
+    """--providers and --threads: what a bundle runs on."""
+    add_settings(parser, ModelSettings, names=("providers", "threads"))
 
 
 def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:
@@ -129,16 +126,11 @@ def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     add_settings(group, LabelSettings, **defaults)
 
 
-def providers(options: argparse.Namespace) -> Tuple[str, ...]:
-    """The execution providers that the flags of `add_runtime` give."""
-    return ("cuda", "cpu") if options.device == "cuda" else tuple(options.providers)
-
-
 def open_recognizer(options: argparse.Namespace) -> Recognizer:
     """The recognizer that the flags of `add_model`, `add_runtime` and `add_recognizer` give."""
     from opendr_har_core.streaming.recognizer import Recognizer
 
-    return Recognizer.open(options.model, providers(options), options.threads, options.spin)
+    return Recognizer.open(options.model, options.providers, options.threads, options.spin)
 
 
 def open_pipeline(options: argparse.Namespace) -> LabelPipeline:

@@ -8,11 +8,13 @@ import math
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any, ContextManager, Iterator, Mapping, Optional, Protocol, TextIO
+from typing import Any, Callable, ContextManager, Iterator, Mapping, Optional, TextIO
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 # In JSON lines, for the exit codes.
 STATES = {DONE: "done", FAILED: "failed", USAGE: "failed", INTERRUPTED: "cancelled"}
+# Called with the units done and their total, if known.
+Report = Callable[[int, Optional[int]], None]
 # How often a log file, or a terminal without rich, gets a line.
 LINE_INTERVAL_SEC = 10.0
 
@@ -32,12 +34,6 @@ class Result:
     values: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int = DONE
     error: str = ""
-
-
-class Report(Protocol):
-    """Called with the units done and their total, if known."""
-
-    def __call__(self, done: int, total: Optional[int]) -> None: ...
 
 
 class Output:
@@ -84,11 +80,7 @@ class Output:
 
     def progress(self, title: str, unit: str = "", scale: float = 1.0) -> ContextManager[Report]:
         """Show progress unless --quiet is given; see `progress`."""
-        return contextlib.nullcontext(ignore) if self.quiet else progress(title, unit, scale)
-
-    def results_on_terminal(self) -> bool:
-        """Whether results go to a terminal line by line, where a progress bar would disturb them."""
-        return self._results.isatty()
+        return contextlib.nullcontext(lambda done, total: None) if self.quiet else progress(title, unit, scale)
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
@@ -109,10 +101,6 @@ class Output:
         self._results.write(text)
         if self._results.isatty() or self.json:  # a program waits for whole lines
             self.flush()
-
-
-def ignore(done: int, total: Optional[int]) -> None:
-    """A `Report` that shows nothing."""
 
 
 @contextlib.contextmanager

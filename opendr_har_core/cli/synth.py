@@ -20,10 +20,14 @@ class SynthSettings:
     clips: int = setting(10, "Clips of each action.", least=1)
     seconds: float = setting(4.0, "Length of a clip.", unit="s", above=0)
     fps: float = setting(30.0, "Frames per second.", unit="Hz", above=0)
+    width: int = setting(320, "Width of the picture, an even number.", unit="px", least=32, most=4096)
+    height: int = setting(240, "Height of the picture, an even number.", unit="px", least=32, most=4096)
     seed: int = setting(0, "Seed of the first clip of each action; the others count up.", least=0)
 
     def __post_init__(self) -> None:
         check(self)
+        if self.width % 2 or self.height % 2:
+            raise ConfigError(f"the picture is {self.width}x{self.height}, expected even numbers for the encoder")
 
 
 def add_parser(jobs: Any) -> None:
@@ -37,7 +41,7 @@ def add_parser(jobs: Any) -> None:
         examples=(
             "clips/train --clips 20",
             "clips/val --clips 5 --seed 1000",
-            "clips --actions walking jumping --seconds 3 --size 160x120",
+            "clips --actions walking jumping --seconds 3 --width 160 --height 120",
             "--list",
         ),
         run=run,
@@ -45,7 +49,6 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument("folder", nargs="?", metavar="FOLDER", help="where to write; created if needed")
     parser.add_argument("--actions", nargs="+", metavar="ACTION", help="which (default: all; see --list)")
     add_settings(parser, SynthSettings)
-    parser.add_argument("--size", type=_size, default=(240, 320), metavar="WxH", help="pixels (default: 320x240)")
     parser.add_argument("--overwrite", action="store_true", help="replace existing clips")
     parser.add_argument("--list", action="store_true", help="list the actions and exit")
 
@@ -95,17 +98,6 @@ def _write(clips: List[Tuple[str, int, Path]], options: argparse.Namespace, sett
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise DataError(f"the folder {path.parent} can't be created: {error}") from None
-            write_video(path, render_clip(action, settings.seconds, settings.fps, options.size, seed), settings.fps)
+            frames = render_clip(action, settings.seconds, settings.fps, (settings.height, settings.width), seed)
+            write_video(path, frames, settings.fps)
             report(index, len(clips))
-
-
-def _size(text: str) -> Tuple[int, int]:
-    """WxH as (height, width)."""
-    width, cross, height = text.lower().partition("x")
-    if not (cross and width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text} is not of the form 320x240")
-    sides = int(height), int(width)
-    # The encoder needs even numbers, and a figure some room.
-    if any(side % 2 or not 32 <= side <= 4096 for side in sides):
-        raise argparse.ArgumentTypeError(f"{text} has a side that is odd, below 32 or above 4096")
-    return sides

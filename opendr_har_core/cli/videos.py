@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import glob
 from collections import Counter
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ContextManager, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, Optional, Sequence, Tuple
 
 from opendr_har_core.errors import ConfigError, DataError
 
@@ -20,15 +18,15 @@ if TYPE_CHECKING:
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 # Results next to the videos are not inputs.
 ANNOTATED = ".annotated.mp4"
-VIDEO, TIMELINE, CSV, JSON = "video", "timeline", "csv", "json"
-KINDS = (VIDEO, TIMELINE, CSV, JSON)
-ENDINGS: Mapping[str, Tuple[str, ...]] = {
-    VIDEO: (ANNOTATED,),
-    TIMELINE: (".timeline.png",),
-    CSV: (".labels.csv", ".scores.csv"),
-    JSON: (".labels.json",),
+VIDEO, TIMELINE, CSV, SCORES, JSON = "video", "timeline", "csv", "scores", "json"
+ENDINGS = {
+    VIDEO: ANNOTATED,
+    TIMELINE: ".timeline.png",
+    CSV: ".labels.csv",
+    SCORES: ".scores.csv",
+    JSON: ".labels.json",
 }
-FEWEST_LANES = 5
+KINDS = tuple(ENDINGS)
 
 
 def videos_of(arguments: Sequence[str]) -> Tuple[List[Path], List[Tuple[str, DataError]]]:
@@ -83,67 +81,44 @@ def names_for(paths: Sequence[Path]) -> List[str]:
     return list(names.values())
 
 
-@dataclass(frozen=True)
 class OutputFiles:
-    """Where the results of each video go.
+    """The results of each video in a folder."""
 
-    Attributes:
-        folder: of all results.
-        names: the first part of the name of a video's results.
-        kinds: which are written.
-        lanes: classes in the timeline.
-    """
-
-    folder: Path
-    names: Mapping[Path, str]
-    kinds: Tuple[str, ...]
-    lanes: int
-
-    @classmethod
-    def of(cls, videos: Sequence[Path], options: argparse.Namespace) -> OutputFiles:
+    def __init__(self, folder: str, videos: Sequence[Path], kinds: Sequence[str], overwrite: bool) -> None:
         """Create the folder; raises ConfigError if that fails or a file would be overwritten."""
-        folder = Path(options.output)
-        names = dict(zip(videos, names_for(videos)))
-        files = cls(folder, names, tuple(options.write), max(FEWEST_LANES, options.top_k))
-        existing = [path for video in videos for path in files.paths(video) if path.exists()]
-        if existing and not options.overwrite:
+        self._folder, self._kinds = Path(folder), tuple(kinds)
+        self._names = dict(zip(videos, names_for(videos)))
+        existing = [path for video in videos for path in self._paths(video).values() if path.exists()]
+        if existing and not overwrite:
             more = f" and {len(existing) - 1} more exist" if len(existing) > 1 else " exists"
             raise ConfigError(f"{existing[0]}{more}; give --overwrite or another --output")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"the folder {folder} can't be created: {error}") from None
-        return files
-
-    def paths(self, video: Path) -> Tuple[Path, ...]:
-        """The results of a video."""
-        return tuple(self._path(video, ending) for kind in self.kinds for ending in ENDINGS[kind])
 
     def copy(self, video: Path) -> ContextManager[Optional[AnnotatedCopy]]:
         """The annotated video to fill while labelling, or None if it is not wanted."""
-        if VIDEO not in self.kinds:
+        if VIDEO not in self._kinds:
             return nullcontext()
         from opendr_har_core.recordings.label_video import annotated_copy
 
-        return annotated_copy(self._path(video, ANNOTATED))
+        return annotated_copy(self._paths(video)[VIDEO])
 
     def write(self, labels: VideoLabels) -> Dict[str, str]:
-        """Write the other results atomically; returns the paths by kind."""
-        written: Dict[str, str] = {}
-        for kind in self.kinds:
-            path, *others = (self._path(labels.path, ending) for ending in ENDINGS[kind])
-            if kind == TIMELINE:
-                from opendr_har_core.recordings.timeline import write_timeline
+        """Write the other results atomically; returns all paths by kind."""
+        from opendr_har_core.recordings.timeline import write_timeline
 
-                write_timeline(labels, path, self.lanes)
-            elif kind == CSV:
-                labels.write_segments(path)
-                labels.write_scores(others[0])
-                written["scores"] = str(others[0])
-            elif kind == JSON:
-                labels.write_json(path)
-            written[kind] = str(path)
-        return written
+        writers: Dict[str, Callable[[Path], Any]] = {
+            TIMELINE: lambda path: write_timeline(labels, path),
+            CSV: labels.write_segments,
+            SCORES: labels.write_scores,
+            JSON: labels.write_json,
+        }
+        paths = self._paths(labels.path)
+        for kind in (kind for kind in self._kinds if kind in writers):
+            writers[kind](paths[kind])
+        return {kind: str(path) for kind, path in paths.items()}
 
-    def _path(self, video: Path, ending: str) -> Path:
-        return self.folder / f"{self.names[video]}{ending}"
+    def _paths(self, video: Path) -> Dict[str, Path]:
+        return {kind: self._folder / f"{self._names[video]}{ENDINGS[kind]}" for kind in self._kinds}

@@ -54,8 +54,7 @@ def clip(tmp_path_factory):
         ("infer", 2, "the following arguments are required: VIDEO"),
         ("infer {clip} --speed 2", 2, "unrecognized arguments: --speed"),
         ("infer {clip} --threshold 2", 2, "threshold is 2.0, expected a number, 0 to 1"),
-        ("infer {clip} --device cpu --providers cpu", 2, "not allowed with"),
-        ("infer {clip} --write poem", 2, "['poem'] can't be written"),
+        ("infer {clip} --write poem", 2, "invalid choice: 'poem'"),
         ("infer {clip} --sampling all", 2, "sampling is 'all', expected one of"),
         ("infer {clip} --output {clip}", 2, "can't be created"),
         ("synth", 2, "FOLDER"),
@@ -133,9 +132,9 @@ def test_documented_commands_parse(page):
 # Commands of docs/cli.md that run as they are on synthetic clips, in this order; the others need weights or a robot.
 RUNNABLE = (
     "opendr-har synth --list",
-    "opendr-har synth clips/few --actions walking jumping --seconds 3 --size 160x120",
+    "opendr-har synth clips/few --actions walking jumping --seconds 3 --width 160 --height 120",
     "opendr-har infer clip.mp4",
-    "opendr-har infer videos 'more/*.avi' --output results --write timeline,csv --smoothing 0.5 --threshold 0.5",
+    "opendr-har infer videos 'more/*.avi' --output results --write timeline csv --smoothing 0.5 --threshold 0.5",
     "opendr-har infer clip.mp4 --json --quiet",
 )
 
@@ -151,7 +150,7 @@ def test_commands_of_the_page_run(clip, tmp_path, monkeypatch, capsys):
         assert command in written
         assert main(shlex.split(command)[1:]) == 0, (command, capsys.readouterr().err)
     assert len(list(Path("clips/few").rglob("*.mp4"))) == 20
-    assert len(list(Path("results").iterdir())) == 6
+    assert len(list(Path("results").iterdir())) == 4
 
 
 @pytest.mark.parametrize(

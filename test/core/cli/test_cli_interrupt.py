@@ -45,29 +45,11 @@ def test_infer_leaves_no_unfinished_video(tmp_path, long_clip, number):
 def test_infer_of_several_keeps_finished_results(tmp_path, long_clip):
     short = write_video(tmp_path / "short.mp4", render_clip("walking", 2.0, seed=1), 30.0)
     folder = tmp_path / "out"
-    process = started("infer", short, long_clip, "--output", folder, "--write", "video,csv,json")
+    process = started("infer", short, long_clip, "--output", folder, "--write", "video", "csv", "json")
     code, _, errors = interrupted(process, (folder / "short.labels.json").exists)
     assert (code, errors.endswith(INTERRUPTED)) == (130, True)
-    assert len(files_in(folder)) == 4
+    assert len(files_in(folder)) == 3
     assert probe(folder / "short.annotated.mp4").frames == 60
-
-
-@pytest.mark.slow
-def test_synth_leaves_whole_clips(tmp_path):
-    process = started("synth", tmp_path, "--clips", "200", "--seconds", "2", "--size", "160x120")
-    code, _, errors = interrupted(process, lambda: len(files_in(tmp_path)) > 3 and hidden(tmp_path))
-    assert (code, errors.endswith(INTERRUPTED)) == (130, True)  # a slow machine prints progress before
-    assert {probe(tmp_path / clip).frames for clip in files_in(tmp_path)} == {60}
-
-
-@pytest.mark.slow
-def test_export_leaves_a_whole_bundle_or_none(shared, tmp_path):
-    pytest.importorskip("torch")
-    weights, bundle = shared / "weights" / "x3d_xs_k400_slowfast.pyth", tmp_path / "cox3d.onnx"
-    process = started("export", weights, "--output", bundle)
-    code, _, errors = interrupted(process, lambda: hidden(tmp_path))
-    assert "Traceback" not in errors
-    assert (code, files_in(tmp_path)) in [(130, []), (0, ["cox3d.onnx"])]
 
 
 def test_download_leaves_what_it_resumes_from(tmp_path):

@@ -21,7 +21,7 @@ from opendr_har_core.cli.main import main
 def test_a_terminal_shows_a_bar_on_standard_error_only(tmp_path):
     pytest.importorskip("rich")
     parent, child = pty.openpty()
-    clips = ("--actions", "walking", "--clips", "5", "--seconds", "0.5", "--size", "64x48")
+    clips = ("--actions", "walking", "--clips", "5", "--seconds", "0.5", "--width", "64", "--height", "48")
     process = started("synth", tmp_path, *clips, "--json", stderr=child)
     os.close(child)
     shown = b""

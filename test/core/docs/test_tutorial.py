@@ -29,7 +29,7 @@ COMMANDS = [
 TINY = X3DConfig("xs", image_size=32, frames=4, stride=12, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
 BASE_CLASSES = 5
 LESS = {"--clips": "2"}
-SMALL = ["--size", "96x72", "--seconds", "2", "--fps", "15"]
+SMALL = ["--width", "96", "--height", "72", "--seconds", "2", "--fps", "15"]
 
 
 @pytest.fixture
