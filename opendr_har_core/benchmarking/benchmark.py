@@ -10,7 +10,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from opendr_har_core.benchmarking import ONNX, TORCH, BenchmarkSettings
 from opendr_har_core.benchmarking.energy import SensorError, find_meter
@@ -58,23 +58,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class EnergyUse:
-    """Energy at batch 1.
-
-    Attributes:
-        sensor: name of the sensor.
-        joules: per evaluation, including what the idle machine uses.
-        joules_above_idle: per evaluation, beyond what the idle machine uses.
-        idle_watts: power of the idle machine.
-    """
-
-    sensor: str
-    joules: float
-    joules_above_idle: float
-    idle_watts: float
-
-
-@dataclass(frozen=True)
 class Figures:
     """Measurements of one model on one runtime.
 
@@ -84,7 +67,8 @@ class Figures:
         peak_rss_bytes: peak memory of the process at batch 1; None where the system does not report it.
         timing: at batch 1.
         throughput: evaluations per second by batch, from the median time of a call.
-        energy: None where no sensor can be read; `energy_remark` says why.
+        joules: of an evaluation at batch 1, with those of the idle machine; None where no sensor can be read.
+        sensor: its name, or why there is none.
     """
 
     provider: str
@@ -92,8 +76,8 @@ class Figures:
     peak_rss_bytes: Optional[int]
     timing: Timing
     throughput: Mapping[int, float]
-    energy: Optional[EnergyUse]
-    energy_remark: str
+    joules: Optional[float]
+    sensor: str
 
 
 @dataclass(frozen=True)
@@ -107,11 +91,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole benchmark; `seconds` is the time spent on each figure.
-
-    Attributes:
-        comparison: of the first row with the second, if these were timed alternately; they have no figures then.
-    """
+    """A whole benchmark, or the comparison of two rows without figures; `seconds` is the time for each figure."""
 
     machine: Machine
     seconds: float
@@ -210,13 +190,9 @@ def measure(model: Model, settings: BenchmarkSettings) -> Figures:
     timing = time_calls(job, settings.seconds)
     peak = peak_bytes()  # before larger batches are tried
     on_gpu = model.runtime == ONNX and (settings.providers or CPU)[0].lower() not in CPU
-    energy, remark = None, ""
-    try:
-        energy = energy_use(job, settings.seconds, find_meter(on_gpu=on_gpu))
-    except SensorError as error:
-        remark = str(error)
+    joules, sensor = energy_use(job, settings.seconds, on_gpu)
     throughput = throughput_by_batch(partial(evaluation, recognizer), settings.seconds, settings.largest_batch)
-    return Figures(recognizer.provider, weights_bytes, peak, timing, throughput, energy, remark)
+    return Figures(recognizer.provider, weights_bytes, peak, timing, throughput, joules, sensor)
 
 
 def peak_bytes() -> Optional[int]:
@@ -250,15 +226,14 @@ def throughput_by_batch(
             return per_sec
 
 
-def energy_use(job: Job, seconds: float, meter: Any) -> EnergyUse:
-    """Energy of `job`: idle for `seconds`, then run it for `seconds`; raises SensorError."""
-    end = meter.begin()
-    time.sleep(seconds)
-    idle_watts = end() / seconds
-    job()
-    calls, began, end = 0, time.perf_counter(), meter.begin()
-    while calls == 0 or time.perf_counter() - began < seconds:
-        job()
-        calls += 1
-    joules, elapsed = end(), time.perf_counter() - began
-    return EnergyUse(meter.name, joules / calls, (joules - idle_watts * elapsed) / calls, idle_watts)
+def energy_use(job: Job, seconds: float, on_gpu: bool = False) -> Tuple[Optional[float], str]:
+    """(joules of a call of `job`, name of the sensor), or (None, why there is none)."""
+    try:
+        meter = find_meter(on_gpu=on_gpu)
+        calls, began, end = 0, time.perf_counter(), meter.begin()
+        while calls == 0 or time.perf_counter() - began < seconds:
+            job()
+            calls += 1
+        return end() / calls, meter.name
+    except SensorError as error:
+        return None, str(error)

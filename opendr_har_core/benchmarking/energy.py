@@ -6,11 +6,10 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from opendr_har_core.errors import HarError
 
@@ -34,14 +33,8 @@ class SensorError(HarError):
     """An energy sensor can't be read."""
 
 
-@dataclass(frozen=True)
-class EnergyMeter:
-    """An energy sensor.
-
-    Attributes:
-        name: the sensor and what it covers, for people.
-        begin: begins a measurement and returns the function that ends it and returns its joules; raises SensorError.
-    """
+class EnergyMeter(NamedTuple):
+    """The name of a sensor, and a function that begins to measure; the one that it returns ends that, in joules."""
 
     name: str
     begin: Callable[[], Callable[[], float]]

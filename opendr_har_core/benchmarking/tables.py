@@ -28,7 +28,6 @@ score: mean score of the label that the clip network settles on for a video.
 first label: from the first frame of a video to the first label.
 new label: from the cut between two videos to the first label that the clip network settles on for the second one;
 stable: until that label stays for a second. Medians; a label that never comes counts as infinitely late."""
-NO_SPLICES = "No splices: give two or more videos for which the clip network settles on different labels."
 
 # (title, text of a cell)
 Column = Tuple[str, Callable[[Any], str]]
@@ -37,9 +36,6 @@ Column = Tuple[str, Callable[[Any], str]]
 def report_text(report: Report) -> str:
     """All tables of a benchmark, below a description of the machine."""
     measured = [row for row in report.rows if row.figures is not None]
-    with_energy = [row for row in measured if row.figures and row.figures.energy]
-    energy = [table(ENERGY, with_energy)] if with_energy else []
-    remarks = dict.fromkeys(row.figures.energy_remark for row in measured if row.figures and not row.figures.energy)
     failures = [f"{row.model.name} on {row.model.runtime}: {row.failure}" for row in report.rows if not row.figures]
     parts = [
         machine_text(report.machine),
@@ -48,7 +44,7 @@ def report_text(report: Report) -> str:
         "Table 1: size\n\n" + table(SIZE, report.rows),
         "Table 2: speed at batch 1\n\n" + table(SPEED, measured),
         "Table 3: throughput at the best batch\n\n" + table(THROUGHPUT, measured),
-        "Table 4: energy at batch 1\n\n" + "\n".join([*energy, *remarks]),
+        "Table 4: energy at batch 1\n\n" + table(ENERGY, measured),
         *(["Not measured\n\n" + "\n".join(failures)] if failures else []),
     ]
     return "\n\n".join(parts) + "\n"
@@ -84,7 +80,6 @@ def agreement_text(report: AgreementReport) -> str:
         table(AGREEMENT, report.models),
         table(REACTION, report.models),
         AGREEMENT_NOTES,
-        *([] if report.splices else [NO_SPLICES]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -145,10 +140,8 @@ THROUGHPUT: Tuple[Column, ...] = (
 )
 ENERGY: Tuple[Column, ...] = (
     *NAMED,
-    ("J/eval", lambda row: f"{row.figures.energy.joules:.3f}"),
-    ("above idle", lambda row: f"{row.figures.energy.joules_above_idle:.3f}"),
-    ("idle W", lambda row: f"{row.figures.energy.idle_watts:.1f}"),
-    ("sensor", lambda row: row.figures.energy.sensor),
+    ("J/eval", lambda row: number(row.figures.joules, 3)),
+    ("sensor", lambda row: row.figures.sensor),
 )
 COMPARISON: Tuple[Column, ...] = (
     ("bundle", lambda row: row[0]),

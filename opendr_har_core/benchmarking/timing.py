@@ -32,12 +32,10 @@ class Timing:
     """Many calls of one job.
 
     Attributes:
-        calls: number of timed calls.
         median_sec, p10_sec, p90_sec: seconds per call; 10 % of the calls were faster than p10, 10 % slower than p90.
         cpu_sec: processor seconds per call, of all threads of this process.
     """
 
-    calls: int
     median_sec: float
     p10_sec: float
     p90_sec: float
@@ -72,7 +70,7 @@ def time_calls(job: Job, seconds: float, clock: Clock = time.perf_counter) -> Ti
         durations.append(_duration(job, clock))
     cpu = (time.process_time() - began_cpu) / len(durations)
     p10, median, p90 = _deciles(durations)
-    return Timing(len(durations), median, p10, p90, cpu)
+    return Timing(median, p10, p90, cpu)
 
 
 def compare(first: Job, second: Job, seconds: float, clock: Clock = time.perf_counter) -> Comparison:

@@ -50,9 +50,7 @@ def add_parser(jobs: Any) -> None:
     source.add_argument("--camera", metavar="N", help="a webcam: its number, or its device as in /dev/video0")
     source.add_argument("--topic", metavar="TOPIC", help="a ROS 2 image topic")
     add_model(parser)
-    page = parser.add_argument_group("page")
-    add_settings(page, LiveSettings)
-    page.add_argument("--open", action="store_true", help="open the page in the browser of this machine")
+    add_settings(parser, LiveSettings, title="page")
     add_recognizer(parser)
     add_runtime(parser)
 
@@ -78,10 +76,6 @@ def run(options: argparse.Namespace) -> Result:
         options.out.text(f"{name}: {url}\n")
         options.out.flush()
         options.out.note("Ctrl-C ends it")
-        if options.open:
-            import webbrowser  # it takes longer than the rest of `opendr-har --help`
-
-            webbrowser.open(url)
         threading.Event().wait()
     finally:
         player.stop()

@@ -59,9 +59,6 @@ def main(arguments: Optional[List[str]] = None) -> int:
             result = _run(options, interrupted)
             options.out.end(options.job, result)
             return result.exit_code
-    except BrokenPipeError:
-        _give_up_output("output pipe closed")
-        return FAILED
     except OSError as error:
         _give_up_output(f"can't write the output: {error}")
         return FAILED
@@ -94,8 +91,8 @@ def parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace, interrupted: List[int]) -> Result:
     try:
         with options.out.guarded():
-            result: Optional[Result] = options.run(options)
-        return result or Result()
+            result: Result = options.run(options)
+        return result
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from typing import Any, List, Tuple
 
 from opendr_har_core.cli.options import add_job, add_settings, read_settings
 from opendr_har_core.cli.output import Result
-from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.errors import ConfigError
 from opendr_har_core.settings import check, setting
 
 
@@ -61,9 +61,17 @@ def run(options: argparse.Namespace) -> Result:
         return Result("".join(f"{action}\n" for action in ACTIONS), {"actions": ACTIONS})
     if options.folder is None:
         raise ConfigError("FOLDER is missing; example: opendr-har synth clips/train --clips 20")
+    from opendr_har_core.media.video import write_video
+    from opendr_har_core.synthetic.scene import render_clip
+
     settings = read_settings(options, SynthSettings)
     clips = _clips(options, settings, ACTIONS)
-    _write(clips, options, settings)
+    with options.out.progress("rendering", "clips") as report:
+        for index, (action, seed, path) in enumerate(clips, start=1):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pictures = render_clip(action, settings.seconds, settings.fps, (settings.height, settings.width), seed)
+            write_video(path, pictures, settings.fps)
+            report(index, len(clips))
     names = list(dict.fromkeys(action for action, _, _ in clips))
     frames = len(clips) * round(settings.seconds * settings.fps)
     text = f"{options.folder}: {len(clips)} clips of {len(names)} actions, {frames} frames\n"
@@ -86,18 +94,3 @@ def _clips(options: argparse.Namespace, settings: SynthSettings, known: Tuple[st
     if existing and not options.overwrite:
         raise ConfigError(f"{existing[0]} exists ({len(existing)} in all); give --overwrite or another --seed")
     return clips
-
-
-def _write(clips: List[Tuple[str, int, Path]], options: argparse.Namespace, settings: SynthSettings) -> None:
-    from opendr_har_core.media.video import write_video
-    from opendr_har_core.synthetic.scene import render_clip
-
-    with options.out.progress("rendering", "clips") as report:
-        for index, (action, seed, path) in enumerate(clips, start=1):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DataError(f"the folder {path.parent} can't be created: {error}") from None
-            frames = render_clip(action, settings.seconds, settings.fps, (settings.height, settings.width), seed)
-            write_video(path, frames, settings.fps)
-            report(index, len(clips))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from opendr_har_core.benchmarking.agreement import measure_agreement
-from opendr_har_core.benchmarking.footage import Reaction, Track, reaction, spliced, summarize
+from opendr_har_core.benchmarking.footage import Reaction, Track, reaction, summarize
 from opendr_har_core.cli.main import main
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.frame import Frame
@@ -117,19 +117,6 @@ def track(labels, period_sec=0.4, classes=3):
     """A track with these best labels, from 0 s on."""
     stamps = (np.arange(len(labels)) * period_sec * SEC).astype(np.int64)
     return Track(stamps, np.eye(classes, dtype=np.float32)[list(labels)] * 0.8)
-
-
-def test_the_second_video_starts_at_the_splice(tmp_path):
-    paths = []
-    for level, side in ((10, 24), (200, 48)):
-        frames = (Frame(np.full((side, side, 3), level, np.uint8), index * SEC // FPS) for index in range(FPS))
-        paths.append(write_video(tmp_path / f"{level}.mp4", frames, FPS))
-    frames = list(spliced(*paths, 1.5, 0.5))
-    stamps = [frame.stamp_ns for frame in frames]
-    assert len(frames) == 20  # a short video is looped
-    assert stamps == sorted(set(stamps))
-    assert min(frame.stamp_ns for frame in frames if frame.rgb.mean() > 100) == 1.5 * SEC
-    assert [stamp >= 1.5 * SEC for stamp in stamps] == [frame.rgb.mean() > 100 for frame in frames]
 
 
 @pytest.mark.parametrize(

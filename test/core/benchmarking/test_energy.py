@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from opendr_har_core.benchmarking.benchmark import energy_use
-from opendr_har_core.benchmarking.energy import SensorError, find_meter
+from opendr_har_core.benchmarking import benchmark
+from opendr_har_core.benchmarking.energy import EnergyMeter, SensorError, find_meter
 
 RANGE_UJ = 262_143_328_850
 
@@ -105,17 +105,9 @@ def test_nvml_counts_the_energy_of_all_gpus_for_work_on_a_gpu_only(tmp_path, mon
         find_meter(tmp_path, on_gpu=True)
 
 
-def meter_of(*joules):
-    """A meter that returns these joules, one measurement after the other."""
-    values = iter(joules)
-    return SimpleNamespace(name="a sensor", begin=lambda: lambda: next(values))
-
-
-def test_energy_is_reported_per_evaluation_and_above_idle():
+def test_energy_is_reported_per_evaluation(monkeypatch):
     calls = []
-    use = energy_use(lambda: calls.append(1), 0.01, meter_of(0.0, 6.0))
-    timed = len(calls) - 1  # the first is a warm-up
-    assert (use.joules, use.joules_above_idle, use.idle_watts) == (6.0 / timed, 6.0 / timed, 0.0)
-    idle = energy_use(lambda: None, 0.01, meter_of(5.0, 5.0))
-    assert idle.idle_watts > 0
-    assert idle.joules_above_idle < idle.joules
+    meter = EnergyMeter("a sensor", lambda: lambda: 6.0)
+    monkeypatch.setattr(benchmark, "find_meter", lambda on_gpu: meter)
+    joules, sensor = benchmark.energy_use(lambda: calls.append(1), 0.01)
+    assert (joules, sensor) == (6.0 / len(calls), "a sensor")

@@ -129,30 +129,6 @@ def test_documented_commands_parse(page):
             assert {word for word in words if word.startswith("--")} <= set(flags_of(commands()[name])), line
 
 
-# Commands of docs/cli.md that run as they are on synthetic clips, in this order; the others need weights or a robot.
-RUNNABLE = (
-    "opendr-har synth --list",
-    "opendr-har synth clips/few --actions walking jumping --seconds 3 --width 160 --height 120",
-    "opendr-har infer clip.mp4",
-    "opendr-har infer videos 'more/*.avi' --output results --write timeline csv --smoothing 0.5 --threshold 0.5",
-    "opendr-har infer clip.mp4 --json --quiet",
-)
-
-
-@pytest.mark.slow
-def test_commands_of_the_page_run(clip, tmp_path, monkeypatch, capsys):
-    written = {" ".join(line.split()) for page, line, _ in documented() if page == "cli.md"}
-    monkeypatch.chdir(tmp_path)
-    for name in ("clip.mp4", "videos/one.mp4", "more/two.avi"):
-        Path(name).parent.mkdir(exist_ok=True)
-        Path(name).write_bytes(Path(clip).read_bytes())
-    for command in RUNNABLE:
-        assert command in written
-        assert main(shlex.split(command)[1:]) == 0, (command, capsys.readouterr().err)
-    assert len(list(Path("clips/few").rglob("*.mp4"))) == 20
-    assert len(list(Path("results").iterdir())) == 4
-
-
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -102,19 +102,6 @@ def test_tables_hold_segments_and_scores_of_all_classes(results):
         assert labels[int(np.argmax(values))] == row["label"]
 
 
-@pytest.mark.slow
-def test_filter_settings_reach_the_segments(clip, tmp_path):
-    def segments(name, *flags):
-        assert main(["infer", str(clip), "--output", str(tmp_path / name), "--write", "csv", "scores", *flags]) == 0
-        return rows(tmp_path / name / "scene.labels.csv")
-
-    assert segments("strict", "--threshold", "1", "--no-activity-label", "nobody") == []
-    held = segments("patient", "--min-duration-sec", "60")
-    first = rows(tmp_path / "patient" / "scene.scores.csv")[0]["label"]
-    assert [(row["label"], float(row["end_sec"]) > 7.9) for row in held] == [(first, True)]
-    assert WAVING not in {row["label"] for row in segments("idle", "--no-activity-label", WAVING)}
-
-
 @pytest.fixture
 def webcam(clip, monkeypatch):
     """Webcam 0 plays the clip, then Ctrl-C is pressed."""

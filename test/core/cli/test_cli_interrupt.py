@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cli_cases import files_in, interrupted, run, started
 from download_server import Server
 
-from opendr_har_core.media.video import probe, write_video
+from opendr_har_core.media.video import write_video
 from opendr_har_core.synthetic.scene import render_clip
 
 INTERRUPTED = "opendr-har: interrupted\n"
@@ -39,17 +39,6 @@ def test_infer_leaves_no_unfinished_video(tmp_path, long_clip, number):
     code, out, errors = interrupted(process, lambda: hidden(tmp_path), number)
     assert (code, out, errors.endswith(INTERRUPTED)) == (130, "", True)
     assert files_in(tmp_path) == []
-
-
-@pytest.mark.slow
-def test_infer_of_several_keeps_finished_results(tmp_path, long_clip):
-    short = write_video(tmp_path / "short.mp4", render_clip("walking", 2.0, seed=1), 30.0)
-    folder = tmp_path / "out"
-    process = started("infer", short, long_clip, "--output", folder, "--write", "video", "csv", "json")
-    code, _, errors = interrupted(process, (folder / "short.labels.json").exists)
-    assert (code, errors.endswith(INTERRUPTED)) == (130, True)
-    assert len(files_in(folder)) == 3
-    assert probe(folder / "short.annotated.mp4").frames == 60
 
 
 def test_download_leaves_what_it_resumes_from(tmp_path):

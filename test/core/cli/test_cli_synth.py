@@ -54,7 +54,7 @@ def test_nothing_is_overwritten_without_overwrite(tmp_path, capsys):
         (["{folder}", "--seconds", "0.01"], 2, "are less than a frame"),
         (["{folder}", "--width", "63"], 2, "expected even numbers"),
         (["{folder}", "--clips", "0"], 2, "clips is 0, expected"),
-        (["{file}/deeper"], 1, "can't be created"),
+        (["{file}/deeper"], 1, "Not a directory"),
     ],
 )
 def test_mistakes_are_reported_before_anything_is_rendered(arguments, code, message, tmp_path, capsys):

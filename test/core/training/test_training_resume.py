@@ -224,7 +224,8 @@ def test_other_errors_pass_unchanged(error):
 @pytest.mark.slow
 def test_a_batch_that_does_not_fit_ends_training_with_advice_and_leaves_the_checkpoint(tmp_path):
     """A real limit of the process, a real network."""
-    clips = ["synth", str(tmp_path / "clips"), "--clips", "2", "--seconds", "1", "--size", "96x72", "--quiet"]
+    size = ["--width", "96", "--height", "72"]
+    clips = ["synth", str(tmp_path / "clips"), "--clips", "2", "--seconds", "1", *size, "--quiet"]
     assert main(clips) == 0
     folder, output = tmp_path / "checkpoints", tmp_path / "mine.onnx"
     common = ["--data", tmp_path / "clips", "--output", output, "--network", "x3d", "--size", "m"]
