@@ -1,4 +1,4 @@
-"""Start the trainer; a job starts when its service ~/start is called."""
+"""Start the trainer, which trains for the goals of its action ~/train."""
 
 from opendr_har_ros.common.launching import node, node_description
 from opendr_har_ros.trainer.parameters import TRAINER

@@ -23,13 +23,16 @@ SPIN_SEC = 0.5
 # An error that recurs at once this often is not caused by single messages; restarting the process is better.
 MAX_CONSECUTIVE_ERRORS = 100
 PAUSE_SEC = 0.01
+# For the answers to the clients of an action, which rclpy sends in later turns.
+ANSWER_SEC = 0.1
 
 
 def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[str]] = None) -> int:
     """Spin a node of `node_type` until `stop` is raised or the node sets `exit_code`; returns the exit code.
 
-    A HarError raised by the constructor, such as for a parameter of the wrong type, is printed in one line, and the
-    exit code is 2.
+    The node's method `stop`, if present, is called repeatedly once `stop` is raised, while the node still spins, until
+    it returns True. A HarError raised by the constructor, such as for a parameter of the wrong type, is printed in one
+    line, and the exit code is 2.
     """
     start_rclpy(arguments)
     node, executor = None, None
@@ -38,9 +41,10 @@ def run(node_type: Callable[[], Any], stop: StopFlag, arguments: Optional[List[s
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         steady_timer(node, NAMESAKE_SEC, lambda: _warn_of_namesake(node))
-        spin_resiliently(
-            node, executor, lambda: stop.raised or getattr(node, "exit_code", None) is not None or not rclpy.ok()
-        )
+        spin_resiliently(node, executor, lambda: _is_over(node, stop))
+        if hasattr(node, "stop"):
+            answered = time.monotonic() + ANSWER_SEC
+            spin_resiliently(node, executor, lambda: time.monotonic() > answered)
         return int(getattr(node, "exit_code", None) or 0)
     except HarError as error:
         sys.stderr.write(f"{error}\n")
@@ -67,6 +71,12 @@ def _warn_of_namesake(node: Any) -> None:
             f"another node is named {name}, too; start one under another name: --ros-args -r __node:=NAME",
             throttle_duration_sec=NAMESAKE_AGAIN_SEC,
         )
+
+
+def _is_over(node: Any, stop: StopFlag) -> bool:
+    if getattr(node, "exit_code", None) is not None or not rclpy.ok():
+        return True
+    return stop.raised and bool(getattr(node, "stop", lambda: True)())
 
 
 def spin_resiliently(node: Any, executor: Any, is_over: Callable[[], bool]) -> None:

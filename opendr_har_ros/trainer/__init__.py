@@ -1,1 +1,1 @@
-"""The trainer node: runs `opendr-har train` in a subprocess and publishes its progress."""
+"""The trainer node: runs `opendr-har train` in a subprocess for each goal of its action."""

@@ -1,116 +1,134 @@
-"""The trainer node: parameters describe a job, services start and cancel it, a subprocess trains."""
+"""The trainer node: an action whose goals are trained in a subprocess, one at a time."""
 
 from __future__ import annotations
 
 import time
-import traceback
-from typing import Any, Callable, List
+from importlib.util import find_spec
+from typing import Any, Optional
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.msg import SetParametersResult
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.node import Node
-from rclpy.parameter import Parameter
-from std_srvs.srv import Trigger
 
-from opendr_har_core.errors import HarError
+from opendr_har_core.errors import ConfigError, HarError
 from opendr_har_ros.common.lifecycle import steady_timer
 from opendr_har_ros.common.log import sanitize_utf8
 from opendr_har_ros.common.qos import LATCHED
-from opendr_har_ros.trainer.job import FAILED, TrainerJob
-from opendr_har_ros.trainer.parameters import TRAINER, JobSettings
-from opendr_har_ros.trainer.progress_message import progress_message, summary
+from opendr_har_ros.trainer.messages import IDLE, Status, TrainModel, feedback, progress, result, summary
+from opendr_har_ros.trainer.parameters import TRAINER, command_line
+from opendr_har_ros.trainer.training_process import CANCELLED, CANCELLING, DONE, FAILED, TrainingProcess
 
+NEEDED = ("torch", "lightning")
 POLL_EVERY_SEC = 0.1
 # Twice the documented rate of 1 Hz, to keep it on a busy machine.
 PUBLISH_EVERY_SEC = 0.5
 
 
 class TrainerNode(Node):
-    """Offers ~/start and ~/cancel, publishes ~/progress.
+    """Serves the action ~/train, publishes ~/progress.
 
-    The training process ends with the thread that starts it, so spin this node in the main thread.
+    The training process ends with the thread that starts it, so spin this node in the main thread. A goal stays
+    accepted while its process runs, and is executed when it has ended: so neither a thread nor a coroutine waits.
     """
 
     def __init__(self, node_name: str = "trainer", **options: Any) -> None:
         """Takes the arguments of rclpy's `Node`. Raises ConfigError for an invalid parameter."""
         super().__init__(node_name, **options)
-        self._job = TrainerJob()
         TRAINER.declare(self)
-        self.add_on_set_parameters_callback(self._on_set_parameters)
-        self._publisher = self.create_publisher(DiagnosticStatus, "~/progress", LATCHED)
-        self.create_service(Trigger, "~/start", self._on_start)
-        self.create_service(Trigger, "~/cancel", self._on_cancel)
+        self._settings()
+        self._process: Optional[TrainingProcess] = None
+        self._goal: Any = None  # the one that the process trains for
         self._published = 0.0
+        self._progress = self.create_publisher(DiagnosticStatus, "~/progress", LATCHED)
+        self._server = ActionServer(
+            self,
+            TrainModel,
+            "~/train",
+            execute_callback=self._end_goal,
+            handle_accepted_callback=self._on_goal,
+            cancel_callback=self._on_cancel,
+        )
         steady_timer(self, POLL_EVERY_SEC, self._poll)
-        self._publish()
+        self._publish(IDLE)
 
-    def destroy_node(self) -> None:
-        """End the job and publish its end, then destroy the node."""
-        if self._job.runs:
+    def stop(self) -> bool:
+        """Cancel the running goal; returns whether none is left. The node spins until then."""
+        process = self._process
+        if process is not None and not process.is_over and process.status["state"] != CANCELLING:
             self.get_logger().info("cancelling the running job; a second Ctrl-C ends the node without waiting")
-            self._job.close()
-            self._publish()
-            self.get_logger().info(summary(self._job.progress))
-        super().destroy_node()
+            process.cancel()
+        return self._goal is None
 
-    def _on_start(self, _request: Any, response: Any) -> Any:
-        def start() -> str:
-            self._job.check_free()
-            settings = JobSettings.from_values(TRAINER.values(self))
-            self._job.start(settings)
-            return f"job {self._job.progress.job} started: opendr-har train {' '.join(settings.arguments)}"
+    def _settings(self) -> Any:
+        (settings,) = TRAINER.instances(TRAINER.values(self))
+        return settings
 
-        return self._answer(response, start)
-
-    def _on_cancel(self, _request: Any, response: Any) -> Any:
-        def cancel() -> str:
-            self._job.cancel()
-            return f"job {self._job.progress.job} ends after the current update"
-
-        return self._answer(response, cancel)
-
-    def _answer(self, response: Any, act: Callable[[], str]) -> Any:
-        """Fill the response with the result of `act` or its error."""
+    def _on_goal(self, goal: Any) -> None:
+        """Start the goal's process, or abort the goal with the reason, for which a rejection has no field."""
         try:
-            response.success, response.message = True, act()
-            self.get_logger().info(response.message)
-            self._publish()
-        except HarError as error:
-            response.success, response.message = False, sanitize_utf8(str(error))
-            self.get_logger().warning(response.message)
-        except Exception as error:  # in rclpy it would end the node
-            response.success, response.message = False, sanitize_utf8(f"{type(error).__name__}: {error}")
-            self.get_logger().error(sanitize_utf8(traceback.format_exc()))
-        return response
+            process = self._started(goal.request)
+        except (HarError, OSError) as error:
+            reason = sanitize_utf8(str(error))
+            self.get_logger().error(reason)
+            goal.execute(lambda refused: _ended(refused, {"state": FAILED, "error": reason}))
+            return
+        self._process, self._goal = process, goal
+        self._publish(process.status)
 
-    def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
-        """Check each value; combinations and files are checked when a job starts."""
-        values = TRAINER.values(self)
-        changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in values}
-        try:
-            TRAINER.instances({**values, **changed})
-        except HarError as error:
-            return SetParametersResult(successful=False, reason=sanitize_utf8(str(error)))
-        return SetParametersResult(successful=True)
+    def _started(self, request: Any) -> TrainingProcess:
+        if self._goal is not None:
+            raise ConfigError("another goal is being trained; wait for its end or cancel it")
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            raise ConfigError(f"training needs {' and '.join(missing)}: pip install {' '.join(missing)}")
+        settings = self._settings()
+        arguments = command_line(request, settings.defaults)
+        self.get_logger().info(sanitize_utf8(f"starting: opendr-har train {' '.join(arguments)}"))
+        return TrainingProcess(arguments, settings.nice, settings.threads or None, settings.cancel_grace_sec)
+
+    def _on_cancel(self, goal: Any) -> CancelResponse:
+        if self._process is not None and goal == self._goal:
+            self._process.cancel()
+        return CancelResponse.ACCEPT
 
     def _poll(self) -> None:
-        ran = self._job.runs
-        changed = self._job.poll()
-        if changed or (ran and time.monotonic() - self._published >= PUBLISH_EVERY_SEC):
-            self._publish()
-        if ran and not self._job.runs:
-            self._log_end()
+        process = self._process
+        if process is None or process.is_over:
+            return
+        if process.poll() or time.monotonic() - self._published >= PUBLISH_EVERY_SEC:
+            self._publish(process.status)
+        if process.is_over:
+            self._log_end(process.status)
+            self._goal.execute()
 
-    def _log_end(self) -> None:
-        progress = self._job.progress
-        text = f"job {progress.job}: {summary(progress)}" + (f"\n{progress.log}" if progress.log else "")
+    def _log_end(self, status: Status) -> None:
+        text = "\n".join(filter(None, (summary(status), status.get("log"))))
         # Two lines of code, since rclpy raises when one line logs with two severities.
-        if progress.state == FAILED:
+        if status["state"] == FAILED:
             self.get_logger().error(text)
         else:
             self.get_logger().info(text)
 
-    def _publish(self) -> None:
+    def _end_goal(self, goal: Any) -> TrainModel.Result:
+        """Execute the goal whose process has ended."""
+        status = self._process.status if self._process is not None else IDLE
+        self._process = self._goal = None
+        return _ended(goal, status)
+
+    def _publish(self, status: Status) -> None:
         self._published = time.monotonic()
         name = self.get_fully_qualified_name().lstrip("/")
-        self._publisher.publish(progress_message(name, self._job.progress))
+        self._progress.publish(progress(name, status))
+        if self._goal is not None:
+            self._goal.publish_feedback(feedback(status))
+
+
+def _ended(goal: Any, status: Status) -> TrainModel.Result:
+    """Set the goal's final state; a job that ends without the client's doing is aborted."""
+    if status["state"] == DONE:
+        goal.succeed()
+    elif status["state"] == CANCELLED and goal.is_cancel_requested:
+        goal.canceled()
+    else:
+        goal.abort()
+    return result(status)

@@ -66,10 +66,10 @@ def wait_until(condition, seconds=LONG_SEC, what="what was expected"):
 class NodeProcess:
     """One of our executables; its output is kept."""
 
-    def __init__(self, executable, parameters, domain, log, extra=(), remaps=None, env=None):
+    def __init__(self, executable, parameters, domain, log, extra=(), remaps=None, env=None, before=""):
         arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
         arguments += [part for pair in (remaps or {}).items() for part in ("-r", ":=".join(pair))]
-        code = f"import sys; from opendr_har_ros.entry import {executable}; sys.exit({executable}())"
+        code = f"{before}\nimport sys; from opendr_har_ros.entry import {executable}; sys.exit({executable}())"
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": python_path(), **(env or {})}
         self.may_log_tracebacks = False
         self._log, self._seen = log, 0
@@ -249,13 +249,13 @@ def client(session):
 
 @pytest.fixture
 def start(domain, tmp_path):
-    """start("recognizer", parameters, extra=arguments, remaps={}, env={}) -> NodeProcess, ended after the test."""
+    """start("recognizer", parameters, extra=arguments, remaps={}, env={}, before=code) -> NodeProcess, ended after."""
     pytest.importorskip("vision_msgs")
     started = []
 
-    def start_node(executable, parameters=None, extra=(), remaps=None, env=None):
+    def start_node(executable, parameters=None, **options):
         log = tmp_path / f"{executable}_{len(started)}.log"
-        started.append(NodeProcess(executable, parameters or {}, domain, log, extra, remaps, env))
+        started.append(NodeProcess(executable, parameters or {}, domain, log, **options))
         return started[-1]
 
     yield start_node

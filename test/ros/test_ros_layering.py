@@ -13,7 +13,7 @@ NODES = {"recognizer", "trainer", "video_publisher", "web"}
 # Programs that are no nodes of their own, and may use `common` only; `entry` imports the nodes by name.
 PROGRAMS = {"doctor", "demo", "live_topic", "entry"}
 # The trainer's subprocess loads nothing of ROS, also not by the modules that it imports.
-WITHOUT_ROS = ("trainer/training_main.py", "trainer/training_subprocess.py", "trainer/job.py", "common/log.py")
+WITHOUT_ROS = ("trainer/training_main.py", "trainer/training_process.py", "common/log.py")
 WITHOUT_ROS += ("common/process.py", "common/statistics.py", "video_publisher/playback.py", "recognizer/worker.py")
 
 

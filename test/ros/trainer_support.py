@@ -1,22 +1,100 @@
-"""The trainer's services and progress, and clips to train on, for its tests."""
+"""A client of the trainer's action, a program that plays the training process, and clips to train on."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from action_msgs.srv import CancelGoal
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
-from std_srvs.srv import Trigger
+from goals import Goal
+from opendr_har_msgs.action import TrainModel
+from rclpy.action import ActionClient
 
 from opendr_har_core.media.video import write_video
 from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.common.qos import LATCHED
 
 ACTIONS = ("jumping", "no activity")
-# Long enough for a busy machine.
+# Long enough for real training on a busy machine.
 JOB_SEC = 420.0
-OVER = ("done", "cancelled", "failed")
+USE_ACTOR = "from opendr_har_ros.trainer import training_process; training_process.MODULE = 'actor'"
+# Replaces the training process: plays the role that the goal's `data` names.
+ACTOR = """
+import json, os, signal, sys, time
+def report(**line):
+    print(json.dumps(line), flush=True)
+role = sys.argv[4].partition("=")[2]
+report(state="starting", run={"data": role})
+report(state="training", epoch=1, epochs=2, step=1, steps=4, loss=0.5, accuracy=None, eta_sec=2.5)
+if role == "done":
+    time.sleep(0.5)
+    report(state="done", output="/tmp/x.onnx", step=4, best_accuracy=0.75)
+elif role == "raises":
+    raise RuntimeError("the network broke")
+elif role == "says":
+    report(state="failed", error="there is no folder x")
+    sys.exit(1)
+elif role == "mutters":
+    print("not JSON", flush=True)
+    sys.exit(3)
+elif role == "obeys":
+    def end(*_):
+        report(state="cancelled", step=2, checkpoints=["/tmp/x_checkpoints/last.ckpt"])
+        sys.exit(1)
+    signal.signal(signal.SIGTERM, end)
+elif role == "is deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.fork() == 0:
+        time.sleep(600)
+if role in ("obeys", "is deaf"):
+    report(state="training", step=2)
+    time.sleep(600)
+"""
+
+
+class Job(Goal):
+    """A goal of the trainer."""
+
+    def until_step(self, step):
+        """The feedback once the job has made so many updates."""
+        return self.until(lambda message: message.step >= step, JOB_SEC)
+
+    def end(self, seconds=JOB_SEC):
+        return super().end(seconds)
+
+
+class Trainer:
+    """A client of a trainer node."""
+
+    def __init__(self, client):
+        self._client = client
+        self._actions = ActionClient(client.node, TrainModel, "/trainer/train")
+        self._progress = client.collect(DiagnosticStatus, "/trainer/progress", LATCHED)
+
+    def train(self, data, **goal):
+        goal = TrainModel.Goal(data=str(data), **{"output": "/tmp/x.onnx", **goal})
+        return Job(self._client, self._actions, goal)
+
+    @property
+    def status(self):
+        """The latest values, with `message` and `level`; empty before the first."""
+        if not self._progress:
+            return {}
+        status = self._progress[-1]
+        return {**{item.key: item.value for item in status.values}, "message": status.message, "level": status.level}
+
+    def until(self, state, seconds=JOB_SEC):
+        """The status once it has this state."""
+        self._client.until(lambda: self.status.get("state") == state, seconds, f"state {state!r}")
+        return self.status
+
+    def cancel_all(self):
+        return self._client.call(CancelGoal, "/trainer/train/_action/cancel_goal")
+
+    @property
+    def is_served(self):
+        return self._actions.server_is_ready()
 
 
 def draw_clips(folder):
@@ -28,72 +106,33 @@ def draw_clips(folder):
     return folder
 
 
-def quick_job(clips, output):
-    """Parameters of a job that takes seconds: it trains only the classifier."""
-    sizes = {"network": "x3d", "size": "xs", "batch_size": 2, "freeze": "head"}
-    return {"data": clips, "val": clips, "output": output, "nice": 0, "cancel_grace_sec": 120.0, **sizes}
+def quick_job(clips, output, *settings):
+    """A goal that takes seconds: it trains only the classifier."""
+    quick = ("network=x3d", "size=xs", "batch_size=2", "freeze=head", f"val={clips}")
+    return {"data": clips, "output": str(output), "settings": [*quick, *settings]}
 
 
-class Trainer:
-    """A client of a trainer node."""
-
-    def __init__(self, client, name="/trainer"):
-        self.client, self._name = client, name
-        self.heard = []
-        client.node.create_subscription(DiagnosticStatus, f"{name}/progress", self._on_progress, LATCHED)
-
-    def _on_progress(self, status):
-        self.heard.append((time.monotonic(), status))
-
-    @property
-    def status(self):
-        """The latest values with `message` and `level`; empty before the first."""
-        return described(self.heard[-1][1]) if self.heard else {}
-
-    def start(self):
-        return self.client.call(Trigger, f"{self._name}/start")
-
-    def cancel(self):
-        return self.client.call(Trigger, f"{self._name}/cancel")
-
-    def set(self, **values):
-        """Set parameters; returns the reasons of those that were rejected."""
-        request = SetParameters.Request(parameters=[parameter(*item) for item in values.items()])
-        results = self.client.call(SetParameters, f"{self._name}/set_parameters", request, attempts=3).results
-        return [result.reason for result in results if not result.successful]
-
-    def until(self, seconds=JOB_SEC, **wanted):
-        """The status once it has these values."""
-        return self.until_true(lambda status: all(status[name] == value for name, value in wanted.items()), seconds)
-
-    def until_true(self, condition, seconds=JOB_SEC):
-        def found():
-            return self.status and condition(self.status) and self.status
-
-        try:
-            return self.client.until(found, seconds)
-        except AssertionError:
-            raise AssertionError(f"the trainer's status after {seconds} s: {self.status}") from None
-
-    def until_step(self, step):
-        """The status once the running job has made so many updates."""
-        return self.until_true(
-            lambda status: status["state"] in OVER or (status["state"] == "running" and int(status["step"]) >= step)
-        )
+def wait_for_end(pid, seconds=60.0):
+    end = time.monotonic() + seconds
+    while alive(pid):
+        assert time.monotonic() < end, f"process {pid} is alive"
+        time.sleep(0.02)
 
 
-def parameter(name, value):
-    kinds = {
-        bool: (ParameterType.PARAMETER_BOOL, "bool_value"),
-        int: (ParameterType.PARAMETER_INTEGER, "integer_value"),
-        float: (ParameterType.PARAMETER_DOUBLE, "double_value"),
-        list: (ParameterType.PARAMETER_STRING_ARRAY, "string_array_value"),
-    }
-    kind, field = kinds.get(type(value), (ParameterType.PARAMETER_STRING, "string_value"))
-    value = value if type(value) in kinds else str(value)
-    return Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
+def alive(pid):
+    """Whether the process exists and is not a zombie."""
+    return (_fields(pid) or ["Z"])[0] != "Z"
 
 
-def described(status):
-    values = {item.key: item.value for item in status.values}
-    return {**values, "message": status.message, "level": status.level, "name": status.name}
+def processes_of_group(group):
+    """Ids of the live processes in a process group."""
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return {pid for pid in pids if alive(pid) and int((_fields(pid) or [0, 0, 0])[2]) == group}
+
+
+def _fields(pid):
+    """Fields of /proc/PID/stat from the state on; None without such a process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None

@@ -132,7 +132,7 @@ def test_the_profile_of_the_user_and_the_variable_of_older_distributions_are_res
         ("recognizer", {"providers": "[cuda, 'cpu']"}, {"providers": ["cuda", "cpu"]}),
         ("recognizer", {"providers": "cpu"}, {"providers": ["cpu"]}),
         ("video_publisher", {"video": "0", "loop": "3", "rate": "2.0"}, {"video": "0", "loop": 3, "rate": 2.0}),
-        ("trainer", {"data": "/d", "epochs": "3", "resume": "true"}, {"data": "/d", "epochs": 3, "resume": True}),
+        ("trainer", {"defaults": "lr=0.1,seed=4", "nice": "3"}, {"defaults": ["lr=0.1", "seed=4"], "nice": 3}),
         ("web", {"camera": "front", "port": "9000"}, {"camera": "front", "port": 9000}),
     ],
 )

@@ -189,11 +189,8 @@ def test_a_recognizer_that_is_killed_is_restarted(client, launched):
 
 
 def test_the_trainer_and_the_web_node_start(client, launched):
-    from std_srvs.srv import Trigger
-
     processes = [launched("trainer"), launched("web", "port:=0")]
-    start = client.node.create_client(Trigger, "/robot/trainer/start")
-    client.until(start.service_is_ready, what="the trainer's service")
+    client.until(lambda: client.node.count_publishers("/robot/trainer/progress"), what="the trainer")
     client.until(lambda: "the page is at" in processes[1][1].read_text(), what="the page")
     for process, log in processes:
         interrupt(process, log)

@@ -1,30 +1,33 @@
-"""The trainer node: jobs through services, their progress, and how they end."""
+"""The trainer's action, over DDS, with a program that plays the training process."""
 
 from __future__ import annotations
 
+import math
 import os
-import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rclpy")
-pytest.importorskip("torch")
+pytest.importorskip("opendr_har_msgs")
 pytest.importorskip("lightning")
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from conftest import Client, python_path
 from diagnostic_msgs.msg import DiagnosticStatus
-from trainer_processes import alive, processes_of_group
-from trainer_support import ACTIONS, JOB_SEC, Trainer, draw_clips, quick_job
-
-from opendr_har_core.streaming.recognizer import Recognizer
-
-ENDLESS = {"epochs": 100_000}
+from goals import ABORTED, CANCELED, SUCCEEDED
+from trainer_support import ACTOR, USE_ACTOR, Trainer, processes_of_group, wait_for_end
 
 
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    return draw_clips(tmp_path_factory.mktemp("trainer") / "clips")
+@pytest.fixture
+def start_trainer(start, tmp_path):
+    (tmp_path / "actor.py").write_text(ACTOR)
+    path = os.pathsep.join([str(tmp_path), python_path()])
+
+    def start_it(parameters=None, before=USE_ACTOR):
+        return start("trainer", {"defaults": "['']", **(parameters or {})}, env={"PYTHONPATH": path}, before=before)
+
+    return start_it
 
 
 @pytest.fixture
@@ -32,179 +35,114 @@ def trainer(client):
     return Trainer(client)
 
 
-def run_until_step(trainer, step):
-    assert trainer.start().success
-    status = trainer.until_step(step)
-    assert status["state"] == "running", status
-    return status
-
-
-def test_a_job_ends_with_a_bundle_that_opens(start, trainer, client, clips, tmp_path, record_property):
-    node = start("trainer", {"epochs": 4})
-    assert trainer.until(state="idle")["message"].startswith("no job yet")
-    output = tmp_path / "mine.onnx"
-    assert trainer.set(**quick_job(clips, output), extra=["--momentum", "0.5"]) == []
-    answer = trainer.start()
-    assert answer.success
-    assert answer.message.startswith("job 1 started: opendr-har train")
-    assert trainer.until(job="1")["state"] == "starting"
+def test_a_job_succeeds_with_its_bundle_and_metrics(start_trainer, trainer, client):
+    node = start_trainer()
+    assert trainer.until("idle")["pid"] == ""
+    job = trainer.train("done")
+    heard = job.until_step(1)
+    assert (heard.state, heard.epoch, heard.epochs, heard.steps, heard.loss) == ("training", 1, 2, 4, 0.5)
+    assert math.isnan(heard.accuracy)
+    assert (heard.remaining.sec, heard.remaining.nanosec) == (2, 500_000_000)
+    status, result = job.end()
+    assert (status, result.bundle) == (SUCCEEDED, "/tmp/x.onnx")
+    assert dict(zip(result.metric_names, result.metric_values)) == {"loss": 0.5, "best_accuracy": 0.75}
+    assert "ros2 param set /recognizer model /tmp/x.onnx" in result.message
+    late = Trainer(client).until("done")
+    assert (late["output"], late["step"], late["pid"], late["level"]) == ("/tmp/x.onnx", "4", "", DiagnosticStatus.OK)
     assert "torch" not in " ".join(Path(path).name for path in node.mapped_files)
-    refused = trainer.start()
-    assert not refused.success
-    assert "wait for its end or cancel it" in refused.message
-
-    end = trainer.until_true(lambda status: status["state"] in ("done", "failed"))
-    assert end["state"] == "done", end
-    assert (end["step"], end["steps"], end["epoch"], end["epochs"]) == ("8", "8", "4", "4")
-    assert (end["output"], end["error"], end["pid"], end["level"]) == (str(output), "", "", DiagnosticStatus.OK)
-    assert "ros2 param set /recognizer model" in end["message"]
-    assert 0 <= float(end["best_accuracy"]) <= 1
-    assert Recognizer.open(output).labels.names == ACTIONS
-    check_running(trainer, record_property)
-    late = Trainer(client)
-    assert late.until(state="done")["output"] == str(output)
     assert node.interrupt() == 0
 
 
-def check_running(trainer, record_property):
-    """At least once a second while the job ran, and with numbers that say how it goes."""
-    times = [at for at, status in trainer.heard if any(v.key == "pid" and v.value for v in status.values)]
-    longest = max(after - before for before, after in zip(times, times[1:]))
-    record_property("longest silence (s)", round(longest, 2))
-    assert longest < 1.0
-    running = [values for values in map(values_of, trainer.heard) if values["state"] == "running"]
-    assert any(float(values["eta_sec"] or 0) > 0 for values in running)
-    assert any(values["loss"] and values["accuracy"] and values["val_accuracy"] for values in running)
-    steps = [int(values["step"]) for values in running if values["step"]]
-    assert steps == sorted(steps)
-    assert len(set(steps)) > 2
+def test_a_goal_that_cannot_start_is_aborted_with_the_reason(start_trainer, trainer):
+    node = start_trainer()
+    first = trainer.train("obeys")
+    first.until_step(2)
+    status, result = trainer.train("done").end()
+    assert (status, result.message) == (ABORTED, "another goal is being trained; wait for its end or cancel it")
+    assert result.message in node.output
+    assert first.cancel()
+    assert first.end()[0] == CANCELED
+    status, result = trainer.train("done", settings=["freeze head"]).end()
+    assert status == ABORTED
+    assert "expected NAME=VALUE" in result.message
+    assert trainer.train("done").end()[0] == SUCCEEDED
 
 
-def values_of(heard):
-    return {item.key: item.value for item in heard[1].values}
+def test_goals_are_refused_without_pytorch(start_trainer, trainer):
+    start_trainer(before=f"import sys; sys.modules['torch'] = None; {USE_ACTOR}")
+    status, result = trainer.train("done").end()
+    assert (status, result.message) == (ABORTED, "training needs torch: pip install torch")
+    assert trainer.status["state"] == "idle"
 
 
-@pytest.mark.slow
-def test_a_cancelled_job_continues_from_its_checkpoint(start, trainer, clips, tmp_path):
-    start("trainer")
-    output = tmp_path / "mine.onnx"
-    assert trainer.set(**quick_job(clips, output), **ENDLESS) == []
-    run_until_step(trainer, 3)
-    assert trainer.cancel().success
-    end = trainer.until(state="cancelled")
-    assert "cancelling" in {values["state"] for values in map(values_of, trainer.heard)}
-    step = int(end["step"])
-    checkpoint = tmp_path / "mine_checkpoints" / "last.ckpt"
-    assert end["level"] == DiagnosticStatus.WARN
-    assert end["message"] == f"cancelled after step {step}; to continue from {checkpoint}, set resume and start"
-    assert checkpoint.is_file()
-    assert not output.exists()
-
-    assert trainer.set(resume=True, steps=step + 2) == []
-    assert trainer.start().success
-    end = trainer.until_true(lambda status: status["job"] == "2" and status["state"] in ("done", "failed"))
-    assert (end["state"], end["step"]) == ("done", str(step + 2)), end
-    assert f"for {step + 2} steps" in Recognizer.open(output).source
-    first = next(values for values in map(values_of, trainer.heard) if values["job"] == "2" and values["step"])
-    assert int(first["step"]) >= step
+def test_a_failed_job_is_aborted_with_the_reason(start_trainer, trainer):
+    start_trainer().may_log_tracebacks = True
+    status, result = trainer.train("raises").end()
+    reason = "training ended with exit code 1: RuntimeError: the network broke"
+    assert (status, result.bundle, result.message) == (ABORTED, "", reason)
+    failed = trainer.until("failed")
+    assert (failed["error"], failed["level"]) == (reason, DiagnosticStatus.ERROR)
+    assert "Traceback" in failed["log"]
 
 
-@pytest.mark.slow
-def test_a_job_can_be_cancelled_before_training_starts(start, trainer, clips, tmp_path):
-    start("trainer")
-    assert trainer.set(**quick_job(clips, tmp_path / "mine.onnx"), **ENDLESS) == []
-    assert trainer.start().success
-    assert trainer.cancel().success
-    again = trainer.cancel()
-    assert again.success is False
-    end = trainer.until(state="cancelled")
-    assert end["message"] == "cancelled after step 0; there is no checkpoint"
+def test_a_canceled_job_keeps_its_checkpoint(start_trainer, trainer):
+    start_trainer()
+    job = trainer.train("obeys")
+    job.until_step(2)
+    assert job.cancel()
+    assert not job.cancel()
+    status, result = job.end()
+    message = "cancelled after step 2; to continue, set resume=true; checkpoint: /tmp/x_checkpoints/last.ckpt"
+    assert (status, result.bundle, result.message) == (CANCELED, "", message)
+    assert trainer.until("cancelled")["level"] == DiagnosticStatus.WARN
 
 
-@pytest.mark.slow
-def test_a_job_that_is_killed_is_reported_and_another_one_can_start(start, trainer, clips, tmp_path):
-    node = start("trainer")
-    assert trainer.set(**quick_job(clips, tmp_path / "mine.onnx"), **ENDLESS, num_workers=1) == []
-    pid = int(run_until_step(trainer, 1)["pid"])
-    assert os.getpgid(pid) == os.getsid(pid) == pid
-    workers = processes_of_group(pid) - {pid}
-    assert workers
-    os.kill(pid, signal.SIGKILL)
-    end = trainer.until(state="failed")
-    assert "ended by SIGKILL" in end["error"]
-    assert "ran out of memory" in end["error"]
-    assert (end["message"], end["level"]) == (end["error"], DiagnosticStatus.ERROR)
-    assert [worker for worker in workers if alive(worker)] == []
-    assert node.process.poll() is None
+def test_a_job_that_ignores_its_cancellation_is_killed(start_trainer, trainer):
+    start_trainer({"cancel_grace_sec": 0.3})
+    job = trainer.train("is deaf")
+    job.until_step(2)
+    pid = int(trainer.until("training")["pid"])
+    assert job.cancel()
+    status, result = job.end()
+    assert status == CANCELED
+    assert "killed because it did not end within 0.3 s" in result.message
+    assert processes_of_group(pid) == set()
 
-    assert trainer.set(steps=2, num_workers=0) == []
-    assert trainer.start().success
-    assert (
-        trainer.until_true(lambda status: status["job"] == "2" and status["state"] in ("done", "failed"))["state"]
-        == "done"
-    )
+
+def test_a_job_outlives_its_client_and_any_client_can_cancel_it(start_trainer, trainer, domain):
+    start_trainer()
+    first = Client(domain)
+    Trainer(first).train("obeys").until_step(2)
+    first.close()
+    assert trainer.until("training")["step"] == "2"
+    assert len(trainer.cancel_all().goals_canceling) == 1
+    assert trainer.until("cancelled")["step"] == "2"
+
+
+def test_a_node_that_is_interrupted_ends_its_job_and_answers_the_client(start_trainer, trainer):
+    node = start_trainer()
+    job = trainer.train("obeys")
+    job.until_step(2)
     assert node.interrupt() == 0
-
-
-def test_an_invalid_job_is_rejected_with_its_reason(start, trainer, clips, tmp_path):
-    node = start("trainer")
-    invalid = {
-        "parameter data is empty": {"data": ""},
-        "expected a file named *.onnx": {"output": "/tmp/mine.pth"},
-        "/nowhere is not a writable folder": {"output": "/nowhere/mine.onnx"},
-        "there is no such file or folder": {"base": "/nowhere/x3d.pyth"},
-    }
-    for reason, changes in invalid.items():
-        assert trainer.set(**{**quick_job(clips, tmp_path / "mine.onnx"), **changes}) == []
-        answer = trainer.start()
-        assert not answer.success
-        assert reason in answer.message
-        assert reason in node.output
-    assert trainer.until(state="idle")["job"] == "0"
-    (reason,) = trainer.set(freeze="everything")
-    assert reason == "parameter freeze is 'everything', expected one of ['none', 'last_stage', 'head']"
-    assert len(trainer.set(epochs=0)) == len(trainer.set(lr=-1.0)) == 1
-    assert trainer.cancel().message == "no job is running"
+    status, result = job.end()
+    assert status == ABORTED
+    assert result.message.startswith("cancelled after step 2")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"extra": ["--no-such-option"]}, "unrecognized arguments: --no-such-option"),
-        ({"data": "EMPTY"}, "contains no folders; expected one for each class"),
-        ({"network": "x3d", "window": 9}, "window is 9, but only cox3d has a window"),
-    ],
-)
-def test_errors_that_training_finds_are_reported(start, trainer, clips, tmp_path, changes, reason):
-    start("trainer")
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    changes = {name: empty if value == "EMPTY" else value for name, value in changes.items()}
-    assert trainer.set(**{**quick_job(clips, tmp_path / "mine.onnx"), **changes}) == []
-    assert trainer.start().success
-    end = trainer.until(state="failed")
-    assert reason in end["error"]
+def test_a_client_sees_that_the_node_was_killed(start_trainer, trainer, client):
+    node = start_trainer()
+    job = trainer.train("is deaf")
+    job.until_step(2)
+    pid = int(trainer.until("training")["pid"])
+    node.process.kill()
+    client.until(lambda: not trainer.is_served, what="the end of the action server")
+    for process in processes_of_group(pid):  # the actor does not follow its parent
+        os.kill(process, 9)
+    wait_for_end(pid)
 
 
-def test_an_invalid_parameter_is_reported_in_one_line_with_exit_code_2(start):
-    node = start("trainer", {"optimizer": "lion"})
+def test_an_invalid_parameter_is_reported_in_one_line_with_exit_code_2(start_trainer):
+    node = start_trainer({"nice": 30})
     assert node.wait() == 2
-    assert "parameter optimizer is 'lion'" in node.output
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["interrupt", "kill"])
-def test_a_job_ends_with_its_node(how, start, trainer, client, clips, tmp_path):
-    node = start("trainer")
-    assert trainer.set(**quick_job(clips, tmp_path / "mine.onnx"), **ENDLESS) == []
-    pid = int(run_until_step(trainer, 2)["pid"])
-    if how == "interrupt":
-        node.process.send_signal(signal.SIGINT)
-        assert node.wait(JOB_SEC) == 0
-        assert not alive(pid)
-        assert trainer.until(seconds=10.0, state="cancelled")
-    else:
-        node.process.kill()
-        client.until(lambda: not alive(pid), JOB_SEC, "the end of the process that trains")
-    assert (tmp_path / "mine_checkpoints" / "last.ckpt").is_file()
+    assert "parameter nice" in node.output

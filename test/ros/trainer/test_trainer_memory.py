@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("rclpy")
+pytest.importorskip("opendr_har_msgs")
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from trainer_support import OVER, Trainer, draw_clips, quick_job
+from goals import ABORTED, SUCCEEDED
+from trainer_support import Trainer, draw_clips, quick_job
 
 GROUPS = Path("/sys/fs/cgroup/memory")
 MIB = 2**20
@@ -40,21 +41,14 @@ def kills(group):
 
 def test_training_that_runs_out_of_memory_fails_and_the_node_continues(small_memory, start, client, tmp_path):
     clips, output = draw_clips(tmp_path / "clips"), tmp_path / "mine.onnx"
-    node = start("trainer")
+    node = start("trainer", {"nice": 0})
     trainer = Trainer(client)
     (small_memory / "cgroup.procs").write_text(str(node.process.pid))
-    assert trainer.set(**{**quick_job(clips, output), "size": "m", "freeze": "none", "batch_size": 64}) == []
-    assert trainer.start().success
-    end = trainer.until_true(lambda status: status["state"] in OVER)
-    assert kills(small_memory) == 1
-    assert end["state"] == "failed"
-    assert end["error"].startswith(
-        "training was ended by SIGKILL; if you did not kill it, the machine ran out of memory"
-    )
+    large = quick_job(clips, output, "size=m", "freeze=none", "batch_size=64")
+    status, result = trainer.train(**large).end()
+    assert (status, kills(small_memory)) == (ABORTED, 1)
+    assert result.message.startswith("training was ended by SIGKILL; if you did not kill it, the machine ran out of")
     assert not output.exists()
-
-    assert trainer.set(**quick_job(clips, output), steps=2) == []
-    assert trainer.start().success
-    end = trainer.until_true(lambda status: status["job"] == "2" and status["state"] in OVER)
-    assert (end["state"], kills(small_memory)) == ("done", 1), end
+    status, result = trainer.train(**quick_job(clips, output, "steps=2")).end()
+    assert (status, kills(small_memory)) == (SUCCEEDED, 1), result.message
     assert node.interrupt() == 0
