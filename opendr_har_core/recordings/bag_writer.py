@@ -6,13 +6,13 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple, Union
 
 from opendr_har_core.errors import ConfigError, DataError, HarError
-from opendr_har_core.prediction import Prediction
+from opendr_har_core.prediction import Hypothesis, Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import flush
-from opendr_har_core.streaming.events import LabelEvent
+from opendr_har_core.streaming.events import BEGAN, LabelEvent
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Writer
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 MCAP, SQLITE3 = "mcap", "sqlite3"
 DISTRIBUTIONS = ("humble", "jazzy", "kilted", "lyrical")
-STRING, BOOL, EVENTS = "std_msgs/msg/String", "std_msgs/msg/Bool", "diagnostic_msgs/msg/DiagnosticArray"
+STRING, BOOL, EVENT = "std_msgs/msg/String", "std_msgs/msg/Bool", "opendr_har_msgs/msg/ActivityEvent"
 HYPOTHESIS, CLASSIFICATION = "vision_msgs/msg/ObjectHypothesis", "vision_msgs/msg/Classification"
-# vision_msgs 4.1, which rosbags does not bring.
+# vision_msgs 4.1 and opendr_har_msgs, which rosbags does not bring.
 DEFINITIONS = {
     HYPOTHESIS: "string class_id\nfloat64 score\n",
     CLASSIFICATION: "std_msgs/Header header\nObjectHypothesis[] results\n",
+    EVENT: "std_msgs/Header header\nstring track_id\nstring class_id\nfloat64 score\nuint8 BEGAN=0\nuint8 ENDED=1\n"
+    "uint8 kind\nbuiltin_interfaces/Time begin\nbuiltin_interfaces/Duration duration\n",
 }
 # The type of each topic, by its name below the node's.
 NODE = "/recognizer"
@@ -33,10 +35,9 @@ TOPICS = {
     "classification": CLASSIFICATION,
     "hypothesis": HYPOTHESIS,
     "label": STRING,
-    "events": EVENTS,
+    "events": EVENT,
     "provisional": BOOL,
 }
-OK = 0
 
 
 def storage_of(path: Path) -> str:
@@ -116,21 +117,27 @@ class LabelTopics:
         if prediction.provisional != self._provisional:  # before the label that it is about
             self._provisional = prediction.provisional
             self._write("provisional", self._types[BOOL](prediction.provisional))
-        results = [
-            self._types[HYPOTHESIS](item.label if self._has_names else str(item.class_id), float(item.score))
-            for item in prediction.top
-        ]
+        results = [self._types[HYPOTHESIS](self._class_id(item), float(item.score)) for item in prediction.top]
         self._write("classification", self._types[CLASSIFICATION](self._header(self.stamp), results))
         self._write("hypothesis", results[0])
         self._write("label", self._types[STRING](prediction.label))
 
     def write_event(self, event: LabelEvent) -> None:
-        """Write an event as a DiagnosticArray of one status."""
-        key_value = self._types["diagnostic_msgs/msg/KeyValue"]
-        values = [key_value(name, value) for name, value in event.values().items()]
-        status = self._types["diagnostic_msgs/msg/DiagnosticStatus"](OK, event.label, event.kind, "", values)
-        header = self._header(divmod(event.stamp_ns, NANOSECONDS))
-        self._write("events", self._types[EVENTS](header, [status]))
+        """Write an event as an ActivityEvent."""
+        time, duration = (self._types[f"builtin_interfaces/msg/{name}"] for name in ("Time", "Duration"))
+        message = self._types[EVENT](
+            header=self._header(divmod(event.stamp_ns, NANOSECONDS)),
+            track_id="",
+            class_id=self._class_id(event),
+            score=float(event.score),
+            kind=int(event.kind != BEGAN),
+            begin=time(*divmod(event.began_ns, NANOSECONDS)),
+            duration=duration(*divmod(event.stamp_ns - event.began_ns, NANOSECONDS)),
+        )
+        self._write("events", message)
+
+    def _class_id(self, item: Union[Hypothesis, LabelEvent]) -> str:
+        return item.label if self._has_names else str(item.class_id)
 
     def _header(self, stamp: Tuple[int, int]) -> Any:
         return self._types["std_msgs/msg/Header"](self._types["builtin_interfaces/msg/Time"](*stamp), self._frame_id)

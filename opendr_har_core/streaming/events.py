@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, Optional, Tuple
+from typing import Optional, Tuple
 
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
@@ -34,17 +34,6 @@ class LabelEvent:
     began_ns: int
     duration_sec: float
     provisional: bool
-
-    def values(self) -> Dict[str, str]:
-        """Key-value pairs of a diagnostic message, besides kind and label."""
-        began_sec, began_nanosec = divmod(self.began_ns, NANOSECONDS)
-        return {
-            "class_id": str(self.class_id),
-            "score": f"{self.score:.6f}",
-            "began_sec": f"{began_sec}.{began_nanosec:09d}",  # a float has too few digits for today's nanoseconds
-            "duration_sec": f"{self.duration_sec:.3f}",
-            "provisional": str(self.provisional).lower(),
-        }
 
 
 class LabelEvents:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Generator, List, Mapping, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from opendr_har_core.backends.allocator import give_memory_back
 from opendr_har_core.errors import HarError
+from opendr_har_ros.common.har_messages import MISSING, SetModel
 from opendr_har_ros.common.lifecycle import break_bond, start_bond, steady_timer, transition
 from opendr_har_ros.common.log import sanitize_utf8
 from opendr_har_ros.common.statistics import Statistics
+from opendr_har_ros.common.wait_for_activity import ActivityWaits
 from opendr_har_ros.recognizer.camera import Camera
 from opendr_har_ros.recognizer.diagnostics import INACTIVE, diagnostic_status
 from opendr_har_ros.recognizer.model_loader import ModelLoader
@@ -46,6 +49,8 @@ class RecognizerNode(LifecycleNode):
         self._wanted = ""
         self._restoring = False
         self._bond: Optional[Any] = None
+        self._load_error = ""
+        self._waits = ActivityWaits(self)
         self.fault = ""
         RECOGNIZER.declare(self)
         self._settings = RecognizerSettings.from_values(RECOGNIZER.values(self))
@@ -56,6 +61,11 @@ class RecognizerNode(LifecycleNode):
         self._enabled = True
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/enable", self._on_enable)
+        if SetModel is None:
+            self.get_logger().info(f"no ~/events, ~/set_model and ~/wait_for_activity: {MISSING}")
+        else:  # in a callback group of its own, so that images are received while it waits
+            group = MutuallyExclusiveCallbackGroup()
+            self.create_service(SetModel, "~/set_model", self._on_set_model, callback_group=group)
         if self._settings.node.autostart:
             self._start()
 
@@ -128,6 +138,10 @@ class RecognizerNode(LifecycleNode):
         """Release all resources; the node becomes unconfigured and can be configured again."""
         self._release()
 
+    def stop(self) -> bool:
+        """Abort the goals that wait; returns whether their clients have been answered. The node spins until then."""
+        return self._waits.close()
+
     def destroy_node(self) -> None:
         """Stop the worker before its publishers are destroyed."""
         try:
@@ -150,6 +164,7 @@ class RecognizerNode(LifecycleNode):
         if self._bond is not None:
             break_bond(self, self._bond)
             self._bond = None
+        self._waits.close()
         try:
             for camera in self._cameras.values():
                 camera.unsubscribe()
@@ -170,7 +185,8 @@ class RecognizerNode(LifecycleNode):
 
     def _on_image(self, camera: Camera, message: Any) -> None:
         """Keep the newest message; the worker does the rest."""
-        stamp_ns = camera.received(message, self._settings.node.always_on, self._enabled)
+        wanted = self._settings.node.always_on or self._waits.waiting
+        stamp_ns = camera.received(message, wanted, self._enabled)
         if stamp_ns is None or self._worker is None:
             return
         if self._worker.put((message, stamp_ns), camera.name):
@@ -182,6 +198,10 @@ class RecognizerNode(LifecycleNode):
             outcomes = self._configured().process(batch)
             for name, outcome in outcomes.items():
                 self._cameras[name].deliver(outcome, batch[name][0], self._settings.node.class_id_format)
+                if outcome.status.reset:
+                    self._waits.interrupt(name)
+                if outcome.prediction is not None:
+                    self._waits.update(name, outcome.prediction)
             for name, outcome in outcomes.items():
                 self._cameras[name].draw(outcome, batch[name][0])
 
@@ -202,6 +222,22 @@ class RecognizerNode(LifecycleNode):
         response.success, response.message = True, "enabled" if request.data else "disabled: images are not processed"
         if not request.data:
             self._start_again()
+        return response
+
+    async def _on_set_model(self, request: Any, response: Any) -> Any:
+        """Load a model and answer with its classes, or with the reason; other callbacks run while it loads."""
+        self._load_error = ""
+        (result,) = self.set_parameters([Parameter("model", value=request.model)])
+        while self._loader.loading:
+            await _Turn()
+        self._swap_late_model()
+        response.message = result.reason or self._load_error
+        response.success = not response.message
+        if self._pipeline is not None:
+            response.class_names = list(self._pipeline.recognizer.labels)
+            response.message = response.message or sanitize_utf8(self._pipeline.description)
+        elif response.success:
+            response.message = "the model will be loaded when the node is configured"
         return response
 
     def _start_again(self) -> None:
@@ -263,7 +299,8 @@ class RecognizerNode(LifecycleNode):
             self._swap(future.result())
             return
         text = f"Can't load model {self._wanted!r}; continuing with {self._settings.model_name}: {error}"
-        self.get_logger().error(sanitize_utf8(text))
+        self._load_error = sanitize_utf8(text)
+        self.get_logger().error(self._load_error)
         if self.get_parameter("model").value == self._wanted:
             self._restore_model_parameter()
 
@@ -289,12 +326,14 @@ class RecognizerNode(LifecycleNode):
         """Start new histories; the current labels end."""
         for name, events in self._configured().reset().items():
             self._cameras[name].reset(events, self._settings.node.class_id_format)
+            self._waits.interrupt(name)
 
     def _publish_labels(self) -> None:
         pipeline = self._configured()
         if self._model_output is not None:
             labels, threshold = pipeline.recognizer.labels, self._settings.labels.threshold
             self._model_output.publish(pipeline.method, labels, threshold)
+            self._waits.serve([*labels, self._settings.labels.no_activity_label], self._cameras)
 
     def _publish_diagnostics(self) -> None:
         name = self.get_fully_qualified_name().lstrip("/")
@@ -320,3 +359,10 @@ class RecognizerNode(LifecycleNode):
             "stream": str(pipeline.status(camera)),
             "label delay (s)": f"{recognizer.spec.delay_sec:.1f}",
         }
+
+
+class _Turn:
+    """Awaiting it gives other callbacks a turn."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield

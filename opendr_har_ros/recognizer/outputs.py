@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any, List, Optional, Sequence
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Bool, Header, String
 
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
+from opendr_har_ros.common.har_messages import ActivityEvent, activity_event
 from opendr_har_ros.common.images import ReusedImage, jpeg_message
 from opendr_har_ros.common.qos import COMPRESSED, LABELS, LATCHED, RAW, image_topic
 from opendr_har_ros.common.vision_messages import (
@@ -21,7 +20,6 @@ from opendr_har_ros.common.vision_messages import (
     LabelInfo,
     ObjectHypothesis,
     VisionInfo,
-    class_id,
     classification,
     hypothesis,
     label_info,
@@ -50,7 +48,7 @@ class CameraOutput:
             self._hypothesis = self._publisher(ObjectHypothesis, "hypothesis", LABELS)
             self._label = self._publisher(String, "label", LABELS)
             self._activity = self._publisher(Classification, "activity", LATCHED)
-            self._events = self._publisher(DiagnosticArray, "events", LABELS)
+            self._events = self._publisher(ActivityEvent, "events", LABELS) if ActivityEvent else None
             self._annotated = self._publisher(Image, "image_annotated", ANNOTATED)
             self._compressed = self._publisher(CompressedImage, "image_annotated", ANNOTATED, COMPRESSED)
             self._is_provisional = self._publisher(Bool, "provisional", LATCHED)
@@ -116,8 +114,8 @@ class CameraOutput:
     ) -> None:
         """Publish labels that began or ended; `frame_id` is that of the image, by default that of the previous one."""
         self._frame_id = self._frame_id if frame_id is None else frame_id
-        for event in events:
-            self._events.publish(event_message(event, self._frame_id, self._camera, class_id_format))
+        for event in events if self._events else ():
+            self._events.publish(activity_event(event, class_id_format, self._frame_id))
 
     def publish_image(self, rgb: np.ndarray, header: Any) -> None:
         """Publish an annotated uint8 (H, W, 3) image with the header of its frame, as its subscribers want it.
@@ -148,21 +146,3 @@ class ModelOutput:
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._vision_info.publish(vision_info(header, method, labels))
         self._label_info.publish(label_info(header, labels, threshold))
-
-
-def event_message(event: LabelEvent, frame_id: str, camera: str, class_id_format: str) -> DiagnosticArray:
-    """An event as one status, named after the class id, with the message "began" or "ended"; `camera` may be empty.
-
-    A standard message type, so that subscribers need no interface package of ours. The header has the event's stamp.
-    Values: class_id, score, began_sec (seconds on the stamps' clock), duration_sec, provisional ("true" or "false").
-    """
-    message = DiagnosticArray()
-    # Drivers may set nanosec beyond 1e9, so that the sum exceeds 32 bits.
-    seconds, nanoseconds = divmod(event.stamp_ns, NANOSECONDS)
-    message.header.stamp.sec, message.header.stamp.nanosec = max(-(2**31), min(seconds, 2**31 - 1)), nanoseconds
-    message.header.frame_id = frame_id
-    name = class_id(event, class_id_format)
-    status = DiagnosticStatus(level=DiagnosticStatus.OK, name=name, message=event.kind, hardware_id=camera)
-    status.values = [KeyValue(key=key, value=value) for key, value in event.values().items()]
-    message.status = [status]
-    return message

@@ -15,6 +15,9 @@ from std_msgs.msg import Bool
 from opendr_har_core.errors import ConfigError, ImageError
 from opendr_har_core.live.state import LOST, PLAYING, WAITING, LiveState, Metrics, ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.prediction import Hypothesis
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.events import BEGAN, ENDED
+from opendr_har_ros.common.har_messages import MISSING, ActivityEvent
 from opendr_har_ros.common.image_subscription import ImageSubscription
 from opendr_har_ros.common.images import frame_from_message
 from opendr_har_ros.common.lifecycle import steady_timer
@@ -75,7 +78,10 @@ class WebNode(Node):
         # Subscribed first: rclpy then takes it before the label that it describes.
         self.create_subscription(Bool, f"{of_camera}/provisional", self._on_provisional, LATCHED)
         self.create_subscription(Classification, f"{of_camera}/classification", self._on_classification, LABELS)
-        self.create_subscription(DiagnosticArray, f"{of_camera}/events", self._on_events, LABELS)
+        if ActivityEvent is None:
+            self.get_logger().info(f"the page shows no events: {MISSING}")
+        else:
+            self.create_subscription(ActivityEvent, f"{of_camera}/events", self._on_event, LABELS)
         info = self.create_subscription(VisionInfo, f"{name}/vision_info", self._on_vision_info, LATCHED)
         node = info.topic_name.rsplit("/", 1)[0].lstrip("/")
         self._status_name = f"{node}: activity recognition" + (f" of {camera}" if camera else "")
@@ -89,11 +95,10 @@ class WebNode(Node):
     def _on_provisional(self, message: Bool) -> None:
         self._provisional = message.data
 
-    def _on_events(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            values = _values(status)
-            score, duration = parse_number(values.get("score")), parse_number(values.get("duration_sec"))
-            self._state.push_event(status.message, status.name, score, duration)
+    def _on_event(self, message: Any) -> None:
+        kind = BEGAN if message.kind == message.BEGAN else ENDED
+        duration_sec = message.duration.sec + message.duration.nanosec / NANOSECONDS
+        self._state.push_event(kind, message.class_id, message.score, duration_sec)
 
     def _on_vision_info(self, message: Any) -> None:
         name, _, _ = message.method.partition(",")  # the diagnostics have the rest

@@ -59,7 +59,7 @@ def test_labels_equal_those_of_a_stream_over_the_same_frames(tmp_path, label, st
         "/recognizer/classification": "vision_msgs/msg/Classification",
         "/recognizer/hypothesis": "vision_msgs/msg/ObjectHypothesis",
         "/recognizer/label": "std_msgs/msg/String",
-        "/recognizer/events": "diagnostic_msgs/msg/DiagnosticArray",
+        "/recognizer/events": "opendr_har_msgs/msg/ActivityEvent",
         "/recognizer/provisional": "std_msgs/msg/Bool",
     }
     classifications = [message for _, message in found["/recognizer/classification"]]
@@ -72,9 +72,8 @@ def test_labels_equal_those_of_a_stream_over_the_same_frames(tmp_path, label, st
     assert best == [(item.label, item.score) for item in predictions]
     assert data(found, "label") == [item.label for item in predictions]
     assert [recorded for recorded, _ in found["/recognizer/label"]] == [item.stamp_ns + DELAY for item in predictions]
-    statuses = [(stamp_of(message), *message.status) for _, message in found["/recognizer/events"]]
-    assert [(stamp, status.name, status.message) for stamp, status in statuses] == [
-        (event.stamp_ns, event.label, event.kind) for event in events
+    assert [(stamp_of(message), message.class_id, message.kind) for _, message in found["/recognizer/events"]] == [
+        (event.stamp_ns, event.label, event.kind == "ended") for event in events
     ]
     storages = {file.suffix for file in done.path.iterdir()} - {".yaml"}
     assert storages == {".mcap" if storage == StoragePlugin.MCAP else ".db3"}
@@ -128,10 +127,10 @@ def test_unreadable_images_are_counted_and_skipped(tmp_path, label):
 def test_labels_end_where_a_recording_starts_again(tmp_path, label):
     done, found = label(write_bag(tmp_path / "walk", frames=FRAMES[:30] + FRAMES[:30]))
     assert done.resets == 1
-    events = [(message.status[0].message, stamp_of(message)) for _, message in found["/recognizer/events"]]
-    assert [kind for kind, _ in events] == ["began", "ended"] * (len(events) // 2)
+    events = [(message.kind, stamp_of(message)) for _, message in found["/recognizer/events"]]
+    assert [kind for kind, _ in events] == [0, 1] * (len(events) // 2)
     assert len(events) >= 4
-    assert events[-1] == ("ended", FRAMES[29].stamp_ns)
+    assert events[-1] == (1, FRAMES[29].stamp_ns)
     labels = data(found, "label")
     assert labels[: len(labels) // 2] == labels[len(labels) // 2 :]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
-pytest.importorskip("vision_msgs")
+pytest.importorskip("opendr_har_msgs")
 pytest.importorskip("rosbags")
-from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
+from opendr_har_msgs.msg import ActivityEvent
 from recognizer_support import NODE, RELIABLE, Camera, change_state, wait_for_labels_to_connect
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -36,7 +36,7 @@ TOPICS = {
     "classification": Classification,
     "hypothesis": ObjectHypothesis,
     "label": String,
-    "events": DiagnosticArray,
+    "events": ActivityEvent,
     "provisional": Bool,
 }
 PARAMETERS = {"top_k": 3, "smoothing": 0.4, "threshold": 0.6, "hysteresis": 0.05, "min_duration_sec": 0.3}

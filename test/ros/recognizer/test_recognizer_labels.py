@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
-pytest.importorskip("vision_msgs")
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+pytest.importorskip("opendr_har_msgs")
+from diagnostic_msgs.msg import DiagnosticArray
+from opendr_har_msgs.msg import ActivityEvent
 from recognizer_support import (
     DISCOVERY_SEC,
     EVERY_FRAME,
@@ -41,8 +42,8 @@ from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_ros.common.har_messages import activity_event
 from opendr_har_ros.common.qos import LATCHED
-from opendr_har_ros.recognizer.outputs import event_message
 
 
 def test_labels_on_all_topics_are_those_of_the_library_with_the_frames_stamps(client, running, record_property):
@@ -82,25 +83,20 @@ def test_late_subscribers_get_the_class_names(client, running):
 
 def test_events_have_the_librarys_labels_stamps_and_durations(client, running):
     _, camera = running
-    events = client.collect(DiagnosticArray, f"{NODE}/events")
+    events = client.collect(ActivityEvent, f"{NODE}/events")
     received = client.collect(Classification, f"{NODE}/classification")
     wait_for_labels_to_connect(client)
     frames = clip("walking", seconds=5.0) + shifted(clip("jumping", seconds=5.0), 5)
     send_and_see(client, camera, received, frames)
     labels = LabelPipeline(Recognizer.open("default").stream(), LabelSettings())
     expected = [
-        (event.kind, event.label, event.stamp_ns, f"{event.duration_sec:.3f}")
+        activity_event(event, "name", "front")
         for frame in shifted(frames, START_NS / 1e9)
         for event in labels.push(frame)[1]
     ]
-    assert {kind for kind, *_ in expected} == {"began", "ended"}
+    assert {event.kind for event in expected} == {ActivityEvent.BEGAN, ActivityEvent.ENDED}
     client.until(lambda: len(events) >= len(expected), what="all events")
-    got = []
-    for message in events:
-        (status,) = message.status
-        got.append((status.message, status.name, stamp_ns(message.header), values_of(status)["duration_sec"]))
-    assert got == expected
-    assert {message.header.frame_id for message in events} == {"front"}
+    assert events == expected
 
 
 def test_a_late_subscriber_gets_what_is_going_on_now_and_then_its_changes(client, running):
@@ -113,7 +109,7 @@ def test_a_late_subscriber_gets_what_is_going_on_now_and_then_its_changes(client
     last = received[-1]
     assert [item.class_id for item in activity[0].results] == [last.results[0].class_id]
     assert stamp_ns(activity[0].header) <= stamp_ns(last.header)
-    events = client.collect(DiagnosticArray, f"{NODE}/events")
+    events = client.collect(ActivityEvent, f"{NODE}/events")
     client.until(lambda: client.node.count_publishers(f"{NODE}/events"))
     assert set_parameter(client, "class_id_format", "index").successful
     later = send_and_see(client, camera, received, shifted(clip("jumping"), 4.0))
@@ -121,33 +117,26 @@ def test_a_late_subscriber_gets_what_is_going_on_now_and_then_its_changes(client
     changes = [now for before, now in zip([None, *ids], ids) if now != before]
     client.until(lambda: len(activity) == 1 + len(changes), what="the changes")
     assert [message.results[0].class_id for message in activity[1:]] == changes
-    assert {message.status[0].name for message in events} <= {str(index) for index in range(len(ACTIONS))}
-    assert str(ACTIONS.index("jumping")) in [message.status[0].name for message in events]
+    assert {message.class_id for message in events} <= {str(index) for index in range(len(ACTIONS))}
+    assert str(ACTIONS.index("jumping")) in [message.class_id for message in events]
     assert client.call(Trigger, f"{NODE}/reset").success
     client.until(lambda: list(activity[-1].results) == [], what="an empty activity")
 
 
 def test_an_event_message_has_all_values_of_the_event():
     event = LabelEvent("ended", "archery", 5, 0.625, 1_700_000_012_500_000_001, 1_700_000_010_000_000_009, 2.5, False)
-    message = event_message(event, "camera_front", "front", "name")
+    message = activity_event(event, "name", "camera_front", "7")
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (1_700_000_012, 500_000_001)
-    assert message.header.frame_id == "camera_front"
-    (status,) = message.status
-    assert (status.name, status.message, status.hardware_id) == ("archery", "ended", "front")
-    assert status.level == DiagnosticStatus.OK
-    assert values_of(status) == {
-        "class_id": "5",
-        "score": "0.625000",
-        "began_sec": "1700000010.000000009",
-        "duration_sec": "2.500",
-        "provisional": "false",
-    }
+    assert (message.header.frame_id, message.track_id) == ("camera_front", "7")
+    assert (message.class_id, message.score, message.kind) == ("archery", 0.625, ActivityEvent.ENDED)
+    assert (message.begin.sec, message.begin.nanosec) == (1_700_000_010, 9)
+    assert (message.duration.sec, message.duration.nanosec) == (2, 499_999_992)
 
 
 @pytest.mark.parametrize(("seconds", "sent"), [(2**31, 2**31 - 1), (-(2**31) - 1, -(2**31))])
 def test_an_events_stamp_is_clamped_to_what_a_message_holds(seconds, sent):
     event = LabelEvent("ended", "archery", 5, 0.6, seconds * 10**9 + 7, 7, 0.0, True)
-    stamp = event_message(event, "", "", "name").header.stamp
+    stamp = activity_event(event, "name", "").header.stamp
     assert (stamp.sec, stamp.nanosec) == (sent, 7)
 
 
@@ -247,7 +236,7 @@ def test_without_lookahead_labels_start_provisionally_with_min_frames(client, st
     camera.wait_for_recognizer()
     received = client.collect(Classification, f"{NODE}/classification")
     provisional = client.collect(Bool, f"{NODE}/provisional", LATCHED)
-    events = client.collect(DiagnosticArray, f"{NODE}/events")
+    events = client.collect(ActivityEvent, f"{NODE}/events")
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
     wait_for_labels_to_connect(client)
     frames = clip()
@@ -257,7 +246,7 @@ def test_without_lookahead_labels_start_provisionally_with_min_frames(client, st
     client.until(lambda: received and provisional and events, what="a provisional label and its beginning")
     assert stamp_ns(received[0].header) == START_NS + frames[index].stamp_ns
     assert [message.data for message in provisional] == [True]
-    assert (events[0].status[0].message, values_of(events[0].status[0])["provisional"]) == ("began", "true")
+    assert events[0].kind == ActivityEvent.BEGAN
     status = client.until(lambda: status_with(diagnostics, stream=f"provisional {min_frames}/3"))
     assert values_of(status)["label delay (s)"] == "0.0"
     seconds = 0.4 * (min_frames - 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("rclpy")
-pytest.importorskip("vision_msgs")
+pytest.importorskip("opendr_har_msgs")
 yaml = pytest.importorskip("yaml")
 
 ROOT = Path(__file__).resolve().parents[3]
