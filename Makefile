@@ -1,33 +1,34 @@
-# `make demo` and `make test` set up what they need in .venv, once.
+# `make demo` and `make test` set up what they need in .venv, once; with ROS=kilted in .venv-kilted.
 
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
 # The versions that the tests passed with, where Python is the one that they were tried on.
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 SIZE ?= s
 
-# With ROS 2 sourced its own packages are used; without, its wheels and a substitute for vision_msgs.
+# With ROS 2 sourced its own packages are used; without, the wheels of a distribution and a substitute for vision_msgs.
+ROS ?= jazzy
 ifdef ROS_DISTRO
+VENV := .venv
 VENV_FLAGS := --system-site-packages
-EXTRAS :=
 else
-VENV_FLAGS :=
-EXTRAS := ros
+VENV := $(if $(filter jazzy,$(ROS)),.venv,.venv-$(ROS))
+WHEELS := ,$(ROS)
+WHEELS_DEV := ,$(ROS),$(ROS)-dev
 endif
-comma := ,
+BIN := $(VENV)/bin
 
 # Tests wait for other processes half of their time, so more of them than cores run at once; those of a file stay together,
 # for what they share.
 JOBS ?= 4
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-all lint docs weights default-model kinetics400-model lock sbom clean
+.PHONY: help demo test test-all test-ros lint docs weights default-model kinetics400-model lock sbom clean
 
 help:
 	@echo "make demo [MODEL=kinetics400] [VIDEO=file or 0]   play a video to the recognizer, print its labels"
 	@echo "make test [PYTEST_ARGS=...]                       run the tests but the slow ones (minutes)"
 	@echo "make test-all [PYTEST_ARGS=...]                   run all tests"
+	@echo "make test-ros [PYTEST_ARGS=...]                   run the tests of the nodes but the slow ones, without PyTorch"
 	@echo "make lint                                         check style and types"
 	@echo "make docs                                         build these pages as a site: build/docs/index.html"
 	@echo "make weights [SIZE=xs|s|m|l]                      fetch official weights, make downloads/*.onnx of them"
@@ -35,7 +36,8 @@ help:
 	@echo "make kinetics400-model WEIGHTS=x3d_xs.pyth        write the packaged model of Kinetics-400's classes again"
 	@echo "make lock                                         note the installed versions and their licences"
 	@echo "make sbom                                         write what is installed to build/sbom.json (CycloneDX)"
-	@echo "make clean                                        remove $(VENV) and what was built"
+	@echo "any of them with ROS=kilted or PYTHON=python3.12  use another distribution's wheels, another Python"
+	@echo "make clean                                        remove the environments and what was built"
 
 demo: $(VENV)/.run-ready
 	$(BIN)/python -m opendr_har_ros.demo $(if $(MODEL),--model "$(MODEL)") $(if $(VIDEO),--video "$(VIDEO)")
@@ -45,6 +47,9 @@ test: $(VENV)/.develop-ready
 
 test-all: $(VENV)/.develop-ready
 	$(PYTEST) $(PYTEST_ARGS)
+
+test-ros: $(VENV)/.ros-test-ready
+	$(PYTEST) -m "not slow" test/ros $(PYTEST_ARGS)
 
 lint: $(VENV)/.develop-ready
 	$(BIN)/ruff check --quiet .
@@ -80,7 +85,7 @@ sbom: $(VENV)/.develop-ready
 	build/sbom-tool/bin/cyclonedx-py environment --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
 
 clean:
-	rm -rf $(VENV) build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/.made:
 	@.ci/prerequisites $(PYTHON)
@@ -89,13 +94,19 @@ $(VENV)/.made:
 
 $(VENV)/.run-ready: $(VENV)/.made setup.py $(wildcard interfaces/*/*.* interfaces/*/msg/* interfaces/*/srv/* interfaces/*/action/*)
 	@echo "Setting up $(VENV) ..."
-	$(PIP) --editable '.[$(EXTRAS)]'
-	@$(BIN)/python -c 'import vision_msgs' 2>/dev/null || $(PIP) --no-deps --no-build-isolation ./interfaces/vision_msgs
-	@$(BIN)/python -c 'import opendr_har_msgs' 2>/dev/null || $(PIP) --no-deps --no-build-isolation ./interfaces/opendr_har_msgs
+	$(PIP) --editable '.[live$(WHEELS)]'
+ifndef ROS_DISTRO
+	$(PIP) --no-deps --no-build-isolation ./interfaces/vision_msgs ./interfaces/opendr_har_msgs
+endif
+	@touch $@
+
+# What the tests of the nodes need, without PyTorch.
+$(VENV)/.ros-test-ready: $(VENV)/.run-ready
+	$(PIP) --editable '.[bags,live,completion,test$(WHEELS)]'
 	@touch $@
 
 # Exactly this torch: a newer one would bring gigabytes that the tests don't need.
 $(VENV)/.develop-ready: $(VENV)/.run-ready
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[train$(comma)bags$(comma)live$(comma)completion$(comma)docs$(comma)dev$(if $(EXTRAS),$(comma)$(EXTRAS))]'
+	$(PIP) --editable '.[train,bags,live,completion,docs,dev$(WHEELS_DEV)]'
 	@touch $@

@@ -23,21 +23,27 @@ LIVE = ["aiohttp>=3.9,<4"]
 ENERGY = ["nvidia-ml-py>=12,<14"]
 COMPLETION = ["argcomplete>=2,<4"]
 DOCS = ["sphinx>=7", "myst-parser>=3", "furo>=2024.1.29"]
-# Only for machines without ROS 2: Kilted's Python wheels. A sourced ROS 2 brings all of these itself.
+# Only for machines without ROS 2: its Python wheels. A sourced ROS 2 brings all of these itself.
 ROS = [
-    "ros-rclpy==9.1.2",
-    "ros-rmw-fastrtps-cpp",
-    "ros-sensor-msgs",
-    "ros-std-srvs",
-    "ros-diagnostic-msgs",
-    "ros-lifecycle-msgs",
-    "ros-rosgraph-msgs",
-    "ros-ament-index-python",
-    # Builds ./interfaces.
-    "setuptools>=68",
+    "ament-index-python",
+    "diagnostic-msgs",
+    "lifecycle-msgs",
+    "rclpy",
+    "rmw-fastrtps-cpp",
+    "rosgraph-msgs",
+    "sensor-msgs",
+    "std-srvs",
 ]
-TEST = ["pytest>=7", "pytest-xdist>=3", "pytest-rerunfailures>=12", "hypothesis>=6"]
-DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "psutil", "playwright>=1.40", "pyyaml>=5.4"]
+# With which colcon builds interfaces/opendr_har_msgs, as on a robot.
+AMENT_CMAKE = ["ament-cmake", "rosidl-default-generators"]
+TEST = ["pytest>=7", "pytest-xdist>=3", "pytest-rerunfailures>=12", "hypothesis>=6", "psutil"]
+DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "cmake>=3.20", "playwright>=1.40", "pyyaml>=5.4"]
+
+
+def wheels(names, distribution):
+    """Names of a distribution's wheels on PyPI; setuptools builds ./interfaces against them."""
+    return [*(f"ros-{distribution}-{name}" for name in names), "setuptools>=68"]
+
 
 setup(
     name=PACKAGE,
@@ -84,7 +90,10 @@ setup(
         "live": LIVE,
         "energy": ENERGY,
         "completion": COMPLETION,
-        "ros": ROS,
+        "jazzy": wheels(ROS, "jazzy"),
+        "kilted": wheels(ROS, "kilted"),
+        "jazzy-dev": wheels(AMENT_CMAKE, "jazzy"),
+        "kilted-dev": wheels(AMENT_CMAKE, "kilted"),
         "docs": DOCS,
         "test": TEST,
         "dev": DEV,

@@ -8,18 +8,16 @@ from __future__ import annotations
 import re
 import sys
 from importlib import metadata
-from pathlib import Path
 
-from lock import ROOT, closure
+from lock import CONSTRAINTS, ROOT, closure
 from packaging.utils import canonicalize_name
 
-CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 # Libraries within wheels that are under the GPL or LGPL: the metadata of the wheel does not say so.
 COPYLEFT = re.compile(r"^lib(x264|x265|mp3lame|gnutls|nettle|hogweed|gmp|unistring|avcodec|avformat|avfilter)-")
 HEAD = """# Licences of dependencies
 
-Written by `.ci/licences.py`: what the package's own metadata says, in the versions of `.ci/constraints.txt`. First what
-every installation brings, then what the extras add, each with those that ask for it. Last in a row, the libraries under
+Written by `.ci/licences.py`: what the package's own metadata says, in the versions of `.ci/constraints.txt` for Python
+3.11. ROS 2's wheels are not listed: they don't say their licence. First what every installation brings, then what the extras add, each with those that ask for it. Last in a row, the libraries under
 the GPL or LGPL that lie in wheels whose metadata does not name them.
 
 | package | version | for | licence | libraries within, GPL or LGPL |
@@ -55,7 +53,8 @@ def uses():
 
 def main():
     """Write the page for all that the constraints name and that is installed."""
-    names = re.findall(r"^([\w.-]+)==", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
+    marker = 'python_version == "{}.{}"'.format(*sys.version_info[:2])
+    names = re.findall(rf"^([\w.-]+)==.*{re.escape(marker)}", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
     uses_of = uses()
     rows = []
     for package in map(metadata.distribution, names):

@@ -1,6 +1,9 @@
 """Print what is installed of our requirements, all extras and theirs, as constraints for pip.
 
-Usage, in an environment whose tests pass: .venv/bin/python .ci/lock.py > .ci/constraints.txt
+Constraints hold for this version of Python only; those of other versions stay. ROS 2's wheels pin one another, and differ
+between distributions on the same Python, so they are left out.
+
+Usage, in an environment whose tests pass: .venv/bin/python .ci/lock.py > new && mv new .ci/constraints.txt
 """
 
 from __future__ import annotations
@@ -8,11 +11,13 @@ from __future__ import annotations
 import re
 import sys
 from importlib import metadata
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = "opendr_har_ros"
+CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 FORMS = re.compile(r"\+.*$")  # torch's build for CPUs is the same release
 
 
@@ -36,11 +41,13 @@ def closure(name, extras, found):
 
 
 def main():
-    """Write the constraints; they hold for this version of Python only, others take what their wheels allow."""
+    """Write the constraints."""
     found = {}
     closure(ROOT, metadata.distribution(ROOT).metadata.get_all("Provides-Extra"), found)
-    python = ".".join(map(str, sys.version_info[:2]))
-    lines = sorted({f'{name}=={version} ; python_version == "{python}"' for (name, _), version in found.items()})
+    marker = ' ; python_version == "{}.{}"'.format(*sys.version_info[:2])
+    lines = {f"{name}=={version}{marker}" for (name, _), version in found.items() if not name.startswith("ros-")}
+    kept = [line for line in CONSTRAINTS.read_text().splitlines() if not line.startswith("#") and marker not in line]
+    lines = sorted([*kept, *lines], key=lambda line: (line.split(" ; ")[1], line))
     sys.stdout.write("# Versions that the tests passed with; written by .ci/lock.py.\n" + "\n".join(lines) + "\n")
 
 
