@@ -13,7 +13,7 @@ VENV_FLAGS := --system-site-packages
 else
 VENV := $(if $(filter jazzy,$(ROS)),.venv,.venv-$(ROS))
 WHEELS := ,$(ROS)
-WHEELS_DEV := ,$(ROS),$(ROS)-dev
+WHEELS_DEV := ,$(ROS)$(if $(filter jazzy,$(ROS)),$(WHEELS)-dev)
 endif
 BIN := $(VENV)/bin
 

@@ -35,7 +35,18 @@ ROS = [
     "std-srvs",
 ]
 # With which colcon builds interfaces/opendr_har_msgs, as on a robot.
-AMENT_CMAKE = ["ament-cmake", "rosidl-default-generators"]
+AMENT_CMAKE = [
+    "ament-cmake",
+    "ament-cmake-gmock",
+    "ament-cmake-gtest",
+    "ament-cmake-include-directories",
+    "ament-cmake-pytest",
+    "ament-cmake-ros",
+    "ament-package",
+    "python-cmake-module",
+    "rosidl-core-generators",
+    "rosidl-default-generators",
+]
 TEST = ["pytest>=7", "pytest-xdist>=3", "pytest-rerunfailures>=12", "hypothesis>=6", "psutil"]
 DEV = [*TEST, "mypy>=1.8", "ruff>=0.5", "colcon-common-extensions", "cmake>=3.20", "playwright>=1.40", "pyyaml>=5.4"]
 
@@ -93,7 +104,6 @@ setup(
         "jazzy": wheels(ROS, "jazzy"),
         "kilted": wheels(ROS, "kilted"),
         "jazzy-dev": wheels(AMENT_CMAKE, "jazzy"),
-        "kilted-dev": wheels(AMENT_CMAKE, "kilted"),
         "docs": DOCS,
         "test": TEST,
         "dev": DEV,

@@ -1,7 +1,7 @@
 """Print what is installed of our requirements, all extras and theirs, as constraints for pip.
 
-Constraints hold for this version of Python only; those of other versions stay. ROS 2's wheels pin one another, and differ
-between distributions on the same Python, so they are left out.
+Constraints hold for this version of Python only; those of other versions stay. ROS 2's wheels pin one another, and
+differ between distributions on the same Python, so they are left out.
 
 Usage, in an environment whose tests pass: .venv/bin/python .ci/lock.py > new && mv new .ci/constraints.txt
 """

@@ -46,6 +46,37 @@ def tracked_files():
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
+# ROS 2's wheels have CMake targets with folders of the machine that built them.
+HOOK = """
+function(drop_missing_folders)
+  get_property(targets DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target ${targets})
+    get_target_property(folders ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(folders)
+      list(FILTER folders EXCLUDE REGEX "^/opt/python/")
+      set_property(TARGET ${target} PROPERTY INTERFACE_INCLUDE_DIRECTORIES ${folders})
+    endif()
+  endforeach()
+endfunction()
+cmake_language(DEFER CALL drop_missing_folders)
+"""
+
+
+def build_environment():
+    """Where CMake finds ROS 2: in this Python's environment if its wheels are there, and where the shell's is."""
+    bin_folder = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": os.pathsep.join([bin_folder, os.environ["PATH"]])}
+    for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH"):
+        environment[name] = os.pathsep.join(filter(None, [os.environ.get(name), sys.prefix]))
+    return environment
+
+
+HAS_AMENT_CMAKE = any(
+    Path(folder, "share", "ament_cmake").is_dir()
+    for folder in build_environment()["AMENT_PREFIX_PATH"].split(os.pathsep)
+)
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     """A workspace with our package built in it."""
@@ -84,6 +115,40 @@ def test_colcon_sees_our_packages_and_not_the_substitute_for_vision_msgs(workspa
         ("opendr_har_msgs", f"src/{PACKAGE}/interfaces/opendr_har_msgs", "ros.ament_cmake"),
         (PACKAGE, f"src/{PACKAGE}", "ros.ament_python"),
     ]
+
+
+@pytest.fixture(scope="module")
+def interfaces(workspace):
+    """Build opendr_har_msgs in the workspace, too."""
+    if not HAS_AMENT_CMAKE:
+        pytest.skip("ament_cmake is not installed")
+    hook = workspace / "hook.cmake"
+    hook.write_text(HOOK)
+    folder = f"src/{PACKAGE}/interfaces"
+    arguments = ["--cmake-args", f"-DCMAKE_PROJECT_INCLUDE={hook}", "-DBUILD_TESTING=OFF"]
+    run([colcon(), "--log-base", "log", "build", "--base-paths", folder, *arguments], workspace, build_environment())
+
+
+MESSAGES = """
+import opendr_har_msgs, rclpy
+from opendr_har_msgs.msg import ActivityEvent
+rclpy.init()
+node = rclpy.create_node("test_colcon")
+received = []
+node.create_subscription(ActivityEvent, "events", received.append, 10)
+publisher = node.create_publisher(ActivityEvent, "events", 10)
+while not received:
+    publisher.publish(ActivityEvent(class_id="waving"))
+    rclpy.spin_once(node, timeout_sec=0.1)
+print(received[0].class_id, opendr_har_msgs.__file__)
+"""
+
+
+def test_messages_that_colcon_built_travel_over_dds(interfaces, sourced, workspace, domain):
+    environment = {**sourced, "ROS_DOMAIN_ID": str(domain)}
+    label, file = run([sys.executable, "-c", MESSAGES], workspace, environment).split()[-2:]
+    assert label == "waving"
+    assert file.startswith(str(workspace / "install" / "opendr_har_msgs"))
 
 
 @pytest.mark.parametrize("name", ["recognizer", "trainer", "video_publisher", "web", "demo"])
