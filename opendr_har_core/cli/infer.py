@@ -19,7 +19,7 @@ from opendr_har_core.cli.options import (
 )
 from opendr_har_core.cli.output import FAILED, Output, Result
 from opendr_har_core.cli.videos import KINDS, TIMELINE, OutputFiles, videos_of
-from opendr_har_core.errors import HarError
+from opendr_har_core.errors import ConfigError, HarError
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def add_parser(jobs: Any) -> None:
         ),
         run=run,
     )
-    what = "files, folders (with all videos below them) and patterns, or the number of a webcam"
+    what = (
+        "files, folders (with all videos below them) and patterns; or a webcam's number or a network camera's address"
+    )
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help=what)
     add_model(parser)
     parser.add_argument("--output", metavar="FOLDER", help="write results there; created if needed")
@@ -57,10 +59,14 @@ def add_parser(jobs: Any) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Stream each video through the model as a camera would; a file that fails does not stop the others."""
-    is_camera = len(options.videos) == 1 and options.videos[0].isdigit()
-    paths, missing = ([Path(options.videos[0])], []) if is_camera else videos_of(options.videos)
+    from opendr_har_core.media.video import is_address, is_camera
+
+    is_live = len(options.videos) == 1 and is_camera(options.videos[0])
+    if is_live and options.output and is_address(options.videos[0]):
+        raise ConfigError("an address has no files as results: leave out --output, or record the stream first")
+    paths, missing = ([Path(options.videos[0])], []) if is_live else videos_of(options.videos)
     files = OutputFiles(options.output, paths, _kinds(options), options.overwrite) if options.output else None
-    if is_camera and files is None:
+    if is_live and files is None:
         return _watch(options)
     several = len(paths) + len(missing) > 1
     job = _Job(options, files, several)
@@ -116,7 +122,7 @@ class _Job:
         if self._files is None:
             if self._several:
                 self._out.text(f"{path}\n")
-            labels = self._label(path, on_sample=partial(_print, self._out, path))
+            labels = self._label(path, on_sample=partial(_print, self._out, str(path)))
             self._out.text(_line("whole", labels.whole))
         else:
             title = f"labelling {path.name}"
@@ -137,23 +143,23 @@ class _Job:
 
 
 def _watch(options: argparse.Namespace) -> Result:
-    """Print the labels of a webcam until Ctrl-C, stamped by the clock; keeps nothing."""
-    from opendr_har_core.media.video import read_video
+    """Print the labels of a webcam or address until Ctrl-C or its end; keeps nothing."""
+    from opendr_har_core.media.video import public_name, read_video
     from opendr_har_core.streaming.label_pipeline import label_frames
 
     camera = options.videos[0]
     for item in label_frames(open_pipeline(options), read_video(camera)):
         if item.shown is not None:
-            _print(options.out, Path(camera), item.shown)
+            _print(options.out, public_name(camera), item.shown)
     return Result()
 
 
-def _print(out: Output, path: Path, sample: Prediction) -> None:
+def _print(out: Output, video: str, sample: Prediction) -> None:
     """Print a prediction when it comes."""
     if out.json:
         from opendr_har_core.recordings.video_labels import sample_values
 
-        out.row({"video": str(path), **sample_values(sample)})
+        out.row({"video": video, **sample_values(sample)})
     else:
         out.text(_line(f"{sample.stamp_ns / 1e9:.2f}", sample))
 

@@ -47,7 +47,11 @@ def add_parser(jobs: Any) -> None:
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--video", metavar="FILE", help="play a file in a loop")
-    source.add_argument("--camera", metavar="N", help="a webcam: its number, or its device as in /dev/video0")
+    source.add_argument(
+        "--camera",
+        metavar="N",
+        help="a webcam's number or device as in /dev/video0, or an address such as rtsp://camera/stream",
+    )
     source.add_argument("--topic", metavar="TOPIC", help="a ROS 2 image topic")
     add_model(parser)
     add_settings(parser, LiveSettings, title="page")
@@ -85,7 +89,7 @@ def run(options: argparse.Namespace) -> Result:
 
 def _source(options: argparse.Namespace) -> Tuple[str, OpenFrames, bool]:
     """The name of the source, the function that opens it, and whether stamps say when a frame is due."""
-    from opendr_har_core.media.video import loop_frames, probe, read_video
+    from opendr_har_core.media.video import is_address, is_camera, loop_frames, probe, public_name, read_video
 
     if options.topic:
         try:
@@ -95,9 +99,10 @@ def _source(options: argparse.Namespace) -> Tuple[str, OpenFrames, bool]:
         return options.topic, part.topic_source(options.topic), False
     if options.camera is not None:
         number = str(options.camera).replace("/dev/video", "")
-        if not number.isdigit():
-            raise ConfigError(f"--camera is {options.camera!r}, expected a number or a device as in /dev/video0")
-        return f"camera {number}", lambda _: read_video(number), False
+        if not is_camera(number):
+            expected = "a number, a device as in /dev/video0, or an address such as rtsp://camera/stream"
+            raise ConfigError(f"--camera is {options.camera!r}, expected {expected}")
+        return f"camera {public_name(number)}", lambda _: read_video(number), is_address(number)
     if options.video:
         probe(options.video)  # report a file that can't be played immediately
         return str(options.video), lambda _: loop_frames(options.video), True

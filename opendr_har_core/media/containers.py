@@ -6,6 +6,7 @@ Phones store frames as the sensor sees them, with a display matrix that says how
 from __future__ import annotations
 
 import math
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,37 @@ FORMATS = (
     "mov,matroska,avi,mpeg,mpegvideo,mpegts,m4v,h264,hevc,ivf,obu,flv,ogg,asf,gif,mjpeg,mxf,nut,dv,3gp,yuv4mpegpipe"
 )
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+
+
+# Of cameras and servers in a network. Without "file": a playlist from there must not read files of this machine.
+NETWORK_OPTIONS = {
+    **OPTIONS,
+    "format_whitelist": f"{FORMATS},rtsp,rtp,sdp,mpjpeg,hls",
+    "protocol_whitelist": "rtsp,rtsps,rtp,rtmp,srt,udp,tcp,tls,http,https,httpproxy,crypto",
+    "rtsp_transport": "tcp",
+}
+# For the connection, and for each packet afterwards.
+NETWORK_SEC = 5.0
+
+
+def without_password(text: str) -> str:
+    """A text without the users and passwords of the addresses in it, with which FFmpeg's errors end."""
+    return re.sub(r"://[^/@\s]*@", "://", text)
+
+
+@contextmanager
+def open_address(url: str, name: str) -> Iterator[Any]:
+    """Yield (container, first video stream) of an address, called `name` in errors; raises VideoError."""
+    try:
+        container = av.open(url, options=dict(NETWORK_OPTIONS), timeout=(NETWORK_SEC, NETWORK_SEC))
+    except FAILURES as error:
+        raise VideoError(f"{name} can't be opened as video: {without_password(str(error))}") from None
+    with container:
+        stream = first_video(container, name)
+        check_size(stream, name)
+        stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
+        stream.thread_type = "SLICE"  # threads for several frames would delay each by their number
+        yield container, stream
 
 
 @contextmanager
@@ -62,7 +94,9 @@ def first_picture(pictures: Iterator[Any], source: Union[str, Path]) -> Any:
     try:
         picture = next(pictures, None)
     except FAILURES as error:
-        raise VideoError(f"{source} has no frame that can be decoded: {error}; check that it plays") from None
+        raise VideoError(
+            f"{source} has no frame that can be decoded: {without_password(str(error))}; check that it plays"
+        ) from None
     if picture is None:
         raise VideoError(f"{source} has no frame that can be decoded; check that it plays")
     return picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,12 +16,22 @@ import numpy as np
 
 from opendr_har_core.errors import ConfigError, VideoError
 from opendr_har_core.frame import Frame
-from opendr_har_core.media.containers import AV_ERROR, FAILURES, Orientation, first_picture, first_video, open_file
+from opendr_har_core.media.containers import (
+    AV_ERROR,
+    FAILURES,
+    Orientation,
+    first_picture,
+    first_video,
+    open_address,
+    open_file,
+    without_password,
+)
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import atomic_path
 
-# The number of a webcam, or a file.
+# The number of a webcam, an address such as rtsp://camera/stream, or a file.
 VideoSource = Union[str, Path]
+ADDRESS = re.compile(r"(?:rtsps?|rtmp|srt|udp|tcp|https?)://", re.IGNORECASE)
 
 TYPICAL_FPS = Fraction(30)
 # The best that the build has: every build of FFmpeg has the last.
@@ -65,8 +76,9 @@ class OpenVideo:
 
 @contextmanager
 def open_video(source: VideoSource) -> Iterator[OpenVideo]:
-    """Open a file or webcam and decode its first frame; closed afterwards. Raises VideoError."""
+    """Open a file, webcam or address and decode its first frame; closed afterwards. Raises VideoError."""
     with _opened(source) as (container, stream):
+        source = public_name(source)
         pictures = container.decode(stream)
         first = first_picture(pictures, source)
         orientation = Orientation.of(first)
@@ -82,13 +94,31 @@ def probe(source: VideoSource) -> VideoInfo:
         return video.info
 
 
-def is_camera(source: VideoSource) -> bool:
-    """Whether the source is the number of a webcam rather than a file."""
+def is_webcam(source: VideoSource) -> bool:
+    """Whether the source is the number of a webcam."""
     return str(source).isdigit()
 
 
+def is_address(source: VideoSource) -> bool:
+    """Whether the source is an address in a network."""
+    return ADDRESS.match(str(source)) is not None
+
+
+def is_camera(source: VideoSource) -> bool:
+    """Whether the source is a webcam or an address rather than a file."""
+    return is_webcam(source) or is_address(source)
+
+
+def public_name(source: VideoSource) -> str:
+    """The source without the user and password of an address, for messages and pages."""
+    return without_password(str(source)) if is_address(source) else str(source)
+
+
 def read_video(source: VideoSource) -> Iterator[Frame]:
-    """Yield the frames of a file, stamped by their own times from 0 on, or of webcam "0", stamped by the clock.
+    """Yield the frames of a file, stamped by their own times from 0 on, or of a camera, stamped by the clock.
+
+    A camera is a webcam such as "0", or an address such as "rtsp://camera/stream" whose video has no known duration;
+    one with a duration is read like a file. An address that does not answer for 5 s raises VideoError.
 
     Pictures are C-contiguous and upright: turned and mirrored as the file says. Stamps always rise. A damaged or
     truncated file yields all frames that can be read and then raises VideoError; a file that is missing or not a
@@ -123,7 +153,11 @@ def shift(video: OpenVideo, start_ns: int) -> Generator[Frame, None, int]:
 @contextmanager
 def _opened(source: VideoSource) -> Iterator[Any]:
     """(container, video stream); closed afterwards, also when a reader stops early."""
-    if not is_camera(source):
+    if is_address(source):
+        with open_address(str(source), public_name(source)) as opened:
+            yield opened
+        return
+    if not is_webcam(source):
         with open_file(source) as opened:
             yield opened
         return
@@ -138,7 +172,7 @@ def _opened(source: VideoSource) -> Iterator[Any]:
 def _frames(
     container: Any, stream: Any, source: VideoSource, pictures: Iterator[Any], orientation: Orientation
 ) -> Iterator[Frame]:
-    stamp_of = _stamps(stream, is_camera(source))
+    stamp_of = _stamps(stream, is_webcam(source) or (is_address(source) and not container.duration))
     count, last = 0, 0
     for picture in _decoded(pictures, source):
         count, last = count + 1, stamp_of(picture)
@@ -152,7 +186,8 @@ def _decoded(pictures: Iterator[Any], source: VideoSource) -> Iterator[Any]:
     try:
         yield from pictures
     except FAILURES as error:
-        raise VideoError(f"{source} breaks off: {error}; the frames before were read") from None
+        reason = without_password(str(error))
+        raise VideoError(f"{source} breaks off: {reason}; the frames before were read") from None
 
 
 def _stamps(stream: Any, is_live: bool) -> Callable[[Any], int]:

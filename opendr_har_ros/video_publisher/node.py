@@ -12,17 +12,19 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from opendr_har_core.errors import HarError
+from opendr_har_core.errors import HarError, VideoError
 from opendr_har_core.frame import Frame
-from opendr_har_core.media.video import is_camera
+from opendr_har_core.media.video import is_address, is_camera, is_webcam, public_name
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_ros.common.images import ReusedImage, jpeg_message
+from opendr_har_ros.common.log import SparseLog
 from opendr_har_ros.common.parameters import local_path
 from opendr_har_ros.common.qos import COMPRESSED, RAW, image_qos, image_topic
 from opendr_har_ros.video_publisher.parameters import VIDEO_PUBLISHER, VideoPublisherSettings
 from opendr_har_ros.video_publisher.playback import frames_of, resample
 
 FAILED = 1
+RETRY_SEC = 1.0
 CHECK_EVERY_SEC = 0.05
 # Discovery is not symmetric: a subscriber that we see may not have seen us yet, and would miss the first images.
 DISCOVERY_SEC = 0.5
@@ -38,6 +40,7 @@ class VideoPublisherNode(Node):
         super().__init__(node_name, **options)
         self.exit_code: Optional[int] = None
         self._player: Optional[threading.Thread] = None
+        self._warn = SparseLog(lambda text: self.get_logger().warning(text))
         self._stopping = threading.Event()
         VIDEO_PUBLISHER.declare(self)
         (self._settings,) = VIDEO_PUBLISHER.instances(VIDEO_PUBLISHER.values(self))
@@ -57,7 +60,7 @@ class VideoPublisherNode(Node):
         played = 0
         try:
             self._wait_for_subscribers()
-            for frame in self._paced(self._frames()):
+            for frame in self._connected() if is_address(self._settings.video) else self._paced(self._frames()):
                 self._publisher.publish(frame, self._stamp(frame))
                 played += 1
             self._finish()
@@ -70,21 +73,33 @@ class VideoPublisherNode(Node):
                 self.get_logger().error(f"after {played} frames: {error!r}")
                 self.exit_code = FAILED
             return
-        self.get_logger().info(f"played {self._settings.video}: {played} frames")
+        self.get_logger().info(f"played {public_name(self._settings.video)}: {played} frames")
         self.exit_code = 0
 
     def _frames(self) -> Iterator[Frame]:
         frames = frames_of(local_path(self._settings.video), self._settings.loop or None)
         return resample(frames, self._settings.fps) if self._settings.fps else frames
 
+    def _connected(self) -> Iterator[Frame]:
+        """The frames of an address, which is connected to again when it fails or ends."""
+        while not self._stopping.is_set():
+            try:
+                yield from self._paced(self._frames())
+                reason = f"{public_name(self._settings.video)} has ended"
+            except VideoError as error:
+                reason = str(error)
+            self._warn(reason, f"{reason}; connecting again every {RETRY_SEC:.0f} s")
+            self._stopping.wait(RETRY_SEC)
+
     def _paced(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Yield each frame when it is due; a webcam sets its own pace."""
+        """Yield each frame when it is due; a camera sets its own pace, by stamps of the clock."""
         start: Optional[float] = None
         is_live = is_camera(self._settings.video)
+        rate = 1.0 if is_live else self._settings.rate
         for frame in frames:
-            due_sec = frame.stamp_ns / NANOSECONDS / self._settings.rate
+            due_sec = frame.stamp_ns / NANOSECONDS / rate
             start = time.monotonic() - due_sec if start is None else start
-            if not is_live:
+            if not is_webcam(self._settings.video):
                 self._stopping.wait(max(0.0, start + due_sec - time.monotonic()))
             if self._stopping.is_set():
                 return

@@ -16,7 +16,11 @@ BOTH = "both"
 class VideoPublisherSettings:
     """What is played, and how. Raises ConfigError."""
 
-    video: str = setting("", "Video file, folder of images (30 Hz), or the number of a webcam such as '0'. Required.")
+    video: str = setting(
+        "",
+        "Video file, folder of images (30 Hz), number of a webcam such as '0', or address such as rtsp://HOST/PATH or "
+        "http://HOST/PATH. Required.",
+    )
     rate: float = setting(1.0, "Playback speed: 2.0 is twice as fast as the source.", least=0.01, most=100)
     fps: float = setting(
         0.0, "Frame rate of the published video; 0 keeps the source's frames.", unit="Hz", least=0, most=1000

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import av
 import numpy as np
 import pytest
@@ -40,6 +44,19 @@ def test_a_written_video_is_read_back_with_its_times_and_colours(video):
     assert np.abs(frames[30].rgb[20, 34].astype(int) - (250, 120, 30)).max() < 25
     info = probe(video)
     assert (info.width, info.height, round(info.fps)) == (64, 48, 30)
+
+
+def test_a_file_on_a_web_server_is_read_as_the_file_and_a_failing_address_is_an_error_without_its_password(video):
+    handler = partial(SimpleHTTPRequestHandler, directory=video.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://user:secret@127.0.0.1:{server.server_port}"
+        frames = list(read_video(f"{address}/{video.name}"))
+        with pytest.raises(VideoError, match="can't be opened as video") as failure:
+            next(read_video(f"{address}/missing.mp4"))
+        server.shutdown()
+    assert [frame.stamp_ns for frame in frames] == [frame.stamp_ns for frame in read_video(video)]
+    assert "secret" not in str(failure.value)
 
 
 def test_stamps_keep_rising_in_a_loop(video):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
 import numpy as np
 import pytest
 
@@ -102,6 +107,40 @@ def test_a_recognizer_labels_its_compressed_images(start, client, tmp_path):
     found = [(stamp, label.results[0].class_id) for stamp, label in zip(stamps_ns(labels), labels)]
     assert found == [(prediction.stamp_ns, prediction.label) for prediction in expected]
     assert found[-1][1] == "raising both arms"
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """A network camera that ends each connection after ten images."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=frame")
+        self.end_headers()
+        for frame in render_clip("walking", 1.0, 10.0, seed=1):
+            jpeg = cv2.imencode(".jpg", frame.rgb[..., ::-1])[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
+            time.sleep(0.02)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_network_camera_is_connected_to_again_and_its_password_not_logged(start, client):
+    images = client.collect(Image, "/image_raw", QoSProfile(depth=1000))
+    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://user:secret@127.0.0.1:{server.server_port}/stream"
+        publisher = start("video_publisher", {"video": url, "reliable": "true"})
+        client.until(lambda: len(images) > 25, what="images of three connections")
+        server.shutdown()
+    publisher.wait_for_output("connecting again every 1 s")
+    client.until(lambda: "can't be opened as video" in publisher.output or publisher.output.count("again") > 1)
+    first = next(render_clip("walking", 1.0, 10.0, seed=1))
+    assert (images[0].height, images[0].width) == first.size
+    assert (np.diff(stamps_ns(images)) > 0).all()
+    assert publisher.interrupt() == 0
+    assert "secret" not in publisher.output
 
 
 @pytest.mark.parametrize(
