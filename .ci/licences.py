@@ -16,10 +16,10 @@ from packaging.utils import canonicalize_name
 COPYLEFT = re.compile(r"^lib(x264|x265|mp3lame|gnutls|nettle|hogweed|gmp|unistring|avcodec|avformat|avfilter)-")
 HEAD = """# Licences of dependencies
 
-Written by `.ci/licences.py`: what the package's own metadata says, in the versions of `.ci/constraints.txt` for Python
-3.11. First what every installation brings, then what the extras add, each with those that ask for it. Last in a row, the
-libraries under the GPL or LGPL that lie in wheels whose metadata does not name them. ROS 2's wheels are not listed: they
-don't say their licence.
+Written by `.ci/licences.py`: what the package's own metadata says, in the versions of `.ci/constraints.txt` for
+Python 3.11. First what every installation brings, then what the extras add, each with those that ask for it. Last in a
+row, the libraries under the GPL or LGPL that lie in wheels whose metadata does not name them. ROS 2's wheels are not
+listed: they don't say their licence.
 
 | package | version | for | licence | libraries within, GPL or LGPL |
 | --- | --- | --- | --- | --- |
