@@ -51,6 +51,8 @@ def _installed() -> Tuple[List[Fact], List[Finding]]:
         return facts, [Finding(str(error), "sudo apt install ros-$ROS_DISTRO-vision-msgs")]
     fields = ", ".join(messages.ObjectHypothesis.get_fields_and_field_types())
     facts.append(("vision_msgs", f"{_version('vision_msgs')}: ObjectHypothesis of {fields}"))
+    missing = import_module("opendr_har_ros.common.har_messages").MISSING
+    facts.append(("opendr_har_msgs", missing or _version("opendr_har_msgs")))
     return facts, []
 
 

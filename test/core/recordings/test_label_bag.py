@@ -19,10 +19,11 @@ from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
 
-# Type hashes of the real package.
+# Type hashes of the real packages.
 HASHES = {
     "vision_msgs/msg/ObjectHypothesis": "RIHS01_51da43cec11c01957a64d1e05a24acd18aae7745ec30b74348ad5f6d634f7f90",
     "vision_msgs/msg/Classification": "RIHS01_f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143",
+    "opendr_har_msgs/msg/ActivityEvent": "RIHS01_2d77cb0737147e1ab08c170dfc3cd0bd08337170cfb97e54543afe052cd1dc55",
 }
 
 
@@ -106,7 +107,7 @@ def test_metadata_has_the_form_that_the_distribution_reads(tmp_path, label, dist
 
 
 @pytest.mark.parametrize("name", HASHES)
-def test_types_are_those_of_the_real_vision_msgs(name):
+def test_types_are_those_of_the_real_packages(name):
     assert typestore("kilted").hash_rihs01(name) == HASHES[name]
 
 

@@ -109,6 +109,7 @@ def test_a_graph_without_topics_has_no_findings(doctor):
     assert (code, findings(report)) == (0, [])
     assert facts(report)["middleware"] == "rmw_fastrtps_cpp"
     assert "ObjectHypothesis of class_id, score" in facts(report)["vision_msgs"]
+    assert "opendr_har_msgs" in facts(report)
     assert facts(report)["image topics"] == "none"
 
 
