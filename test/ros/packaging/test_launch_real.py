@@ -31,19 +31,19 @@ LAUNCHER = """
 import sys
 from launch import LaunchDescription, LaunchService
 from launch.actions import GroupAction, IncludeLaunchDescription, LogInfo, RegisterEventHandler
-from launch_ros.actions import LifecycleTransition, PushRosNamespace, SetParameter
+from launch_ros.actions import PushRosNamespace, SetParameter
 from launch_ros.event_handlers import OnStateTransition
 from lifecycle_msgs.msg import Transition
 arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
 included = IncludeLaunchDescription(sys.argv[1], launch_arguments=arguments)
 parameters = [SetParameter("use_sim_time", False), SetParameter("threshold", 0.25), SetParameter("loop", 2)]
 reaction = RegisterEventHandler(OnStateTransition(goal_state="active", entities=[LogInfo(msg="a node is active")]))
-states = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
-activation = LifecycleTransition(lifecycle_node_names=["/robot/recognizer"], transition_ids=states)
 service = LaunchService(noninteractive=True)
 actions = [reaction, GroupAction([PushRosNamespace("robot"), *parameters, included])]
 if "autostart:=false" in sys.argv:
-    actions.append(activation)
+    from launch_ros.actions import LifecycleTransition  # not in Humble
+    states = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+    actions.append(LifecycleTransition(lifecycle_node_names=["/robot/recognizer"], transition_ids=states))
 service.include_launch_description(LaunchDescription(actions))
 sys.exit(service.run())
 """
