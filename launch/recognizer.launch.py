@@ -40,7 +40,8 @@ def _start(given):
     targets = [new for _, new in remappings]
     if len(set(targets)) < len(targets):
         raise ConfigError(f"cameras are {cameras}, expected topics that contain {{camera}} for several of them")
-    return [node("recognizer", RECOGNIZER, given, remappings, LifecycleNode), *_viewer(given, cameras[0], remappings)]
+    # The viewer first: launch leaves processes behind that it started before it finds a package missing.
+    return [*_viewer(given, cameras[0], remappings), node("recognizer", RECOGNIZER, given, remappings, LifecycleNode)]
 
 
 def _viewer(given, camera, remappings):

@@ -208,8 +208,8 @@ def test_the_demo_shares_its_arguments(launched):
 )
 def test_a_viewer_shows_the_images_of_the_first_camera(launched, arguments, image, parameters):
     camera = {"camera": "front"} if arguments else {"camera": ""}
-    _, web = launched("recognizer", image=image, viewer="web", **arguments).nodes
+    web, _ = launched("recognizer", image=image, viewer="web", **arguments).nodes
     assert web.parameters == {**parameters, **camera}
     assert web.remappings["front/image_raw" if arguments else "image_raw"] == image.format(camera="front")
-    _, rqt = launched("recognizer", viewer="rqt", **arguments).nodes
+    rqt, _ = launched("recognizer", viewer="rqt", **arguments).nodes
     assert rqt.given["arguments"] == ["recognizer/front/image_annotated" if arguments else "recognizer/image_annotated"]
