@@ -24,7 +24,7 @@ import numpy as np
 from real_videos import SHARED
 
 from opendr_har_core import Recognizer
-from opendr_har_core.benchmarking.agreement import camera_cost
+from opendr_har_core.benchmarking.agreement import camera_costs
 from opendr_har_core.benchmarking.footage import (
     Splice,
     Track,
@@ -143,7 +143,7 @@ def measured(results: Results, size: str, options: argparse.Namespace, folder: P
     parts: Dict[str, Callable[[], List[Results]]] = {
         STEADY: lambda: steady_part(recognizers, clips),
         REACTION: lambda: reaction_part(recognizers, clips, options.splices),
-        COST: lambda: [dict(zip(("step_sec", "cpu_sec"), camera_cost(item, CAMERA))) for item in recognizers],
+        COST: lambda: [dict(zip(("step_sec", "cpu_sec"), cost)) for cost in camera_costs(recognizers, CAMERA)],
     }
     for part in options.parts:
         for variant, values in zip(variants, parts[part]()):

@@ -26,7 +26,7 @@ from opendr_har_core.benchmarking.footage import (
     splice_pairs,
     summarize,
 )
-from opendr_har_core.benchmarking.timing import camera_step, time_calls
+from opendr_har_core.benchmarking.timing import camera_step, time_turns
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.media.video import probe
@@ -139,7 +139,7 @@ def measure_agreement(
     reactions = reactions_to(recognizers, cuts, progress)
     clips = [shown[reference] for shown in tracks]
     info = probe(videos[0])
-    costs = [camera_cost(recognizer, (info.height, info.width)) for recognizer in recognizers]
+    costs = camera_costs(recognizers, (info.height, info.width))
     models = [
         ModelAgreement(
             model=name,
@@ -214,7 +214,13 @@ def _probability(tracks: Sequence[Track], settled: Sequence[SettledLabel]) -> Op
     return float(np.mean(scores)) if scores else None
 
 
-def camera_cost(recognizer: Recognizer, size: Tuple[int, int]) -> Tuple[float, float]:
-    """(wall seconds of a step, processor seconds for a second of video) on a camera of (height, width) pixels."""
-    timing = time_calls(camera_step(recognizer, size), COST_SEC)
-    return timing.median_sec, timing.cpu_sec * NANOSECONDS / recognizer.spec.period_ns
+def camera_costs(recognizers: Sequence[Recognizer], size: Tuple[int, int]) -> List[Tuple[float, float]]:
+    """(wall seconds of a step, processor seconds for a second of video) of each, on a camera of (height, width) pixels.
+
+    The models take turns.
+    """
+    timings = time_turns([camera_step(recognizer, size) for recognizer in recognizers], COST_SEC)
+    return [
+        (timing.median_sec, timing.cpu_sec * NANOSECONDS / recognizer.spec.period_ns)
+        for timing, recognizer in zip(timings, recognizers)
+    ]

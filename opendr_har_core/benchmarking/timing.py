@@ -1,4 +1,4 @@
-"""Timing of jobs: one job, two jobs that take turns, and the jobs that evaluate a model."""
+"""Timing of jobs: one, several that take turns, two that are compared; and the jobs that evaluate a model."""
 
 from __future__ import annotations
 
@@ -62,15 +62,23 @@ class Comparison:
 
 def time_calls(job: Job, seconds: float, clock: Clock = time.perf_counter) -> Timing:
     """Call `job` for `seconds`, at least three times, after a short warm-up."""
-    for _ in range(WARM_UP_CALLS):
+    return time_turns([job], seconds, clock)[0]
+
+
+def time_turns(jobs: Sequence[Job], seconds: float, clock: Clock = time.perf_counter) -> List[Timing]:
+    """As `time_calls` for each of several jobs; they take turns, so that other load affects all."""
+    for job in [*jobs] * WARM_UP_CALLS:
         job()
-    durations: List[float] = []
-    began_cpu, end = time.process_time(), clock() + seconds
-    while len(durations) < FEWEST_CALLS or clock() < end:
-        durations.append(_duration(job, clock))
-    cpu = (time.process_time() - began_cpu) / len(durations)
-    p10, median, p90 = _deciles(durations)
-    return Timing(median, p10, p90, cpu)
+    durations: List[List[float]] = [[] for _ in jobs]
+    cpu = [0.0 for _ in jobs]
+    calls = 1 if len(jobs) == 1 else CALLS_PER_TURN
+    end = clock() + seconds * len(jobs)
+    while len(durations[0]) < FEWEST_CALLS or clock() < end:
+        for index, job in enumerate(jobs):
+            began_cpu = time.process_time()
+            durations[index] += [_duration(job, clock) for _ in range(calls)]
+            cpu[index] += time.process_time() - began_cpu
+    return [_timing(calls, used) for calls, used in zip(durations, cpu)]
 
 
 def compare(first: Job, second: Job, seconds: float, clock: Clock = time.perf_counter) -> Comparison:
@@ -133,6 +141,11 @@ def _steps(recognizer: Recognizer, images: np.ndarray, batch: int = 1) -> Job:
 def _noise(shape: Tuple[int, ...]) -> np.ndarray:
     """Pixels that take a network as long as a picture does."""
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def _timing(durations: Sequence[float], cpu_sec: float) -> Timing:
+    p10, median, p90 = _deciles(durations)
+    return Timing(median, p10, p90, cpu_sec / len(durations))
 
 
 def _turn(job: Job, clock: Clock) -> float:

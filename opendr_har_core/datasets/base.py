@@ -180,7 +180,15 @@ class ClipDataset(Dataset[Item]):
         return items
 
     def _reason(self, index: int) -> str:
-        return self._reasons.get(index, "a data loader worker could not read it")
+        """Why an item can't be read; one that a data loader worker has marked is read once more to tell."""
+        if index not in self._reasons:
+            self._reasons[index] = "a data loader worker could not read it"
+            try:
+                with torch.random.fork_rng(devices=()):
+                    self[index]
+            except DataError as error:
+                self._reasons[index] = str(error)
+        return self._reasons[index]
 
     def _set_segments(self, segments: List[Segment], skipped: List[Skipped]) -> None:
         self._segments = segments

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any, Awaitable, Callable
@@ -23,7 +25,10 @@ STATUS_HZ = 4.0
 # One or two pictures: those that wait in the system's buffers, megabytes by default, can't be replaced by newer ones.
 SEND_BUFFER_BYTES = 64 << 10
 LONGEST_FORM = 1024
-START_SEC, STOP_SEC = 10.0, 5.0
+# Each viewer needs a few, for the page's files and its socket; the spare ones are for those who enter the token.
+CONNECTIONS_EACH, CONNECTIONS_SPARE = 4, 60
+START_SEC, STOP_SEC, RETRY_SEC = 10.0, 5.0, 1.0
+LOG = logging.getLogger(__name__)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -86,15 +91,18 @@ class LiveServer:
         app.on_response_prepare.append(_add_headers)  # also to refusals
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        tasks = []
+        most = CONNECTIONS_SPARE + CONNECTIONS_EACH * self._settings.max_viewers
+        accept = partial(_Gate, runner.server, most)
+        jobs = (self._subscribers.encode_pictures, self._send_status)
+        tasks = [asyncio.ensure_future(_run_resiliently(job)) for job in jobs]
+        listener = None
         try:
-            site = web.TCPSite(runner, self._settings.host, self._settings.port)
-            await site.start()
-            jobs = (self._subscribers.encode_pictures, self._send_status)
-            tasks = [asyncio.ensure_future(job()) for job in jobs]
-            self._started.set_result(runner.addresses[0][1])
+            listener = await self._loop.create_server(accept, self._settings.host, self._settings.port)
+            self._started.set_result(listener.sockets[0].getsockname()[1])
             await self._stopped.wait()
         finally:
+            if listener is not None:
+                listener.close()
             for task in tasks:
                 task.cancel()
             await self._subscribers.close()
@@ -151,6 +159,32 @@ class LiveServer:
 
     def _is_same_origin(self, request: web.Request) -> bool:
         return self._access.knows_origin(request.headers.get("Origin"), request.headers.get("Host"))
+
+
+class _Gate(asyncio.Protocol):
+    """Hands a new connection over to `server`, or drops it: without a limit they would use up the file descriptors."""
+
+    def __init__(self, server: Any, most: int) -> None:
+        self._server = server
+        self._most = most
+
+    def connection_made(self, transport: Any) -> None:
+        if len(self._server.connections) >= self._most:
+            transport.abort()
+            return
+        protocol = self._server()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
+async def _run_resiliently(job: Callable[[], Awaitable[None]]) -> None:
+    """Restart a job that fails, for instance for a moment without memory."""
+    while True:
+        try:
+            await job()
+        except Exception:
+            LOG.exception("the live page continues after an error")
+            await asyncio.sleep(RETRY_SEC)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -153,6 +153,24 @@ def test_each_step_sees_its_own_frame_and_state_on_another_device(rows):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize(("provider", "loads"), [("CUDAExecutionProvider", 1), ("CPUExecutionProvider", 0)])
+def test_cuda_s_libraries_are_found_where_pip_puts_them_and_nothing_is_printed(monkeypatch, capsys, provider, loads):
+    calls = []
+    monkeypatch.setattr(
+        sessions.ort, "preload_dlls", lambda: calls.append(print("Failed to load libcufft.so.12")), raising=False
+    )
+    sessions._load_libraries_of([provider])
+    assert (len(calls), capsys.readouterr().out) == (loads, "")
+
+
+@pytest.mark.parametrize(("version", "tf32"), [("1.16.3", {}), ("1.18.0", {"use_tf32": "0"})])
+def test_cuda_computes_in_single_precision_and_starts_without_trying_every_algorithm(monkeypatch, version, tf32):
+    monkeypatch.setattr(sessions.ort, "__version__", version)
+    given = sessions._with_options(["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"])
+    options = {"cudnn_conv_algo_search": "HEURISTIC", **tf32}
+    assert given == ["TensorrtExecutionProvider", ("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+
+
 @needs_other
 @pytest.mark.parametrize(("architecture", "good"), [("cox3d", 0), ("cox3d", 7), ("cox3d", 33), ("x3d", 2)])
 def test_a_stream_continues_where_it_was(tiny_bundle, architecture, good):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from opendr_har_core.benchmarking.benchmark import throughput_by_batch
-from opendr_har_core.benchmarking.timing import Timing, compare, time_calls
+from opendr_har_core.benchmarking.timing import Timing, compare, time_calls, time_turns
 
 MIB = 1 << 20
 
@@ -31,7 +31,9 @@ def test_medians_are_of_the_calls_after_the_warm_up():
     assert timing.p90_sec == pytest.approx(3.2)
 
 
-def test_a_machine_that_slows_down_favours_neither_job():
+@pytest.fixture
+def slowing():
+    """A clock, the names of the calls, and jobs whose calls take longer and longer."""
     clock, order = Clock(), []
 
     def job(name, seconds):
@@ -41,6 +43,21 @@ def test_a_machine_that_slows_down_favours_neither_job():
 
         return run
 
+    return clock, order, job
+
+
+def test_several_jobs_take_turns(slowing):
+    clock, order, job = slowing
+    one, two, three = time_turns([job("a", 1.0), job("b", 2.0), job("c", 1.0)], 40.0, clock)
+    assert (two.median_sec / one.median_sec, three.median_sec / one.median_sec) == (
+        pytest.approx(2.0, rel=0.05),
+        pytest.approx(1.0, rel=0.05),
+    )
+    assert "".join(order[6::5]).startswith("abcabc")  # the turns of five calls after the warm-up
+
+
+def test_a_machine_that_slows_down_favours_neither_job(slowing):
+    clock, order, job = slowing
     result = compare(job("a", 1.0), job("b", 2.0), 100.0, clock)
     assert result.ratio == pytest.approx(2.0, rel=0.05)
     assert result.ratio_p10 < result.ratio < result.ratio_p90

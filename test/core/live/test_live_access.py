@@ -11,7 +11,7 @@ aiohttp = pytest.importorskip("aiohttp")
 from live_support import first, get, talk
 
 from opendr_har_core.errors import HarError
-from opendr_har_core.live.access import TRIES, LiveSettings
+from opendr_har_core.live.access import TRIES, Access, LiveSettings
 from opendr_har_core.live.server import LiveServer
 from opendr_har_core.live.state import LiveState
 
@@ -82,6 +82,14 @@ def test_guessing_tokens_is_slow(serve_page):
     assert answers == [403] * TRIES + [429] * 2
     assert get(port, "/token", TOKEN.encode())[0] == 429  # even the right one, for a while
     assert get(port, "/token", b"x" * 5000)[0] == 413
+
+
+def test_tokens_are_compared_in_constant_time(monkeypatch):
+    compared = []
+    monkeypatch.setattr("hmac.compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+    access = Access(LiveSettings(token=TOKEN))
+    assert [access.has_token(token, "here") for token in (TOKEN, "ünfug")] == [True, False]
+    assert len(compared) == 2
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "::", "robot.local"])

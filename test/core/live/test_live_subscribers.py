@@ -14,9 +14,10 @@ import pytest
 
 aiohttp = pytest.importorskip("aiohttp")
 
-from live_support import first, talk, until
+from live_support import first, get, talk, until
 
 from opendr_har_core import Frame
+from opendr_har_core.live.state import LiveState
 from opendr_har_core.live.subscribers import MOST_MESSAGES, encode
 from opendr_har_core.prediction import Hypothesis
 
@@ -162,3 +163,48 @@ def test_a_viewer_that_answers_pings_but_reads_nothing_is_disconnected(serve_pag
     sock.close()
     assert gone
     assert json.loads(talk(port, first).data)["kind"] == "hello"
+
+
+def ended(sock):
+    """Whether the server has closed the connection."""
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def answers(port):
+    with suppress(OSError):
+        return get(port)[0] == 200
+    return False
+
+
+def test_connections_are_limited(serve_page):
+    _, port = serve_page()
+    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(132)]
+    until(lambda: sum(map(ended, sockets)) == 40)  # 60, and 4 for each of 8 viewers, stay
+    assert not answers(port)
+    for sock in sockets:
+        sock.close()
+    until(lambda: answers(port))
+
+
+def test_the_page_continues_after_an_unexpected_error(serve_page, monkeypatch, caplog):
+    _, port = serve_page()
+    status, failures = LiveState.status, iter([RuntimeError("out of order")])
+
+    def fail_once(self, viewers):
+        for error in failures:
+            raise error
+        return status(self, viewers)
+
+    async def next_kind(socket):
+        await socket.receive()  # hello
+        return json.loads((await socket.receive()).data)["kind"]
+
+    monkeypatch.setattr(LiveState, "status", fail_once)
+    assert talk(port, next_kind) == "status"
+    assert "the live page continues after an error" in caplog.text

@@ -67,6 +67,18 @@ def test_a_clip_longer_than_the_window_is_averaged_over_its_last_frames():
     assert torch.allclose(step_over_clips(network, clip), network(clip), atol=1e-5)
 
 
+@torch.inference_mode()
+def test_outputs_depend_on_their_own_frame_and_on_no_later_one():
+    network = causal(window=1)
+    clip = torch.randn(1, 3, FRAMES, SIDE, SIDE)
+    changed = clip.clone()
+    changed[:, :, -1] += 1
+    states = [network.initial_state(1), network.initial_state(1)]
+    for t in range(FRAMES):
+        (one, states[0]), (other, states[1]) = (network.step(c[:, :, t], s) for c, s in zip((clip, changed), states))
+        assert torch.equal(one, other) == (t < FRAMES - 1)
+
+
 @pytest.mark.parametrize(("size", "window"), [("xs", 1), ("s", WINDOW), ("l", WINDOW)])
 def test_torch_and_onnx_agree_from_the_first_frame_on(size, window, tmp_path):
     network = causal(size, window)

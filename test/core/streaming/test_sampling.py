@@ -114,3 +114,21 @@ def test_a_clock_that_is_set_back_a_little_is_believed_after_a_few_frames():
     assert [decision.out_of_order for decision in decisions] == [True] * 4 + [False] * 6
     assert decisions[4].reset.startswith("stamp went back by 0.2")
     assert [decision.reset for decision in decisions[5:]] == [None] * 5
+
+
+def test_deciding_without_committing_leaves_no_trace():
+    plain, disturbed = Sampler(PERIOD, 2_000 * MS), Sampler(PERIOD, 2_000 * MS)
+    for stamp in camera(30, seconds=5, jitter=0.2):
+        disturbed.decide(stamp + 13 * MS, (1, 1))
+        disturbed.decide(stamp - 10_000 * MS, SIZE)
+        expected, found = plain.decide(stamp, SIZE), disturbed.decide(stamp, SIZE)
+        assert expected == found
+        plain.commit(expected)
+        disturbed.commit(found)
+
+
+def test_sampling_continues_in_step_after_a_gap_shorter_than_max_gap():
+    stamps = [stamp for stamp in camera(30, seconds=10) if not 3 <= (stamp - 10**18) / 1e9 < 4]
+    taken = [(stamp - 10**18) / 1e9 for stamp in sampled_stamps(stamps)]
+    assert all(abs(time / 0.2 - round(time / 0.2)) < 0.1 for time in taken)
+    assert 45 <= len(taken) <= 46

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stream_cases import MS, ArithmeticBackend, frames, outputs
+from stream_cases import MS, ArithmeticBackend, exact, frames, outputs
 
 from opendr_har_core.errors import ConfigError, DataError
-from opendr_har_core.frame import LazyFrame
+from opendr_har_core.frame import Frame, LazyFrame
 from opendr_har_core.streaming.recognizer import Recognizer
 
 
@@ -62,6 +62,36 @@ def test_only_sampled_frames_are_decoded(recognizer):
     stream = recognizer.stream()
     assert outputs(stream, [lazy(frame) for frame in some_frames]) == outputs(recognizer.stream(), some_frames)
     assert len(decoded) == 10
+
+
+def test_a_failure_at_a_reset_keeps_the_history_from_before(backend, recognizer):
+    some_frames = frames(60)
+    expected = outputs(recognizer.stream(), some_frames)
+    stream, neighbour = recognizer.stream(), recognizer.stream()
+    found = outputs(stream, some_frames[:40])
+    outputs(neighbour, frames(40, seed=9))
+    other_size = Frame(np.zeros((20, 20, 3), np.uint8), some_frames[40].stamp_ns)
+    backend.fail = True
+    with pytest.raises(RuntimeError):  # the neighbour's frame makes the network run, whatever the network is
+        recognizer.push_many([(stream, other_size), (neighbour, frames(49, seed=9)[48])])
+    backend.fail = False
+    assert found + outputs(stream, some_frames[40:]) == expected
+
+
+def test_a_call_for_streams_of_several_kinds_fails_or_works_as_a_whole(backend, recognizer):
+    kinds = [{"warm_start": "repeat"}, {"sampling": "dense"}, {"sampling": "dense", "warm_start": "repeat"}, {}]
+    some_frames = frames(100, seed=5)
+    expected = [exact(map(recognizer.stream(**kind).push, some_frames)) for kind in kinds]
+    streams, found = [recognizer.stream(**kind) for kind in kinds], []
+    for frame in some_frames:
+        before = [stream.status for stream in streams]
+        backend.fail = True
+        with pytest.raises(RuntimeError):
+            recognizer.push_many([(stream, frame) for stream in streams])
+        backend.fail = False
+        assert [stream.status for stream in streams] == before
+        found.append(exact(recognizer.push_many([(stream, frame) for stream in streams])))
+    assert [list(column) for column in zip(*found)] == expected
 
 
 def test_streams_pushed_together_give_what_each_gives_alone(backend, recognizer):

@@ -26,6 +26,10 @@ def test_predictions_start_at_once_as_if_the_first_frame_had_repeated(recognizer
     assert [item.scores.tobytes() for item in found] == after_repeating(recognizer, some_frames[0], some_frames)
     warm_up = recognizer.spec.warm_up
     assert [item.provisional for item in found] == [True] * warm_up + [False] * (20 - warm_up)
+    stream = recognizer.stream(warm_start="repeat")
+    for index, frame in enumerate(some_frames[: warm_up + 1]):
+        stream.push(frame)
+        assert str(stream.status) == (f"provisional {index + 1}/{warm_up}" if index < warm_up else "running")
 
 
 def test_a_new_history_starts_warm_again(recognizer):
