@@ -35,7 +35,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument("--topic", metavar="T", help="images to label (default: the only ones there are)")
     add_model(parser)
     parser.add_argument(
-        "--distribution", choices=DISTRIBUTIONS, default="kilted", help="whose vision_msgs to write (default: kilted)"
+        "--distribution", choices=DISTRIBUTIONS, default="jazzy", help="whose bag format to write (default: jazzy)"
     )
     parser.add_argument("--class-id-format", choices=CLASS_ID_FORMATS, default="name", help="default: name")
     add_recognizer(parser)

@@ -30,7 +30,7 @@ class LabelBagSettings:
 
     topic: Optional[str] = None
     class_id_format: str = "name"
-    distribution: str = "kilted"
+    distribution: str = "jazzy"
 
 
 @dataclass
