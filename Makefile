@@ -92,7 +92,7 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 	@touch $@
 
-$(VENV)/.run-ready: $(VENV)/.made setup.py $(wildcard interfaces/*/*.* interfaces/*/msg/* interfaces/*/srv/* interfaces/*/action/*)
+$(VENV)/.run-ready: $(VENV)/.made setup.py $(wildcard interfaces/*/*.py interfaces/*/*.xml interfaces/*/msg/* interfaces/*/srv/* interfaces/*/action/*)
 	@echo "Setting up $(VENV) ..."
 	$(PIP) --editable '.[live$(WHEELS)]'
 ifndef ROS_DISTRO
