@@ -22,13 +22,14 @@ BIN := $(VENV)/bin
 JOBS ?= 4
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-all test-ros lint docs weights default-model kinetics400-model lock sbom clean
+.PHONY: help demo test test-all test-ros test-arm lint docs weights default-model kinetics400-model lock sbom clean
 
 help:
 	@echo "make demo [MODEL=kinetics400] [VIDEO=file or 0]   play a video to the recognizer, print its labels"
 	@echo "make test [PYTEST_ARGS=...]                       run the tests but the slow ones (minutes)"
 	@echo "make test-all [PYTEST_ARGS=...]                   run all tests"
 	@echo "make test-ros [PYTEST_ARGS=...]                   run the tests of the nodes but the slow ones, without PyTorch"
+	@echo "make test-arm [PYTEST_ARGS=...]                   run the tests of inference on an emulated Jetson TX2's core"
 	@echo "make lint                                         check style and types"
 	@echo "make docs                                         build these pages as a site: build/docs/index.html"
 	@echo "make weights [SIZE=xs|s|m|l]                      fetch official weights, make downloads/*.onnx of them"
@@ -50,6 +51,9 @@ test-all: $(VENV)/.develop-ready
 
 test-ros: $(VENV)/.ros-test-ready
 	$(PYTEST) -m "not slow" test/ros $(PYTEST_ARGS)
+
+test-arm: $(VENV)/.develop-ready
+	test/arm/run $(BIN)/python $(PYTEST_ARGS)
 
 lint: $(VENV)/.develop-ready
 	$(BIN)/ruff check --quiet .

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-
 from opendr_har_core.backends.onnx import OnnxBackend
-from opendr_har_core.backends.torch import TorchBackend
-from opendr_har_core.bundles.export import export_bundle
-from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.networks.config import x3d_config
-from opendr_har_core.networks.cox3d import CoX3D
-from opendr_har_core.networks.x3d import X3D
+
+WITH_TORCH = find_spec("torch") is not None
+if WITH_TORCH:
+    import torch
+
+    from opendr_har_core.backends.torch import TorchBackend
+    from opendr_har_core.bundles.export import export_bundle
+    from opendr_har_core.networks.checkpoints import load_weights
+    from opendr_har_core.networks.cox3d import CoX3D
+    from opendr_har_core.networks.x3d import X3D
+
+needs_torch = pytest.mark.skipif(not WITH_TORCH, reason="needs PyTorch")
 
 CLIPS = ("archery", "arm_wrestling")
 SCHEMES = ("slowfast.pyth", "pytorchvideo.pyth", "mmaction2.pth")
@@ -34,7 +40,7 @@ def stepped(backend, frames):
 
 
 def test_x3d_probabilities_equal_the_originals(shared, real_bundle, runtime, size):
-    backend = runtime(real_bundle("x3d", size), X3D(x3d_config(size)))
+    backend = runtime(real_bundle("x3d", size), lambda: X3D(x3d_config(size)))
     for clip in CLIPS:
         golden = np.load(shared / "golden" / f"x3d_{size}_{clip}.npz")
         ours = backend.classify(golden["frames"][None])[0]
@@ -45,8 +51,7 @@ def test_x3d_probabilities_equal_the_originals(shared, real_bundle, runtime, siz
     "window", [pytest.param(4, marks=pytest.mark.slow), 13, pytest.param(64, marks=pytest.mark.slow)]
 )
 def test_cox3d_stepped_equals_the_originals(shared, real_bundle, runtime, window):
-    network = CoX3D(x3d_config("s"), window=window)
-    backend = runtime(real_bundle("cox3d", "s", window), network)
+    backend = runtime(real_bundle("cox3d", "s", window), lambda: CoX3D(x3d_config("s"), window=window))
     for clip in CLIPS:
         golden = np.load(shared / "golden" / f"cox3d_s_{clip}.npz")
         first = int(golden[f"first_output_window{window}"])
@@ -57,6 +62,7 @@ def test_cox3d_stepped_equals_the_originals(shared, real_bundle, runtime, window
         assert np.abs(ours - theirs).max() <= TO_ORIGINAL, clip
 
 
+@needs_torch
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_checkpoint_scheme_gives_the_golden_probabilities(shared, tmp_path, scheme):
     network = X3D(x3d_config("xs"))
@@ -69,6 +75,7 @@ def test_every_checkpoint_scheme_gives_the_golden_probabilities(shared, tmp_path
             assert np.abs(ours - golden["probabilities"]).max() <= TO_ORIGINAL
 
 
+@needs_torch
 @pytest.mark.slow
 def test_torch_and_onnx_agree_on_real_steps(shared, real_bundle):
     network = CoX3D(x3d_config("s"), window=4)
@@ -79,6 +86,7 @@ def test_torch_and_onnx_agree_on_real_steps(shared, real_bundle):
     assert np.abs(in_torch - in_onnx)[network.spec.warm_up :].max() <= TORCH_TO_ONNX
 
 
+@needs_torch
 @pytest.mark.slow
 def test_x3d_l_logits_equal_the_originals_with_random_weights(shared, tmp_path):
     golden = np.load(shared / "golden" / "l_random_weights.npz")
@@ -90,6 +98,7 @@ def test_x3d_l_logits_equal_the_originals_with_random_weights(shared, tmp_path):
         assert np.abs(backend.classify(clip)[0] - expected).max() <= TO_ORIGINAL
 
 
+@needs_torch
 @pytest.mark.slow
 def test_cox3d_l_equals_the_originals_with_random_weights(shared, tmp_path):
     golden = np.load(shared / "golden" / "l_random_weights.npz")
@@ -132,13 +141,14 @@ def size(request):
     return request.param
 
 
-@pytest.fixture(params=["torch", "onnx"])
+@pytest.fixture(params=[pytest.param("torch", marks=needs_torch), "onnx"])
 def runtime(request, shared):
-    """(bundle, network) -> a backend on one of the two runtimes, with the real weights."""
+    """(bundle, make_network) -> a backend on one of the two runtimes, with the real weights."""
 
-    def open_backend(bundle, network):
+    def open_backend(bundle, make_network):
         if request.param == "onnx":
             return OnnxBackend(bundle)
+        network = make_network()
         load_weights(network, shared / "weights" / "x3d_xs_k400_slowfast.pyth")
         return TorchBackend(network)
 
