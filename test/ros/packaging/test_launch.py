@@ -97,8 +97,9 @@ def launched(monkeypatch):
     warnings = []
     sys.modules["launch.logging"].get_logger = lambda _: SimpleNamespace(warning=warnings.append)
     monkeypatch.delitem(sys.modules, OURS, raising=False)
-    for name in ("ROS_DISTRO", PROFILE_VARIABLE, OLD_PROFILE_VARIABLE):
+    for name in (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ROS_DISTRO", "kilted")
     yield lambda name, **arguments: Launched(name, arguments, warnings)
     sys.modules.pop(OURS, None)
 
