@@ -128,6 +128,18 @@ def is_painted(page):
     )
 
 
+def test_a_second_tab_gets_the_history(tab, live):
+    first = tab(url(live.port))
+    expect(first.locator("#label")).to_have_text("walking", timeout=LONG_MS)
+    second = tab(url(live.port))
+    expect(second.locator("#events")).to_contain_text("walking began", timeout=LONG_MS)
+    for page in (first, second):
+        expect(page.locator("#viewers")).to_have_text("2", timeout=LONG_MS)
+        expect(page.locator("#picture")).to_be_visible()
+    second.close()
+    expect(first.locator("#viewers")).to_have_text("1", timeout=LONG_MS)
+
+
 def test_a_lost_camera_is_shown_and_recovers(tab, live, camera):
     page = tab(url(live.port))
     expect(page.locator("#label")).to_have_text("walking", timeout=LONG_MS)
@@ -189,6 +201,17 @@ def test_the_token_comes_from_the_address_or_a_form(tab):
         expect(other.locator("#source")).to_have_text("secret camera", timeout=LONG_MS)
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_theme_follows_the_system_and_can_be_switched(tab, state, scheme):
+    page, ground = tab(url(state.port), color_scheme=scheme), "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert page.evaluate(ground) != before
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") != scheme
 
 
 def test_the_page_fits_a_phone(tab, state):

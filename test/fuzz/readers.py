@@ -72,6 +72,25 @@ def open_bundle(path):
         stream.push(core("frame.Frame")(np.full((20, 30, 3), 40 * index, np.uint8), index))
 
 
+def bundle_metadata(folder=None):
+    import onnx
+
+    return [item.value.encode() for item in onnx.load_from_string(bundle(True)).metadata_props]
+
+
+def open_bundle_metadata(path):
+    """The text replaces each property of a valid bundle in turn."""
+    import onnx
+
+    content = path.read_bytes().decode("utf-8", "replace")
+    for index in range(len(bundle_metadata())):
+        model = onnx.load_from_string(bundle(True))
+        model.metadata_props[index].value = content
+        path.write_bytes(model.SerializeToString())
+        with suppress(ModelError):
+            core("streaming.recognizer.Recognizer").open(path, threads=1)
+
+
 def checkpoints(folder):
     import torch
 
@@ -187,6 +206,21 @@ def pictures(folder):
     return [*seeds(), *(cv2.imencode(name, pixels())[1].tobytes() for name in (".bmp", ".ppm", ".webp"))]
 
 
+def cached_clips(folder):
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones((2, 3, 4, 3), np.uint8))
+    return [buffer.getvalue()]
+
+
+def read_cache(path):
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        cache = core("datasets.cache.ClipCache")(folder)
+        cache.get("clip", lambda: np.ones((1, 2, 2, 3), np.uint8))
+        (kept,) = Path(folder).iterdir()
+        shutil.copy(path, kept)
+        assert cache.get("clip", lambda: np.ones((1, 2, 2, 3), np.uint8)).dtype == np.uint8
+
+
 def archives(folder):
     contents = []
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
@@ -212,6 +246,7 @@ TABLE = b"path,start,end,label\na.mp4,0.5,2,waving\nsub/b.mp4,,,bending\nc.mp4, 
 TORCH, BAGS = ("torch",), ("rosbags",)
 READERS = {
     "bundle": Reader("model.onnx", bundles, open_bundle, modules=("onnx",)),
+    "bundle metadata": Reader("model.onnx", bundle_metadata, open_bundle_metadata, True, ("onnx",)),
     "checkpoint": Reader("weights.pth", checkpoints, read_checkpoint, modules=TORCH),
     "model json": Reader("model.json", model_json, read_model_json, True, TORCH),
     "labels": text("a.csv", b'id,name\n0,waving\n1,"a, b"\n', lambda path: core("labels.LabelMap").read_csv(path)),
@@ -223,5 +258,6 @@ READERS = {
     "video avi": Reader("clip.avi", videos("mjpeg", ".avi"), read_clip, modules=TORCH),
     "video mkv": Reader("clip.mkv", videos("libx264", ".mkv"), read_clip, modules=TORCH),
     "picture": Reader("picture.jpg", pictures, core("media.pictures.read_picture")),
+    "cache": Reader("clip.npy", cached_clips, read_cache, modules=TORCH),
     "archive": Reader("archive.zip", archives, read_archive, modules=TORCH),
 }

@@ -6,6 +6,7 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from opendr_har_core import Recognizer
@@ -59,6 +60,30 @@ def test_a_checkpoint_with_code_is_refused(tmp_path, marker, form):
     ):
         with pytest.raises(CheckpointError):
             read()
+
+
+@pytest.mark.parametrize("name", ["x3d_xs.pyth", "model.pth"])
+def test_a_learner_refuses_a_file_with_code(tmp_path, marker, name):
+    torch = pytest.importorskip("torch")
+    from opendr_har_core import X3DLearner
+
+    torch.save(Exploit(marker), tmp_path / name)
+    with pytest.raises(HarError):
+        X3DLearner(backbone="xs", device="cpu").load(str(tmp_path / name))
+
+
+def test_a_cached_clip_with_code_is_made_again(tmp_path, marker):
+    pytest.importorskip("torch")
+    from opendr_har_core.datasets.cache import ClipCache
+
+    cache, good, objects = ClipCache(tmp_path / "cache"), np.ones((1, 2, 2, 3), np.uint8), np.empty(1, object)
+    objects[0] = Exploit(marker)
+    cache.get("clip", lambda: good)
+    for write in (np.save, np.savez):
+        (kept,) = (tmp_path / "cache").glob("*.npy")
+        with kept.open("wb") as file:
+            write(file, objects, allow_pickle=True)
+        assert np.array_equal(cache.get("clip", lambda: good), good)
 
 
 def test_a_pickle_is_no_input_under_any_name(tmp_path, marker):

@@ -45,6 +45,13 @@ def test_rapl_sums_packages_and_memory_and_nothing_twice(tmp_path):
     assert end() == pytest.approx(3.0 + 1.0 + 0.25)
 
 
+def test_a_counter_that_wraps_counts_on(tmp_path):
+    counter = rapl_zone(tmp_path, "intel-rapl:0", "package-0", RANGE_UJ - 1_000_000)
+    end = find_meter(tmp_path).begin()
+    counter.write_text("2000000\n")
+    assert end() == pytest.approx(3, abs=1e-5)
+
+
 def l4t(channel, rail, millivolts, milliamperes):
     folder = "sys/bus/i2c/drivers/ina3221x/7-0040/iio:device0"
     return {

@@ -103,14 +103,24 @@ def test_a_bundle_of_format_2_is_read_as_one_with_lookahead(bundle, tmp_path):
     assert OnnxBackend(edited(bundle, tmp_path, older)).spec == OnnxBackend(bundle).spec
 
 
+def claim_two_classes(model):
+    spec = next(entry for entry in model.metadata_props if entry.key == "opendr_har.spec")
+    spec.value = spec.value.replace('"num_classes": 3', '"num_classes": 2')
+    set_property(model, "labels", '["one", "two"]')
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
         (lambda model: set_property(model, "format_version", "99"), "bundle format 99, this version reads 2 and 3"),
         (lambda model: model.ClearField("metadata_props"), "without metadata of a bundle"),
         (lambda model: set_property(model, "spec", "{not json"), "unusable metadata"),
-        (lambda model: set_property(model, "labels", "[" * 100_000), "unusable metadata"),
+        *[
+            (lambda model, key=key: set_property(model, key, "[" * 100_000), "unusable metadata")
+            for key in ("spec", "labels", "delays")
+        ],
         (lambda model: set_property(model, "labels", '["one", "two"]'), "2 class names for a model of 3 classes"),
+        (claim_two_classes, "the graph gives 3 scores, its metadata says 2 classes"),
     ],
 )
 def test_unusable_metadata_is_refused(bundle, tmp_path, edit, message):

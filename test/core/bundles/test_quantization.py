@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.backends.session import open_session, session_settings, this_machine
+from opendr_har_core.backends.tuning import tune_bundle
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.bundles.quantization import exact_int8, quantize_bundle
 from opendr_har_core.cli.main import main
@@ -93,6 +94,33 @@ def test_weights_that_were_int8_are_stored_as_int8_without_loss(tmp_path):
     assert after["float16"] < 1000  # constants
     assert as_run(report.path, tmp_path) == as_run(bundle, tmp_path)
     np.testing.assert_allclose(probabilities(report.path), probabilities(bundle), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_real_weights_from_an_int8_model_lose_nothing(real_bundle, tmp_path, record_property):
+    whole = real_bundle("cox3d", "xs", lookahead="none")
+    report = quantize_bundle(whole, tmp_path / "small.onnx")
+    share = report.target_bytes / report.source_bytes
+    record_property("share_of_size", round(share, 3))
+    assert share <= 0.3
+    np.testing.assert_allclose(probabilities(report.path), probabilities(whole), atol=1e-5)
+    try:
+        tuned = tune_bundle(report.path, tmp_path / "tuned.onnx")
+    except ModelError as error:
+        pytest.skip(f"no tuning here: {error}")
+    metadata = OnnxBackend(tuned.path).metadata
+    assert (metadata.precision, metadata.tuned_for) == ("int8", this_machine())
+
+
+def test_weights_beyond_float16_stay_as_they_are(bundle, tmp_path):
+    model = onnx.load(bundle)
+    weight = next(w for w in model.graph.initializer if w.name == "head.conv_5.weight")
+    large = numpy_helper.to_array(weight) + np.float32(1e5)
+    weight.CopyFrom(numpy_helper.from_array(large, weight.name))
+    onnx.save(model, tmp_path / "large.onnx")
+    report = quantize_bundle(tmp_path / "large.onnx", tmp_path / "small.onnx")
+    stored = {w.name: w for w in onnx.load(report.path).graph.initializer}
+    np.testing.assert_array_equal(numpy_helper.to_array(stored["head.conv_5.weight"]), large)
 
 
 @pytest.mark.parametrize(

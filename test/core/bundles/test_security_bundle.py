@@ -93,10 +93,22 @@ def test_operators_with_code_and_subgraphs_are_refused(tmp_path, no_runtime, ope
             opened(model, tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 100, b"\x3a\xff\xff\xff\xff\x0f", b"\x0b" * 9, b"\xff" * 20, b"hello"])
+# A field number beyond 32 bits, which a reader that keeps 32 bits takes for a graph.
+HUGE = b"\xba\x80\x80\x80\x10\x00"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0" * 100, b"\x3a\xff\xff\xff\xff\x0f", b"\x0b" * 9, b"\xff" * 20, b"hello", HUGE]
+)
 def test_other_content_than_a_protocol_buffer_is_refused(tmp_path, no_runtime, data):
     with pytest.raises(ModelError, match="not an ONNX model, or damaged"):
         opened(data, tmp_path / "model.onnx")
+
+
+@pytest.mark.slow
+def test_a_file_of_millions_of_fields_is_refused(tmp_path, no_runtime):
+    with pytest.raises(ModelError, match="in all"):
+        opened(b"\x08\x01" * 10_000_000, tmp_path / "model.onnx")
 
 
 def test_sound_bundles_pass(tmp_path):

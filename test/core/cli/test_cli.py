@@ -54,6 +54,7 @@ def clip(tmp_path_factory):
         ("infer", 2, "the following arguments are required: VIDEO"),
         ("infer {clip} --speed 2", 2, "unrecognized arguments: --speed"),
         ("infer {clip} --threshold 2", 2, "threshold is 2.0, expected a number, 0 to 1"),
+        ("infer {clip} --top-k 0", 2, "top_k is 0, expected a whole number, 1 to 1000"),
         ("infer {clip} --write poem", 2, "invalid choice: 'poem'"),
         ("infer {clip} --sampling all", 2, "sampling is 'all', expected one of"),
         ("infer {clip} --output {clip}", 2, "can't be created"),

@@ -83,6 +83,17 @@ def test_the_annotated_video_has_every_frame_at_its_time_with_labels(clip, resul
     assert abs(one[rest] - other[rest]).mean() < 12
 
 
+def test_odd_sizes_and_frame_times_are_kept_and_the_video_is_decoded_once(tmp_path, monkeypatch):
+    frames = [Frame(frame.rgb[:77, :101], round(frame.stamp_ns * 1.3)) for frame in render_clip("walking", 3.0, 12.5)]
+    source, opened, original = write_video(tmp_path / "odd.mkv", frames, 12.5), [], av.open
+    monkeypatch.setattr(av, "open", lambda *given, **named: opened.append(given[0]) or original(*given, **named))
+    assert main(["infer", str(source), "--output", str(tmp_path / "out"), "--write", "video", "csv"]) == 0
+    assert opened.count(str(source)) == 1
+    frames, annotated = (list(read_video(path)) for path in (source, tmp_path / "out" / "odd.annotated.mp4"))
+    assert [frame.size for frame in annotated] == [(78, 102)] * len(frames)
+    assert max(abs(one.stamp_ns - other.stamp_ns) for one, other in zip(frames, annotated)) < 2_000_000
+
+
 def test_tables_hold_segments_and_scores_of_all_classes(results):
     segments, scores = rows(results / "scene.labels.csv"), rows(results / "scene.scores.csv")
     runs = [(label, [*samples]) for label, samples in groupby(scores, key=lambda row: row["label"])]
@@ -100,6 +111,20 @@ def test_tables_hold_segments_and_scores_of_all_classes(results):
         values = [float(row[label]) for label in labels]
         assert sum(values) == pytest.approx(1, abs=1e-3)
         assert labels[int(np.argmax(values))] == row["label"]
+
+
+@pytest.mark.slow
+def test_filter_settings_reach_the_segments(clip, tmp_path):
+    def segments(name, *flags):
+        command = ["infer", str(clip), "--output", str(tmp_path / name), "--write", "csv", "scores"]
+        assert main([*command, *flags]) == 0
+        return rows(tmp_path / name / "scene.labels.csv")
+
+    assert segments("strict", "--threshold", "1", "--no-activity-label", "nobody") == []
+    held = segments("patient", "--min-duration-sec", "60")
+    first = rows(tmp_path / "patient" / "scene.scores.csv")[0]["label"]
+    assert [(row["label"], float(row["end_sec"]) > 7.9) for row in held] == [(first, True)]
+    assert WAVING not in {row["label"] for row in segments("idle", "--no-activity-label", WAVING)}
 
 
 @pytest.fixture

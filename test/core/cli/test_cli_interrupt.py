@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cli_cases import files_in, interrupted, run, started
 from download_server import Server
 
-from opendr_har_core.media.video import write_video
+from opendr_har_core.media.video import probe, write_video
 from opendr_har_core.synthetic.scene import render_clip
 
 INTERRUPTED = "opendr-har: interrupted\n"
@@ -39,6 +39,41 @@ def test_infer_leaves_no_unfinished_video(tmp_path, long_clip, number):
     code, out, errors = interrupted(process, lambda: hidden(tmp_path), number)
     assert (code, out, errors.endswith(INTERRUPTED)) == (130, "", True)
     assert files_in(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_infer_of_several_keeps_finished_results(tmp_path, long_clip):
+    short, folder = write_video(tmp_path / "short.mp4", render_clip("walking", 2.0, seed=1), 30.0), tmp_path / "out"
+    process = started("infer", short, long_clip, "--output", folder, "--write", "video", "csv", "json")
+    code, _, errors = interrupted(process, (folder / "short.labels.json").exists)
+    assert (code, errors.endswith(INTERRUPTED)) == (130, True)
+    assert len(files_in(folder)) == 3
+    assert probe(folder / "short.annotated.mp4").frames == 60
+
+
+@pytest.mark.slow
+def test_synth_leaves_whole_clips(tmp_path):
+    process = started("synth", tmp_path, "--clips", "200", "--seconds", "2", "--width", "160", "--height", "120")
+    code, _, errors = interrupted(process, lambda: len(files_in(tmp_path)) > 3 and hidden(tmp_path))
+    assert (code, errors.endswith(INTERRUPTED)) == (130, True)  # a slow machine prints progress before
+    assert {probe(tmp_path / clip).frames for clip in files_in(tmp_path)} == {60}
+
+
+@pytest.mark.slow
+def test_bag_and_export_leave_a_whole_file_or_none(shared, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("rosbags")
+    from bag_cases import FRAMES, write_bag
+
+    source = write_bag(tmp_path / "walk", frames=FRAMES[:60] * 40)
+    code, *_ = interrupted(started("bag", source), lambda: list(tmp_path.glob(".walk_labels.*/walk_labels")))
+    assert code == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
+    folder, weights = tmp_path / "bundles", shared / "weights" / "x3d_xs_k400_slowfast.pyth"
+    folder.mkdir()
+    code, _, errors = interrupted(started("export", weights, "--output", folder / "cox3d.onnx"), lambda: hidden(folder))
+    assert "Traceback" not in errors
+    assert (code, files_in(folder)) in [(130, []), (0, ["cox3d.onnx"])]
 
 
 def test_download_leaves_what_it_resumes_from(tmp_path):

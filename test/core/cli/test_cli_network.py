@@ -89,6 +89,13 @@ def test_what_contradicts_the_checkpoint_is_an_error(
     assert message.format(checkpoint=checkpoint) in capsys.readouterr().err
 
 
+def test_eval_takes_network_and_classes_from_the_checkpoint(checkpoint, clips, capsys):
+    assert main(["eval", checkpoint, "--data", clips, "--json"]) == 0
+    told = capsys.readouterr()
+    assert list(json.loads(told.out)["per_class"]) == list(ACTIONS)
+    assert f"evaluating {checkpoint} as cox3d_xs (lookahead full, window 2) on" in told.err
+
+
 def test_training_continues_with_the_network_of_the_checkpoint(checkpoint, clips, tmp_path):
     bundle = tmp_path / "mine.onnx"
     flags = ["--steps", "1", "--batch-size", "2", "--report", str(tmp_path / "report.json")]

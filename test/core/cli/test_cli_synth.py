@@ -28,6 +28,15 @@ def test_it_writes_a_folder_for_each_action_with_a_clip_for_each_seed(tmp_path, 
     assert len(list(read_video(clip))) == 5
 
 
+def test_the_same_options_give_the_same_clips(tmp_path):
+    for name, seed in (("one", "3"), ("two", "3"), ("three", "4")):
+        chosen = ["--actions", ACTIONS[1], "--clips", "1", "--seed", seed]
+        assert main(["synth", str(tmp_path / name), *chosen, *SMALL]) == 0
+    one, two, three = (list(clips_in(tmp_path / name).values()) for name in ("one", "two", "three"))
+    assert one == two
+    assert one != three
+
+
 def test_it_lists_the_actions(capsys):
     assert main(["synth", "--list"]) == 0
     assert capsys.readouterr().out.splitlines() == list(ACTIONS)

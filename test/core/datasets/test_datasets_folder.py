@@ -69,6 +69,10 @@ def test_unusable_files_are_reported(root):
     assert report.items == 4
 
 
+def test_the_rate_of_folders_of_frames_can_be_given(root):
+    assert [FolderDataset(root, cases.CLIP, frame_fps=fps).report.short for fps in (30.0, 300.0)] == [0, 1]
+
+
 @pytest.mark.parametrize("make", [lambda root: root / "none", lambda root: root / "walking"])
 def test_a_folder_without_classes_is_an_error(root, make):
     with pytest.raises(DataError, match="folder"):

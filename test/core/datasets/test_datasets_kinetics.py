@@ -86,6 +86,13 @@ def test_the_report_counts_what_is_absent_and_names_classes_without_clips(root):
     assert "1 clips are in the annotations but not on disk" in str(report)
 
 
+def test_training_draws_starts_on_the_grid_and_evaluation_takes_the_middle(root):
+    train, val = dataset(root, step_between_clips=5), dataset(root, split="val")
+    starts = {train._start(train._segments[0]) for _ in range(100)}
+    assert starts == {0, 5, 10, 15, 20, 25}  # 45 frames, of which a clip spans 19
+    assert {val._start(val._segments[0]) for _ in range(5)} == {13}
+
+
 def test_classes_can_be_given_as_a_list_or_a_csv(root, tmp_path):
     names = ["zumba", "abseiling", "air_drumming", "never seen"]
     assert dataset(root, labels=names).targets == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Code of the pages runs as written.
+"""Code of the pages runs as written, and the latencies in their tables are those of the networks.
 
 For docs/datasets.md, docs/learners.md and docs/cli.md see test_dataset_examples, test_learner_examples and test_cli.
 """
@@ -95,3 +95,31 @@ def test_the_examples_of_the_migration_guide(tmp_path, monkeypatch, capsys):
     names = run(code, "docs/migrate.md", {**names, "pictures": ["picture.png"] * 2})
     assert names["learner"].spec.warm_up == int(re.findall(r"the first (\d+) frames", code)[0])
     assert capsys.readouterr().out == ""  # warming up
+
+
+def first_label_rows(page):
+    """{name: cells} of the table of first labels; "X3D-M, X3D-L" gives a row for each size."""
+    lines = (ROOT / page).read_text().splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("| model |") and "first label" in line)
+    found = {}
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            return found
+        name, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        model, is_full, _ = name.partition(", full")
+        for size in model.split("-", 1)[-1].replace("X3D-", "").split(", "):
+            found[f"{model.split('-')[0]}-{size}{' full' if is_full else ''}"] = cells
+    return found
+
+
+@pytest.mark.parametrize("size", ["xs", "s", "m", "l"])
+@pytest.mark.parametrize("family", ["X3D", "CoX3D"])
+def test_latencies_in_the_tables_are_those_of_the_networks(family, size):
+    config = x3d_config(size)
+    spec = config.clip_spec(400) if family == "X3D" else config.continual_spec(400)
+    period = spec.stride / spec.train_fps
+    name = f"{family}-{size.upper()}" + (" full" if spec.delay else "")
+    first_label = f"after {spec.warm_up + 1} frames, {spec.warm_up * period:.1f} s"
+    window = f"{spec.window} frames" if spec.name == "x3d_xs" else str(spec.window)  # only the first row has a unit
+    age = f"{spec.delay_sec:.1f} s" if spec.delay else "0"
+    assert first_label_rows("docs/concepts.md")[name] == [f"{period:.2f} s", first_label, window, age]

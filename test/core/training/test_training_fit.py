@@ -16,6 +16,8 @@ pytest.importorskip("lightning")
 from training_cases import CoX3D, Ramps, assert_same_weights, causal, quick, tiny, weights_of
 
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.training.checkpoint import Progress
+from opendr_har_core.training.data import ClipData
 from opendr_har_core.training.evaluate import evaluate
 from opendr_har_core.training.fit import fit
 from opendr_har_core.training.module import lr_factor, make_loss
@@ -181,6 +183,11 @@ def test_data_that_does_not_fit_is_an_error():
     strays.targets[1] = 2
     with pytest.raises(DataError, match=r"class ids \[2\], but its list has 2 classes"):
         fit(tiny(), strays, settings=quick())
+
+
+def test_validation_sees_every_clip_once():
+    data = ClipData(Ramps(4), Ramps(7), quick(batch_size=3), Progress())
+    assert [len(classes) for _, classes in data.val_dataloader()] == [3, 3, 1]
 
 
 def test_a_clip_that_cannot_be_read_is_left_out_of_its_batch():
