@@ -13,6 +13,7 @@ import onnx
 import torch
 
 from opendr_har_core.bundles.graphs.writer import write_model
+from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.errors import HarError
 from opendr_har_core.learners.model_folder import save_model
 from opendr_har_core.media.video import probe, write_video
@@ -117,3 +118,13 @@ def test_a_write_that_fails_at_any_byte_keeps_the_old_file(kind, material, tmp_p
         assert content(tmp_path) == before, f"after a limit of {size} of {largest} bytes"
     record_property("moments", 3 + MOMENTS)
     WRITERS[kind](material, tmp_path)
+
+
+def test_a_cache_without_room_stores_nothing_and_still_works(tmp_path):
+    cache, clip = ClipCache(tmp_path), np.arange(30_000, dtype=np.uint8).reshape(1, 100, 100, 3)
+    for size in (0, 100, 20_000):
+        with room_for(size):
+            np.testing.assert_array_equal(cache.get("a clip", lambda: clip), clip)
+        assert content(tmp_path) == {}
+    np.testing.assert_array_equal(cache.get("a clip", lambda: clip), clip)
+    assert len(content(tmp_path)) == 1
