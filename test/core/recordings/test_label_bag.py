@@ -13,9 +13,9 @@ from bag_cases import DELAY, FRAMES, TOPIC, contents, expected, stamp_of, write_
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from opendr_har_core import Recognizer
-from opendr_har_core.errors import VideoError
+from opendr_har_core.errors import ConfigError, DataError, VideoError
 from opendr_har_core.recordings.bag_writer import DISTRIBUTIONS, typestore
-from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag
+from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag, labels_path
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
 
@@ -134,6 +134,29 @@ def test_labels_end_where_a_recording_starts_again(tmp_path, label):
     assert events[-1] == (1, FRAMES[29].stamp_ns)
     labels = data(found, "label")
     assert labels[: len(labels) // 2] == labels[len(labels) // 2 :]
+
+
+def test_a_bag_of_one_file_is_named_after_it(tmp_path, label):
+    folder = write_bag(tmp_path / "walk", StoragePlugin.MCAP)
+    (file,) = folder.glob("*.mcap")
+    assert labels_path(file) == folder / f"{file.stem}_labels"
+    assert labels_path(folder) == tmp_path / "walk_labels"
+    assert label(file)[0].labels == len(expected()[0])
+
+
+def test_a_failure_leaves_nothing_behind_and_no_bag_is_overwritten(tmp_path, label):
+    source = write_bag(tmp_path / "walk")
+
+    def fail(done, _):
+        if done == 30:
+            raise OSError("no space left")
+
+    with pytest.raises(DataError, match="out can't be written: OSError: no space left"):
+        label(source, on_progress=fail)
+    assert list(tmp_path.iterdir()) == [source]
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ConfigError, match="not overwritten"):
+        label(source)
 
 
 def test_a_bag_with_several_image_topics_needs_a_name(tmp_path, label):

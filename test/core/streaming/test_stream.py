@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from stream_cases import MS, ArithmeticBackend, exact, frames, outputs
 
-from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.errors import ConfigError, DataError, ImageError
 from opendr_har_core.frame import Frame, LazyFrame
 from opendr_har_core.streaming.recognizer import Recognizer
 
@@ -129,3 +129,11 @@ def test_what_is_no_frame_is_refused_with_the_type_to_give(recognizer, wrong):
 def test_settings_that_make_no_sense_are_refused_by_name(recognizer, wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         recognizer.stream(**wrong)
+
+
+@pytest.mark.parametrize(
+    "rgb", [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), [[0, 0, 0]]]
+)
+def test_a_frame_must_be_an_rgb_image(rgb):
+    with pytest.raises(ImageError):
+        Frame(rgb, 0)
