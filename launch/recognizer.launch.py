@@ -2,9 +2,8 @@
 
 from launch_ros.actions import LifecycleNode, Node
 
-from opendr_har_core.errors import ConfigError
 from opendr_har_core.settings import Setting
-from opendr_har_ros.common.launching import image_remappings, node, node_description
+from opendr_har_ros.common.launching import camera_remappings, node, node_description
 from opendr_har_ros.recognizer.parameters import RECOGNIZER
 from opendr_har_ros.web.parameters import WEB
 
@@ -30,16 +29,8 @@ def generate_launch_description():
 
 def _start(given):
     cameras = given.get("cameras", [""])
-    patterns = {item.name: given.get(item.name, "") for item in TOPICS}
-    remappings = []
-    for camera in cameras:
-        topics = {name: pattern.replace("{camera}", camera) for name, pattern in patterns.items()}
-        remappings += image_remappings(topics.pop("image"), camera)
-        below = f"~/{camera}/" if camera else "~/"
-        remappings += [(below + name, topic) for name, topic in topics.items() if topic]
-    targets = [new for _, new in remappings]
-    if len(set(targets)) < len(targets):
-        raise ConfigError(f"cameras are {cameras}, expected topics that contain {{camera}} for several of them")
+    topics = {"{}image_raw": "image", "~/{}hypothesis": "hypothesis", "~/{}label": "label"}
+    remappings = camera_remappings(cameras, {own: given.get(argument, "") for own, argument in topics.items()})
     # The viewer first: launch leaves processes behind that it started before it finds a package missing.
     return [*_viewer(given, cameras[0], remappings), node("recognizer", RECOGNIZER, given, remappings, LifecycleNode)]
 

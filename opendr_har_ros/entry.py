@@ -13,6 +13,11 @@ def recognizer() -> int:
     return _run("recognizer", "RecognizerNode")
 
 
+def people() -> int:
+    """`ros2 run opendr_har_ros people`."""
+    return _run("people", "PeopleNode")
+
+
 def trainer() -> int:
     """`ros2 run opendr_har_ros trainer`."""
     return _run("trainer", "TrainerNode")

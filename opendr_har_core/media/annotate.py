@@ -13,6 +13,7 @@ from opendr_har_core.frame import check_rgb
 from opendr_har_core.prediction import Hypothesis, Prediction
 
 Colour = Tuple[int, int, int]
+Box = Tuple[float, float, float, float]
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE, GREY, AMBER = (255, 255, 255), (215, 215, 215), (255, 190, 60)
@@ -34,8 +35,15 @@ class _Layout:
     thickness: int
 
 
-def annotate(rgb: np.ndarray, prediction: Optional[Prediction], lines: Sequence[str] = ()) -> np.ndarray:
-    """A new uint8 (H, W, 3) RGB image: `rgb` with a panel in its upper left corner.
+def annotate(
+    rgb: np.ndarray,
+    prediction: Optional[Prediction],
+    lines: Sequence[str] = (),
+    boxes: Sequence[Tuple[Box, str]] = (),
+) -> np.ndarray:
+    """A new uint8 (H, W, 3) RGB image: `rgb` with boxes and a panel in its upper left corner.
+
+    `boxes` are left, top, right, bottom in pixels, each with a title.
 
     The panel shows the hypotheses with bars and percentages, "provisional" if the prediction is, and `lines`. Rows that
     do not fit are left out, the last ones first. Raises ImageError for an image that is not uint8 RGB.
@@ -43,6 +51,8 @@ def annotate(rgb: np.ndarray, prediction: Optional[Prediction], lines: Sequence[
     check_rgb(rgb)
     picture = np.array(rgb, order="C")
     layout = _layout(*rgb.shape[:2])
+    for box, title in boxes:
+        _draw_box(picture, layout, box, title)
     hypotheses = () if prediction is None else prediction.top
     is_provisional = prediction is not None and prediction.provisional
     notes = [("provisional", AMBER)] if is_provisional else []
@@ -82,6 +92,16 @@ def _draw_bar(picture: np.ndarray, layout: _Layout, index: int, item: Hypothesis
     ink = GREY if index else WHITE
     _write(picture, layout, index, percentage, ink, right, layout.width)
     _write(picture, layout, index, item.label, ink, 2 * margin, right - margin)
+
+
+def _draw_box(picture: np.ndarray, layout: _Layout, box: Box, title: str) -> None:
+    """A frame, with its title in the upper left corner of the part that is in the picture."""
+    height, width = picture.shape[:2]
+    limits = (width - 1, height - 1, width - 1, height - 1)
+    left, top, right, bottom = (round(min(max(value, 0), limit)) for value, limit in zip(box, limits))
+    cv2.rectangle(picture, (left, top), (right, bottom), AMBER, layout.thickness + 1)
+    _darken(picture[top : top + layout.row, left : left + _width(ascii_text(title), layout) + 2 * layout.margin])
+    _write(picture[top:], layout, 0, title, WHITE, left + layout.margin, width)
 
 
 def _write(picture: np.ndarray, layout: _Layout, index: int, text: str, ink: Colour, left: int, right: int) -> None:

@@ -17,6 +17,7 @@ from launch.logging import get_logger
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from opendr_har_core.errors import ConfigError
 from opendr_har_core.settings import Setting
 from opendr_har_ros.common.parameters import Parameters, default_of, description
 from opendr_har_ros.common.process import large_image_profile
@@ -83,6 +84,23 @@ def node(
 def image_remappings(image: str, camera: str = "") -> List[Tuple[str, str]]:
     """From the camera's image_raw to `image`, if that is not empty; compressed images follow it."""
     return [(f"{camera}/image_raw" if camera else "image_raw", image)] if image else []
+
+
+def camera_remappings(cameras: Sequence[str], topics: Dict[str, str]) -> List[Tuple[str, str]]:
+    """Remappings of each camera's topics, such as {"~/{}label": "/labels/{camera}"}; "" stands for no remapping.
+
+    Raises ConfigError if several cameras would have one topic.
+    """
+    remappings = [
+        (own.format(f"{camera}/" if camera else ""), topic.replace("{camera}", camera))
+        for camera in cameras
+        for own, topic in topics.items()
+        if topic
+    ]
+    targets = [new for _, new in remappings]
+    if len(set(targets)) < len(targets):
+        raise ConfigError(f"cameras are {cameras}, expected topics that contain {{camera}} for several of them")
+    return remappings
 
 
 def _argument(item: Setting, default: str, ending: str) -> DeclareLaunchArgument:

@@ -10,9 +10,35 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Hypothesis, Prediction
 
 try:
-    from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionClass, VisionInfo
+    from vision_msgs.msg import (
+        BoundingBox2D,
+        Classification,
+        Detection2D,
+        Detection2DArray,
+        LabelInfo,
+        ObjectHypothesis,
+        ObjectHypothesisWithPose,
+        VisionClass,
+        VisionInfo,
+    )
 except ImportError as error:
     raise ConfigError(f"vision_msgs can't be imported ({error}); install ros-$ROS_DISTRO-vision-msgs") from None
+
+__all__ = [
+    "BoundingBox2D",
+    "Classification",
+    "Detection2D",
+    "Detection2DArray",
+    "LabelInfo",
+    "ObjectHypothesis",
+    "ObjectHypothesisWithPose",
+    "VisionInfo",
+    "class_id",
+    "classification",
+    "hypothesis",
+    "label_info",
+    "vision_info",
+]
 
 INDEX = "index"
 MAX_CLASS_ID = 65535

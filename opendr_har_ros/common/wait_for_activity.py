@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Collection, Dict, List, Optional
+from typing import Any, Collection, Dict, List, Optional, Tuple
 
 from builtin_interfaces.msg import Time
 from rclpy.action import ActionServer, CancelResponse
@@ -18,14 +18,14 @@ from opendr_har_ros.common.har_messages import WaitForActivity, duration_message
 
 @dataclass
 class _Wait:
-    """One goal, and since when each source has had its label."""
+    """One goal, and since when each (source, track id) has had its label."""
 
     goal: Any
     label: str
     source: str  # "" for any
     minimum_score: float
     hold_ns: int
-    since_ns: Dict[str, int] = field(default_factory=dict)
+    since_ns: Dict[Tuple[str, str], int] = field(default_factory=dict)
     timer: Any = None
 
 
@@ -71,29 +71,30 @@ class ActivityWaits:
         self.serve(())
         return not self._ending
 
-    def update(self, source: str, prediction: Prediction) -> None:
-        """A source's new label. Publishes feedback, and ends the goals that have reached what they wait for."""
+    def update(self, source: str, prediction: Prediction, track_id: str = "") -> None:
+        """A new label of a source or one of its persons: publish feedback, and end goals that have been reached."""
         for wait in self._all():
             if wait.source not in ("", source):
                 continue
             now, held_ns = prediction.stamp_ns, 0
             if prediction.label == wait.label and prediction.score >= wait.minimum_score:
-                held_ns = now - wait.since_ns.setdefault(source, now)
+                held_ns = now - wait.since_ns.setdefault((source, track_id), now)
                 if held_ns >= wait.hold_ns:
                     self._end(wait, "succeed", stamp=time_message(now))
                     continue
             else:
-                wait.since_ns.pop(source, None)
+                wait.since_ns.pop((source, track_id), None)
             wait.goal.publish_feedback(
                 WaitForActivity.Feedback(
                     label=prediction.label, score=float(prediction.score), held=duration_message(held_ns)
                 )
             )
 
-    def interrupt(self, source: str) -> None:
-        """A source's labels up to now and from now on do not belong together."""
+    def interrupt(self, source: str, track_id: Optional[str] = None) -> None:
+        """The labels of a source, or one of its persons, up to now and from now on do not belong together."""
         for wait in self._all():
-            wait.since_ns.pop(source, None)
+            for key in [key for key in wait.since_ns if key[0] == source and track_id in (None, key[1])]:
+                wait.since_ns.pop(key, None)
 
     def _all(self) -> List[_Wait]:
         with self._lock:

@@ -2,367 +2,41 @@
 
 from __future__ import annotations
 
-import threading
-import time
-import traceback
-from typing import Any, Dict, Generator, List, Mapping, Optional
+from typing import Any, Iterable, Mapping, Tuple
 
-from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.parameter import Parameter
-from std_srvs.srv import SetBool, Trigger
-
-from opendr_har_core.backends.allocator import give_memory_back
-from opendr_har_core.errors import HarError
-from opendr_har_ros.common.har_messages import MISSING, SetModel
-from opendr_har_ros.common.lifecycle import break_bond, start_bond, steady_timer, transition
-from opendr_har_ros.common.log import sanitize_utf8
-from opendr_har_ros.common.statistics import Statistics
-from opendr_har_ros.common.wait_for_activity import ActivityWaits
-from opendr_har_ros.recognizer.camera import Camera
-from opendr_har_ros.recognizer.diagnostics import INACTIVE, diagnostic_status
-from opendr_har_ros.recognizer.model_loader import ModelLoader
-from opendr_har_ros.recognizer.outputs import ModelOutput
-from opendr_har_ros.recognizer.parameters import RECOGNIZER, RecognizerSettings
-from opendr_har_ros.recognizer.pipeline import Arrived, Pipeline, overtaken
-from opendr_har_ros.recognizer.worker import NewestFirstWorker
-
-DIAGNOSTICS_EVERY_SEC = 1.0
-# A model that loads within this time is swapped before the call that sets the parameter returns.
-PATIENCE_SEC = 1.0
+from opendr_har_ros.common.label_node import LabelNode
+from opendr_har_ros.common.pipeline import Arrived, Outcome, overtaken
+from opendr_har_ros.common.worker import NewestFirstWorker
+from opendr_har_ros.recognizer.camera import ImageCamera
+from opendr_har_ros.recognizer.parameters import RECOGNIZER
+from opendr_har_ros.recognizer.pipeline import Pipeline
 
 
-class RecognizerNode(LifecycleNode):
+class RecognizerNode(LabelNode):
     """Subscribes to image_raw, publishes ~/classification, ~/hypothesis, ~/label and related topics."""
 
+    parameters = RECOGNIZER
+
     def __init__(self, node_name: str = "recognizer", **options: Any) -> None:
-        """Takes the arguments of rclpy's `LifecycleNode`. Raises ConfigError for a parameter of a wrong type."""
+        """See `LabelNode`."""
         super().__init__(node_name, **options)
-        self._pipeline: Optional[Pipeline] = None
-        self._cameras: Dict[str, Camera] = {}
-        self._model_output: Optional[ModelOutput] = None
-        self._worker: Optional[NewestFirstWorker] = None
-        self._exchange = threading.Lock()  # held while frames are processed and while the model is swapped
-        self._loader = ModelLoader(PATIENCE_SEC)
-        self._wanted = ""
-        self._restoring = False
-        self._bond: Optional[Any] = None
-        self._load_error = ""
-        self._waits = ActivityWaits(self)
-        self.fault = ""
-        RECOGNIZER.declare(self)
-        self._settings = RecognizerSettings.from_values(RECOGNIZER.values(self))
-        self.add_on_set_parameters_callback(self._on_set_parameters)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # One timer: each costs rclpy's executor three wait sets of all entities.
-        steady_timer(self, DIAGNOSTICS_EVERY_SEC, self._look_after)
-        self._enabled = True
-        self.create_service(Trigger, "~/reset", self._on_reset)
-        self.create_service(SetBool, "~/enable", self._on_enable)
-        if SetModel is None:
-            self.get_logger().info(f"no ~/events, ~/set_model and ~/wait_for_activity: {MISSING}")
-        else:  # in a callback group of its own, so that images are received while it waits
-            group = MutuallyExclusiveCallbackGroup()
-            self.create_service(SetModel, "~/set_model", self._on_set_model, callback_group=group)
-        if self._settings.node.autostart:
-            self._start()
 
-    def _start(self) -> None:
-        if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
-            self._log_start_failure("Configuration", "configure")
-        elif self.trigger_activate() != TransitionCallbackReturn.SUCCESS:
-            self._log_start_failure("Activation", "activate")
+    def open_pipeline(self, settings: Any) -> Pipeline:
+        """See `LabelNode`."""
+        return Pipeline.open(settings)
 
-    def _log_start_failure(self, what: str, transition_name: str) -> None:
-        command = f"ros2 lifecycle set {self.get_fully_qualified_name()} {transition_name}"
-        self.get_logger().error(f"{what} failed: fix the error above, then run `{command}`")
+    def make_camera(self, name: str, settings: Any) -> ImageCamera:
+        """See `LabelNode`."""
+        return ImageCamera(self, name)
 
-    @transition
-    def on_configure(self, _state: Any) -> None:
-        """Load the model."""
-        settings = RecognizerSettings.from_values(RECOGNIZER.values(self))
-        pipeline = self._loaded(settings)
-        # Publishers come last, so that a failed configuration leaves none in the graph.
-        try:
-            for name in settings.node.cameras:
-                self._cameras[name] = Camera(self, name)
-            self._model_output = ModelOutput(self)
-        except Exception:
-            self._release()
-            raise
-        self._pipeline = pipeline
-        self._settings = settings
+    def make_worker(self, settings: Any) -> NewestFirstWorker:
+        """A worker that waits for the images of all cameras, to step them in one batch."""
+        return NewestFirstWorker(self.handle_batch, self.on_work_error, settings.node.batch_wait_sec, overtaken)
 
-    @transition
-    def on_activate(self, state: Any) -> None:
-        """Subscribe, with an empty history."""
-        self._configured().reset()
-        super().on_activate(state)  # opens the publishers
-        try:
-            self._worker = NewestFirstWorker(
-                self._handle, self._on_work_error, self._settings.node.batch_wait_sec, overtaken
-            )
-            self._publish_labels()
-            for camera in self._cameras.values():
-                camera.subscribe(self._settings.node, self._on_image)
-            if not self._settings.node.autostart:  # a manager makes the transitions, and may keep a bond
-                self._bond = start_bond(self)
-        except Exception:  # return to the inactive state
-            self._stop()
-            super().on_deactivate(state)
-            raise
+    def apply_live(self, worker: NewestFirstWorker, settings: Any) -> None:
+        """See `LabelNode`."""
+        worker.wait_sec = settings.node.batch_wait_sec
 
-    @transition
-    def on_deactivate(self, state: Any) -> None:
-        """Unsubscribe; the model stays loaded."""
-        try:
-            self._stop()
-        finally:
-            super().on_deactivate(state)
-
-    @transition
-    def on_cleanup(self, _state: Any) -> None:
-        """Unload the model."""
-        self._release()
-        give_memory_back()
-
-    @transition
-    def on_shutdown(self, _state: Any) -> None:
-        """Release all resources, from any state."""
-        self._release()
-
-    @transition
-    def on_error(self, _state: Any) -> None:
-        """Release all resources; the node becomes unconfigured and can be configured again."""
-        self._release()
-
-    def stop(self) -> bool:
-        """Abort the goals that wait; returns whether their clients have been answered. The node spins until then."""
-        return self._waits.close()
-
-    def destroy_node(self) -> None:
-        """Stop the worker before its publishers are destroyed."""
-        try:
-            self._stop()
-            self._loader.close()
-        finally:
-            super().destroy_node()
-
-    def _loaded(self, settings: RecognizerSettings) -> Pipeline:
-        pipeline = Pipeline.open(settings)
-        self.get_logger().info(sanitize_utf8(pipeline.description))
-        return pipeline
-
-    def _configured(self) -> Pipeline:
-        if self._pipeline is None:
-            raise HarError("no model is loaded; configure the node first")
-        return self._pipeline
-
-    def _stop(self) -> None:
-        if self._bond is not None:
-            break_bond(self, self._bond)
-            self._bond = None
-        self._waits.close()
-        try:
-            for camera in self._cameras.values():
-                camera.unsubscribe()
-        finally:
-            if self._worker is not None:
-                self._worker.stop()
-                self._worker = None
-                self._reset_histories()
-
-    def _release(self) -> None:
-        self._loader.abandon()
-        self._stop()
-        for camera in self._cameras.values():
-            camera.close()
-        if self._model_output is not None:
-            self._model_output.close()
-        self._cameras, self._model_output, self._pipeline = {}, None, None
-
-    def _on_image(self, camera: Camera, message: Any) -> None:
-        """Keep the newest message; the worker does the rest."""
-        wanted = self._settings.node.always_on or self._waits.waiting
-        stamp_ns = camera.received(message, wanted, self._enabled)
-        if stamp_ns is None or self._worker is None:
-            return
-        if self._worker.put((message, stamp_ns), camera.name):
-            camera.statistics.dropped()
-
-    def _handle(self, batch: Mapping[str, Arrived]) -> None:
-        """Runs in the worker's thread; publishes all labels first, then the annotated images, which take longer."""
-        with self._exchange:
-            outcomes = self._configured().process(batch)
-            for name, outcome in outcomes.items():
-                self._cameras[name].deliver(outcome, batch[name][0], self._settings.node.class_id_format)
-                if outcome.status.reset:
-                    self._waits.interrupt(name)
-                if outcome.prediction is not None:
-                    self._waits.update(name, outcome.prediction)
-            for name, outcome in outcomes.items():
-                self._cameras[name].draw(outcome, batch[name][0])
-
-    def _on_work_error(self, batch: Mapping[str, Arrived], error: Exception) -> None:
-        known = isinstance(error, HarError)
-        details = str(error) if known else "".join(traceback.format_exception(None, error, None))
-        for name in batch:
-            self._cameras[name].failed(type(error).__name__, details)
-
-    def _on_reset(self, _request: Any, response: Any) -> Any:
-        response.success = self._pipeline is not None
-        response.message = "history reset" if response.success else "no model is loaded; configure the node first"
-        self._start_again()
-        return response
-
-    def _on_enable(self, request: Any, response: Any) -> Any:
-        self._enabled = request.data
-        response.success, response.message = True, "enabled" if request.data else "disabled: images are not processed"
-        if not request.data:
-            self._start_again()
-        return response
-
-    async def _on_set_model(self, request: Any, response: Any) -> Any:
-        """Load a model and answer with its classes, or with the reason; other callbacks run while it loads."""
-        self._load_error = ""
-        (result,) = self.set_parameters([Parameter("model", value=request.model)])
-        while self._loader.loading:
-            await _Turn()
-        self._swap_late_model()
-        response.message = result.reason or self._load_error
-        response.success = not response.message
-        if self._pipeline is not None:
-            response.class_names = list(self._pipeline.recognizer.labels)
-            response.message = response.message or sanitize_utf8(self._pipeline.description)
-        elif response.success:
-            response.message = "the model will be loaded when the node is configured"
-        return response
-
-    def _start_again(self) -> None:
-        """Finish or drop all earlier images, so that none enters the new history; the current labels end."""
-        if self._worker is not None:
-            for name in self._worker.flush():
-                self._cameras[name].statistics.dropped()
-        if self._pipeline is not None:
-            self._reset_histories()
-
-    def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
-        """Apply live parameters at once; reject the others while a model is loaded."""
-        present = RECOGNIZER.values(self)
-        changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in present}
-        fixed = [name for name, value in changed.items() if name not in RECOGNIZER.live and value != present[name]]
-        if fixed and self._pipeline is not None:
-            reason = f"{', '.join(fixed)} can't change while a model is loaded; deactivate and clean up the node first"
-            return SetParametersResult(successful=False, reason=reason)
-        try:
-            self._apply(RecognizerSettings.from_values({**present, **changed}), changed)
-        except HarError as error:
-            return SetParametersResult(successful=False, reason=sanitize_utf8(str(error)))
-        except Exception as error:  # in rclpy it would end the node
-            self.get_logger().error(sanitize_utf8(f"parameters {sorted(changed)}:\n{traceback.format_exc()}"))
-            return SetParametersResult(successful=False, reason=sanitize_utf8(f"{type(error).__name__}: {error}"))
-        return SetParametersResult(successful=True)
-
-    def _apply(self, settings: RecognizerSettings, changed: Mapping[str, Any]) -> None:
-        """Use new settings; if a new model can't be loaded, raises its error and changes nothing."""
-        asked = self._pipeline is not None and "model" in changed and not self._restoring
-        pipeline = self._loader.load(lambda: self._loaded(settings)) if asked else None
-        if asked and pipeline is None:
-            self._wanted = settings.model_name
-            self.get_logger().info(f"Still loading {settings.model_name}; continuing with {self._settings.model_name}")
-        if self._pipeline is not None and pipeline is None:
-            settings = settings.with_model(self._settings.model_name)
-        self._settings = settings
-        if pipeline is not None:
-            self._swap(pipeline)
-        elif self._pipeline is not None:
-            self._pipeline.change_filter(settings.labels)
-        if self._worker is not None:
-            self._worker.wait_sec = settings.node.batch_wait_sec
-            if "threshold" in changed:
-                self._publish_labels()
-
-    def _look_after(self) -> None:
-        self._swap_late_model()
-        self._publish_diagnostics()
-
-    def _swap_late_model(self) -> None:
-        """Swap to a model that took long to load, or report why it failed."""
-        future = self._loader.late()
-        if future is None:
-            return
-        error = future.exception()
-        if error is None:
-            self._settings = self._settings.with_model(self._wanted)
-            self._swap(future.result())
-            return
-        text = f"Can't load model {self._wanted!r}; continuing with {self._settings.model_name}: {error}"
-        self._load_error = sanitize_utf8(text)
-        self.get_logger().error(self._load_error)
-        if self.get_parameter("model").value == self._wanted:
-            self._restore_model_parameter()
-
-    def _restore_model_parameter(self) -> None:
-        """Set the parameter to the model that is running."""
-        self._restoring = True
-        try:
-            self.set_parameters([Parameter("model", value=self._settings.model_name)])
-        finally:
-            self._restoring = False
-
-    def _swap(self, pipeline: Pipeline) -> None:
-        """Swap to another model between two frames."""
-        with self._exchange:
-            pipeline.change_filter(self._settings.labels)
-            self._reset_histories()
-            self._pipeline = pipeline
-            if self._worker is not None:  # before the first label of the new model
-                self._publish_labels()
-        give_memory_back()  # return the old model's memory to the system
-
-    def _reset_histories(self) -> None:
-        """Start new histories; the current labels end."""
-        for name, events in self._configured().reset().items():
-            self._cameras[name].reset(events, self._settings.node.class_id_format)
-            self._waits.interrupt(name)
-
-    def _publish_labels(self) -> None:
-        pipeline = self._configured()
-        if self._model_output is not None:
-            labels, threshold = pipeline.recognizer.labels, self._settings.labels.threshold
-            self._model_output.publish(pipeline.method, labels, threshold)
-            self._waits.serve([*labels, self._settings.labels.no_activity_label], self._cameras)
-
-    def _publish_diagnostics(self) -> None:
-        name = self.get_fully_qualified_name().lstrip("/")
-        array = DiagnosticArray()
-        array.header.stamp = self.get_clock().now().to_msg()
-        for camera in self._cameras.values():
-            fallback_reason = self._configured().recognizer.fallback_reason
-            model = self._model_values(camera.name)
-            array.status.append(camera.diagnostics(name, model, fallback_reason, self.fault))
-        if not self._cameras:
-            nothing = Statistics().report(time.monotonic_ns())
-            array.status = [diagnostic_status(name, "", nothing, {"model": "none"}, INACTIVE, fault=self.fault)]
-        self._diagnostics.publish(array)
-
-    def _model_values(self, camera: str) -> Dict[str, str]:
-        pipeline = self._configured()
-        recognizer = pipeline.recognizer
-        loading = ", another one is loading" if self._loader.loading else ""
-        return {
-            "model": f"{recognizer.spec.name} ({self._settings.model_name}){loading}",
-            "weights": recognizer.source,
-            "provider": recognizer.provider,
-            "stream": str(pipeline.status(camera)),
-            "label delay (s)": f"{recognizer.spec.delay_sec:.1f}",
-        }
-
-
-class _Turn:
-    """Awaiting it gives other callbacks a turn."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
+    def process(self, pipeline: Pipeline, batch: Mapping[str, Arrived]) -> Iterable[Tuple[str, Any, Outcome]]:
+        """See `LabelNode`."""
+        return [(name, batch[name][0], outcome) for name, outcome in pipeline.process(batch).items()]

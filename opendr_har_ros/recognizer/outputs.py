@@ -1,148 +1,54 @@
-"""The recognizer's publishers: labels and events of each camera, descriptions of the model."""
+"""The recognizer's publishers of labels."""
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Optional
 
-import numpy as np
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Bool, Header, String
+from std_msgs.msg import Bool, String
 
-from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.streaming.events import LabelEvent
-from opendr_har_ros.common.har_messages import ActivityEvent, activity_event
-from opendr_har_ros.common.images import ReusedImage, jpeg_message
-from opendr_har_ros.common.qos import COMPRESSED, LABELS, LATCHED, RAW, image_topic
-from opendr_har_ros.common.vision_messages import (
-    Classification,
-    LabelInfo,
-    ObjectHypothesis,
-    VisionInfo,
-    classification,
-    hypothesis,
-    label_info,
-    vision_info,
-)
+from opendr_har_ros.common.outputs import CameraOutput
+from opendr_har_ros.common.qos import LABELS, LATCHED
+from opendr_har_ros.common.vision_messages import Classification, ObjectHypothesis, classification, hypothesis
 
-# Reliable publishers match every viewer; a slow viewer misses images.
-JPEG_QUALITY = 80
-ANNOTATED = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
+MESSAGES = {
+    "classification": (Classification, LABELS),
+    "hypothesis": (ObjectHypothesis, LABELS),
+    "label": (String, LABELS),
+    "activity": (Classification, LATCHED),
+    "provisional": (Bool, LATCHED),
+}
 
 
-class CameraOutput:
-    """Lifecycle publishers for one camera; they publish only while the node is active."""
+class LabelOutput(CameraOutput):
+    """The publishers of one camera."""
 
     def __init__(self, node: Any, camera: str) -> None:
-        """Topics are ~/..., or ~/CAMERA/... for a named camera."""
-        self._node = node
-        self._camera = camera
-        self._frame_id = ""
+        super().__init__(node, camera, MESSAGES)
         self._provisional: Optional[bool] = None
         self._going_on: Optional[List[str]] = None  # class ids of the latest ~/activity
-        self._publishers: List[Any] = []
-        self._image = ReusedImage()
-        try:
-            self._classification = self._publisher(Classification, "classification", LABELS)
-            self._hypothesis = self._publisher(ObjectHypothesis, "hypothesis", LABELS)
-            self._label = self._publisher(String, "label", LABELS)
-            self._activity = self._publisher(Classification, "activity", LATCHED)
-            self._events = self._publisher(ActivityEvent, "events", LABELS) if ActivityEvent else None
-            self._annotated = self._publisher(Image, "image_annotated", ANNOTATED)
-            self._compressed = self._publisher(CompressedImage, "image_annotated", ANNOTATED, COMPRESSED)
-            self._is_provisional = self._publisher(Bool, "provisional", LATCHED)
-        except Exception:
-            self.close()
-            raise
-
-    def _publisher(self, message_type: Any, topic: str, qos: Any, transport: str = RAW) -> Any:
-        name = image_topic(self._node, f"~/{self._camera}/{topic}" if self._camera else f"~/{topic}", transport)
-        publisher = self._node.create_lifecycle_publisher(message_type, name, qos)
-        self._publishers.append(publisher)
-        return publisher
-
-    @property
-    def topics(self) -> List[str]:
-        """Full names of the topics after remapping, the classification's first."""
-        return [publisher.topic_name for publisher in self._publishers]
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether any of the topics has a subscriber."""
-        return any(publisher.get_subscription_count() for publisher in self._publishers)
-
-    @property
-    def wants_images(self) -> bool:
-        """Whether the annotated image has a subscriber, raw or compressed."""
-        return bool(self._annotated.get_subscription_count() or self._compressed.get_subscription_count())
-
-    def close(self) -> None:
-        """Destroy the publishers."""
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers = []
 
     def publish(self, prediction: Prediction, header: Any, class_id_format: str) -> None:
         """Publish one prediction, with the header of its frame, on all label topics."""
         if prediction.provisional != self._provisional:  # before the label that it describes
             self._provisional = prediction.provisional
-            self._is_provisional.publish(Bool(data=prediction.provisional))
+            self.labels["provisional"].publish(Bool(data=prediction.provisional))
         best = hypothesis(prediction.top[0], class_id_format)
-        for publisher, message in (  # unlike a count of subscribers, making and publishing a message takes time
-            (self._classification, lambda: classification(prediction, header, class_id_format)),
-            (self._hypothesis, lambda: best),
-            (self._label, lambda: String(data=prediction.label)),
+        for name, message in (  # unlike a count of subscribers, making and publishing a message takes time
+            ("classification", lambda: classification(prediction, header, class_id_format)),
+            ("hypothesis", lambda: best),
+            ("label", lambda: String(data=prediction.label)),
         ):
-            if publisher.get_subscription_count():
-                publisher.publish(message())
+            if self.labels[name].get_subscription_count():
+                self.labels[name].publish(message())
         self._publish_activity(header, [best])
 
     def clear_activity(self) -> None:
         """Publish that it is not known what is going on, for lack of images or subscribers."""
-        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._frame_id)
-        self._publish_activity(header, [])
+        self._publish_activity(self.now(), [])
 
     def _publish_activity(self, header: Any, now: List[ObjectHypothesis]) -> None:
         ids = [item.class_id for item in now]
         if ids != self._going_on:
             self._going_on = ids
-            self._activity.publish(Classification(header=header, results=now))
-
-    def publish_events(
-        self, events: Sequence[LabelEvent], class_id_format: str, frame_id: Optional[str] = None
-    ) -> None:
-        """Publish labels that began or ended; `frame_id` is that of the image, by default that of the previous one."""
-        self._frame_id = self._frame_id if frame_id is None else frame_id
-        for event in events if self._events else ():
-            self._events.publish(activity_event(event, class_id_format, self._frame_id))
-
-    def publish_image(self, rgb: np.ndarray, header: Any) -> None:
-        """Publish an annotated uint8 (H, W, 3) image with the header of its frame, as its subscribers want it.
-
-        Raises ImageError for an image that JPEG can't represent.
-        """
-        if self._annotated.get_subscription_count():
-            self._annotated.publish(self._image.filled(rgb, header))
-        if self._compressed.get_subscription_count():
-            self._compressed.publish(jpeg_message(rgb, header, JPEG_QUALITY))
-
-
-class ModelOutput:
-    """Latched publishers that describe the model and its class ids."""
-
-    def __init__(self, node: Any) -> None:
-        self._node = node
-        self._vision_info = node.create_lifecycle_publisher(VisionInfo, "~/vision_info", LATCHED)
-        self._label_info = node.create_lifecycle_publisher(LabelInfo, "~/label_info", LATCHED)
-
-    def close(self) -> None:
-        """Destroy the publishers."""
-        for publisher in (self._vision_info, self._label_info):
-            self._node.destroy_lifecycle_publisher(publisher)
-
-    def publish(self, method: str, labels: LabelMap, threshold: float) -> None:
-        """Publish the model's description, its class names, and the threshold in use."""
-        header = Header(stamp=self._node.get_clock().now().to_msg())
-        self._vision_info.publish(vision_info(header, method, labels))
-        self._label_info.publish(label_info(header, labels, threshold))
+            self.labels["activity"].publish(Classification(header=header, results=now))

@@ -2,91 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, fields, replace
-from typing import Any, Dict, Tuple
+from dataclasses import dataclass
 
-from opendr_har_core.errors import ConfigError
-from opendr_har_core.settings import check, setting
+from opendr_har_core.settings import setting
 from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
+from opendr_har_ros.common.node_settings import LIVE, READ_ONLY, NodeSettings
 from opendr_har_ros.common.parameters import Parameters
-from opendr_har_ros.common.qos import AUTO, IMAGE_QOS, RAW, TRANSPORTS
-
-NAME, INDEX = "name", "index"
-CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
-class NodeSettings:
+class RecognizerNodeSettings(NodeSettings):
     """Settings of the node itself. Raises ConfigError."""
 
-    cameras: Tuple[str, ...] = setting(
-        ("",),
-        "Names of cameras, such as ['front', 'rear']: images come from NAME/image_raw, labels go to ~/NAME/...; "
-        "[''] is one camera without a name.",
-    )
     batch_wait_sec: float = setting(
         0.03, "Time that an image waits for those of the other cameras, to share one step.", unit="s", least=0, most=1
     )
-    transport: str = setting(
-        RAW,
-        "'raw' subscribes to image_raw, 'compressed' to image_raw/compressed (JPEG, PNG).",
-        choices=TRANSPORTS,
-    )
-    image_qos: str = setting(
-        AUTO,
-        "Reliability of the image subscription; 'auto' is reliable if every publisher offers it.",
-        choices=IMAGE_QOS,
-    )
-    class_id_format: str = setting(
-        NAME, "Publish class ids as the class's 'name' or its 'index'.", choices=(NAME, INDEX)
-    )
-    always_on: bool = setting(
-        False, "Run the model while its labels have no subscriber, so that a late subscriber gets labels at once."
-    )
-    autostart: bool = setting(True, "Configure and activate the node when it starts.")
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.cameras == ("",):
-            return
-        wrong = [name for name in self.cameras if not CAMERA_NAME.fullmatch(name)]
-        if wrong or not self.cameras:
-            raise ConfigError(
-                f"parameter cameras has {wrong}, expected names of letters, digits and _ that begin with a letter, or "
-                f"[''] for one camera without a name"
-            )
-        if len(set(self.cameras)) != len(self.cameras):
-            raise ConfigError(f"parameter cameras is {list(self.cameras)}, expected each name once")
 
 
-@dataclass(frozen=True)
-class RecognizerSettings:
-    """The recognizer's parameters, checked."""
-
-    model: ModelSettings
-    node: NodeSettings
-    stream: StreamSettings
-    labels: LabelSettings
-
-    @classmethod
-    def from_values(cls, values: Dict[str, Any]) -> RecognizerSettings:
-        """Raises ConfigError for an invalid value."""
-        return cls(*RECOGNIZER.instances(values))
-
-    @property
-    def model_name(self) -> str:
-        """The parameter `model`."""
-        return self.model.model
-
-    def with_model(self, name: str) -> RecognizerSettings:
-        """The same settings with another model."""
-        return replace(self, model=replace(self.model, model=name))
-
-
-LABEL_NAMES = [field.name for field in fields(LabelSettings)]
 RECOGNIZER = Parameters(
-    (ModelSettings, NodeSettings, StreamSettings, LabelSettings),
-    live=frozenset({"model", "batch_wait_sec", "class_id_format", "always_on", *LABEL_NAMES}),
-    read_only=frozenset({"autostart"}),
+    (ModelSettings, RecognizerNodeSettings, StreamSettings, LabelSettings),
+    live=LIVE | {"batch_wait_sec"},
+    read_only=READ_ONLY,
 )

@@ -198,6 +198,7 @@ def test_the_nodes_import_no_torch():
     code = """
 import json, sys
 import opendr_har_ros.recognizer.node, opendr_har_ros.video_publisher.node, opendr_har_ros.trainer.node
+import opendr_har_ros.people.node
 import opendr_har_ros.common.running, opendr_har_ros.entry
 print(json.dumps(sorted({"torch", "onnx", "lightning"} & set(sys.modules))))
 """

@@ -9,12 +9,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "opendr_har_ros"
 MODULE = re.compile(r"opendr_har_ros(\.\w+)+")
-NODES = {"recognizer", "trainer", "video_publisher", "web"}
+NODES = {"people", "recognizer", "trainer", "video_publisher", "web"}
 # Programs that are no nodes of their own, and may use `common` only; `entry` imports the nodes by name.
 PROGRAMS = {"doctor", "demo", "live_topic", "entry"}
 # The trainer's subprocess loads nothing of ROS, also not by the modules that it imports.
 WITHOUT_ROS = ("trainer/training_main.py", "trainer/training_process.py", "common/log.py")
-WITHOUT_ROS += ("common/process.py", "common/statistics.py", "video_publisher/playback.py", "recognizer/worker.py")
+WITHOUT_ROS += ("common/process.py", "common/statistics.py", "video_publisher/playback.py", "common/worker.py")
+WITHOUT_ROS += ("people/matching.py",)
 
 
 def imports(path):

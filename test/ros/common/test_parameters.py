@@ -15,14 +15,21 @@ yaml = pytest.importorskip("yaml")
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.streaming.settings import ModelSettings
 from opendr_har_ros.common.parameters import default_of, description
-from opendr_har_ros.recognizer.parameters import RECOGNIZER, RecognizerSettings
+from opendr_har_ros.people.parameters import PEOPLE
+from opendr_har_ros.recognizer.parameters import RECOGNIZER
 from opendr_har_ros.trainer.parameters import TRAINER
 from opendr_har_ros.video_publisher.parameters import VIDEO_PUBLISHER
 from opendr_har_ros.web.parameters import WEB
 
 ROOT = Path(__file__).resolve().parents[3]
-NODES = {"recognizer": RECOGNIZER, "trainer": TRAINER, "video_publisher": VIDEO_PUBLISHER, "web": WEB}
-GUIDES = {"recognizer": "ros.md", "trainer": "trainer.md", "video_publisher": "ros.md", "web": "ros.md"}
+NODES = {"recognizer": RECOGNIZER, "people": PEOPLE, "trainer": TRAINER, "video_publisher": VIDEO_PUBLISHER, "web": WEB}
+GUIDES = {
+    "recognizer": "ros.md",
+    "people": "people.md",
+    "trainer": "trainer.md",
+    "video_publisher": "ros.md",
+    "web": "ros.md",
+}
 
 
 def plain(value):
@@ -83,12 +90,12 @@ def test_descriptors_have_descriptions_and_ranges(node):
 def test_an_invalid_value_is_an_error_that_says_what_was_expected(name, value, expected):
     values = {item.name: default_of(item) for item in RECOGNIZER.settings}
     with pytest.raises(ConfigError, match=f"parameter {name} is {value!r}, expected .*{expected}"):
-        RecognizerSettings.from_values({**values, name: value})
+        RECOGNIZER.instances({**values, name: value})
 
 
 def test_settings_are_the_same_as_those_of_the_library():
     values = {item.name: default_of(item) for item in RECOGNIZER.settings}
-    assert RecognizerSettings.from_values(values).model == ModelSettings()
+    assert RECOGNIZER.instances(values)[0] == ModelSettings()
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_a_video_that_starts_again_is_not_loss():
 )
 def test_the_diagnostics_report_faults(prepare, level, message):
     pytest.importorskip("diagnostic_msgs")
-    from opendr_har_ros.recognizer.diagnostics import RUNNING, diagnostic_status
+    from opendr_har_ros.common.diagnostics import RUNNING, diagnostic_status
 
     statistics = Statistics()
     prepare(statistics)
@@ -116,7 +116,7 @@ def test_the_diagnostics_report_faults(prepare, level, message):
 @pytest.mark.parametrize("phase", ["not active", "idle: the labels have no subscriber"])
 def test_an_idle_or_inactive_node_is_ok(phase):
     pytest.importorskip("diagnostic_msgs")
-    from opendr_har_ros.recognizer.diagnostics import diagnostic_status
+    from opendr_har_ros.common.diagnostics import diagnostic_status
 
     statistics = fed([index * 33 * MS for index in range(100)])
     status = diagnostic_status("har", "", statistics.report(4 * SECOND), {}, phase)
@@ -140,7 +140,7 @@ def test_the_latest_reset_reason_is_kept():
 
 def test_the_guide_explains_every_diagnostic_value():
     pytest.importorskip("diagnostic_msgs")
-    from opendr_har_ros.recognizer.diagnostics import RUNNING, diagnostic_status
+    from opendr_har_ros.common.diagnostics import RUNNING, diagnostic_status
 
     statistics = fed([index * 33 * MS for index in range(100)])
     statistics.published(0.01, SECOND)

@@ -151,7 +151,7 @@ def test_messages_that_colcon_built_travel_over_dds(interfaces, sourced, workspa
     assert file.startswith(str(workspace / "install" / "opendr_har_msgs"))
 
 
-@pytest.mark.parametrize("name", ["recognizer", "trainer", "video_publisher", "web", "demo"])
+@pytest.mark.parametrize("name", ["recognizer", "people", "trainer", "video_publisher", "web", "demo"])
 def test_executables_are_where_ros2_run_looks(prefix, name):
     path = prefix / "lib" / PACKAGE / name
     assert os.access(path, os.X_OK)

@@ -21,6 +21,7 @@ from opendr_har_ros.common.process import OLD_PROFILE_VARIABLE, PROFILE, PROFILE
 ROOT = Path(__file__).resolve().parents[3]
 NODES = {
     "recognizer": ["LifecycleNode recognizer"],
+    "people": ["LifecycleNode people"],
     "trainer": ["Node trainer"],
     "web": ["Node web"],
     "video_publisher": ["Node video_publisher"],

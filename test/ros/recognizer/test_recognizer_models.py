@@ -34,9 +34,10 @@ from vision_msgs.msg import Classification, VisionInfo
 from opendr_har_core.errors import BackendError
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_ros.common.label_node import PATIENCE_SEC
 from opendr_har_ros.common.qos import LATCHED
 from opendr_har_ros.recognizer import pipeline
-from opendr_har_ros.recognizer.node import PATIENCE_SEC, RecognizerNode
+from opendr_har_ros.recognizer.node import RecognizerNode
 
 CAPITALS = [name.upper() for name in ACTIONS]
 
@@ -258,7 +259,7 @@ def slow_loading(local, monkeypatch):
             time.sleep(2 * PATIENCE_SEC)
             return opened(*arguments)
 
-    monkeypatch.setattr(pipeline, "Recognizer", Slow)
+    monkeypatch.setattr("opendr_har_ros.common.pipeline.Recognizer", Slow)
 
 
 def test_a_model_that_loads_slowly_runs_once_it_is_loaded(local, slow_loading, capitals):

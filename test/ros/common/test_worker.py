@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 
-from opendr_har_ros.recognizer.worker import NewestFirstWorker
+from opendr_har_ros.common.worker import NewestFirstWorker
 
 LONG = 10.0
 

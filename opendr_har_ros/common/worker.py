@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Callable, Dict, Mapping, Optional
 
 Batch = Mapping[str, Any]
 # A source that has been silent for this long is not waited for.
@@ -21,17 +21,20 @@ class NewestFirstWorker:
         on_error: Callable[[Batch, Exception], None],
         wait_sec: float = 0.0,
         is_late: Callable[[Any, Any], bool] = lambda message, waiting: False,
+        due_sec: Callable[[], Optional[float]] = lambda: None,
     ) -> None:
         """Start the thread; it calls `work` with the waiting messages by source, and `on_error` for its exceptions.
 
         A message for which `is_late(message, waiting)` holds does not replace the waiting one of its source.
         With several sources, the first message waits up to `wait_sec` for the other active sources, but not longer
-        than until the next message of its own source.
+        than until the next message of its own source. `work` is also called, without messages, whenever `due_sec()` is
+        0: it returns the seconds until then, None for never; call `wake` when that changes.
         """
         self.wait_sec = wait_sec
         self._work = work
         self._on_error = on_error
         self._is_late = is_late
+        self._due_sec = due_sec
         self._arrived = threading.Condition()
         self._waiting: Dict[str, Any] = {}
         self._due: Dict[str, Any] = {}
@@ -51,6 +54,11 @@ class NewestFirstWorker:
             self._last_seen[source] = time.monotonic()
             self._arrived.notify_all()
         return crowded
+
+    def wake(self) -> None:
+        """Ask `due_sec` again."""
+        with self._arrived:
+            self._arrived.notify_all()
 
     def flush(self) -> Batch:
         """Wait for the batch in progress, then remove and return the waiting messages.
@@ -74,15 +82,24 @@ class NewestFirstWorker:
             with self._arrived:
                 self._busy = False
                 self._arrived.notify_all()
-                self._arrived.wait_for(lambda: self._stopping or bool(self._waiting or self._due))
+                is_due = self._await_work()
                 self._arrived.wait_for(self._is_complete, self.wait_sec)
                 if self._stopping:
                     return
                 batch = self._taken()
                 self._busy = True
-            if batch:  # a flush may have emptied it
+            if batch or is_due:  # a flush may have emptied it
                 self._attempt(batch)
             del batch  # release the images while waiting
+
+    def _await_work(self) -> bool:
+        """Wait for a message, for the end, or until work is due; returns whether it is."""
+        while not (self._stopping or self._waiting or self._due):
+            left_sec = self._due_sec()
+            if left_sec is not None and left_sec <= 0:
+                return True
+            self._arrived.wait(left_sec)
+        return False
 
     def _taken(self) -> Batch:
         batch, self._due = self._due, {}

@@ -1,0 +1,1 @@
+"""The node `people`: a box, a track id and an activity for each person in view."""
