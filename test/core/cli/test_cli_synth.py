@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -73,3 +74,23 @@ def test_mistakes_are_reported_before_anything_is_rendered(arguments, code, mess
     assert main(given) == code
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_people_have_a_scene_and_a_table_of_their_boxes(tmp_path, capsys):
+    people = ["bending", "jumping"]
+    command = ["synth", str(tmp_path), "--people", *people, "--clips", "2", *SMALL]
+    assert main(command) == 0
+    assert capsys.readouterr().out == f"{tmp_path}: 2 scenes of 2 people, 10 frames\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.csv", "0.mp4", "1.csv", "1.mp4"]
+    assert len(list(read_video(tmp_path / "0.mp4"))) == 5
+    rows = list(csv.DictReader((tmp_path / "0.csv").open()))
+    assert {(row["frame"], row["id"], row["action"]) for row in rows} == {
+        (str(frame), str(id), action) for frame in range(5) for id, action in enumerate(people)
+    }
+    for row in rows:
+        assert 0 <= float(row["left"]) < float(row["right"]) <= 64
+        assert 0 <= float(row["top"]) < float(row["bottom"]) <= 48
+        assert float(row["time_sec"]) == int(row["frame"]) / 10
+        assert 0 <= float(row["visible"]) <= 1
+    assert main(command) == 2
+    assert main(["synth", str(tmp_path), "--people", "flying", *SMALL]) == 2
