@@ -6,13 +6,16 @@ import argparse
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Union
 
 from opendr_har_core.cli.options import (
     add_job,
     add_model,
+    add_people,
     add_recognizer,
     add_runtime,
+    open_detector,
+    open_people,
     open_pipeline,
     open_recognizer,
     read_settings,
@@ -20,11 +23,13 @@ from opendr_har_core.cli.options import (
 from opendr_har_core.cli.output import FAILED, Output, Result
 from opendr_har_core.cli.videos import KINDS, TIMELINE, OutputFiles, videos_of
 from opendr_har_core.errors import ConfigError, HarError
+from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 
 if TYPE_CHECKING:
+    from opendr_har_core.people.pipeline import Person
     from opendr_har_core.prediction import Prediction
-    from opendr_har_core.recordings.video_labels import VideoLabels
+    from opendr_har_core.recordings.video_labels import AnyLabels
 
 
 def add_parser(jobs: Any) -> None:
@@ -34,12 +39,13 @@ def add_parser(jobs: Any) -> None:
         "infer",
         help="label videos",
         description="Print the labels of videos over time, then the label of the whole. With --output, write an "
-        "annotated video, a timeline chart and tables for each instead.",
+        "annotated video, a timeline chart and tables for each instead. With --people, each person has labels.",
         examples=(
             "clip.mp4",
             "clip.mp4 --model cox3d_s.onnx --output results",
             "videos 'more/*.avi' --output results --write timeline csv --threshold 0.5 --smoothing 0.5",
             "0 --threshold 0.5",
+            "clip.mp4 --people --output results",
             "clip.mp4 --json --quiet",
         ),
         run=run,
@@ -53,6 +59,7 @@ def add_parser(jobs: Any) -> None:
     what = f"which results (default: all, {' '.join(KINDS)}; timeline needs matplotlib)"
     parser.add_argument("--write", nargs="+", choices=KINDS, metavar="KIND", help=what)
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    add_people(parser)
     add_recognizer(parser, top_k=3)
     add_runtime(parser)
 
@@ -107,11 +114,15 @@ class _Job:
     """Labels the videos one by one."""
 
     def __init__(self, options: argparse.Namespace, files: Optional[OutputFiles], several: bool) -> None:
-        from opendr_har_core.recordings.label_video import label_video
+        from opendr_har_core.recordings.label_video import label_people, label_video
 
         self._out: Output = options.out
         stream, labels = read_settings(options, StreamSettings), read_settings(options, LabelSettings)
-        self._label: Any = partial(label_video, open_recognizer(options), stream=stream, labels=labels)
+        self._label: Any = partial(label_video, open_recognizer(options))
+        if options.people:
+            people = read_settings(options, PeopleSettings)
+            self._label = partial(label_people, open_recognizer(options), open_detector(options), people=people)
+        self._label = partial(self._label, stream=stream, labels=labels)
         self._files = files
         self._several = several
         self._remarks: Set[str] = set()
@@ -123,7 +134,7 @@ class _Job:
             if self._several:
                 self._out.text(f"{path}\n")
             labels = self._label(path, on_sample=partial(_print, self._out, str(path)))
-            self._out.text(_line("whole", labels.whole))
+            self._out.text(_whole(labels))
         else:
             title = f"labelling {path.name}"
             with self._out.progress(title, "frames") as report, self._files.copy(path) as copy:
@@ -135,11 +146,14 @@ class _Job:
             self._out.note(f"{path}: {labels.remark}" if self._several else labels.remark)
         return {**{name: value for name, value in labels.to_dict().items() if name != "samples"}, "files": written}
 
-    def _summarize(self, labels: VideoLabels, files: Dict[str, str]) -> None:
-        count = len(labels.segments)
-        segments = "1 segment" if count == 1 else f"{count} segments"
-        lines = [f"{labels.path}: {labels.whole.label} {labels.whole.score:.2f}, {segments}", *files.values()]
-        self._out.text("\n  ".join(lines) + "\n")
+    def _summarize(self, labels: AnyLabels, files: Dict[str, str]) -> None:
+        from opendr_har_core.recordings.video_labels import VideoLabels
+
+        if isinstance(labels, VideoLabels):
+            what = f"{labels.whole.label} {labels.whole.score:.2f}, {_counted(len(labels.segments), 'segment')}"
+        else:
+            what = f"\n{_whole(labels).rstrip()}"
+        self._out.text("\n  ".join([f"{labels.path}: {what}", *files.values()]) + "\n")
 
 
 def _watch(options: argparse.Namespace) -> Result:
@@ -148,20 +162,49 @@ def _watch(options: argparse.Namespace) -> Result:
     from opendr_har_core.streaming.label_pipeline import label_frames
 
     camera = options.videos[0]
+    if options.people:
+        from opendr_har_core.people.pipeline import people_frames
+
+        for frame in people_frames(open_people(options), read_video(camera)):
+            for person in (person for person in frame.people.people if person.is_new):
+                _print(options.out, public_name(camera), person)
+        return Result()
     for item in label_frames(open_pipeline(options), read_video(camera)):
         if item.shown is not None:
             _print(options.out, public_name(camera), item.shown)
     return Result()
 
 
-def _print(out: Output, video: str, sample: Prediction) -> None:
-    """Print a prediction when it comes."""
-    if out.json:
-        from opendr_har_core.recordings.video_labels import sample_values
+def _print(out: Output, video: str, new: Union[Prediction, Person]) -> None:
+    """Print a prediction, or that of a person, when it comes."""
+    from opendr_har_core.prediction import Prediction
+    from opendr_har_core.recordings.video_labels import sample_values
 
-        out.row({"video": video, **sample_values(sample)})
+    sample, who = (new, "") if isinstance(new, Prediction) else (new.label, new.track_id)
+    if sample is None:
+        return
+    if out.json:
+        out.row({"video": video, **({"track_id": who} if who else {}), **sample_values(sample)})
     else:
-        out.text(_line(f"{sample.stamp_ns / 1e9:.2f}", sample))
+        out.text(_line(f"{sample.stamp_ns / 1e9:.2f}" + (f"{who:>5}" if who else ""), sample))
+
+
+def _whole(labels: AnyLabels) -> str:
+    """The label of the whole video, or a table of people with theirs."""
+    from opendr_har_core.recordings.video_labels import VideoLabels
+
+    if isinstance(labels, VideoLabels):
+        return _line("whole", labels.whole)
+    lines = [f"{'person':>8}  {'in view':<15}  label\n"] if labels.people else ["nobody was found\n"]
+    for person in labels.people:
+        best = f"{person.whole.label} {person.whole.score:.2f}" if person.whole else "-"
+        times = f"{person.start_sec:.1f} to {person.end_sec:.1f} s"
+        lines.append(f"{person.track_id:>8}  {times:<15}  {best}, {_counted(len(person.segments), 'segment')}\n")
+    return "".join(lines)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _line(when: str, prediction: Prediction) -> str:

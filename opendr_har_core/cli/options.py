@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple
 from opendr_har_core.cli.output import Result, finite
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.networks.config import X3D_CONFIGS
+from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.settings import Setting, settings_of
 from opendr_har_core.spec import CLIP, CONTINUAL, LOOKAHEADS, TRAINING_LOOKAHEAD, ModelSpec
 from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from opendr_har_core.networks.checkpoint_metadata import NetworkFacts
     from opendr_har_core.networks.choice import NetworkChoice
     from opendr_har_core.networks.x3d import X3D
+    from opendr_har_core.people.detector import PersonDetector
+    from opendr_har_core.people.pipeline import PeoplePipeline
     from opendr_har_core.streaming.label_pipeline import LabelPipeline
     from opendr_har_core.streaming.recognizer import Recognizer
 
@@ -139,6 +142,29 @@ def open_pipeline(options: argparse.Namespace) -> LabelPipeline:
 
     labels, stream = read_settings(options, LabelSettings), read_settings(options, StreamSettings)
     return LabelPipeline(open_recognizer(options).stream(top_k=1, **asdict(stream)), labels)
+
+
+def add_people(parser: argparse.ArgumentParser) -> None:
+    """--people, and how people are found and followed."""
+    group = parser.add_argument_group("people")
+    group.add_argument("--people", action="store_true", help="label each person instead of the whole picture")
+    add_settings(group, PeopleSettings)
+
+
+def open_detector(options: argparse.Namespace) -> PersonDetector:
+    """The packaged detector, as the flags of `add_people` and `add_runtime` say."""
+    from opendr_har_core.people.detector import NanoDet
+
+    return NanoDet(options.detector_size, options.providers, options.threads)
+
+
+def open_people(options: argparse.Namespace) -> PeoplePipeline:
+    """The people of one camera, as the flags of `add_people` and those of `open_pipeline` say."""
+    from opendr_har_core.people.pipeline import PeoplePipeline
+
+    people, stream = read_settings(options, PeopleSettings), read_settings(options, StreamSettings)
+    labels = read_settings(options, LabelSettings)
+    return PeoplePipeline(open_recognizer(options), open_detector(options), people, stream, labels)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from opendr_har_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from opendr_har_core.recordings.label_video import AnnotatedCopy
-    from opendr_har_core.recordings.video_labels import VideoLabels
+    from opendr_har_core.recordings.video_labels import AnyLabels
 
 # As `datasets.video_file.SUFFIXES`, which loads NumPy.
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
@@ -105,7 +105,7 @@ class OutputFiles:
 
         return annotated_copy(self._paths(video)[VIDEO])
 
-    def write(self, labels: VideoLabels) -> Dict[str, str]:
+    def write(self, labels: AnyLabels) -> Dict[str, str]:
         """Write the other results atomically; returns all paths by kind."""
         from opendr_har_core.recordings.timeline import write_timeline
 

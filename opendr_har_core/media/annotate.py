@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import zlib
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
@@ -18,6 +19,8 @@ Box = Tuple[float, float, float, float]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE, GREY, AMBER = (255, 255, 255), (215, 215, 215), (255, 190, 60)
 FIRST_BAR, OTHER_BAR, PROVISIONAL_BAR = (0, 120, 90), (60, 80, 105), (140, 85, 0)
+# Told apart by brightness, too; white text is legible on each.
+BOXES = ((0, 120, 90), (185, 75, 25), (50, 85, 165), (150, 60, 140), (120, 95, 0), (15, 110, 140), (175, 45, 75))
 # Share of the picture that shows through the panel: white text stays legible on a white wall.
 SHOWS_THROUGH = 0.25
 # Picture size with rows of `ROW` pixels; other sizes have rows in proportion.
@@ -41,9 +44,10 @@ def annotate(
     lines: Sequence[str] = (),
     boxes: Sequence[Tuple[Box, str]] = (),
 ) -> np.ndarray:
-    """A new uint8 (H, W, 3) RGB image: `rgb` with boxes and a panel in its upper left corner.
+    """A new uint8 (H, W, 3) RGB image: `rgb` with boxes, and a panel in its upper left corner.
 
-    `boxes` are left, top, right, bottom in pixels, each with a title.
+    `boxes` are left, top, right, bottom in pixels, each with a title; the first word of a title, such as a track id,
+    gives the colour, and the first box is on top.
 
     The panel shows the hypotheses with bars and percentages, "provisional" if the prediction is, and `lines`. Rows that
     do not fit are left out, the last ones first. Raises ImageError for an image that is not uint8 RGB.
@@ -51,7 +55,7 @@ def annotate(
     check_rgb(rgb)
     picture = np.array(rgb, order="C")
     layout = _layout(*rgb.shape[:2])
-    for box, title in boxes:
+    for box, title in reversed(boxes):
         _draw_box(picture, layout, box, title)
     hypotheses = () if prediction is None else prediction.top
     is_provisional = prediction is not None and prediction.provisional
@@ -95,12 +99,14 @@ def _draw_bar(picture: np.ndarray, layout: _Layout, index: int, item: Hypothesis
 
 
 def _draw_box(picture: np.ndarray, layout: _Layout, box: Box, title: str) -> None:
-    """A frame, with its title in the upper left corner of the part that is in the picture."""
+    """A box with its title above, or inside where there is no room."""
     height, width = picture.shape[:2]
-    limits = (width - 1, height - 1, width - 1, height - 1)
-    left, top, right, bottom = (round(min(max(value, 0), limit)) for value, limit in zip(box, limits))
-    cv2.rectangle(picture, (left, top), (right, bottom), AMBER, layout.thickness + 1)
-    _darken(picture[top : top + layout.row, left : left + _width(ascii_text(title), layout) + 2 * layout.margin])
+    left, top, right, bottom = np.clip(box, -1, [width, height, width, height]).round().astype(int).tolist()
+    colour = BOXES[zlib.crc32(title.split(maxsplit=1)[0].encode()) % len(BOXES)] if title.strip() else GREY
+    cv2.rectangle(picture, (left, top), (right, bottom), colour, max(2, layout.margin // 2))
+    space = _width(ascii_text(title), layout) + 2 * layout.margin
+    left, top = min(max(0, left), max(0, width - space)), max(0, top - layout.row)
+    cv2.rectangle(picture, (left, top), (left + space, top + layout.row), colour, cv2.FILLED)
     _write(picture[top:], layout, 0, title, WHITE, left + layout.margin, width)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Dict, List, Optional, Tuple
+from dataclasses import asdict, dataclass, replace
+from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
+from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
 from opendr_har_core.people.crops import Square, cut
 from opendr_har_core.people.detector import Detections, PersonDetector
@@ -19,7 +20,7 @@ from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
-from opendr_har_core.streaming.stream import AnyFrame
+from opendr_har_core.streaming.stream import AnyFrame, Stream
 
 # A person who is not detected for longer gets no frames and is not reported, but keeps the history for `keep_sec`.
 HIDDEN_AFTER_SEC = 0.6
@@ -43,6 +44,14 @@ class Person:
     box: Tuple[float, float, float, float]
     label: Optional[Prediction]
     is_new: bool
+
+    @property
+    def title(self) -> str:
+        """Track id, label and percentage, for pictures; "?" marks a provisional label."""
+        if self.label is None:
+            return self.track_id
+        mark = "?" if self.label.provisional else ""
+        return f"{self.track_id} {self.label.label}{mark} {100 * self.label.score:.0f}%"
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ class PeoplePipeline:
         """Recognizer and detector may be shared; without a detector, `push` needs detections."""
         self._recognizer = recognizer
         self._detector = detector
+        self._tracker = Tracker(people.keep_sec)
         self.settings, self._stream, self._labels = people, stream, labels
         self._members: Dict[str, _Member] = {}
         self._last: Optional[Tuple[int, Tuple[int, int]]]
@@ -100,7 +110,7 @@ class PeoplePipeline:
         stamp = frame.stamp_ns
         reset, events = self._start_again(stamp, frame.size)
         if reset is None and self._last is not None and stamp <= self._last[0]:
-            return self._people
+            return People(tuple(replace(person, is_new=False) for person in self._people.people))
         if detections is None and self._detector is not None and self._is_due(stamp):
             detections = self._detector.detect(frame.rgb)
         if detections is not None:
@@ -136,8 +146,13 @@ class PeoplePipeline:
         self._forget()
         return tuple(events)
 
+    def new_stream(self) -> Stream:
+        """A stream as that of each person."""
+        # The ticks of all people fall on the same frames, so that they share one call of the network.
+        return self._recognizer.stream(**{**asdict(self._stream), "aligned": True, "top_k": 1})
+
     def _forget(self) -> None:
-        self._tracker = Tracker(self.settings.keep_sec)
+        self._tracker.clear()
         self._last, self._detected_ns = None, None
         self._people = People(())
 
@@ -170,9 +185,7 @@ class PeoplePipeline:
         target = Square.around(track.box(stamp))
         member = self._members.get(track.id)
         if member is None:
-            # The ticks of all people fall on the same frames, so that they share one call of the network.
-            settings = {**asdict(self._stream), "aligned": True, "top_k": 1}
-            pipeline = LabelPipeline(self._recognizer.stream(**settings), self._labels)
+            pipeline = LabelPipeline(self.new_stream(), self._labels)
             member = self._members[track.id] = _Member(target, pipeline, stamp)
         else:
             member.square = member.square.followed(target, elapsed)
@@ -197,3 +210,31 @@ class PeoplePipeline:
             member = self._members.pop(id)
             events += [(id, event) for event in member.pipeline.close(member.pushed_ns)]
         return events
+
+
+@dataclass(frozen=True)
+class PeopleFrame:
+    """A frame and what a pipeline says after it.
+
+    Attributes:
+        frame: the frame.
+        people: after the frame; empty with an error.
+        error: why the image could not be read, which leaves the pipeline as it was.
+    """
+
+    frame: AnyFrame
+    people: People = People(())
+    error: Optional[ImageError] = None
+
+
+def people_frames(pipeline: PeoplePipeline, frames: Iterable[AnyFrame]) -> Iterator[PeopleFrame]:
+    """Push frames through a pipeline, one at a time, and yield each with its people; as `label_frames`.
+
+    Labels that still hold at the end stay open: call `pipeline.reset`. Raises BackendError, and what `frames` raises.
+    """
+    for frame in frames:
+        try:
+            found = PeopleFrame(frame, pipeline.push(frame))
+        except ImageError as error:
+            found = PeopleFrame(frame, error=error)
+        yield found

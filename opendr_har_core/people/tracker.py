@@ -105,6 +105,10 @@ class Tracker:
             self._number += 1
             self._tracks.append(Track(str(self._number), boxes[index], stamp_ns))
 
+    def clear(self) -> None:
+        """End all tracks; their ids are not used again."""
+        self._tracks = []
+
     def tracks(self) -> List[Track]:
         """Confirmed tracks, including those that are not seen at the moment."""
         return [track for track in self._tracks if track.detections >= CONFIRMED_AFTER]

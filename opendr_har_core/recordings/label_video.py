@@ -1,12 +1,15 @@
-"""Labels of a video file or webcam recording over its own time, and a copy with the labels drawn into it."""
+"""Labels of a video file or webcam recording over its own time, and a copy with the labels drawn into it.
+
+They are of the whole picture, or of each person in it.
+"""
 
 from __future__ import annotations
 
 import math
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -15,6 +18,7 @@ from opendr_har_core.errors import DataError
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.annotate import annotate
 from opendr_har_core.media.video import (
+    OpenVideo,
     VideoInfo,
     VideoSource,
     VideoWriter,
@@ -24,8 +28,11 @@ from opendr_har_core.media.video import (
     shift,
     video_writer,
 )
+from opendr_har_core.people.detector import PersonDetector
+from opendr_har_core.people.pipeline import PeoplePipeline, Person, people_frames
+from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.recordings.video_labels import Segment, Thumbnail, VideoLabels
+from opendr_har_core.recordings.video_labels import PeopleLabels, PersonLabels, Segment, Thumbnail, VideoLabels
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.events import ENDED, LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline, label_frames, mean_prediction
@@ -36,7 +43,8 @@ THUMBNAILS, THUMBNAIL_HEIGHT = 12, 216
 # (frames done, frames in all; None if unknown)
 OnFrame = Callable[[int, Optional[int]], None]
 OnSample = Callable[[Prediction], None]
-DEFAULT_STREAM, DEFAULT_LABELS = StreamSettings(), LabelSettings()
+OnPerson = Callable[[Person], None]
+DEFAULT_STREAM, DEFAULT_LABELS, DEFAULT_PEOPLE = StreamSettings(), LabelSettings(), PeopleSettings()
 
 
 def label_video(
@@ -57,22 +65,11 @@ def label_video(
     predictions: List[Prediction] = []
     samples: List[Prediction] = []
     events: List[LabelEvent] = []
-    thumbnails: List[Thumbnail] = []
     last_reset: Optional[str] = None
-    end_ns = count = 0
-    with open_video(source) as video:
-        spec, info = recognizer.spec, video.info
-        period_sec = _sampled_every_sec(spec, info, stream.sampling)
-        stream = replace(stream, min_frames=reachable_min_frames(spec, info, stream.min_frames, stream.sampling))
-        if spec.silent_frames * period_sec >= (info.length_sec or math.inf):
-            stream = replace(stream, warm_start=REPEAT)
-        pipeline = LabelPipeline(recognizer.stream(**asdict(stream), top_k=1), labels)
-        if copy is not None:
-            copy.start(info)
-        with suppress(*([KeyboardInterrupt] if is_camera(source) else [])):
-            for item in label_frames(pipeline, shift(video, 0)):
-                frame, count = Frame(item.frame.rgb, item.frame.stamp_ns), count + 1
-                end_ns = frame.stamp_ns + round(NANOSECONDS / info.fps)
+    with _played(recognizer, source, stream, copy, on_frame) as played:
+        pipeline = LabelPipeline(recognizer.stream(**asdict(played.stream), top_k=1), labels)
+        with played.until_ctrl_c():
+            for item in label_frames(pipeline, played.frames()):
                 last_reset = pipeline.stream.status.reset or last_reset
                 predictions += [item.prediction] if item.prediction else []
                 events += item.events
@@ -81,27 +78,141 @@ def label_video(
                     if on_sample is not None:
                         on_sample(item.shown)
                 if copy is not None:
-                    copy.write(frame, samples[-1] if samples else None)
-                _keep_thumbnail(thumbnails, frame, info)
-                if on_frame is not None:
-                    on_frame(count, info.frames)
-        events += pipeline.close(end_ns)
-    silent_sec = pipeline.stream.status.silent_frames * period_sec
+                    copy.write(_annotated(played.frame, samples[-1] if samples else None))
+        events += pipeline.close(played.end_ns)
     if not samples:
-        raise _no_label(source, f"{spec.name} needs {silent_sec:.1f} s of video before its first label", last_reset)
+        silent_sec = pipeline.stream.status.silent_frames * played.period_sec
+        needs = f"{recognizer.spec.name} needs {silent_sec:.1f} s of video before its first label"
+        raise _no_label(source, needs, last_reset)
     return VideoLabels(
-        path=Path(source),
-        model=spec.name,
-        source=recognizer.source,
-        classes=recognizer.labels.names,
-        duration_sec=end_ns / NANOSECONDS,
-        warm_up_sec=spec.warm_up * period_sec,
-        label_delay_sec=spec.delay * period_sec,
+        **played.facts(),
         samples=tuple(samples),
         segments=tuple(_segment(event) for event in events if event.kind == ENDED),
         whole=mean_prediction(predictions, recognizer.labels, labels.top_k),
-        thumbnails=tuple(thumbnails),
     )
+
+
+def label_people(
+    recognizer: Recognizer,
+    detector: PersonDetector,
+    source: VideoSource,
+    people: PeopleSettings = DEFAULT_PEOPLE,
+    stream: StreamSettings = DEFAULT_STREAM,
+    labels: LabelSettings = DEFAULT_LABELS,
+    on_frame: Optional[OnFrame] = None,
+    on_sample: Optional[OnPerson] = None,
+    copy: Optional[AnnotatedCopy] = None,
+) -> PeopleLabels:
+    """As `label_video`, but label each person; `on_sample` gets each person with a new label. A video may have none."""
+    seen: Dict[str, _Seen] = {}
+    with _played(recognizer, source, stream, copy, on_frame) as played:
+        pipeline = PeoplePipeline(recognizer, detector, people, played.stream, labels)
+        with played.until_ctrl_c():
+            for item in people_frames(pipeline, played.frames()):
+                for person in item.people.people:
+                    seen.setdefault(person.track_id, _Seen(item.frame.stamp_ns)).take(person, item.frame.stamp_ns)
+                    if on_sample is not None and person.is_new:
+                        on_sample(person)
+                for id, event in item.people.events:
+                    seen[id].events.append(event)
+                if copy is not None:
+                    copy.write(_annotated_people(played.frame, item.people.people))
+        for id, event in pipeline.reset():
+            seen[id].events.append(event)
+    found = tuple(each.labels(id, recognizer, labels) for id, each in seen.items())
+    return PeopleLabels(**played.facts(), people=found)
+
+
+@dataclass
+class _Seen:
+    """What is gathered about a person."""
+
+    first_ns: int
+    last_ns: int = 0
+    samples: List[Person] = field(default_factory=list)
+    events: List[LabelEvent] = field(default_factory=list)
+
+    def take(self, person: Person, stamp_ns: int) -> None:
+        self.last_ns = stamp_ns
+        if person.is_new:
+            self.samples.append(person)
+
+    def labels(self, track_id: str, recognizer: Recognizer, settings: LabelSettings) -> PersonLabels:
+        samples = tuple(person.label for person in self.samples if person.label is not None)
+        return PersonLabels(
+            track_id=track_id,
+            start_sec=self.first_ns / NANOSECONDS,
+            end_sec=self.last_ns / NANOSECONDS,
+            samples=samples,
+            segments=tuple(_segment(event) for event in self.events if event.kind == ENDED),
+            boxes=tuple(person.box for person in self.samples),
+            whole=mean_prediction(samples, recognizer.labels, settings.top_k) if samples else None,
+        )
+
+
+class _Played:
+    """A video that is played to a pipeline: `frame` is the one that is being labelled."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        source: VideoSource,
+        video: OpenVideo,
+        stream: StreamSettings,
+        on_frame: Optional[OnFrame],
+    ) -> None:
+        spec, info = recognizer.spec, video.info
+        self.period_sec = _sampled_every_sec(spec, info, stream.sampling)
+        stream = replace(stream, min_frames=reachable_min_frames(spec, info, stream.min_frames, stream.sampling))
+        if spec.silent_frames * self.period_sec >= (info.length_sec or math.inf):
+            stream = replace(stream, warm_start=REPEAT)
+        self.stream = stream
+        self.frame: Frame
+        self.end_ns = 0
+        self._recognizer, self._source, self._video, self._on_frame = recognizer, source, video, on_frame
+        self._thumbnails: List[Thumbnail] = []
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames, stamped from 0 on."""
+        info = self._video.info
+        for count, frame in enumerate(shift(self._video, 0), start=1):
+            self.frame, self.end_ns = frame, frame.stamp_ns + round(NANOSECONDS / info.fps)
+            yield frame
+            _keep_thumbnail(self._thumbnails, frame, info)
+            if self._on_frame is not None:
+                self._on_frame(count, info.frames)
+
+    def until_ctrl_c(self) -> ContextManager[None]:
+        """Ctrl-C ends the recording of a webcam."""
+        return suppress(*([KeyboardInterrupt] if is_camera(self._source) else []))
+
+    def facts(self) -> Dict[str, Any]:
+        """The attributes of `LabelledVideo`."""
+        spec = self._recognizer.spec
+        return {
+            "path": Path(self._source),
+            "model": spec.name,
+            "source": self._recognizer.source,
+            "classes": self._recognizer.labels.names,
+            "duration_sec": self.end_ns / NANOSECONDS,
+            "warm_up_sec": spec.warm_up * self.period_sec,
+            "label_delay_sec": spec.delay * self.period_sec,
+            "thumbnails": tuple(self._thumbnails),
+        }
+
+
+@contextmanager
+def _played(
+    recognizer: Recognizer,
+    source: VideoSource,
+    stream: StreamSettings,
+    copy: Optional[AnnotatedCopy],
+    on_frame: Optional[OnFrame],
+) -> Iterator[_Played]:
+    with open_video(source) as video:
+        if copy is not None:
+            copy.start(video.info)
+        yield _Played(recognizer, source, video, stream, on_frame)
 
 
 def reachable_min_frames(
@@ -162,10 +273,24 @@ class AnnotatedCopy:
         size = info.height + info.height % 2, info.width + info.width % 2
         self._writer.start(size, info.fps, best_codec(), at_stamps=True)
 
-    def write(self, frame: Frame, shown: Optional[Prediction]) -> None:
-        """Add a frame with the newest labels, if any; stamps count from the beginning of the video."""
-        lines = [f"{frame.stamp_ns / NANOSECONDS:.1f} s", *([] if shown else ["warming up"])]
-        rgb, (height, width) = annotate(frame.rgb, shown, lines), frame.size
+    def write(self, frame: Frame) -> None:
+        """Add an annotated frame; stamps count from the beginning of the video."""
+        rgb, (height, width) = frame.rgb, frame.size
         if height % 2 or width % 2:
             rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         self._writer.write(Frame(rgb, frame.stamp_ns))
+
+
+def _annotated(frame: Frame, shown: Optional[Prediction]) -> Frame:
+    """The frame with the newest labels, if any, and its time."""
+    lines = [_time(frame), *([] if shown else ["warming up"])]
+    return Frame(annotate(frame.rgb, shown, lines), frame.stamp_ns)
+
+
+def _annotated_people(frame: Frame, people: Sequence[Person]) -> Frame:
+    boxes = [(person.box, person.title) for person in people]
+    return Frame(annotate(frame.rgb, None, [_time(frame)], boxes), frame.stamp_ns)
+
+
+def _time(frame: Frame) -> str:
+    return f"{frame.stamp_ns / NANOSECONDS:.1f} s"

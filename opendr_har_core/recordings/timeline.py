@@ -1,14 +1,21 @@
-"""A chart of a video's labels over time: frames, segments, and the scores of the best classes; needs matplotlib."""
+"""A chart of a video's labels over time: frames, segments, and scores or people; needs matplotlib."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
 from opendr_har_core.media.figures import new_figure, save_figure
-from opendr_har_core.recordings.video_labels import VideoLabels, seconds
+from opendr_har_core.recordings.video_labels import (
+    AnyLabels,
+    LabelledVideo,
+    PeopleLabels,
+    Segment,
+    VideoLabels,
+    seconds,
+)
 
 # White text is legible on each; people with colour blindness tell neighbours apart by their brightness.
 COLOURS = ("#00785a", "#b94b19", "#3255a5", "#963c8c", "#785f00", "#0f6e8c", "#af2d4b", "#505f32")
@@ -17,11 +24,34 @@ PICTURES = 8
 WIDTH_INCHES = 16
 
 
-def write_timeline(labels: VideoLabels, path: Path, classes: int = 5) -> None:
-    """Write the chart as .png or another format of matplotlib, with the scores of so many classes.
+def write_timeline(labels: AnyLabels, path: Path) -> None:
+    """Write the chart as .png or another format of matplotlib: a lane for each person, or for each of the best classes.
 
     Raises ConfigError without matplotlib, DataError if the file can't be written.
     """
+    if isinstance(labels, PeopleLabels):
+        _write_people(labels, path)
+    else:
+        _write_classes(labels, path)
+
+
+def _write_people(labels: PeopleLabels, path: Path) -> None:
+    shown = list(dict.fromkeys(segment.class_id for _, segment in labels.keyed_segments()))
+    colours = {class_id: COLOURS[index % len(COLOURS)] for index, class_id in enumerate(shown)}
+    count = max(1, len(labels.people))
+    figure = new_figure(WIDTH_INCHES, 2.6 + 0.5 * count)
+    strip, *lanes = figure.subplots(1 + count, sharex=True, gridspec_kw={"height_ratios": [1.3, *[0.5] * count]})
+    figure.suptitle(_plain(f"{labels.path.name}: {len(labels.people)} people\n{labels.remark}"), fontsize=12)
+    _draw_pictures(strip, labels)
+    for axes, person in zip(lanes, labels.people):
+        _draw_segments(axes, person.segments, colours, person.track_id)
+        axes.set_facecolor("white")
+        axes.axvspan(person.start_sec, person.end_sec, color=NO_LABEL, zorder=0)
+    lanes[-1].set(xlim=(0, labels.duration_sec), xlabel="s")
+    save_figure(figure, path)
+
+
+def _write_classes(labels: VideoLabels, path: Path, classes: int = 5) -> None:
     best = best_classes(labels, classes)
     colours = {class_id: COLOURS[index % len(COLOURS)] for index, class_id in enumerate(best)}
     figure = new_figure(WIDTH_INCHES, 2.6 + 0.8 * len(best))
@@ -31,7 +61,7 @@ def write_timeline(labels: VideoLabels, path: Path, classes: int = 5) -> None:
     summary = f"{labels.path.name}: {labels.whole.label}, {100 * labels.whole.score:.0f}%"
     figure.suptitle(_plain(f"{summary}\n{labels.remark}"), fontsize=12)
     _draw_pictures(strip, labels)
-    _draw_segments(bar, labels, colours)
+    _draw_segments(bar, labels.segments, colours, "label")
     for axes, class_id in zip(lanes, best):
         _draw_scores(axes, labels, class_id, colours[class_id])
     lanes[-1].set(xlim=(0, labels.duration_sec), xlabel="s")
@@ -49,7 +79,7 @@ def best_classes(labels: VideoLabels, count: int) -> List[int]:
     return [*first, *others][: max(1, count)]
 
 
-def _draw_pictures(axes: Any, labels: VideoLabels) -> None:
+def _draw_pictures(axes: Any, labels: LabelledVideo) -> None:
     """Thumbnails next to each other, each near its time."""
     axes.set_axis_off()
     step = labels.duration_sec / PICTURES
@@ -61,10 +91,10 @@ def _draw_pictures(axes: Any, labels: VideoLabels) -> None:
         place.set_axis_off()
 
 
-def _draw_segments(axes: Any, labels: VideoLabels, colours: Dict[int, str]) -> None:
-    axes.set(ylabel="label", yticks=[], facecolor=NO_LABEL)
+def _draw_segments(axes: Any, segments: Sequence[Segment], colours: Dict[int, str], name: str) -> None:
+    axes.set(ylabel=name, yticks=[], facecolor=NO_LABEL)
     axes.yaxis.label.set(rotation=0, ha="right", va="center")
-    for segment in labels.segments:
+    for segment in segments:
         length = segment.end_sec - segment.start_sec
         edge = PROVISIONAL if segment.provisional else "white"
         axes.broken_barh([(segment.start_sec, length)], (0, 1), color=colours.get(segment.class_id, OTHER), ec=edge)

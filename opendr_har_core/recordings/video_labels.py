@@ -1,4 +1,4 @@
-"""The labels of one video over its own time, and their CSV and JSON files."""
+"""The labels of one video over its own time, of the whole picture or of each person, and their CSV and JSON files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Sequence, TextIO, Tuple
+from typing import Any, ClassVar, Dict, Iterable, Iterator, Optional, Sequence, TextIO, Tuple, Union
 
 import numpy as np
 
@@ -54,8 +54,8 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
-class VideoLabels:
-    """One video through one model.
+class LabelledVideo:
+    """One video through one model, and its files; whose labels there are is up to the subclass.
 
     Attributes:
         path: the file.
@@ -64,11 +64,11 @@ class VideoLabels:
         duration_sec: time of the last frame plus one frame interval.
         warm_up_sec: time until labels are no longer provisional.
         label_delay_sec: how old a label is when it comes, because the model waits for later frames.
-        samples: the predictions that are shown, by rising time; `stamp_ns` counts from the beginning of the video.
-        segments: parts of the video with one label, without those of the no-activity label.
-        whole: the mean of all predictions.
         thumbnails: a few pictures, by rising time.
     """
+
+    segment_keys: ClassVar[Tuple[str, ...]] = ()
+    sample_keys: ClassVar[Tuple[str, ...]] = ()
 
     path: Path
     model: str
@@ -77,27 +77,24 @@ class VideoLabels:
     duration_sec: float
     warm_up_sec: float
     label_delay_sec: float
-    samples: Tuple[Prediction, ...]
-    segments: Tuple[Segment, ...]
-    whole: Prediction
     thumbnails: Tuple[Thumbnail, ...]
 
     @property
-    def first_label_sec(self) -> float:
-        """Time of the first sample."""
-        return seconds(self.samples[0])
-
-    @property
     def remark(self) -> str:
-        """When labels begin, and why not earlier, for people."""
-        if self.whole.provisional:
-            return (
-                f"all labels are provisional: the file is shorter than the {self.warm_up_sec:.1f} s "
-                f"that {self.model} looks at"
-            )
-        if self.samples[0].provisional:
-            return f"labels are provisional for the first {self.warm_up_sec:.1f} s, the window of {self.model}"
-        return f"labels begin at {self.first_label_sec:.2f} s: {self.model} needs that long before its first one"
+        """When labels begin, and why not earlier, for readers."""
+        raise NotImplementedError
+
+    def keyed_samples(self) -> Iterator[Tuple[Dict[str, Any], Prediction]]:
+        """Each sample, with the values of `sample_keys`, which say whose it is."""
+        raise NotImplementedError
+
+    def keyed_segments(self) -> Iterator[Tuple[Dict[str, Any], Segment]]:
+        """Each segment, with the values of `segment_keys`, which say whose it is."""
+        raise NotImplementedError
+
+    def summary(self) -> Dict[str, Any]:
+        """JSON-ready values about the whole video."""
+        raise NotImplementedError
 
     def to_dict(self) -> Dict[str, Any]:
         """JSON-ready values: everything but thumbnails and the scores of classes that are not among the best."""
@@ -108,31 +105,139 @@ class VideoLabels:
             "duration_sec": round(self.duration_sec, 3),
             "warm_up_sec": round(self.warm_up_sec, 3),
             "label_delay_sec": round(self.label_delay_sec, 3),
-            "first_label_sec": round(self.first_label_sec, 3),
             "remark": self.remark,
-            "whole": {"provisional": self.whole.provisional, "top": _top_values(self.whole)},
-            "segments": [segment.to_dict() for segment in self.segments],
-            "samples": [sample_values(sample) for sample in self.samples],
+            **self.summary(),
+            "segments": [{**keys, **segment.to_dict()} for keys, segment in self.keyed_segments()],
+            "samples": [{**keys, **sample_values(sample)} for keys, sample in self.keyed_samples()],
         }
 
     def write_segments(self, path: Path) -> None:
-        """A CSV row for each segment, `SEGMENT_COLUMNS`; raises DataError if the file can't be written."""
-        rows = ([segment.to_dict()[name] for name in SEGMENT_COLUMNS] for segment in self.segments)
-        _write_csv(path, SEGMENT_COLUMNS, rows)
+        """A CSV row for each segment: its keys and `SEGMENT_COLUMNS`; raises DataError if it can't be written."""
+        columns = (*self.segment_keys, *SEGMENT_COLUMNS)
+        rows = ({**keys, **segment.to_dict()} for keys, segment in self.keyed_segments())
+        _write_csv(path, columns, ([row[name] for name in columns] for row in rows))
 
     def write_scores(self, path: Path) -> None:
-        """A CSV row for each sample, `SAMPLE_COLUMNS` and the probability of each class; raises DataError."""
+        """A CSV row for each sample: its keys, `SAMPLE_COLUMNS` and the probability of each class; raises DataError."""
         rows = (
-            [f"{seconds(sample):.3f}", sample.label, f"{sample.score:.6f}", sample.provisional]
+            [*(keys[name] for name in self.sample_keys)]
+            + [f"{seconds(sample):.3f}", sample.label, f"{sample.score:.6f}", sample.provisional]
             + [f"{score:.6f}" for score in sample.scores.tolist()]
-            for sample in self.samples
+            for keys, sample in self.keyed_samples()
         )
-        _write_csv(path, (*SAMPLE_COLUMNS, *self.classes), rows)
+        _write_csv(path, (*self.sample_keys, *SAMPLE_COLUMNS, *self.classes), rows)
 
     def write_json(self, path: Path) -> None:
         """`to_dict` as JSON; raises DataError if the file can't be written."""
         with _written(path) as file:
             file.write(json.dumps(self.to_dict(), indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class VideoLabels(LabelledVideo):
+    """The labels of the whole picture.
+
+    Attributes:
+        samples: the predictions that are shown, by rising time; `stamp_ns` counts from the beginning of the video.
+        segments: parts of the video with one label, without those of the no-activity label.
+        whole: the mean of all predictions.
+    """
+
+    samples: Tuple[Prediction, ...]
+    segments: Tuple[Segment, ...]
+    whole: Prediction
+
+    @property
+    def first_label_sec(self) -> float:
+        """Time of the first sample."""
+        return seconds(self.samples[0])
+
+    @property
+    def remark(self) -> str:
+        """See `LabelledVideo`."""
+        if self.whole.provisional:
+            return (
+                f"all labels are provisional: the file is shorter than the {self.warm_up_sec:.1f} s "
+                f"that {self.model} looks at"
+            )
+        if self.samples[0].provisional:
+            return f"labels are provisional for the first {self.warm_up_sec:.1f} s, the window of {self.model}"
+        return f"labels begin at {self.first_label_sec:.2f} s: {self.model} needs that long before its first one"
+
+    def keyed_samples(self) -> Iterator[Tuple[Dict[str, Any], Prediction]]:
+        """See `LabelledVideo`."""
+        return (({}, sample) for sample in self.samples)
+
+    def keyed_segments(self) -> Iterator[Tuple[Dict[str, Any], Segment]]:
+        """See `LabelledVideo`."""
+        return (({}, segment) for segment in self.segments)
+
+    def summary(self) -> Dict[str, Any]:
+        """See `LabelledVideo`."""
+        whole = {"provisional": self.whole.provisional, "top": _top_values(self.whole)}
+        return {"first_label_sec": round(self.first_label_sec, 3), "whole": whole}
+
+
+@dataclass(frozen=True)
+class PersonLabels:
+    """One person in a video.
+
+    Attributes:
+        track_id: of the person.
+        start_sec, end_sec: from the first frame with the person to the last one.
+        samples, segments: as those of `VideoLabels`; samples may be missing for a person who is seen briefly.
+        boxes: left, top, right, bottom in pixels at each sample.
+        whole: the mean of the samples, None without any.
+    """
+
+    track_id: str
+    start_sec: float
+    end_sec: float
+    samples: Tuple[Prediction, ...]
+    segments: Tuple[Segment, ...]
+    boxes: Tuple[Tuple[float, float, float, float], ...]
+    whole: Optional[Prediction]
+
+    def to_dict(self) -> Dict[str, Any]:
+        """JSON-ready values, without samples and segments."""
+        whole = {"provisional": self.whole.provisional, "top": _top_values(self.whole)} if self.whole else None
+        times = {"start_sec": round(self.start_sec, 3), "end_sec": round(self.end_sec, 3)}
+        return {"track_id": self.track_id, **times, "whole": whole}
+
+
+@dataclass(frozen=True)
+class PeopleLabels(LabelledVideo):
+    """The labels of each person, in the order in which they are first seen."""
+
+    segment_keys = ("track_id",)
+    sample_keys = ("track_id", "left", "top", "right", "bottom")
+
+    people: Tuple[PersonLabels, ...]
+
+    @property
+    def remark(self) -> str:
+        """See `LabelledVideo`."""
+        if not self.people:
+            return "nobody was found; raise --detector-size for people who are small in the picture"
+        return f"a person's labels are provisional, or missing, for the first {self.warm_up_sec:.1f} s in view"
+
+    def keyed_samples(self) -> Iterator[Tuple[Dict[str, Any], Prediction]]:
+        """See `LabelledVideo`."""
+        for person in self.people:
+            for box, sample in zip(person.boxes, person.samples):
+                corners = zip(self.sample_keys[1:], (round(value, 1) for value in box))
+                yield {"track_id": person.track_id, **dict(corners)}, sample
+
+    def keyed_segments(self) -> Iterator[Tuple[Dict[str, Any], Segment]]:
+        """See `LabelledVideo`."""
+        return (({"track_id": person.track_id}, segment) for person in self.people for segment in person.segments)
+
+    def summary(self) -> Dict[str, Any]:
+        """See `LabelledVideo`."""
+        return {"people": [person.to_dict() for person in self.people]}
+
+
+AnyLabels = Union[VideoLabels, PeopleLabels]
 
 
 def seconds(sample: Prediction) -> float:

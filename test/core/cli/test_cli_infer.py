@@ -18,6 +18,7 @@ from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import read_video, write_video
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.crowd import render_crowd
 from opendr_har_core.synthetic.scene import render_clip
 
 FPS = 30.0
@@ -275,3 +276,51 @@ def test_frames_too_far_apart_for_a_label_say_what_to_do(tmp_path, tiny_bundle, 
     assert "slides.mp4 yields no label: x3d_xs needs 30.0 s of video" in message
     assert "(gap of 10.00 s is over the limit of 2.00 s); raise max_gap_sec" in message
     assert summary(capsys, path, "--model", model, "--max-gap-sec", 11)[0]
+
+
+PEOPLE = ("jumping jacks", "bending")
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """Two people next to each other."""
+    scene = (each.frame for each in render_crowd(PEOPLE, 4.0, 10.0, (240, 320), seed=3))
+    return write_video(tmp_path_factory.mktemp("crowd") / "crowd.mp4", scene, 10.0)
+
+
+def test_each_person_has_boxes_segments_and_scores(crowd, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    _, video, _ = summary(capsys, crowd, "--people", "--output", tmp_path)
+    labels = {person["track_id"]: person["whole"]["top"][0]["label"] for person in video["people"]}
+    assert sorted(labels.values()) == sorted(PEOPLE)
+    assert {segment["track_id"] for segment in video["segments"]} == set(labels)
+    scores, segments = rows(tmp_path / "crowd.scores.csv"), rows(tmp_path / "crowd.labels.csv")
+    assert {row["track_id"] for row in scores} == {row["track_id"] for row in segments} == set(labels)
+    for row in scores:
+        assert 0 < float(row["right"]) - float(row["left"]) < float(row["bottom"]) - float(row["top"]) < 240
+    assert (tmp_path / "crowd.timeline.png").stat().st_size > 10_000
+    original, annotated = (
+        list(read_video(path))[-1].rgb.astype(float) for path in (crowd, tmp_path / "crowd.annotated.mp4")
+    )
+    last = scores[-1]
+    edge = annotated[int(float(last["top"])) + 20 : int(float(last["bottom"])) - 5, round(float(last["left"]))]
+    assert abs(edge - original[-len(edge) - 5 : -5, round(float(last["left"]))]).mean() > 20
+
+
+def test_people_are_printed_with_their_ids_and_as_a_table(crowd, capsys):
+    assert main(["infer", str(crowd), "--people", "--max-people", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (table,) = (index for index, line in enumerate(lines) if "in view" in line)
+    assert {line.split()[1] for line in lines[:table]} == {line.split()[0] for line in lines[table + 1 :]}
+    assert len(lines) > table + 1
+
+
+def test_a_video_of_nobody_has_no_labels(tmp_path, capsys):
+    path = write_video(
+        tmp_path / "empty.mp4", (Frame(np.zeros((96, 128, 3), np.uint8), n * 10**8) for n in range(5)), 10
+    )
+    _, video, notes = summary(
+        capsys, path, "--people", "--output", tmp_path / "out", "--write", "timeline", "csv", "json"
+    )
+    assert video["people"] == video["segments"] == []
+    assert "nobody was found" in notes

@@ -46,3 +46,22 @@ def test_bars_are_as_long_as_scores_are_high():
     lengths = [bar(picture, row) for row in range(3)]
     assert lengths[0] / lengths[1] == pytest.approx(2, abs=0.05)
     assert lengths[0] / lengths[2] == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_boxes_of_people_may_reach_beyond_any_picture(size):
+    rgb = np.full((*size, 3), 128, np.uint8)
+    boxes = [((-9.0, -9.0, 2.0 * size[1], 2.0 * size[0]), "12 walking 90%"), ((1.0, 1.0, 3.0, 3.0), "")]
+    picture = annotate(rgb, None, boxes=boxes)
+    assert picture.shape == rgb.shape
+    assert (picture != rgb).any()
+
+
+def test_a_person_keeps_the_colour_when_the_label_changes():
+    rgb = np.zeros((240, 320, 3), np.uint8)
+    box = (100.0, 80.0, 200.0, 230.0)
+    walking, bending, other = (annotate(rgb, None, boxes=[(box, title)]) for title in ("7 walking", "7 bending", "8"))
+    edges = [picture[200, 100].tolist() for picture in (walking, bending, other)]
+    assert edges[0] == edges[1] != edges[2]
+    assert edges[0] != [0, 0, 0]
+    assert (walking[60:80] != bending[60:80]).any()

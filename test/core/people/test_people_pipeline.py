@@ -94,6 +94,20 @@ def test_another_camera_or_clock_ends_all_tracks(recognizer, crowd, stamp_sec, s
     assert {event.kind for _, event in found.events} == {"ended"}
 
 
+def test_ids_are_not_used_again_after_a_reset(recognizer, crowd):
+    pipeline = pipeline_of(recognizer)
+    ids = set()
+    for each in crowd[:3]:
+        boxes = true_boxes(each)
+        ids |= {person.track_id for person in pipeline.push(each.frame, Detections(boxes.boxes, boxes.scores)).people}
+    pipeline.reset()
+    for each in crowd[3:6]:
+        boxes = true_boxes(each)
+        people = pipeline.push(each.frame, Detections(boxes.boxes, boxes.scores)).people
+    assert people
+    assert not ids & {person.track_id for person in people}
+
+
 def test_a_late_frame_changes_nothing(recognizer, crowd):
     pipeline = pipeline_of(recognizer)
     for each in crowd[:20]:
