@@ -7,7 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from opendr_har_core.cli.options import add_job, add_model, add_recognizer, add_runtime, open_pipeline
+from opendr_har_core.cli.options import (
+    add_job,
+    add_model,
+    add_people,
+    add_recognizer,
+    add_runtime,
+    open_people,
+    open_pipeline,
+)
 from opendr_har_core.cli.output import Result
 
 DISTRIBUTIONS = ("humble", "jazzy", "kilted", "lyrical")
@@ -21,9 +29,11 @@ def add_parser(jobs: Any) -> None:
         "bag",
         help="label the images in a rosbag2",
         description="Write a bag with the labels of a bag's images, each recorded at the time of its image: what the "
-        "recognizer node publishes when it gets every image. Needs the package rosbags, not ROS.",
+        "recognizer node, or with --people the people node, publishes when it gets every image. Needs "
+        "the package rosbags, not ROS.",
         examples=(
             "walk --model cox3d_s.onnx",
+            "walk --people",
             "walk --topic /front/image_raw --output walk_front_labels --threshold 0.5",
         ),
         run=run,
@@ -38,6 +48,7 @@ def add_parser(jobs: Any) -> None:
         "--distribution", choices=DISTRIBUTIONS, default="jazzy", help="whose bag format to write (default: jazzy)"
     )
     parser.add_argument("--class-id-format", choices=CLASS_ID_FORMATS, default="name", help="default: name")
+    add_people(parser)
     add_recognizer(parser)
     add_runtime(parser)
 
@@ -50,13 +61,14 @@ def run(options: argparse.Namespace) -> Result:
     output = options.output or labels_path(options.bag)
     check_is_new(output)
     settings = LabelBagSettings(options.topic, options.class_id_format, distribution=options.distribution)
-    pipeline = open_pipeline(options)
+    pipeline = open_people(options) if options.people else open_pipeline(options)
     with options.out.progress(f"labelling {options.bag.name}", "images") as report:
         done = label_bag(pipeline, options.bag, output, settings, report)
     if done.resets:
         options.out.note(f"the stream restarted {done.resets} times: stamps jump or the image size changes")
     if done.unreadable:
         options.out.warn(f"{done.unreadable} images could not be used; the last error: {done.last_error}")
-    text = f"{done.path}: {done.labels} labels and {done.events} events of {done.images} images\n"
+    who = f" of {done.people} people" if options.people else ""
+    text = f"{done.path}: {done.labels} labels and {done.events} events{who} of {done.images} images\n"
     values = asdict(done)
     return Result(text, {"output": values.pop("path"), **values})

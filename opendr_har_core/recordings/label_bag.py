@@ -1,15 +1,24 @@
-"""Labels of the images in a rosbag2, written as a rosbag2: what a recognizer node would have published."""
+"""Labels of the images in a rosbag2, written as a rosbag2: what a recognizer or people node would have published."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Set, Union
 
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
+from opendr_har_core.people.pipeline import PeoplePipeline, people_frames
 from opendr_har_core.recordings.bag_reader import ImageTopic, open_images
-from opendr_har_core.recordings.bag_writer import LabelTopics, check_is_new, new_bag, storage_of, typestore
+from opendr_har_core.recordings.bag_writer import (
+    LabelTopics,
+    PeopleTopics,
+    Topics,
+    check_is_new,
+    new_bag,
+    storage_of,
+    typestore,
+)
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline, label_frames
@@ -40,7 +49,7 @@ class LabelledBag:
     Attributes:
         path: the new bag.
         topic: topic of the images.
-        images, labels, events: counts.
+        images, labels, events, people: counts; people are tracks.
         resets: how often the stream restarted, because stamps jumped or the image size changed.
         unreadable: images that could not be used.
         last_error: why the latest of them could not, or "".
@@ -51,6 +60,7 @@ class LabelledBag:
     images: int = 0
     labels: int = 0
     events: int = 0
+    people: int = 0
     resets: int = 0
     unreadable: int = 0
     last_error: str = ""
@@ -60,6 +70,11 @@ class LabelledBag:
         self.unreadable += 1
         self.last_error = str(error)
 
+    def write_event(self, topics: Topics, event: LabelEvent, track_id: str = "") -> None:
+        """Write and count an event."""
+        topics.write_event(event, track_id)
+        self.events += 1
+
 
 def labels_path(source: Path) -> Path:
     """The default output: `<name>_labels`, next to the bag."""
@@ -68,7 +83,7 @@ def labels_path(source: Path) -> Path:
 
 
 def label_bag(
-    pipeline: LabelPipeline,
+    pipeline: Union[LabelPipeline, PeoplePipeline],
     source: Path,
     output: Path,
     settings: LabelBagSettings,
@@ -86,28 +101,52 @@ def label_bag(
         output, storage_of(source), settings.distribution
     ) as writer:
         done = LabelledBag(output, topic.topic)
-        labels = LabelTopics(writer, settings.distribution, settings.class_id_format == "name")
-
-        def write_events(events: Iterable[LabelEvent]) -> None:
-            for event in events:
-                labels.write_event(event)
-                done.events += 1
-
-        for item in label_frames(pipeline, _frames(topic, labels, done, on_progress)):
-            if item.error is not None:
-                done.skip(item.error)
-                continue
-            done.resets += pipeline.stream.status.reset is not None
-            write_events(item.events)
-            if item.shown is not None:
-                labels.write_prediction(item.shown)
-                done.labels += 1
-        write_events(pipeline.reset())
+        form = settings.distribution, settings.class_id_format == "name"
+        if isinstance(pipeline, PeoplePipeline):
+            of_people = PeopleTopics(writer, *form)
+            _label_people(pipeline, _frames(topic, of_people, done, on_progress), of_people, done)
+        else:
+            of_images = LabelTopics(writer, *form)
+            _label_images(pipeline, _frames(topic, of_images, done, on_progress), of_images, done)
     return done
 
 
+def _label_images(pipeline: LabelPipeline, frames: Iterator[LazyFrame], labels: LabelTopics, done: LabelledBag) -> None:
+    for item in label_frames(pipeline, frames):
+        if item.error is not None:
+            done.skip(item.error)
+            continue
+        done.resets += pipeline.stream.status.reset is not None
+        for event in item.events:
+            done.write_event(labels, event)
+        if item.shown is not None:
+            labels.write_prediction(item.shown)
+            done.labels += 1
+    for event in pipeline.reset():
+        done.write_event(labels, event)
+
+
+def _label_people(
+    pipeline: PeoplePipeline, frames: Iterator[LazyFrame], labels: PeopleTopics, done: LabelledBag
+) -> None:
+    seen: Set[str] = set()
+    for item in people_frames(pipeline, frames):
+        if item.error is not None:
+            done.skip(item.error)
+            continue
+        done.resets += item.people.reset is not None
+        for id, event in item.people.events:
+            done.write_event(labels, event, id)
+        labels.write_people(item.people.people)
+        seen |= {person.track_id for person in item.people.people}
+        done.labels += sum(person.is_new for person in item.people.people)
+    for id, event in pipeline.reset():
+        done.write_event(labels, event, id)
+    done.people = len(seen)
+
+
 def _frames(
-    topic: ImageTopic, labels: LabelTopics, done: LabelledBag, on_progress: Optional[OnProgress]
+    topic: ImageTopic, labels: Topics, done: LabelledBag, on_progress: Optional[OnProgress]
 ) -> Iterator[LazyFrame]:
     """Frames of the readable images; `labels` are written for the image that was yielded last."""
     for image in topic.images():

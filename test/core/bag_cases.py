@@ -73,9 +73,8 @@ def write_bag(
 def contents(path):
     """{topic: [(recorded, message), ...]} of a bag that describes its own types, as mcap does, or in Kilted's."""
     store = get_typestore(Stores.ROS2_KILTED)
-    for name in ("ObjectHypothesis", "Classification"):
-        text = (ROOT / "interfaces" / "vision_msgs" / "msg" / f"{name}.msg").read_text()
-        store.register(get_types_from_msg(text, f"vision_msgs/msg/{name}"))
+    for file in (ROOT / "interfaces" / "vision_msgs" / "msg").glob("*.msg"):
+        store.register(get_types_from_msg(file.read_text(), f"vision_msgs/msg/{file.stem}"))
     with AnyReader([path], default_typestore=store) as reader:
         found = {connection.topic: [] for connection in reader.connections}
         for connection, time, data in reader.messages():

@@ -9,15 +9,20 @@ import pytest
 
 pytest.importorskip("rosbags")
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from bag_cases import DELAY, FRAMES, TOPIC, contents, expected, stamp_of, write_bag
+from bag_cases import DELAY, FRAMES, START, TOPIC, contents, expected, stamp_of, write_bag
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from opendr_har_core import Recognizer
 from opendr_har_core.errors import ConfigError, DataError, VideoError
+from opendr_har_core.frame import Frame
+from opendr_har_core.people.detector import NanoDet
+from opendr_har_core.people.pipeline import PeoplePipeline
+from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.recordings.bag_writer import DISTRIBUTIONS, typestore
 from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag, labels_path
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.settings import LabelSettings
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
+from opendr_har_core.synthetic.crowd import render_crowd
 
 # Type hashes of the real packages.
 HASHES = {
@@ -166,3 +171,36 @@ def test_a_bag_with_several_image_topics_needs_a_name(tmp_path, label):
     with pytest.raises(VideoError, match="no topic '/side'"):
         label(source, topic="/side")
     assert label(source, topic="/rear")[0].labels > 5
+
+
+def test_people_have_boxes_ids_and_labels_in_each_image(tmp_path, recognizer):
+    crowd = render_crowd(("jumping jacks", "bending"), 3.0, 10.0, (240, 320), seed=3)
+    frames = [Frame(each.frame.rgb, START + each.frame.stamp_ns) for each in crowd]
+
+    def pipeline():
+        settings = PeopleSettings(), StreamSettings(), LabelSettings(top_k=2)
+        return PeoplePipeline(recognizer, NanoDet(), *settings)
+
+    source = write_bag(tmp_path / "crowd", frames=frames)
+    done = label_bag(pipeline(), source, tmp_path / "out", LabelBagSettings())
+    found, types = contents(done.path)
+    assert types == {
+        "/people/people": "vision_msgs/msg/Detection2DArray",
+        "/people/events": "opendr_har_msgs/msg/ActivityEvent",
+    }
+    again = pipeline()
+    expected = [again.push(frame).people for frame in frames]
+    arrays = [message for _, message in found["/people/people"]]
+    assert [stamp_of(message) for message in arrays] == [frame.stamp_ns for frame in frames]
+    for message, people in zip(arrays, expected):
+        assert message.header.frame_id == "front"
+        assert [item.id for item in message.detections] == [person.track_id for person in people]
+        for item, person in zip(message.detections, people):
+            left, top, right, bottom = person.box
+            assert item.bbox.center.position.x == pytest.approx((left + right) / 2)
+            assert (item.bbox.size_x, item.bbox.size_y) == pytest.approx((right - left, bottom - top))
+            hypotheses = [(result.hypothesis.class_id, result.hypothesis.score) for result in item.results]
+            assert hypotheses == ([(top.label, top.score) for top in person.label.top] if person.label else [])
+    assert {len(result.results) for result in arrays[-1].detections} == {2}
+    assert (done.people, done.images, done.events) == (2, len(frames), len(found["/people/events"]))
+    assert {message.track_id for _, message in found["/people/events"]} == {"1", "2"}
