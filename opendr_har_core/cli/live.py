@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Tuple
 from opendr_har_core.cli.options import (
     add_job,
     add_model,
+    add_people,
     add_recognizer,
     add_runtime,
     add_settings,
+    open_people,
     open_pipeline,
     read_settings,
 )
@@ -34,9 +36,10 @@ def add_parser(jobs: Any) -> None:
         "live",
         help="show labels live, in the browser",
         description="Serve a page that shows a video, a webcam, a ROS 2 image topic or, without any of these, a "
-        "synthetic figure, with the labels of a model. Ctrl-C ends it.",
+        "synthetic figure, with the labels of a model. With --people, each person has labels. Ctrl-C ends it.",
         examples=(
             "",
+            "--people",
             "--camera 0",
             "--video clip.mp4 --model cox3d_s.onnx",
             "--topic /camera/image_raw --threshold 0.5 --smoothing 0.5",
@@ -55,6 +58,7 @@ def add_parser(jobs: Any) -> None:
     source.add_argument("--topic", metavar="TOPIC", help="a ROS 2 image topic")
     add_model(parser)
     add_settings(parser, LiveSettings, title="page")
+    add_people(parser)
     add_recognizer(parser)
     add_runtime(parser)
 
@@ -68,9 +72,9 @@ def run(options: argparse.Namespace) -> Result:
     from opendr_har_core.live.state import LiveState, ModelInfo
 
     settings = read_settings(options, LiveSettings)
-    pipeline = open_pipeline(options)
+    pipeline: Any = open_people(options) if options.people else open_pipeline(options)
     name, open_frames, is_paced = _source(options)
-    state = LiveState(name, ModelInfo.of(pipeline.stream))
+    state = LiveState(name, ModelInfo.of(pipeline.new_stream() if options.people else pipeline.stream))
     server = LiveServer(settings, state)
     url = replace(settings, port=server.start()).url
     player = Player(name, open_frames, pipeline, state, is_paced)
@@ -106,6 +110,8 @@ def _source(options: argparse.Namespace) -> Tuple[str, OpenFrames, bool]:
     if options.video:
         probe(options.video)  # report a file that can't be played immediately
         return str(options.video), lambda _: loop_frames(options.video), True
-    from opendr_har_core.live.player import synthetic_frames
+    from opendr_har_core.live.player import synthetic_frames, synthetic_people
 
+    if options.people:
+        return "synthetic people", synthetic_people, True
     return "synthetic figure", synthetic_frames, True

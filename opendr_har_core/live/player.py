@@ -1,4 +1,4 @@
-"""Plays a source to a label pipeline as a camera would, and writes the results to the state of the live page."""
+"""Plays a source to a pipeline as a camera would, and writes the results to the state of the live page."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import threading
 import time
 from collections import deque
 from itertools import cycle
-from typing import Callable, Deque, Iterable, Iterator, List
+from typing import Callable, Deque, Iterable, Iterator, List, Union
 
 import numpy as np
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
 from opendr_har_core.live.state import LOST, PLAYING, WAITING, LiveState, Metrics, SourceInfo, StreamInfo
+from opendr_har_core.people.pipeline import PeopleFrame, PeoplePipeline, people_frames
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelledFrame, LabelPipeline, label_frames
 from opendr_har_core.streaming.stream import AnyFrame
 from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.crowd import render_crowd
 from opendr_har_core.synthetic.scene import render_at
 
 # Opens a source of frames; a source that waits by itself has to ask the given function whether to stop.
@@ -32,6 +34,7 @@ WINDOW_SEC, LATENCIES = 3.0, 200
 MOST_BEHIND_SEC = 0.5
 # One figure whose actions are all well visible; rendering a frame takes a few milliseconds.
 SYNTHETIC_SEED, SYNTHETIC_FPS, SYNTHETIC_SEC = 25, 15.0, 5.0
+PEOPLE, PEOPLE_SEED = ("walking", "waving both hands", "jumping jacks"), 3
 
 
 def synthetic_frames(_is_stopped: Callable[[], bool]) -> Iterator[Frame]:
@@ -44,11 +47,22 @@ def synthetic_frames(_is_stopped: Callable[[], bool]) -> Iterator[Frame]:
         start += SYNTHETIC_SEC
 
 
+def synthetic_people(_is_stopped: Callable[[], bool]) -> Iterator[Frame]:
+    """Three people who do different things, for an hour."""
+    for each in render_crowd(PEOPLE, 3600.0, SYNTHETIC_FPS, seed=PEOPLE_SEED):
+        yield each.frame
+
+
 class Player:
     """Two threads: one reads and labels frames, one reports the status; `stop` ends them."""
 
     def __init__(
-        self, name: str, open_frames: OpenFrames, pipeline: LabelPipeline, state: LiveState, is_paced: bool
+        self,
+        name: str,
+        open_frames: OpenFrames,
+        pipeline: Union[LabelPipeline, PeoplePipeline],
+        state: LiveState,
+        is_paced: bool,
     ) -> None:
         """`is_paced`: whether the source delivers at any speed, so that stamps say when a frame is due."""
         self._name, self._open_frames = name, open_frames
@@ -79,14 +93,13 @@ class Player:
     def _play(self) -> None:
         while not self._stopped.is_set():
             try:
-                for item in label_frames(self._pipeline, self._arriving()):
-                    self._take(item)
+                self._label()
                 self._text = "the source has ended"
             except HarError as error:
                 self._text = str(error)
             except Exception as error:  # show it on the page and try again
                 self._text = repr(error)
-            self._push_events(self._pipeline.reset())
+            self._end()
             self._stopped.wait(RETRY_SEC)
 
     def _arriving(self) -> Iterator[AnyFrame]:
@@ -105,26 +118,63 @@ class Player:
             self._state.push_frame(frame)
             yield frame
 
+    def _label(self) -> None:
+        """Label all frames that arrive."""
+        if isinstance(self._pipeline, PeoplePipeline):
+            for found in people_frames(self._pipeline, self._arriving()):
+                self._take_people(found)
+        else:
+            for item in label_frames(self._pipeline, self._arriving()):
+                self._take(item)
+
     def _take(self, item: LabelledFrame) -> None:
-        self._push_events(item.events)
+        for event in item.events:
+            self._push_event(event)
         if item.error is not None:
             self._text = str(item.error)
         if item.shown is not None:
-            done = time.monotonic()
-            self._labels.append(done)
-            self._latencies.append((done - self._latest) * 1000)
+            self._count_label()
             self._state.push_labels(item.shown.top, item.shown.provisional)
 
-    def _push_events(self, events: Iterable[LabelEvent]) -> None:
-        for event in events:
-            self._state.push_event(event.kind, event.label, event.score, event.duration_sec)
+    def _take_people(self, found: PeopleFrame) -> None:
+        for track_id, event in found.people.events:
+            self._push_event(event, track_id)
+        if found.error is not None:
+            self._text = str(found.error)
+            return
+        if any(person.is_new for person in found.people.people):
+            self._count_label()
+        self._state.push_people(found.people.people, found.frame.size)
+
+    def _end(self) -> None:
+        """End all labels: the source has ended."""
+        if isinstance(self._pipeline, PeoplePipeline):
+            for track_id, event in self._pipeline.reset():
+                self._push_event(event, track_id)
+            self._state.push_people((), (1, 1))
+        else:
+            for event in self._pipeline.reset():
+                self._push_event(event)
+
+    def _count_label(self) -> None:
+        done = time.monotonic()
+        self._labels.append(done)
+        self._latencies.append((done - self._latest) * 1000)
+
+    def _push_event(self, event: LabelEvent, track_id: str = "") -> None:
+        self._state.push_event(event.kind, event.label, event.score, event.duration_sec, track_id)
 
     def _report(self) -> None:
         while not self._stopped.wait(STATUS_SEC):
-            status = self._pipeline.stream.status
-            warning = "the camera is slower than the training frame rate" if status.slow_camera else ""
-            stream = StreamInfo(status.phase, status.step, status.warm_up, warning)
-            self._state.set_status(SourceInfo(self._name, self._source_state(), self._text), stream, self._metrics())
+            source = SourceInfo(self._name, self._source_state(), self._text)
+            self._state.set_status(source, self._stream_info(), self._metrics())
+
+    def _stream_info(self) -> StreamInfo:
+        if isinstance(self._pipeline, PeoplePipeline):
+            return StreamInfo()  # each person has an own warm-up
+        status = self._pipeline.stream.status
+        warning = "the camera is slower than the training frame rate" if status.slow_camera else ""
+        return StreamInfo(status.phase, status.step, status.warm_up, warning)
 
     def _source_state(self) -> str:
         if not self._latest:

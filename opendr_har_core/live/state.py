@@ -9,13 +9,14 @@ import threading
 import time
 from collections import deque
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Tuple
 
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.streaming.stream import IDLE, AnyFrame, Stream
 
 if TYPE_CHECKING:
     from opendr_har_core.live.subscribers import Subscribers
+    from opendr_har_core.people.pipeline import Person
 
 WAITING, PLAYING, LOST = "waiting", "playing", "lost"
 PROTOCOL = 1
@@ -106,6 +107,7 @@ class LiveState:
         self._source = SourceInfo(source)
         self._stream = StreamInfo()
         self._metrics = Metrics()
+        self._people: Optional[Dict[str, Any]] = None
         self._labels: Deque[Dict[str, Any]] = deque(maxlen=KEPT_LABELS)
         self._events: Deque[Dict[str, Any]] = deque(maxlen=KEPT_EVENTS)
 
@@ -149,14 +151,27 @@ class LiveState:
         if subscribers is not None and subscribers.want_pictures:
             subscribers.show(frame)
 
-    def push_labels(self, top: Sequence[Hypothesis], provisional: bool = False) -> None:
-        """Add the current hypotheses, best first."""
+    def push_labels(self, top: Sequence[Hypothesis], provisional: bool = False, track_id: str = "") -> None:
+        """Add the current hypotheses, best first, of the picture or of a person."""
         ranked = [[_short(item.label), _score(item.score), item.class_id] for item in top]
-        self._add(self._labels, {"kind": "labels", "top": ranked, "provisional": provisional})
+        values = {"top": ranked, "provisional": provisional, "track_id": _short(track_id)}
+        self._add(self._labels, {"kind": "labels", **values})
 
-    def push_event(self, kind: str, label: str, score: float, duration_sec: float) -> None:
-        """Add an event: a label "began" or "ended"."""
-        values = {"event": kind, "label": _short(label), "score": _score(score)}
+    def push_people(self, people: Sequence[Person], size: Tuple[int, int]) -> None:
+        """Show where people are in a picture of (height, width) `size`, the nearest first; and add their new labels."""
+        shown: List[Dict[str, Any]] = []
+        for person in people:
+            box = [round(value, 1) if math.isfinite(value) else 0.0 for value in person.box]
+            shown.append({"track_id": _short(person.track_id), "box": box})
+            if person.label is not None and person.is_new:
+                self.push_labels(person.label.top, person.label.provisional, person.track_id)
+        with self._lock:
+            self._people = {"kind": "people", "size": list(size), "people": shown}
+        self._publish(self._people)
+
+    def push_event(self, kind: str, label: str, score: float, duration_sec: float, track_id: str = "") -> None:
+        """Add an event: a label, of the picture or of a person, "began" or "ended"."""
+        values = {"event": kind, "label": _short(label), "score": _score(score), "track_id": _short(track_id)}
         self._add(self._events, {"kind": "event", **values, "duration_sec": round(duration_sec, 3)})
 
     def hello(self) -> str:
@@ -171,6 +186,7 @@ class LiveState:
                 "model": _values(self._model) if self._model else None,
                 "labels": [item for item in self._labels if item["at"] >= oldest],
                 "events": list(self._events),
+                "people": self._people,
                 "status": self._status(),
             }
         return json.dumps(values)

@@ -10,7 +10,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from opendr_har_core.frame import LazyFrame
 from opendr_har_core.media.annotate import annotate
-from opendr_har_core.people.pipeline import People, Person
+from opendr_har_core.people.pipeline import People
 from opendr_har_ros.common.camera import Camera
 from opendr_har_ros.common.diagnostics import RUNNING
 from opendr_har_ros.common.images import stamp_of
@@ -97,7 +97,7 @@ class PeopleCamera(Camera):
     def picture(self, outcome: PeopleOutcome, frame: LazyFrame, lines: List[str]) -> np.ndarray:
         """The image with the box, track id and label of each person."""
         people = outcome.people or People(())
-        boxes = [(person.box, _title(person)) for person in people.people]
+        boxes = [(person.box, person.title) for person in people.people]
         return annotate(frame.rgb, None, lines, boxes)
 
     def advice(self) -> str:
@@ -145,9 +145,3 @@ class PeopleCamera(Camera):
     def _count_dropped(self, count: int) -> None:
         for _ in range(count):
             self.statistics.dropped()
-
-
-def _title(person: Person) -> str:
-    if person.label is None:
-        return person.track_id
-    return f"{person.track_id} {person.label.label} {100 * person.label.score:.0f}%"

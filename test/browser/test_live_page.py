@@ -19,7 +19,8 @@ from opendr_har_core.live.access import LiveSettings
 from opendr_har_core.live.player import Player
 from opendr_har_core.live.server import LiveServer
 from opendr_har_core.live.state import LiveState, ModelInfo, SourceInfo, StreamInfo
-from opendr_har_core.prediction import Hypothesis
+from opendr_har_core.people.pipeline import Person
+from opendr_har_core.prediction import Hypothesis, Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.settings import LabelSettings
@@ -182,6 +183,57 @@ def test_names_are_shown_as_text(tab, state):
     assert page.locator("#main script, #main #events img, #label img").count() == 0
 
 
+def person(track_id, label, left, score=0.9):
+    prediction = Prediction(
+        0, (Hypothesis(0, label, score), Hypothesis(1, "other", 1 - score)), np.zeros(2, np.float32)
+    )
+    return Person(track_id, (left, 40.0, left + 100.0, 440.0), prediction, is_new=True)
+
+
+def crowd(state):
+    state.push_frame(Frame(np.full((480, 640, 3), 90, np.uint8), 0))
+    state.push_people([person("1", "walking", 20.0), person("2", "waving both hands", 250.0)], (480, 640))
+
+
+@pytest.mark.parametrize("by", ["box", "list"])
+def test_a_click_on_a_person_shows_the_history_of_the_labels(tab, state, by):
+    page = tab(url(state.port))
+    expect(page.locator("#source")).to_have_text("a test", timeout=LONG_MS)
+    expect(page.locator("#people")).to_be_hidden()
+    crowd(state)
+    state.push_event("began", "walking", 0.9, 0.0, "1")
+    expect(page.locator("#people button")).to_have_text(["1walking90 %", "2waving both hands90 %"], timeout=LONG_MS)
+    expect(page.locator("#label")).to_have_text("1: walking")
+    expect(page.locator("#events li")).to_contain_text("1: walking began")
+    expect(page.locator("#boxes g")).to_have_count(2)
+    picture, box = page.locator("#picture").bounding_box(), page.locator("#boxes rect").last.bounding_box()
+    assert box["x"] - picture["x"] == pytest.approx(20 / 640 * picture["width"], abs=6)
+    assert box["height"] == pytest.approx(400 / 480 * picture["height"], abs=6)
+    (page.locator("#boxes g").first if by == "box" else page.locator("#people button").last).click()
+    expect(page.locator("#label")).to_have_text("2: waving both hands")
+    expect(page.locator("#course-title")).to_have_text("The last minute of person 2")
+    expect(page.locator("#people button").last).to_have_attribute("aria-pressed", "true")
+    state.push_people([person("1", "bending", 20.0), person("2", "jumping", 250.0)], (480, 640))
+    expect(page.locator("#label")).to_have_text("2: jumping", timeout=LONG_MS)
+    expect(page.locator("#legend li")).to_have_text(["waving both hands", "jumping"])
+    page.reload()
+    expect(page.locator("#people button")).to_have_text(["1bending90 %", "2jumping90 %"], timeout=LONG_MS)
+    page.locator("#people button").first.click()
+    expect(page.locator("#legend li")).to_have_text(["walking", "bending"])
+
+
+def test_people_who_leave_are_not_listed(tab, state):
+    page = tab(url(state.port))
+    crowd(state)
+    expect(page.locator("#people button")).to_have_count(2, timeout=LONG_MS)
+    state.push_people([person("2", "jumping", 250.0)], (480, 640))
+    expect(page.locator("#people button")).to_have_text(["2jumping90 %"], timeout=LONG_MS)
+    expect(page.locator("#label")).to_have_text("2: jumping")
+    state.push_people([], (480, 640))
+    expect(page.locator("#people button")).to_have_count(0, timeout=LONG_MS)
+    expect(page.locator("#boxes")).to_be_hidden()
+
+
 def test_the_token_comes_from_the_address_or_a_form(tab):
     token = "correct-horse-battery"
     server = LiveServer(LiveSettings(port=0, token=token), LiveState("secret camera"))
@@ -219,5 +271,8 @@ def test_the_page_fits_a_phone(tab, state):
     state.push_labels([Hypothesis(0, "a label " * 12, 0.9), Hypothesis(1, "unbroken" * 20, 0.1)])
     state.push_event("began", "unbroken" * 20, 0.9, 0.0)
     expect(page.locator("#bars li")).to_have_count(2, timeout=LONG_MS)
+    state.push_people([person(str(number), "unbroken" * 20, 60.0 * number) for number in range(8)], (480, 640))
+    expect(page.locator("#people button")).to_have_count(8, timeout=LONG_MS)
+    assert page.locator("#people button").first.bounding_box()["height"] >= 40
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.locator("#theme").bounding_box()["width"] >= 40  # a finger's width

@@ -3,11 +3,14 @@
 const at = (id) => document.getElementById(id);
 const setText = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
 const FIRST_RETRY_MS = 500, LAST_RETRY_MS = 5000, SILENT_MS = 6000, MOST_EVENTS = 60;
+const KEPT_SEC = 90, PERSON_COLOURS = 6;
 const TOKEN_WANTED = 1008;
 
 const timeline = new Timeline(at("timeline"), at("legend"));
 let socket = null, retryMs = FIRST_RETRY_MS, lastMessageMs = 0, clockOffset = 0, seen = new Set(), session = null;
 let pictureUrl = null, label = null;
+// History by track id; that of the whole picture is "". `chosen` is the person whom the viewer has clicked on.
+let tracks = new Map(), view = { size: [1, 1], people: [] }, selected = "", chosen = null;
 
 // --- light and dark -------------------------------------------------------------------------------------------------
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -83,6 +86,7 @@ function take(message) {
   switch (message.kind) {
     case "hello": return takeHello(message);
     case "labels": return takeLabels(message);
+    case "people": return takePeople(message);
     case "event": return takeEvent(message);
     case "status": return takeStatus(message);
     case "model": return takeModel(message.model);
@@ -94,14 +98,16 @@ function takeHello(message) {
   if (message.session !== session) {
     session = message.session;
     seen = new Set();
-    timeline.clear();
+    tracks = new Map();
+    chosen = null;
+    takePeople(null);
     at("events").replaceChildren();
     at("no-events").hidden = false;
-    showBars([]);
-    showLabel(null);
+    select("");
   }
   takeModel(message.model);
   message.labels.forEach(takeLabels);
+  takePeople(message.people);
   message.events.forEach(takeEvent);
   takeStatus(message.status);
 }
@@ -113,11 +119,48 @@ function isNew(message) {
   return true;
 }
 
+function trackOf(id) {
+  if (!tracks.has(id)) tracks.set(id, { points: [], top: [], provisional: false });
+  return tracks.get(id);
+}
+
 function takeLabels(message) {
   if (!isNew(message)) return;
-  timeline.add(message.at, message.top, message.provisional);
-  showBars(message.top);
-  showLabel(message.top[0]?.[0] ?? null, message.provisional);
+  const track = trackOf(message.track_id);
+  track.points.push([message.at, new Map(message.top.map(([name, score]) => [name, score]))]);
+  while (track.points[0][0] < message.at - KEPT_SEC) track.points.shift();
+  track.top = message.top;
+  track.provisional = message.provisional;
+  if (message.track_id === selected) showTrack(track);
+}
+
+function takePeople(message) {
+  view = message ?? { size: [1, 1], people: [] };
+  const inView = idsInView();
+  for (const id of inView) trackOf(id);
+  const oldest = Date.now() / 1000 + clockOffset - KEPT_SEC;
+  for (const [id, { points }] of tracks)
+    if (id !== "" && !inView.includes(id) && !(points.at(-1)?.[0] > oldest)) tracks.delete(id);
+  if (message) select(tracks.has(chosen) ? chosen : inView.includes(selected) ? selected : inView[0] ?? selected);
+  at("people").hidden = !message;
+  showPeople();
+}
+
+const idsInView = () => view.people.map((person) => person.track_id);
+
+// Show the history of a person, or of the whole picture.
+function select(id) {
+  if (id === selected && timeline.points === trackOf(id).points) return;
+  selected = id;
+  timeline.show(trackOf(id).points);
+  setText("course-title", id === "" ? "The last minute" : `The last minute of person ${id}`);
+  showTrack(trackOf(id));
+}
+
+function choose(id) {
+  chosen = id;
+  select(id);
+  showPeople();
 }
 
 function takeEvent(message) {
@@ -128,7 +171,7 @@ function takeEvent(message) {
   when.dateTime = new Date(message.at * 1000).toISOString();
   const what = document.createElement("span");
   what.className = "what";
-  what.textContent = `${message.label} ${message.event}`;
+  what.textContent = `${message.track_id ? `${message.track_id}: ` : ""}${message.label} ${message.event}`;
   const how = document.createElement("span");
   how.className = "how";
   how.textContent = message.event === "ended" ? `after ${message.duration_sec.toFixed(1)} s` : percent(message.score);
@@ -184,8 +227,14 @@ function showState(state, text) {
   setText("state-text", text);
 }
 
+function showTrack({ top, provisional }) {
+  showBars(top);
+  showLabel(top[0]?.[0] ?? null, provisional);
+}
+
 function showLabel(name, provisional) {
-  const text = name === null ? "\u00a0" : provisional ? `${name} (provisional)` : name;
+  const whose = selected === "" ? "" : `${selected}: `;
+  const text = name === null ? "\u00a0" : `${whose}${name}${provisional ? " (provisional)" : ""}`;
   if (text !== label) at("label").textContent = label = text; // screen readers announce it, so only when it changes
 }
 
@@ -207,6 +256,71 @@ function showBars(top) {
     fill.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
     words.textContent = name;
     number.textContent = percent(score);
+  });
+}
+
+const colourOf = (id) => `person-${[...id].reduce((sum, letter) => sum + letter.codePointAt(0), 0) % PERSON_COLOURS}`;
+
+// The elements of a list, one for each item; elements stay in place so that they can be clicked on.
+function fit(list, count, make) {
+  while (list.children.length > count) list.lastChild.remove();
+  while (list.children.length < count) list.append(make());
+  return [...list.children];
+}
+
+function showPeople() {
+  showBoxes();
+  const inView = idsInView(), ids = [...tracks.keys()].filter((id) => inView.includes(id));
+  fit(at("people"), ids.length, () => {
+    const item = document.createElement("li"), button = document.createElement("button");
+    button.type = "button";
+    button.append(...["swatch", "id", "name", "score"].map((part) => {
+      const span = document.createElement("span");
+      span.className = part;
+      return span;
+    }));
+    button.addEventListener("click", () => choose(button.dataset.id));
+    item.append(button);
+    return item;
+  }).forEach(({ firstChild: button }, index) => {
+    const id = ids[index], { top, provisional } = tracks.get(id);
+    button.dataset.id = id;
+    button.setAttribute("aria-pressed", String(id === selected));
+    const [swatch, who, name, score] = button.children;
+    swatch.className = `swatch ${colourOf(id)}`;
+    who.textContent = id;
+    name.textContent = top.length ? `${top[0][0]}${provisional ? " (provisional)" : ""}` : "warming up";
+    score.textContent = top.length ? percent(top[0][1]) : "";
+  });
+}
+
+function showBoxes() {
+  const { size: [height, width], people } = view;
+  const svg = at("boxes");
+  svg.toggleAttribute("hidden", !people.length);
+  if (!people.length) return;
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const unit = Math.max(width / (svg.clientWidth || width), height / (svg.clientHeight || height)); // a CSS pixel
+  const make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  fit(svg, people.length, () => {
+    const group = make("g");
+    group.append(make("rect"), make("text"));
+    group.addEventListener("click", () => choose(group.dataset.id));
+    return group;
+  }).forEach((group, index) => {
+    // The nearest person is the first, and drawn last.
+    const { track_id: id, box: [left, top, right, bottom] } = people[people.length - 1 - index];
+    const [rect, text] = group.children;
+    group.dataset.id = id;
+    group.setAttribute("class", `${colourOf(id)}${id === selected ? " selected" : ""}`);
+    const place = { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
+    for (const [name, value] of Object.entries(place)) rect.setAttribute(name, value);
+    const isLeft = left + right < width;
+    text.setAttribute("x", isLeft ? Math.max(left, 0) + 3 * unit : Math.min(right, width) - 3 * unit);
+    text.setAttribute("y", top > 22 * unit ? top - 6 * unit : Math.max(top, 0) + 18 * unit);
+    text.setAttribute("text-anchor", isLeft ? "start" : "end");
+    text.setAttribute("font-size", 15 * unit);
+    text.textContent = [id, tracks.get(id)?.top[0]?.[0]].filter(Boolean).join(" ");
   });
 }
 

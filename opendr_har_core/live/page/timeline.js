@@ -12,17 +12,14 @@ class Timeline {
   constructor(canvas, legend) {
     this.canvas = canvas;
     this.legend = legend;
-    this.points = []; // [seconds, Map(label -> score), provisional]
+    this.points = []; // [seconds, Map(label -> score)]
     this.shown = []; // labels with a line, each in its slot while it is visible
   }
 
-  clear() {
-    this.points = [];
+  // Draw these points from now on; the caller adds to them.
+  show(points) {
+    this.points = points;
     this.shown = [];
-  }
-
-  add(at, top, provisional) {
-    this.points.push([at, new Map(top.map(([label, score]) => [label, score])), provisional]);
   }
 
   draw(now) {
