@@ -57,7 +57,7 @@ def an_annotated_video(material, folder):
     with annotated_copy(folder / "a.mp4") as copy:
         copy.start(probe(material.video))
         for frame in material.frames:
-            copy.write(frame, material.labels.samples[0])
+            copy.write(frame)
 
 
 def a_bag(storage):
