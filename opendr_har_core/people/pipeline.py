@@ -104,13 +104,14 @@ class PeoplePipeline:
     def push(self, frame: AnyFrame, detections: Optional[Detections] = None) -> People:
         """Process the next frame, with the people that another detector has found in it, if there is one.
 
-        A frame that is no newer than the one before is skipped, unless the clock went back by more than half a second.
+        A frame that is no newer than the one before is skipped, unless the clock went back by more than half a second:
+        the result is the same object as before.
         An error leaves all labels as they were: ImageError for an unreadable frame, BackendError if a model fails.
         """
         stamp = frame.stamp_ns
         reset, events = self._start_again(stamp, frame.size)
         if reset is None and self._last is not None and stamp <= self._last[0]:
-            return People(tuple(replace(person, is_new=False) for person in self._people.people))
+            return self._people
         if detections is None and self._detector is not None and self._is_due(stamp):
             detections = self._detector.detect(frame.rgb)
         if detections is not None:
@@ -232,9 +233,14 @@ def people_frames(pipeline: PeoplePipeline, frames: Iterable[AnyFrame]) -> Itera
 
     Labels that still hold at the end stay open: call `pipeline.reset`. Raises BackendError, and what `frames` raises.
     """
+    latest: Optional[People] = None
     for frame in frames:
         try:
-            found = PeopleFrame(frame, pipeline.push(frame))
+            people = pipeline.push(frame)
         except ImageError as error:
-            found = PeopleFrame(frame, error=error)
-        yield found
+            yield PeopleFrame(frame, error=error)
+            continue
+        is_skipped, latest = people is latest, people
+        if is_skipped:
+            people = People(tuple(replace(person, is_new=False) for person in people.people))
+        yield PeopleFrame(frame, people)

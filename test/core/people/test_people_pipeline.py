@@ -7,7 +7,7 @@ from opendr_har_core import Frame, Recognizer
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
 from opendr_har_core.people.detector import Detections, NanoDet
-from opendr_har_core.people.pipeline import PeoplePipeline
+from opendr_har_core.people.pipeline import PeoplePipeline, people_frames
 from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 from opendr_har_core.synthetic.crowd import render_crowd
@@ -113,6 +113,20 @@ def test_a_late_frame_changes_nothing(recognizer, crowd):
     for each in crowd[:20]:
         before = pipeline.push(each.frame, true_boxes(each))
     assert pipeline.push(crowd[18].frame, true_boxes(crowd[18])).people == before.people
+
+
+def test_a_loop_over_frames_gives_no_label_or_event_twice(recognizer, crowd):
+    frames = [each.frame for each in crowd[:25]]
+    once, twice = (
+        list(people_frames(pipeline_of(recognizer, NanoDet(threads=1)), given))
+        for given in (frames, [frame for frame in frames for _ in range(2)])
+    )
+    new, events = (
+        [sum(person.is_new for item in items for person in item.people.people) for items in (once, twice)],
+        [[event for item in items for event in item.people.events] for items in (once, twice)],
+    )
+    assert new[0] == new[1] > 0
+    assert events[0] == events[1] != []
 
 
 def test_an_unreadable_frame_leaves_the_labels(recognizer, crowd):
