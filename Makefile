@@ -25,7 +25,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 .PHONY: help demo test test-all test-ros test-arm lint docs weights default-model kinetics400-model lock sbom clean
 
 help:
-	@echo "make demo [MODEL=kinetics400] [VIDEO=file or 0]   play a video to the recognizer, print its labels"
+	@echo "make demo [PEOPLE=1] [MODEL=...] [VIDEO=file or 0]     play a video to the recognizer, print its labels"
 	@echo "make test [PYTEST_ARGS=...]                       run the tests but the slow ones (minutes)"
 	@echo "make test-all [PYTEST_ARGS=...]                   run all tests"
 	@echo "make test-ros [PYTEST_ARGS=...]                   run the tests of the nodes but the slow ones, without PyTorch"
@@ -41,7 +41,7 @@ help:
 	@echo "make clean                                        remove the environments and what was built"
 
 demo: $(VENV)/.run-ready
-	$(BIN)/python -m opendr_har_ros.demo $(if $(MODEL),--model "$(MODEL)") $(if $(VIDEO),--video "$(VIDEO)")
+	$(BIN)/python -m opendr_har_ros.demo $(if $(PEOPLE),--people) $(if $(MODEL),--model "$(MODEL)") $(if $(VIDEO),--video "$(VIDEO)")
 
 test: $(VENV)/.develop-ready
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)

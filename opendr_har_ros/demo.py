@@ -1,4 +1,4 @@
-"""`make demo`: a video publisher and a recognizer in processes of their own, and their labels as a table."""
+"""`make demo`: a video publisher and a recognizer or people node in processes of their own, and their labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
 
@@ -23,12 +23,15 @@ from opendr_har_core.media.video import VideoInfo, is_camera, probe, write_video
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 from opendr_har_core.synthetic.actions import ACTIONS
+from opendr_har_core.synthetic.crowd import render_crowd
 from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_ros.common.process import StopFlag, prepare_process
 
 # Labels from the first second on.
 MODEL = "continual"
-CLASSIFICATION = "/recognizer/classification"
+# More accurate on crops of people.
+PEOPLE_MODEL = "default"
+CLASSIFICATION, PEOPLE = "/recognizer/classification", "/people/people"
 # This machine only, a domain of its own, short log lines; the user's environment takes precedence.
 ENVIRONMENT = {
     "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
@@ -41,6 +44,8 @@ SECONDS_PER_ACTION = 4.0
 FPS = 30.0
 # A figure that is not in the training data.
 SEED = 25
+# People who do different things, on the spot.
+CROWD, CROWD_SEED, CROWD_SEC, CROWD_FPS = ("waving both hands", "jumping jacks", "bending"), 5, 12.0, 15.0
 END_SEC = 5.0
 # Labels still arrive after the publisher has ended.
 GRACE_SEC = 0.5
@@ -51,16 +56,19 @@ def main(arguments: Optional[List[str]] = None) -> int:
     """Run the demonstration; returns 0 if labels arrived, 1 if none did, 2 for an error, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     models = "bundle (.onnx) or packaged model: continual, default, kinetics400"
-    parser.add_argument("--model", default=MODEL, help=f"{models} (default: {MODEL})")
+    parser.add_argument("--people", action="store_true", help="label each person, with the people node")
+    parser.add_argument("--model", help=f"{models} (default: {MODEL}, with --people {PEOPLE_MODEL})")
     parser.add_argument("--video", help="video file, or 0 for the webcam (default: a rendered clip)")
     options = parser.parse_args(arguments)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     prepare_process()
+    model = options.model or (PEOPLE_MODEL if options.people else MODEL)
     try:
-        spec = Recognizer.open(options.model).spec  # before the clip, which takes seconds to render
+        spec = Recognizer.open(model).spec  # before the clip, which takes seconds to render
         with tempfile.TemporaryDirectory(prefix="opendr_har_demo_") as folder:
-            return _show(options.model, spec, options.video or _rendered(Path(folder)))
+            video = options.video or (_rendered_people if options.people else _rendered)(Path(folder))
+            return _show(model, spec, video, options.people)
     except HarError as error:
         sys.stderr.write(f"demo: {error}\n")
         return WRONG
@@ -85,19 +93,27 @@ def _rendered(folder: Path) -> str:
     return str(write_video(folder / "figure.mp4", frames(), FPS))
 
 
-def _show(model: str, spec: ModelSpec, video: str) -> int:
-    passes = 1 if is_camera(video) else passes_needed(spec, probe(video))
+def _rendered_people(folder: Path) -> str:
+    """A scene of three people."""
+    _say(f"rendering {len(CROWD)} people: {', '.join(CROWD)}")
+    frames = (each.frame for each in render_crowd(CROWD, CROWD_SEC, CROWD_FPS, seed=CROWD_SEED))
+    return str(write_video(folder / "people.mp4", frames, CROWD_FPS))
+
+
+def _show(model: str, spec: ModelSpec, video: str, people: bool) -> int:
+    passes = 1 if people or is_camera(video) else passes_needed(spec, probe(video))
     source = video if is_camera(video) else Path(video).resolve()
     _say(f"playing {source}" + (f" {passes} times, to complete the warm-up" if passes > 1 else ""))
     # A flag instead of KeyboardInterrupt, which rclpy discards when it is raised inside a callback.
     stop = StopFlag()
     with ExitStack() as stack:
-        recognizer = stack.enter_context(_node("recognizer", model=bundle_path(model).resolve()))
+        executable = "people" if people else "recognizer"
+        recognizer = stack.enter_context(_node(executable, model=bundle_path(model).resolve()))
         # Two subscribers: the recognizer, and the viewer until the first image.
         publisher = stack.enter_context(
             _node("video_publisher", video=f"'{source}'", loop=passes, wait_for_subscribers=2)
         )
-        viewer = _Viewer()
+        viewer = _Viewer(people)
         stack.callback(viewer.close)
         return viewer.watch(recognizer, publisher, stop)
 
@@ -121,19 +137,23 @@ def _node(executable: str, **parameters: Any) -> Iterator[subprocess.Popen]:
 
 
 class _Viewer:
-    """Subscribes to the recognizer's labels and prints each with its time since the first image."""
+    """Subscribes to labels and prints each with its time since the first image; of people, those that are new."""
 
-    def __init__(self) -> None:
+    def __init__(self, people: bool) -> None:
         import rclpy
 
         from opendr_har_ros.common.qos import LABELS
         from opendr_har_ros.common.running import start_rclpy
-        from opendr_har_ros.common.vision_messages import Classification
+        from opendr_har_ros.common.vision_messages import Classification, Detection2DArray
 
         self._rclpy = rclpy
         start_rclpy([])
         self._node = rclpy.create_node("demo_viewer")
-        self._node.create_subscription(Classification, CLASSIFICATION, self._on_classification, LABELS)
+        self._topic, kind = (PEOPLE, Detection2DArray) if people else (CLASSIFICATION, Classification)
+        self._node.create_subscription(
+            kind, self._topic, self._on_people if people else self._on_classification, LABELS
+        )
+        self._shown: Dict[str, str] = {}
         self._images: Any = None
         self._first_image: Optional[float] = None
         self._labels: List[str] = []
@@ -170,7 +190,7 @@ class _Viewer:
             if self._images is not None:
                 self._node.destroy_subscription(self._images)
                 self._images = None
-        elif self._images is None and self._node.count_publishers(CLASSIFICATION):
+        elif self._images is None and self._node.count_publishers(self._topic):
             qos = image_qos(reliable=False)
             self._images = self._node.create_subscription(Image, "/image_raw", self._on_image, qos)
 
@@ -179,18 +199,30 @@ class _Viewer:
             self._first_image = _stamp_sec(message)
 
     def _on_classification(self, message: Any) -> None:
+        self._take(message, message.results[0])
+
+    def _on_people(self, message: Any) -> None:
+        for person in (person for person in message.detections if person.results):
+            best = person.results[0].hypothesis
+            is_new = self._shown.get(person.id) != best.class_id
+            self._shown[person.id] = best.class_id
+            self._take(message, best, f"{person.id} ", is_new)
+
+    def _take(self, message: Any, best: Any, whose: str = "", is_printed: bool = True) -> None:
         now = time.time()
         latency_ms = 1000 * (now - _stamp_sec(message))
         if not self._labels:
             self._on_image(message)  # in case that no image has arrived
             _say(f"{'time':>9}  {'label':<28} score {'':<{BAR + 2}}  latency")
-        best = message.results[0]
-        self._labels.append(best.class_id)
+        label = f"{whose}{best.class_id}"
+        self._labels.append(label)
         self._times.append(now)
         self._latencies.append(latency_ms)
+        if not is_printed:
+            return
         bar = f"|{'#' * round(BAR * best.score):<{BAR}}|"
         since_start = now - (self._first_image or now)
-        _say(f"{since_start:7.2f} s  {best.class_id:<28} {best.score:5.2f} {bar}  {latency_ms:4.1f} ms")
+        _say(f"{since_start:7.2f} s  {label:<28} {best.score:5.2f} {bar}  {latency_ms:4.1f} ms")
 
     def _summary(self) -> int:
         if not self._labels:

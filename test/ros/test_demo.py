@@ -80,6 +80,14 @@ def test_without_arguments_it_labels_all_synthetic_actions(demo):
 
 
 @pytest.mark.slow
+def test_each_of_three_people_has_the_label_of_the_own_action(demo):
+    output = output_of(demo("--people"))
+    labels = re.findall(r"^ +\d+\.\d\d s  (\d+) (\S.*?)  +\d\.\d\d \|", output, re.MULTILINE)
+    assert len({id for id, _ in labels}) >= 3
+    assert {label for _, label in labels} >= {"waving both hands", "jumping jacks", "bending"}
+
+
+@pytest.mark.slow
 def test_a_packaged_model_can_be_named(demo, shared):
     output = output_of(demo("--model", "kinetics400", "--video", shared / "videos" / "labelled" / "archery_ucf.avi"))
     assert re.search(r"^\d+ labels, \d\.\d labels/s: archery \d+x", output, re.MULTILINE), output
