@@ -107,7 +107,7 @@ def restart(client, camera):
     assert change_state(client, Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
 
 
-def set_parameter(client, name, value):
+def set_parameter(client, name, value, node=NODE):
     kinds = {
         str: (ParameterType.PARAMETER_STRING, "string_value"),
         float: (ParameterType.PARAMETER_DOUBLE, "double_value"),
@@ -117,7 +117,7 @@ def set_parameter(client, name, value):
     kind, field = kinds[type(value)]
     parameter = Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
     (result,) = client.call(
-        SetParameters, f"{NODE}/set_parameters", SetParameters.Request(parameters=[parameter])
+        SetParameters, f"{node}/set_parameters", SetParameters.Request(parameters=[parameter])
     ).results
     return result
 

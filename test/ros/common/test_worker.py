@@ -193,3 +193,20 @@ def test_stopping_an_idle_worker_ends_its_thread():
     worker = NewestFirstWorker(lambda batch: None, fail)
     worker.stop()
     assert threading.active_count() == before
+
+
+def test_work_that_is_due_is_done_without_a_message():
+    due, done = [], threading.Event()
+
+    def work(batch):
+        assert not batch
+        due.clear()
+        done.set()
+
+    worker = NewestFirstWorker(work, fail, due_sec=lambda: due[0] - time.monotonic() if due else None)
+    for wait_sec in (0.0, 0.1):
+        due.append(time.monotonic() + wait_sec)
+        worker.wake()
+        assert done.wait(LONG)
+        done.clear()
+    worker.stop()
