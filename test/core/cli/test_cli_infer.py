@@ -163,6 +163,13 @@ def test_every_option_works_with_a_webcam(webcam, capsys):
     assert samples[0]["time_sec"] > 10**9
 
 
+def test_people_in_front_of_a_webcam_are_printed_as_they_get_labels(webcam, capsys):
+    assert main(["infer", "0", "--people", "--detector-hz", "2", "--json"]) == 130
+    *samples, _ = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {sample["track_id"] for sample in samples} >= {"1"}
+    assert {WALKING, WAVING} & {sample["top"][0]["label"] for sample in samples}
+
+
 def test_results_of_a_webcam_are_written_at_ctrl_c(webcam, tmp_path, capsys):
     assert main(["infer", "0", "--output", str(tmp_path), "--write", "video", "csv", "--smoothing", "0.4"]) == 0
     assert len(list(read_video(tmp_path / "0.annotated.mp4"))) == 240

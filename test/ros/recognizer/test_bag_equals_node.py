@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+from collections import defaultdict
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ pytest.importorskip("opendr_har_msgs")
 pytest.importorskip("rosbags")
 from lifecycle_msgs.msg import Transition
 from opendr_har_msgs.msg import ActivityEvent
+from people_support import PARAMETERS as FOR_PEOPLE
+from people_support import Scene, crowd
 from recognizer_support import NODE, RELIABLE, Camera, change_state, wait_for_labels_to_connect
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -24,10 +27,13 @@ from vision_msgs.msg import Classification, ObjectHypothesis
 from opendr_har_core import Recognizer
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import read_video, write_video
+from opendr_har_core.people.detector import NanoDet
+from opendr_har_core.people.pipeline import PeoplePipeline
+from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.recordings.bag_writer import typestore
 from opendr_har_core.recordings.label_bag import LabelBagSettings, label_bag
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
-from opendr_har_core.streaming.settings import LabelSettings
+from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 from opendr_har_core.synthetic.scene import render_clip
 
 START_NS = 1_700_000_000_000_000_000
@@ -87,7 +93,7 @@ def images(path):
 
 def labels(path):
     """{name below the node: [(time of recording, message)]} of a bag of labels."""
-    found = {name: [] for name in TOPICS}
+    found = defaultdict(list)
     with AnyReader([path], default_typestore=typestore("kilted")) as reader:
         for connection, recorded, data in reader.messages():
             found[connection.topic.rsplit("/")[-1]].append((recorded, reader.deserialize(data, connection.msgtype)))
@@ -102,7 +108,7 @@ def plain(message, real=float):
         return message[0]
     if isinstance(message, float):
         return real(message)
-    if isinstance(message, (list, tuple)):
+    if isinstance(message, (list, tuple, np.ndarray)):
         return [plain(item, real) for item in message]
     fields = getattr(message, "get_fields_and_field_types", lambda: message.__dataclass_fields__)()
     # rosbags has a message's type and constants among its fields.
@@ -160,3 +166,27 @@ def test_offline_equals_online_on_real_footage_with_a_real_model(client, start, 
     frames = read_video(shared / "videos" / "gestures_rgb" / "PS7A3P1T1.avi")
     bag = record(tmp_path / "wave", frames, StoragePlugin.MCAP, False)
     check(client, start, bag, tmp_path, str(real_bundle("x3d", "xs")))
+
+
+@pytest.mark.slow
+def test_people_offline_equal_people_online(client, start, tmp_path):
+    bag = record(tmp_path / "crowd", [each.frame for each in crowd(seconds=3.0)], StoragePlugin.MCAP, False)
+    settings = PeopleSettings(), StreamSettings(), LabelSettings()
+    pipeline = PeoplePipeline(Recognizer.open("default"), NanoDet(), *settings)
+    label_bag(pipeline, bag, tmp_path / "labels", LabelBagSettings())
+    expected = {name: [message for _, message in found] for name, found in labels(tmp_path / "labels").items()}
+    assert len({person.id for message in expected["people"] for person in message.detections}) == 2
+
+    start("people", FOR_PEOPLE)
+    scene = Scene(client, with_detector=False)
+    events = client.collect(ActivityEvent, "/people/events")
+    client.until(lambda: client.node.count_publishers("/people/events"), what="~/events")
+    for _, image in images(bag):
+        count = len(scene.people)
+        scene.camera.publisher.publish(image)
+        client.until(lambda count=count: len(scene.people) > count, what="people")
+    assert [plain(message) for message in scene.people] == [plain(message, nearly) for message in expected["people"]]
+    last = plain(expected["people"][-1].header)
+    before_the_end = [plain(message, nearly) for message in expected["events"] if plain(message.header) != last]
+    client.until(lambda: len(events) >= len(before_the_end), what="events")
+    assert [plain(message) for message in events][: len(before_the_end)] == before_the_end != []
