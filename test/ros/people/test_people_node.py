@@ -8,7 +8,10 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 from diagnostic_msgs.msg import DiagnosticArray
+from goals import SUCCEEDED, Goal
 from people_support import ACTIONS, NODE, PARAMETERS, SMALL, Scene, boxes_of, crowd, detection, mean_labels
+from rclpy.action import ActionClient
+from rclpy.duration import Duration
 from recognizer_support import Camera, image_of, set_parameter, status_with
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
@@ -66,6 +69,20 @@ def test_reset_and_enable_end_the_labels_of_all_people(start, client):
     assert len(scene.people) == count
     assert client.call(SetBool, f"{NODE}/enable", SetBool.Request(data=True)).success
     assert scene.show(shifted(frames[2], 3.0), items(frames[2])).detections
+
+
+def test_a_goal_is_reached_when_one_person_has_done_it_without_interruption(start, client):
+    action = pytest.importorskip("opendr_har_msgs.action").WaitForActivity
+    start("people", TOPIC)
+    scene = Scene(client)
+    actions = ActionClient(client.node, action, f"{NODE}/wait_for_activity")
+    hold = Duration(seconds=1).to_msg()
+    goals = [Goal(client, actions, action.Goal(label=label, hold=hold)) for label in (*ACTIONS, "walking")]
+    for each in crowd():
+        scene.show(each.frame, items(each))
+    assert [goal.end()[0] for goal in goals[:2]] == [SUCCEEDED, SUCCEEDED]
+    assert goals[2].cancel()
+    actions.destroy()
 
 
 def test_cameras_have_their_own_people_and_pictures(start, client):
