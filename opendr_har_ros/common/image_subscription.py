@@ -61,9 +61,13 @@ class ImageSubscription:
             return f"{self.topic} has a publisher, so check the camera and its network"
         name = f"sensor_msgs/msg/{self._type.__name__}"
         topics = [topic for topic, types in self._node.get_topic_names_and_types() if name in types]
-        published = sorted(topic for topic in topics if self._node.count_publishers(topic))
+        published = sorted(topic for topic in topics if self._others_publish(topic))
         advice = f"remap image_raw to one of {', '.join(published)}" if published else "start the camera"
         return f"{self.topic} has no publisher; {advice}"
+
+    def _others_publish(self, topic: str) -> bool:
+        own = (self._node.get_name(), self._node.get_namespace())
+        return any((i.node_name, i.node_namespace) != own for i in self._node.get_publishers_info_by_topic(topic))
 
     def follow_publishers(self) -> None:
         """Adapt to the topic's publishers; call it once a second or so."""

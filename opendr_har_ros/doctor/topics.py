@@ -19,7 +19,7 @@ from opendr_har_ros.common.process import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE
 from opendr_har_ros.common.statistics import Report, Statistics
 
 TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
-CLASSIFICATION = "vision_msgs/msg/Classification"
+LABEL_INFO = "vision_msgs/msg/LabelInfo"
 RECOGNIZER_STATUS = ": activity recognition"
 # Matches every publisher; deep enough that a slow doctor does not look like loss.
 ANY = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -201,10 +201,10 @@ def cameras_of(node: Any, topic: str) -> List[Any]:
 
 
 def _recognizers(node: Any) -> List[str]:
-    """Full names of the nodes that publish classifications."""
+    """Full names of the nodes that label images: `recognizer` and `people` describe their classes."""
     names = set()
     for topic, types in node.get_topic_names_and_types():
-        if CLASSIFICATION in types:
+        if LABEL_INFO in types:
             names |= {_name(info) for info in node.get_publishers_info_by_topic(topic)}
     return sorted(names)
 
