@@ -16,8 +16,9 @@ MANY_IN_A_ROW = 10
 # Two cameras on one topic interleave and never produce this many in a row.
 OUT_OF_ORDER_IN_A_ROW = 30
 LOSS_ADVICE = (
-    "images are being lost: give the publisher more shared memory (FASTDDS_DEFAULT_PROFILES_FILE="
-    "share/opendr_har_ros/config/fastdds_large_images.xml in its environment), or let it publish reliably"
+    "images are being lost: give the publisher more shared memory (FASTDDS_DEFAULT_PROFILES_FILE, on Humble and Jazzy "
+    "FASTRTPS_DEFAULT_PROFILES_FILE, =share/opendr_har_ros/config/fastdds_large_images.xml in its environment), or let "
+    "it publish reliably"
 )
 
 

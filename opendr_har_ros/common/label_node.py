@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
+from contextlib import nullcontext
 from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -78,7 +78,6 @@ class LabelNode(LifecycleNode):
         self.cameras: Dict[str, Any] = {}
         self._model_output: Optional[ModelOutput] = None
         self._worker: Optional[NewestFirstWorker] = None
-        self._exchange = threading.Lock()  # held while frames are processed and while the model is swapped
         self._loader = ModelLoader(PATIENCE_SEC)
         self._wanted = ""
         self._restoring = False
@@ -230,14 +229,13 @@ class LabelNode(LifecycleNode):
 
     def handle_batch(self, batch: Mapping[str, Arrived]) -> None:
         """Runs in the worker's thread; publishes all labels first, then the annotated images, which take longer."""
-        with self._exchange:
-            outcomes = []
-            for name, message, outcome in self.process(self._configured(), batch):
-                outcomes.append((name, message, outcome))
-                self.cameras[name].deliver(outcome, message, self._settings.node.class_id_format)
-                self._tell_waits(name, outcome)
-            for name, message, outcome in outcomes:
-                self.cameras[name].draw(outcome, message)
+        outcomes = []
+        for name, message, outcome in self.process(self._configured(), batch):
+            outcomes.append((name, message, outcome))
+            self.cameras[name].deliver(outcome, message, self._settings.node.class_id_format)
+            self._tell_waits(name, outcome)
+        for name, message, outcome in outcomes:
+            self.cameras[name].draw(outcome, message)
 
     def _tell_waits(self, camera: str, outcome: Outcome) -> None:
         if outcome.reset:
@@ -286,13 +284,17 @@ class LabelNode(LifecycleNode):
 
     def _start_again(self) -> None:
         """Finish or drop all earlier images, so that none enters the new history; the current labels end."""
-        if self._worker is not None:
+        with self._worker_paused():
             for camera in self.cameras.values():
                 camera.flush()
-            for name in self._worker.flush():
+            for name in self._worker.flush() if self._worker is not None else ():
                 self.cameras[name].statistics.dropped()
-        if self._pipeline is not None:
-            self._reset_histories()
+            if self._pipeline is not None:
+                self._reset_histories()
+
+    def _worker_paused(self) -> Any:
+        """Context in which no image is processed."""
+        return nullcontext() if self._worker is None else self._worker.paused()
 
     def _on_set_parameters(self, parameters: List[Parameter]) -> SetParametersResult:
         """Apply live parameters at once; reject the others while a model is loaded."""
@@ -360,7 +362,7 @@ class LabelNode(LifecycleNode):
 
     def _swap(self, pipeline: CameraPipelines) -> None:
         """Swap to another model between two frames."""
-        with self._exchange:
+        with self._worker_paused():
             pipeline.change_filter(self._settings.labels)
             self._reset_histories()
             self._pipeline = pipeline

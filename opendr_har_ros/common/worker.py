@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Mapping, Optional
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 
 Batch = Mapping[str, Any]
 # A source that has been silent for this long is not waited for.
@@ -39,7 +40,7 @@ class NewestFirstWorker:
         self._waiting: Dict[str, Any] = {}
         self._due: Dict[str, Any] = {}
         self._last_seen: Dict[str, float] = {}
-        self._busy = self._stopping = False
+        self._busy = self._stopping = self._paused = False
         self._thread = threading.Thread(target=self._run, name="recognizer-worker", daemon=True)
         self._thread.start()
 
@@ -60,14 +61,23 @@ class NewestFirstWorker:
         with self._arrived:
             self._arrived.notify_all()
 
-    def flush(self) -> Batch:
-        """Wait for the batch in progress, then remove and return the waiting messages.
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Wait for the batch in progress, and begin no other one within the context; messages still arrive."""
+        with self._arrived:
+            self._paused = True
+            self._arrived.wait_for(lambda: not self._busy)
+        try:
+            yield
+        finally:
+            with self._arrived:
+                self._paused = False
+                self._arrived.notify_all()
 
-        No message from before this call is processed afterwards.
-        """
+    def flush(self) -> Batch:
+        """Remove and return the waiting messages."""
         with self._arrived:
             waited, self._waiting, self._due = {**self._due, **self._waiting}, {}, {}
-            self._arrived.wait_for(lambda: not self._busy)
         return waited
 
     def stop(self) -> None:
@@ -86,6 +96,8 @@ class NewestFirstWorker:
                 self._arrived.wait_for(self._is_complete, self.wait_sec)
                 if self._stopping:
                     return
+                if self._paused:
+                    continue
                 batch = self._taken()
                 self._busy = True
             if batch or is_due:  # a flush may have emptied it
@@ -94,8 +106,8 @@ class NewestFirstWorker:
 
     def _await_work(self) -> bool:
         """Wait for a message, for the end, or until work is due; returns whether it is."""
-        while not (self._stopping or self._waiting or self._due):
-            left_sec = self._due_sec()
+        while not self._stopping and (self._paused or not (self._waiting or self._due)):
+            left_sec = None if self._paused else self._due_sec()
             if left_sec is not None and left_sec <= 0:
                 return True
             self._arrived.wait(left_sec)

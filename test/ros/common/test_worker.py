@@ -72,17 +72,19 @@ def test_a_failing_message_is_reported_and_the_next_one_is_processed():
     assert work.done == ["good"]
 
 
-def test_after_a_flush_no_earlier_message_is_processed():
+def test_a_paused_worker_processes_nothing_although_messages_arrive():
     work = Work()
     worker = NewestFirstWorker(work, lambda batch, error: work.errors.append((dict(batch), str(error))))
     worker.put("current")
     assert work.started.acquire(timeout=LONG)
     worker.put("waiting")
     threading.Timer(0.1, work.release.release).start()
-    assert worker.flush() == {"": "waiting"}
-    assert work.done == ["current"]
-    assert worker.flush() == {}
-    worker.put("after")
+    with worker.paused():
+        assert work.done == ["current"]
+        assert worker.flush() == {"": "waiting"}
+        assert worker.flush() == {}
+        worker.put("after")
+        assert not work.started.acquire(timeout=0.1)
     assert work.started.acquire(timeout=LONG)
     work.release.release()
     worker.stop()
@@ -182,8 +184,8 @@ def test_a_processed_message_is_released():
     worker.put(message)
     del message
     assert done.wait(LONG)
-    worker.flush()
-    gc.collect()
+    with worker.paused():
+        gc.collect()
     assert seen() is None
     worker.stop()
 

@@ -133,7 +133,7 @@ def test_large_best_effort_images_without_the_profile_are_found(large_images, do
     assert code == 1
     (finding,) = report["findings"]
     assert "/camera/image_raw" in finding["what"]
-    assert "FASTDDS_DEFAULT_PROFILES_FILE" in finding["do"]
+    assert "_DEFAULT_PROFILES_FILE=" in finding["do"]
 
 
 @pytest.mark.slow
