@@ -46,6 +46,14 @@ def without_password(text: str) -> str:
     return re.sub(r"://[^/@\s]*@", "://", text)
 
 
+def _checked_video(container: Any, name: Union[str, Path]) -> Any:
+    """The first video stream, whose frames are limited in size."""
+    stream = first_video(container, name)
+    check_size(stream, name)
+    stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
+    return stream
+
+
 @contextmanager
 def open_address(url: str, name: str) -> Iterator[Any]:
     """Yield (container, first video stream) of an address, called `name` in errors; raises VideoError."""
@@ -54,9 +62,7 @@ def open_address(url: str, name: str) -> Iterator[Any]:
     except FAILURES as error:
         raise VideoError(f"{name} can't be opened as video: {without_password(str(error))}") from None
     with container:
-        stream = first_video(container, name)
-        check_size(stream, name)
-        stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
+        stream = _checked_video(container, name)
         stream.thread_type = "SLICE"  # threads for several frames would delay each by their number
         yield container, stream
 
@@ -72,10 +78,7 @@ def open_file(path: Union[str, Path]) -> Iterator[Any]:
     except FAILURES as error:
         raise VideoError(f"{path} can't be opened as video: {error}") from None
     with container:
-        stream = first_video(container, path)
-        check_size(stream, path)
-        stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
-        yield container, stream
+        yield container, _checked_video(container, path)
 
 
 def first_video(container: Any, source: Union[str, Path]) -> Any:

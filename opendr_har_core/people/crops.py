@@ -45,8 +45,10 @@ def _beyond(off: float, free: float) -> float:
 
 
 def cut(rgb: np.ndarray, square: Square) -> np.ndarray:
-    """The pixels of a square: uint8 (side, side, 3), a view where it lies inside of the image, else with its border
-    replicated."""
+    """The pixels of a square, uint8 (side, side, 3).
+
+    A view if it lies inside of the image; else the image's border is replicated.
+    """
     height, width = rgb.shape[:2]
     side = max(2, round(square.side))
     left, top = round(square.x - side / 2), round(square.y - side / 2)

@@ -143,10 +143,10 @@ def _passing(
 def _capsules(actor: _Actor, view: View, time: float) -> List[Capsule]:
     x, z = actor.place(time)
     points = joints(actor.person.body, actor.motion(time))
-    beside = np.array([x, 0.0, z])
+    offset = np.array([x, 0.0, z])
     capsules = []
     for start, end, first, second, material in surfaces(actor.person, points):
-        (a, near), (b, far) = view.project(start + beside), view.project(end + beside)
+        (a, near), (b, far) = view.project(start + offset), view.project(end + offset)
         radii = (view.focal_px * first / near, view.focal_px * second / far)
         capsules.append(Capsule((a, b), radii, (near + far) / 2, material))
     return capsules

@@ -129,10 +129,10 @@ def _draw(scene: Scene, time: float) -> np.ndarray:
 
 def _capsules(scene: Scene, actor: Actor, time: float) -> List[Capsule]:
     points = joints(actor.person.body, actor.motion(scene.start_sec + time))
-    beside = np.array([actor.place[0], 0.0, actor.place[1]])
+    offset = np.array([actor.place[0], 0.0, actor.place[1]])
     capsules = []
     for start, end, first, second, material in surfaces(actor.person, points):
-        (a, near), (b, far) = scene.view.project(start + beside), scene.view.project(end + beside)
+        (a, near), (b, far) = scene.view.project(start + offset), scene.view.project(end + offset)
         radii = (scene.view.focal_px * first / near, scene.view.focal_px * second / far)
         capsules.append(Capsule((a, b), radii, (near + far) / 2, material))
     return capsules

@@ -46,8 +46,8 @@ def external(tensor, location):
 
 
 def test_weights_in_other_files_are_refused(tmp_path, no_runtime):
-    (tmp_path / "beside.bin").write_bytes(bytes(36))
-    for location in ("beside.bin", "../secret.bin", "/dev/zero"):
+    (tmp_path / "neighbour.bin").write_bytes(bytes(36))
+    for location in ("neighbour.bin", "../secret.bin", "/dev/zero"):
         for place in ("initializer", "constant", "sparse", "marked only"):
             model = sound()
             weight = next(item for item in model.graph.initializer if item.name == "head.weight")
