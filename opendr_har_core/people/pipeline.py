@@ -109,11 +109,14 @@ class PeoplePipeline:
         An error leaves all labels as they were: ImageError for an unreadable frame, BackendError if a model fails.
         """
         stamp = frame.stamp_ns
-        reset, events = self._start_again(stamp, frame.size)
+        reset = self._break(stamp, frame.size)
         if reset is None and self._last is not None and stamp <= self._last[0]:
             return self._people
-        if detections is None and self._detector is not None and self._is_due(stamp):
+        if reset is not None:
+            _ = frame.rgb  # an unreadable frame must not end anybody's label
+        if detections is None and self._detector is not None and (reset is not None or self._is_due(stamp)):
             detections = self._detector.detect(frame.rgb)
+        events = [] if reset is None else list(self.reset())
         if detections is not None:
             self._tracker.update(detections, stamp)
             self._detected_ns = stamp
@@ -157,20 +160,18 @@ class PeoplePipeline:
         self._last, self._detected_ns = None, None
         self._people = People(())
 
-    def _start_again(self, stamp: int, size: Tuple[int, int]) -> Tuple[Optional[str], List[Tuple[str, LabelEvent]]]:
-        """Reset where the camera has changed: (why or None, events)."""
+    def _break(self, stamp: int, size: Tuple[int, int]) -> Optional[str]:
+        """Why a frame does not continue those before, or None."""
         if self._last is None:
-            return None, []
+            return None
         elapsed = (stamp - self._last[0]) / NANOSECONDS
         if elapsed < -LATE_WITHIN_SEC:
-            why = f"stamp went back by {-elapsed:.2f} s"
-        elif elapsed > self._stream.max_gap_sec:
-            why = f"gap of {elapsed:.2f} s is over the limit of {self._stream.max_gap_sec:.2f} s"
-        elif size != self._last[1]:
-            why = f"frame size changed from {self._last[1][1]}x{self._last[1][0]} to {size[1]}x{size[0]}"
-        else:
-            return None, []
-        return why, list(self.reset())
+            return f"stamp went back by {-elapsed:.2f} s"
+        if elapsed > self._stream.max_gap_sec:
+            return f"gap of {elapsed:.2f} s is over the limit of {self._stream.max_gap_sec:.2f} s"
+        if size != self._last[1]:
+            return f"frame size changed from {self._last[1][1]}x{self._last[1][0]} to {size[1]}x{size[0]}"
+        return None
 
     def _is_due(self, stamp: int) -> bool:
         """Whether people are to be detected in this frame: the one nearest to the tick of the detector's rate."""

@@ -129,6 +129,21 @@ def test_a_loop_over_frames_gives_no_label_or_event_twice(recognizer, crowd):
     assert events[0] == events[1] != []
 
 
+def test_labels_that_end_with_a_gap_are_told_although_its_first_frame_is_unreadable(recognizer, crowd):
+    pipeline = pipeline_of(recognizer, NanoDet(threads=1))
+    for each in crowd[:20]:
+        pipeline.push(each.frame, true_boxes(each))
+
+    def decode():
+        raise ImageError("torn")
+
+    with pytest.raises(ImageError, match="torn"):
+        pipeline.push(LazyFrame(round(30e9), SMALL, decode))
+    found = pipeline.push(Frame(np.zeros((*SMALL, 3), np.uint8), round(30.1e9)))
+    assert "gap of" in found.reset
+    assert {event.kind for _, event in found.events} == {"ended"}
+
+
 def test_an_unreadable_frame_leaves_the_labels(recognizer, crowd):
     pipeline = pipeline_of(recognizer, NanoDet(threads=1))
     for each in crowd[:12]:
