@@ -70,9 +70,9 @@ def test_messages_arrive_unchanged(client):
 def serve():
     """A node of another process: every type of opendr_har_msgs, answering with what it was sent."""
     import rclpy
-    from opendr_har_msgs.action import TrainModel, WaitForActivity
-    from opendr_har_msgs.msg import ActivityEvent
-    from opendr_har_msgs.srv import SetModel
+    from opendr_har_msgs.action import Teach, TrainModel, WaitForActivity
+    from opendr_har_msgs.msg import ActivityEvent, Lesson
+    from opendr_har_msgs.srv import Forget, Lessons, SetModel
     from rclpy.action import ActionServer, CancelResponse
     from rclpy.callback_groups import ReentrantCallbackGroup
     from rclpy.executors import MultiThreadedExecutor
@@ -94,6 +94,19 @@ def serve():
         handle.succeed()
         return TrainModel.Result(bundle=goal.output, metric_names=goal.settings, metric_values=[0.5, -1.0])
 
+    def teach(handle):
+        handle.publish_feedback(Teach.Feedback(state=handle.request.track_id, people=-1))
+        handle.succeed()
+        return Teach.Result(success=True, message=handle.request.label, examples=3, warnings=["first", "second"])
+
+    def lessons(request, response):
+        response.lessons = [Lesson(label="waving", id="7", used=True, thumbnail=b"jpeg")] * request.thumbnails
+        return response
+
+    def forget(request, response):
+        response.success, response.message = request.id == "7", request.label
+        return response
+
     def wait(handle):
         event = ActivityEvent(track_id="7", class_id=handle.request.label, kind=ActivityEvent.ENDED)
         event.duration = handle.request.hold
@@ -106,8 +119,11 @@ def serve():
     group = ReentrantCallbackGroup()
     accept = {"callback_group": group, "cancel_callback": lambda _: CancelResponse.ACCEPT}
     node.create_service(SetModel, "set_model", set_model)
+    node.create_service(Lessons, "lessons", lessons)
+    node.create_service(Forget, "forget", forget)
     servers = [
         ActionServer(node, TrainModel, "train", train),
+        ActionServer(node, Teach, "teach", teach),
         ActionServer(node, WaitForActivity, "wait", wait, **accept),
     ]
     executor = MultiThreadedExecutor(num_threads=3)
@@ -135,9 +151,9 @@ def test_services_actions_and_events_work_between_two_processes(client, server):
     pytest.importorskip("opendr_har_msgs")
     from action_msgs.msg import GoalStatus
     from builtin_interfaces.msg import Duration
-    from opendr_har_msgs.action import TrainModel, WaitForActivity
+    from opendr_har_msgs.action import Teach, TrainModel, WaitForActivity
     from opendr_har_msgs.msg import ActivityEvent
-    from opendr_har_msgs.srv import SetModel
+    from opendr_har_msgs.srv import Forget, Lessons, SetModel
     from rclpy.action import ActionClient
 
     def send(action, name, goal):
@@ -151,6 +167,20 @@ def test_services_actions_and_events_work_between_two_processes(client, server):
 
     answer = client.call(SetModel, "set_model", SetModel.Request(model="gestures.onnx"))
     assert (answer.success, answer.message, answer.class_names) == (True, "gestures.onnx", ["waving", "other"])
+
+    listed = client.call(Lessons, "lessons", Lessons.Request(thumbnails=True)).lessons
+    assert [(lesson.label, lesson.id, lesson.used, bytes(lesson.thumbnail)) for lesson in listed] == [
+        ("waving", "7", True, b"jpeg")
+    ]
+    answer = client.call(Forget, "forget", Forget.Request(label="waving", id="7"))
+    assert (answer.success, answer.message) == (True, "waving")
+
+    handle, feedback = send(Teach, "teach", Teach.Goal(label="waving", track_id="12"))
+    future = handle.get_result_async()
+    client.until(lambda: future.done() and feedback)
+    result = future.result().result
+    assert (result.message, result.examples, result.warnings) == ("waving", 3, ["first", "second"])
+    assert (feedback[0].state, feedback[0].people) == ("12", -1)
 
     goal = TrainModel.Goal(data="videos", base="x3d_s.pyth", output="out.onnx", epochs=3, settings=["lr=0.1", "seed=7"])
     handle, feedback = send(TrainModel, "train", goal)
