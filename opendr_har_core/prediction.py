@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -30,14 +30,19 @@ class Prediction:
     Attributes:
         stamp_ns: stamp of the newest frame used.
         top: best hypotheses, best first; never empty.
-        scores: float32 array of shape (num_classes,), the probability of every class.
+        scores: float32 array of shape (classes,), the probability of every class.
         provisional: whether the stream has not seen a full window of real frames yet.
+        features: float32 array of shape (F,), what the classifier takes; None from a bundle that does not give them.
+        novelty: how far the frames are from everything that the model knows: above 1, they are none of its classes.
+            None from a model that is not calibrated.
     """
 
     stamp_ns: int
     top: Tuple[Hypothesis, ...]
     scores: np.ndarray
     provisional: bool = False
+    features: Optional[np.ndarray] = None
+    novelty: Optional[float] = None
 
     @property
     def label(self) -> str:
@@ -48,3 +53,8 @@ class Prediction:
     def score(self) -> float:
         """Probability of the best class."""
         return self.top[0].score
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the model knows that it does not know what it sees."""
+        return self.novelty is not None and self.novelty > 1

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-from opendr_har_core.backends.protocol import Array, Row, finite
+from opendr_har_core.backends.protocol import Array, Outputs, Row, check_finite
 from opendr_har_core.backends.session import CPU, Sessions, session_settings, this_machine
 from opendr_har_core.backends.state_buffers import BufferedState, BufferSpec, buffer_specs
 from opendr_har_core.bundles.file_check import check_onnx_file
-from opendr_har_core.bundles.metadata import FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
+from opendr_har_core.bundles.metadata import FEATURES, FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
 from opendr_har_core.errors import ModelError
-from opendr_har_core.spec import ModelSpec
 
 
 class OnnxBackend:
@@ -54,10 +53,11 @@ class OnnxBackend:
                 f"was made from, or tune that here"
             )
         self.spec, self.labels, self.source = self.metadata.spec, self.metadata.labels, self.metadata.source
+        self.features = self.metadata.features
         inputs = {node.name: tuple(node.shape[1:]) for node in session.get_inputs()}
         shapes = {name[len(STATE) :]: shape for name, shape in inputs.items() if name.startswith(STATE)}
         self._buffers = buffer_specs(shapes, self.metadata.delays)
-        _check_signature(session, self.spec, self._buffers)
+        _check_signature(session, self.metadata, self._buffers)
 
     @property
     def provider(self) -> str:
@@ -69,27 +69,31 @@ class OnnxBackend:
         """Which execution provider failed and why, or ""."""
         return self._sessions.reason
 
-    def classify(self, clips: Array) -> Array:
+    def classify(self, clips: Array) -> Outputs:
         """See `Backend`; one clip after the other, as a single clip keeps all cores busy."""
-        results = [self._sessions.run(1, partial(_scores_of, clip)) for clip in np.split(clips, len(clips))]
-        return finite(np.concatenate(results))
+        names = [PROBABILITIES, FEATURES] if self.features else [PROBABILITIES]
+        results = [self._sessions.run(1, partial(_outputs_of, clip, names)) for clip in np.split(clips, len(clips))]
+        outputs = Outputs(*map(np.concatenate, zip(*results)))
+        check_finite(*outputs)
+        return outputs
 
     def state(self, rows: Sequence[Row[BufferedState]]) -> BufferedState:
         """See `Backend`."""
-        state = BufferedState(self._buffers, self.spec, len(rows))
+        state = BufferedState(self._buffers, self.spec, len(rows), self.features)
         for index, row in enumerate(rows):
             if row is not None:
                 state.copy_row(index, *row)
         return state
 
-    def step(self, frames: Sequence[Array], state: BufferedState) -> Array:
+    def step(self, frames: Sequence[Array], state: BufferedState) -> Outputs:
         """See `Backend`."""
         for row, frame in enumerate(frames):
             state.frames[row] = frame
         self._sessions.run(state.rows, lambda session: session.run_with_iobinding(self._binding(session, state)))
-        probabilities = finite(state.probabilities.copy())
+        probabilities, features = state.outputs
+        check_finite(probabilities, features)
         state.advance()
-        return probabilities
+        return Outputs(probabilities.copy(), None if features is None else features.copy())
 
     def _binding(self, session: Any, state: BufferedState) -> Any:
         """The binding of the buffers that a step in this turn reads and writes, made on its first use."""
@@ -99,7 +103,10 @@ class OnnxBackend:
         if binding is None:
             binding = state.bindings[state.turn] = session.io_binding()
             self._bind_inputs(binding, state)
-            _bind_output(binding, PROBABILITIES, state.probabilities)
+            probabilities, features = state.outputs
+            _bind_output(binding, PROBABILITIES, probabilities)
+            if features is not None:
+                _bind_output(binding, FEATURES, features)
             for spec in self._buffers:
                 _bind_output(binding, f"{NEXT}{spec.name}", state.entering(spec))
         elif session.get_providers()[0] != CPU:
@@ -114,9 +121,9 @@ class OnnxBackend:
                 _bind_input(binding, f"{STATE}{spec.name}.{index}", state.entry(spec, index))
 
 
-def _scores_of(clip: Array, session: Any) -> Array:
-    scores: Array = session.run([PROBABILITIES], {FRAMES: clip})[0]
-    return scores
+def _outputs_of(clip: Array, names: Sequence[str], session: Any) -> List[Array]:
+    outputs: List[Array] = session.run(names, {FRAMES: clip})
+    return outputs
 
 
 def _bind_input(binding: Any, name: str, array: Array) -> None:
@@ -127,21 +134,23 @@ def _bind_output(binding: Any, name: str, array: Array) -> None:
     binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
 
-def _check_signature(session: Any, spec: ModelSpec, buffers: Sequence[BufferSpec]) -> None:
-    """Raise ModelError for a graph that is not the one that its spec describes."""
-    side = spec.image_size
+def _check_signature(session: Any, metadata: BundleMetadata, buffers: Sequence[BufferSpec]) -> None:
+    """Raise ModelError for a graph that is not the one that its metadata describes."""
+    spec, side = metadata.spec, metadata.spec.image_size
     expected = [side, side, 3] if spec.is_continual else [spec.window, side, side, 3]
     inputs: Dict[str, Any] = {node.name: node for node in session.get_inputs()}
     outputs: Dict[str, Any] = {node.name: node for node in session.get_outputs()}
-    wanted = [PROBABILITIES, *(f"{NEXT}{buffer.name}" for buffer in buffers)]
-    missing = sorted({FRAMES} - set(inputs)) + sorted(set(wanted) - set(outputs))
+    wanted = {PROBABILITIES: spec.num_classes, **({FEATURES: metadata.features} if metadata.features else {})}
+    next_states = {f"{NEXT}{buffer.name}" for buffer in buffers}
+    missing = sorted({FRAMES} - set(inputs)) + sorted({*wanted, *next_states} - set(outputs))
     if missing or spec.is_continual != bool(buffers):
-        raise ModelError(f"a {spec.name} bundle needs other inputs and outputs than this file has: {missing or wanted}")
+        named = missing or [*wanted]
+        raise ModelError(f"a {spec.name} bundle needs other inputs and outputs than this file has: {named}")
     if inputs[FRAMES].type != "tensor(uint8)" or list(inputs[FRAMES].shape[1:]) != expected:
         found = f"{inputs[FRAMES].type} {inputs[FRAMES].shape}"
         raise ModelError(f"a {spec.name} bundle takes uint8 frames of (batch, {expected}), this file takes {found}")
-    classes = outputs[PROBABILITIES].shape[-1]
-    if classes != spec.num_classes:
-        raise ModelError(
-            f"the graph gives {classes} scores, its metadata says {spec.num_classes} classes; export it again"
-        )
+    for name, count in wanted.items():
+        if list(outputs[name].shape[1:]) != [count]:
+            raise ModelError(
+                f"the graph gives {name} of shape {outputs[name].shape}, its metadata says {count}; export it again"
+            )

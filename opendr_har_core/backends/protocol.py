@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Optional, Protocol, Sequence, Tuple, TypeVar
+from typing import NamedTuple, Optional, Protocol, Sequence, Tuple, TypeVar
 
 import numpy as np
 
+from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import BackendError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.spec import ModelSpec
 
 Array = np.ndarray
+
+
+class Outputs(NamedTuple):
+    """What a network gives for each row of a batch.
+
+    Attributes:
+        probabilities: float32 (B, num_classes).
+        features: float32 (B, F), the pooled features that the classifier takes, averaged over the window; None for a
+            bundle that does not give them.
+    """
+
+    probabilities: Array
+    features: Optional[Array] = None
+
+    def row(self, index: int) -> Outputs:
+        """The outputs of one row, with a batch axis of 1."""
+        rows = slice(index, index + 1)
+        return Outputs(self.probabilities[rows], None if self.features is None else self.features[rows])
+
+    def judged_by(self, head: Optional[Head]) -> Tuple[Array, Optional[Array]]:
+        """Scores (B, classes) and novelty (B,) or None, of a head that fits, or of the network itself."""
+        if head is None or self.features is None:
+            return self.probabilities, None
+        return head.apply(self.features, self.probabilities)
 
 
 class State(Protocol):
@@ -33,7 +58,8 @@ class Backend(Protocol[StateType]):
 
     Attributes:
         spec: what the network is and what input it expects.
-        labels: class names, one per score.
+        labels: class names of the network, one per probability.
+        features: number of features that the network gives, 0 for none.
         source: origin of the weights, as text for people.
         provider: the device or library in use, such as "CPUExecutionProvider".
         fallback_reason: why `provider` is not the first one that was asked for, or "".
@@ -41,6 +67,7 @@ class Backend(Protocol[StateType]):
 
     spec: ModelSpec
     labels: LabelMap
+    features: int
     source: str
 
     @property
@@ -49,16 +76,16 @@ class Backend(Protocol[StateType]):
     @property
     def fallback_reason(self) -> str: ...
 
-    def classify(self, clips: Array) -> Array:
-        """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities."""
+    def classify(self, clips: Array) -> Outputs:
+        """X3D: uint8 (B, T, S, S, 3) RGB clips -> outputs of B rows."""
         ...
 
     def state(self, rows: Sequence[Row]) -> StateType:
         """CoX3D: a new state, with a copy of each given row, or zeros for None."""
         ...
 
-    def step(self, frames: Sequence[Array], state: StateType) -> Array:
-        """CoX3D: one uint8 (S, S, 3) RGB frame per row -> float32 (rows, num_classes) probabilities.
+    def step(self, frames: Sequence[Array], state: StateType) -> Outputs:
+        """CoX3D: one uint8 (S, S, 3) RGB frame per row -> outputs of each row.
 
         Advances the state, or leaves it unchanged if the step fails. The first `spec.silent_frames` results of a new
         row are meaningless.
@@ -66,11 +93,10 @@ class Backend(Protocol[StateType]):
         ...
 
 
-def finite(probabilities: Array) -> Array:
-    """Return `probabilities`; raises BackendError if any is not finite, as NaN would stay in a stream's state."""
-    if not np.isfinite(probabilities).all():
+def check_finite(*outputs: Optional[Array]) -> None:
+    """Raise BackendError if any output of a network is not finite, as NaN would stay in a stream's state."""
+    if not all(np.isfinite(values).all() for values in outputs if values is not None):
         raise BackendError(
             "the model's scores are not finite (NaN): its weights are broken, as after training that diverged, or the "
             "provider's precision is too low; use another bundle, or the CPU"
         )
-    return probabilities

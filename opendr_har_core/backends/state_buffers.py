@@ -12,10 +12,9 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from opendr_har_core.backends.protocol import Array, Outputs
 from opendr_har_core.errors import ModelError
 from opendr_har_core.spec import ModelSpec
-
-Array = np.ndarray
 
 # A queue has a buffer for each entry and one that the step writes. With these numbers of buffers, all queues are back
 # in their first position after TURNS steps, so TURNS sets of I/O bindings suffice.
@@ -76,14 +75,16 @@ def buffer_specs(shapes: Mapping[str, Sequence[int]], delays: Mapping[str, int])
 
 
 class BufferedState:
-    """State of one or more streams (rows), and the buffers of a step's frames and probabilities."""
+    """State of one or more streams (rows), and the buffers of a step's frames and outputs."""
 
-    def __init__(self, specs: Sequence[BufferSpec], spec: ModelSpec, rows: int) -> None:
-        """Zeros: all rows are before their first frame."""
+    def __init__(self, specs: Sequence[BufferSpec], spec: ModelSpec, rows: int, features: int = 0) -> None:
+        """Zeros: all rows are before their first frame. `features` is the number of features that the graph gives."""
         self.rows = rows
         self.ages = [0] * rows
         self.frames = np.zeros((rows, spec.image_size, spec.image_size, 3), np.uint8)
-        self.probabilities = np.zeros((rows, spec.num_classes), np.float32)
+        self.outputs = Outputs(
+            np.zeros((rows, spec.num_classes), np.float32), np.zeros((rows, features), np.float32) if features else None
+        )
         # Bindings to a session, by turn.
         self.bound_to: Any = None
         self.bindings: Dict[int, Any] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendr_har_core.backends.protocol import Array, Row, finite
+from opendr_har_core.backends.protocol import Array, Outputs, Row, check_finite
 from opendr_har_core.backends.session import default_threads, usable_cores
 from opendr_har_core.errors import ConfigError
 from opendr_har_core.labels import LabelMap
@@ -52,14 +52,14 @@ class TorchBackend:
         self.labels = LabelMap.numbered(self.spec.num_classes, labels)
         self.source = source
         self._network = network.eval()
+        self.features = network.head.conv_5.out_channels
         self._device = network.head.projection.weight.device
         self.provider = f"torch {self._device}"
 
-    def classify(self, clips: Array) -> Array:
+    def classify(self, clips: Array) -> Outputs:
         """See `Backend`."""
         with torch.inference_mode():
-            logits: Tensor = self._network(self._input(clips))
-            return _probabilities(logits)
+            return self._outputs(self._network.features(self._input(clips)))
 
     def state(self, rows: Sequence[Row[TorchState]]) -> TorchState:
         """See `Backend`."""
@@ -67,15 +67,21 @@ class TorchBackend:
         parts = [fresh if row is None else _row(row[0].tensors, row[1]) for row in rows]
         return TorchState(len(rows), _each(torch.cat, parts))
 
-    def step(self, frames: Sequence[Array], state: TorchState) -> Array:
+    def step(self, frames: Sequence[Array], state: TorchState) -> Outputs:
         """See `Backend`."""
         network = self._continual()
         with torch.inference_mode(), few_threads():
             frame = self._input(np.stack(frames))
-            logits, tensors = network.step(frame, state.tensors)
-            probabilities = _probabilities(logits)
+            features, tensors = network.step_features(frame, state.tensors)
+            outputs = self._outputs(features)
             state.tensors = tensors
-            return probabilities
+            return outputs
+
+    def _outputs(self, features: Tensor) -> Outputs:
+        probabilities = self._network.head.classify(features).softmax(dim=1)
+        outputs = Outputs(probabilities.cpu().numpy(), features.cpu().numpy())
+        check_finite(*outputs)
+        return outputs
 
     def _continual(self) -> CoX3D:
         if not isinstance(self._network, CoX3D):
@@ -86,10 +92,6 @@ class TorchBackend:
         """uint8 (B, ..., S, S, 3) images -> standardized (B, 3, ..., S, S)."""
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
         return standardized(pixels.movedim(-1, 1), self.spec)
-
-
-def _probabilities(logits: Tensor) -> Array:
-    return finite(logits.softmax(dim=1).cpu().numpy())
 
 
 def _row(state: CoX3DState, row: int) -> CoX3DState:

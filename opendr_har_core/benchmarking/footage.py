@@ -73,7 +73,7 @@ class Viewer:
     @property
     def track(self) -> Track:
         """The predictions so far."""
-        scores = np.zeros((len(self._predictions), self.recognizer.spec.num_classes), np.float32)
+        scores = np.zeros((len(self._predictions), len(self.recognizer.labels)), np.float32)
         for row, prediction in zip(scores, self._predictions):
             row[:] = prediction.scores
         return Track(np.array([prediction.stamp_ns for prediction in self._predictions], np.int64), scores)

@@ -38,7 +38,7 @@ def export_bundle(
         raise ModelError(f"a bundle is written to a file named *{SUFFIX}, got {path}")
     names = LabelMap.numbered(network.num_classes, labels)
     digest = weights_sha256 or weights_digest(network)
-    metadata = BundleMetadata(network.spec, names, source, digest)
+    metadata = BundleMetadata(network.spec, names, source, digest, features=network.head.conv_5.out_channels)
     graph = GraphWriter()
     if isinstance(network, CoX3D):
         metadata = replace(metadata, delays=write_step_graph(graph, network))

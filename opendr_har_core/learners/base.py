@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.backends.protocol import Outputs
 from opendr_har_core.errors import ConfigError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.learners.arguments import LearnerArguments, changeable
@@ -75,7 +76,7 @@ class Learner:
     @property
     def num_classes(self) -> int:
         """Number of classes."""
-        return self._spec.num_classes
+        return len(self._labels)
 
     @property
     def labels(self) -> LabelMap:
@@ -84,7 +85,7 @@ class Learner:
 
     @labels.setter
     def labels(self, names: Iterable[str]) -> None:
-        self._labels = LabelMap.numbered(self._spec.num_classes, names)
+        self._labels = LabelMap.numbered(self.num_classes, names)
 
     @property
     def model_hparams(self) -> Dict[str, int]:
@@ -159,7 +160,9 @@ class Learner:
         bundle = self._optimised.bundle(network, self._labels) if self._optimised else None
         arguments = asdict(self._arguments)
         training = {name: arguments[name] for name in changeable()}
-        save_model(_path(path), self._spec, self._labels, network, bundle, training)
+        # A bundle keeps its own head, with other labels than its network has.
+        labels = self._labels if self._optimised is None else self._optimised.backend(network, self._labels).labels
+        save_model(_path(path), self._spec, labels, network, bundle, training)
         return self
 
     def load(self, path: PathLike, new_head: bool = False) -> Learner:
@@ -227,8 +230,12 @@ class Learner:
         how = {name: getattr(self, name) for name in ("batch_size", "num_workers", "device")}
         return evaluate(self._network("evaluate"), dataset, steps=steps, stepwise=stepwise, **how).to_dict()
 
+    def _judged(self, graph: OnnxBackend, outputs: Outputs) -> List[Category]:
+        """A graph's outputs -> one category per row."""
+        return self._categories(outputs.judged_by(graph.metadata.head)[0])
+
     def _categories(self, scores: np.ndarray) -> List[Category]:
-        """float32 (B, num_classes) -> one category per row."""
+        """float32 (B, classes) -> one category per row."""
         ids = [int(row.argmax()) for row in scores]
         return [Category(index, self._labels[index], row) for index, row in zip(ids, scores)]
 
@@ -282,7 +289,8 @@ class Learner:
                 f"{path} has {form}, the learner was given another {wrong}; a bundle can't be changed: leave it out, "
                 f"or load the weights that it was made from"
             )
-        self._spec, self._labels, self.model = backend.spec, backend.labels, None
+        head = backend.metadata.head
+        self._spec, self._labels, self.model = backend.spec, head.labels if head else backend.labels, None
         self._optimised = optimised
         self.reset()
 

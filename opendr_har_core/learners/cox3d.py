@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from opendr_har_core.backends.onnx import OnnxBackend
-from opendr_har_core.backends.protocol import finite
+from opendr_har_core.backends.protocol import check_finite
 from opendr_har_core.backends.torch import few_threads
 from opendr_har_core.errors import DataError
 from opendr_har_core.learners.arguments import LearnerArguments
@@ -68,7 +68,7 @@ class SteppingCoX3D(CoX3D):
             state = self.initial_state(*shape) if is_new else self._state
             logits, state = self.step(frames, state)
             found = logits.float().cpu()
-        finite(found.numpy())
+        check_finite(found.numpy())
         self._state, self.shape, self.steps = state, shape, 1 if is_new else self.steps + 1
         return found if self.steps > self.spec.silent_frames else None
 
@@ -182,9 +182,9 @@ class CoX3DLearner(Learner):
     def _step(self, graph: OnnxBackend, pixels: np.ndarray, shape: Tuple[int, int]) -> List[Category]:
         if self._stream is None:
             self._stream = GraphStream(graph, graph.state([None] * shape[0]), shape)
-        scores = graph.step(list(pixels), self._stream.state)
+        outputs = graph.step(list(pixels), self._stream.state)
         self._stream.steps += 1
-        return self._categories(scores) if self.warm else []
+        return self._judged(graph, outputs) if self.warm else []
 
     def _running(self) -> Tuple[Optional[OnnxBackend], Optional[Tuple[int, int]], int]:
         """Graph (None: PyTorch), shape and number of frames of the current streams."""

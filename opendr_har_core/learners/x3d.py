@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendr_har_core.backends.protocol import finite
+from opendr_har_core.backends.protocol import check_finite
 from opendr_har_core.errors import DataError
 from opendr_har_core.learners.arguments import LearnerArguments
 from opendr_har_core.learners.base import Learner
@@ -68,11 +68,12 @@ class X3DLearner(Learner):
             raise DataError(f"{self.spec.name} takes clips of {self.spec.window} frames, got {length}")
         graph, pixels = self._graph_and_pixels(clips)
         if graph is not None:
-            return self._categories(graph.classify(pixels))
+            return self._judged(graph, graph.classify(pixels))
         network = self._network("run on floats other than standardised pixels").eval()
         with torch.inference_mode():
-            scores = network(clips.standardized(self.spec, self.device)).softmax(dim=1)
-        return self._categories(finite(scores.cpu().numpy()))
+            scores = network(clips.standardized(self.spec, self.device)).softmax(dim=1).cpu().numpy()
+        check_finite(scores)
+        return self._categories(scores)
 
     def _build(self, size: str, num_classes: int) -> X3D:
         return X3D(x3d_config(size), num_classes)

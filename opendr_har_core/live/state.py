@@ -53,7 +53,7 @@ class ModelInfo:
             name=backend.spec.name,
             weights=backend.source,
             provider=backend.provider,
-            classes=len(backend.labels),
+            classes=len(stream.labels),
             first_label_sec=stream.silent_sec,
             label_delay_sec=backend.spec.delay_sec,
         )

@@ -84,13 +84,18 @@ class CoX3D(X3D):
         their first real input later than lower ones; until then their input counts as temporal padding, as in a clip.
         Without, the average covers the steps so far, up to the window.
         """
+        features, state = self.step_features(frame, state)
+        return self.head.classify(features), state
+
+    def step_features(self, frame: Tensor, state: CoX3DState) -> Tuple[Tensor, CoX3DState]:
+        """As `step`, with what the classifier takes, (B, C), in place of logits."""
         x, stem = self.stem.step(frame, state.stem)
         x, past, skipped = self._step_blocks(x, state)
         newest = self.head.pooled(x.unsqueeze(2))
         features = torch.cat([state.features, newest], dim=1)
         steps = torch.full_like(state.age, self.window) if self.config.delay else (state.age + 1).clamp(max=self.window)
-        logits = self.head.classify(features.sum(dim=1) / steps[:, None])
-        return logits, CoX3DState(state.age + 1, stem, tuple(past), tuple(skipped), features[:, 1:])
+        mean = features.sum(dim=1) / steps[:, None]
+        return mean, CoX3DState(state.age + 1, stem, tuple(past), tuple(skipped), features[:, 1:])
 
     def _step_blocks(self, x: Tensor, state: CoX3DState) -> Tuple[Tensor, List[Tensor], List[Tensor]]:
         """Output of the residual blocks, and their new states."""

@@ -203,6 +203,11 @@ class Head(nn.Module):
         """(B, C, T, H, W) -> features (B, T, C), averaged over space."""
         return F.relu(self.conv_5_bn(self.conv_5(x))).mean(dim=(3, 4)).transpose(1, 2)
 
+    def averaged(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> features (B, C), averaged over space and time."""
+        features = self.pooled(x)
+        return (features if self.window is None else features[:, -self.window :]).mean(dim=1)
+
     def classify(self, mean: Tensor) -> Tensor:
         """Features (B, C), averaged over time -> logits (B, num_classes)."""
         hidden = F.relu(self.lin_5(mean[:, :, None, None, None])).flatten(1)
@@ -211,5 +216,4 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> logits (B, num_classes)."""
-        features = self.pooled(x)
-        return self.classify((features if self.window is None else features[:, -self.window :]).mean(dim=1))
+        return self.classify(self.averaged(x))

@@ -57,11 +57,14 @@ class X3D(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """Standardised float clips (B, 3, T, S, S) -> logits (B, num_classes)."""
+        return self.head.classify(self.features(clip))
+
+    def features(self, clip: Tensor) -> Tensor:
+        """Standardised float clips (B, 3, T, S, S) -> what the classifier takes, (B, C)."""
         x = self.stem(in_fast_layout(clip))
         for _, block in self.blocks():
             x = block(x)
-        logits: Tensor = self.head(x)
-        return logits
+        return self.head.averaged(x)
 
 
 def standardized(pixels: Tensor, spec: ModelSpec) -> Tensor:

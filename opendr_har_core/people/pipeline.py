@@ -7,6 +7,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
+from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
 from opendr_har_core.people.crops import Square, cut
@@ -143,6 +144,15 @@ class PeoplePipeline:
         self._labels = labels
         for member in self._members.values():
             member.pipeline.change_filter(labels)
+
+    def change_head(self, head: Optional[Head]) -> Tuple[Tuple[str, LabelEvent], ...]:
+        """Use another head for everyone from the next frame on; see `LabelPipeline.change_head`."""
+        self._recognizer = self._recognizer.with_head(head)
+        events: List[Tuple[str, LabelEvent]] = []
+        for id, member in self._members.items():
+            events += [(id, event) for event in member.pipeline.change_head(head)]
+            member.label = None  # its class ids are those of the old head
+        return tuple(events)
 
     def reset(self) -> Tuple[Tuple[str, LabelEvent], ...]:
         """Forget everyone; their labels end."""

@@ -45,19 +45,27 @@ class LabelEvents:
         self._latest_ns = 0
         self._total, self._count = 0.0, 0
 
+    @property
+    def label(self) -> Optional[str]:
+        """The current label, or None."""
+        return self._began.label if self._began else None
+
     def update(self, prediction: Prediction, no_activity_label: Optional[str] = None) -> Tuple[LabelEvent, ...]:
         """Events of a prediction from a LabelFilter, "ended" before "began".
 
         A class of the model named `no_activity_label` also counts as no activity.
         """
         shown, stamp, began = prediction.top[0], prediction.stamp_ns, self._began
-        if began is not None and began.class_id == shown.class_id:
-            self._began = replace(began, provisional=began.provisional and prediction.provisional)
+        is_activity = shown.class_id != NO_CLASS and shown.label != no_activity_label
+        # By label: its class id changes with the head.
+        if began is not None and is_activity and began.label == shown.label:
+            provisional = began.provisional and prediction.provisional
+            self._began = replace(began, class_id=shown.class_id, provisional=provisional)
             self._latest_ns = stamp
             self._total, self._count = self._total + shown.score, self._count + 1
             return ()
         ended = self.close(stamp)
-        if shown.class_id == NO_CLASS or shown.label == no_activity_label:
+        if not is_activity:
             return ended
         began = LabelEvent(BEGAN, shown.label, shown.class_id, shown.score, stamp, stamp, 0.0, prediction.provisional)
         self._began, self._latest_ns = began, stamp

@@ -10,6 +10,7 @@ from typing import Iterable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
+from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import DataError, ImageError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
@@ -27,7 +28,7 @@ class LabelPipeline:
     def __init__(self, stream: Stream, settings: LabelSettings) -> None:
         """Own `stream`; after pushing to it with `Recognizer.push_many`, pass the result to `settle`."""
         self.stream = stream
-        self._filter = LabelFilter(settings, stream.backend.labels)
+        self._filter = LabelFilter(settings, stream.labels)
         self._events = LabelEvents()
         self._latest_ns = 0
 
@@ -52,6 +53,17 @@ class LabelPipeline:
     def change_filter(self, settings: LabelSettings) -> None:
         """Use these settings from the next prediction on."""
         self._filter.settings = settings
+
+    def change_head(self, head: Optional[Head]) -> Tuple[LabelEvent, ...]:
+        """Use another head from the next frame on; the filter starts anew, the stream keeps its history.
+
+        The current label ends with the latest frame, unless the new head has it too. Raises ModelError for a head that
+        does not fit.
+        """
+        self.stream.change_head(head)
+        self._filter = LabelFilter(self._filter.settings, self.stream.labels)
+        goes_on = self._events.label in self.stream.labels.names
+        return () if goes_on else self._events.close(self._latest_ns)
 
     def reset(self) -> Tuple[LabelEvent, ...]:
         """Reset stream and filter; the current label ends with the latest frame."""

@@ -43,24 +43,32 @@ class LabelFilter:
     def update(self, prediction: Prediction) -> Prediction:
         """Filter a prediction.
 
-        The result has smoothed `scores`. Its `top` starts with the label to show; below the threshold, that is the
-        no-activity label with class id -1 and the best score. The other hypotheses follow by score.
+        The result has smoothed `scores` and `novelty`. Its `top` starts with the label to show; below the threshold,
+        or if the prediction is unknown, that is the no-activity label with class id -1 and the best score. The other
+        hypotheses follow by score.
         """
-        self._smoothed = replace(prediction, scores=self._smooth(prediction))
+        self._smoothed = self._smooth(prediction)
         # One more than asked for: the label to show may be among them.
         ranked = top_k(self._smoothed.scores, self._labels, self.settings.top_k + 1)
-        best = self._above_threshold(ranked[0], self._smoothed.scores)
+        if self.settings.reject_unknown and self._smoothed.is_unknown:
+            best = self._no_activity(ranked[0])
+        else:
+            best = self._above_threshold(ranked[0], self._smoothed.scores)
         holding = self._hold(best, prediction.stamp_ns, self._smoothed.scores)
         others = [item for item in ranked if item.class_id != holding.class_id]
         return replace(self._smoothed, top=(holding, *others)[: self.settings.top_k])
 
-    def _smooth(self, prediction: Prediction) -> np.ndarray:
-        if self._smoothed is None or self.settings.smoothing == 0:
-            return prediction.scores
-        elapsed_sec = (prediction.stamp_ns - self._smoothed.stamp_ns) / NANOSECONDS
+    def _smooth(self, prediction: Prediction) -> Prediction:
+        before = self._smoothed
+        if before is None or self.settings.smoothing == 0:
+            return prediction
+        elapsed_sec = (prediction.stamp_ns - before.stamp_ns) / NANOSECONDS
         keep = math.exp(-max(elapsed_sec, 0.0) / self.settings.smoothing)
-        mixed: np.ndarray = (keep * self._smoothed.scores + (1 - keep) * prediction.scores).astype(np.float32)
-        return mixed
+        scores: np.ndarray = (keep * before.scores + (1 - keep) * prediction.scores).astype(np.float32)
+        novelty = prediction.novelty
+        if novelty is not None and before.novelty is not None:
+            novelty = keep * before.novelty + (1 - keep) * novelty
+        return replace(prediction, scores=scores, novelty=novelty)
 
     def _above_threshold(self, best: Hypothesis, scores: np.ndarray) -> Hypothesis:
         """`best`; below the threshold, the label shown so far if hysteresis keeps it, else the no-activity label."""
@@ -71,6 +79,9 @@ class LabelFilter:
             score = float(scores[shown.class_id])
             if score >= threshold - self.settings.hysteresis:
                 return replace(shown, score=score)
+        return self._no_activity(best)
+
+    def _no_activity(self, best: Hypothesis) -> Hypothesis:
         return Hypothesis(NO_CLASS, self.settings.no_activity_label, best.score)
 
     def _hold(self, best: Hypothesis, stamp_ns: int, scores: np.ndarray) -> Hypothesis:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Iterable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from opendr_har_core.backends.protocol import Backend
+from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import ConfigError, DataError, ModelError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
@@ -23,9 +25,11 @@ DEFAULT_BUNDLE = MODELS / f"{ModelSettings.model}.onnx"
 class Recognizer:
     """An open model. It is immutable; streams and threads can share it."""
 
-    def __init__(self, backend: Backend) -> None:
-        """Wrap an open backend; `open` makes one from a file."""
-        self._backend = backend
+    def __init__(self, backend: Backend, head: Optional[Head] = None) -> None:
+        """Wrap an open backend; `open` makes one from a file. Raises ModelError for a head that does not fit it."""
+        if head is not None:
+            head.check(backend.features, backend.spec)
+        self._backend, self._head = backend, head
 
     @classmethod
     def open(
@@ -44,7 +48,15 @@ class Recognizer:
         """
         from opendr_har_core.backends.onnx import OnnxBackend
 
-        return cls(OnnxBackend(bundle_path(model), providers, threads, spin))
+        backend = OnnxBackend(bundle_path(model), providers, threads, spin)
+        return cls(backend, backend.metadata.head)
+
+    def with_head(self, head: Optional[Head]) -> Recognizer:
+        """The same open network with another head, or with None its own classifier; takes no time.
+
+        `push_many` of either takes streams of both. Raises ModelError for a head that does not fit the network.
+        """
+        return Recognizer(self._backend, head)
 
     @property
     def spec(self) -> ModelSpec:
@@ -53,8 +65,18 @@ class Recognizer:
 
     @property
     def labels(self) -> LabelMap:
-        """Class names, one per score."""
+        """Class names, one per score: those of the head, if there is one."""
+        return self.base_labels if self._head is None else self._head.labels
+
+    @property
+    def base_labels(self) -> LabelMap:
+        """Class names of the network's own classifier."""
         return self._backend.labels
+
+    @property
+    def head(self) -> Optional[Head]:
+        """What turns features into scores; None for the network's own classifier."""
+        return self._head
 
     @property
     def provider(self) -> str:
@@ -98,12 +120,12 @@ class Recognizer:
         gap_ns = round(max_gap_sec * NANOSECONDS)
         sampler = Sampler(self.spec.period_ns, gap_ns, sampling == EVERY_FRAME, histories, aligned)
         silent_frames = max(self.spec.silent_frames, min(min_frames - 1, self.spec.warm_up))
-        return Stream(self._backend, sampler, top_k, silent_frames, warm_start == REPEAT)
+        return Stream(self._backend, self._head, sampler, top_k, silent_frames, warm_start == REPEAT)
 
     def classify_clips(self, clips: np.ndarray) -> np.ndarray:
         """Classify whole clips with an X3D; camera frames go through a stream instead.
 
-        `clips` is uint8 RGB (B, T, S, S, 3), sampled and cropped as the spec says. Returns float32 (B, num_classes).
+        `clips` is uint8 RGB (B, T, S, S, 3), sampled and cropped as the spec says. Returns float32 (B, classes).
         Raises ConfigError for a CoX3D, DataError for another dtype or shape.
         """
         spec = self.spec
@@ -114,8 +136,24 @@ class Recognizer:
             given = f"{clips.dtype} {clips.shape}" if isinstance(clips, np.ndarray) else type(clips).__name__
             raise DataError(f"{spec.name} takes uint8 clips of shape (batch, {expected}), got {given}")
         if len(clips) == 0:
-            return np.zeros((0, spec.num_classes), np.float32)
-        return self._backend.classify(clips)
+            return np.zeros((0, len(self.labels)), np.float32)
+        scores, _ = self._backend.classify(clips).judged_by(self._head)
+        return scores
+
+    def features(self, frames: Iterable[AnyFrame], settings: Optional[StreamSettings] = None) -> np.ndarray:
+        """Features of a sequence of frames: float32 (n, F), a row for each prediction of a stream with these settings.
+
+        They are what the network's classifier takes: pooled over space, averaged over the window. Raises ModelError for
+        a bundle that does not give features, and what `Stream.push` raises.
+        """
+        count = self._backend.features
+        if not count:
+            raise ModelError(
+                f"this {self.spec.name} is of bundle format 3 or older and gives no features; export it again"
+            )
+        stream = self.stream(**asdict(settings or StreamSettings()))
+        rows = [prediction.features for prediction in map(stream.push, frames) if prediction is not None]
+        return np.array(rows, np.float32).reshape(len(rows), count)
 
     def push_many(self, pairs: Sequence[Tuple[Stream, AnyFrame]]) -> List[Optional[Prediction]]:
         """Push one frame to each of several streams of this recognizer, in one call of the network.

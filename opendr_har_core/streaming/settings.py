@@ -82,7 +82,12 @@ class LabelSettings:
     hysteresis: float = setting(
         0.0, "Keep the current label until its score falls this far below the threshold.", least=0, most=1
     )
-    no_activity_label: str = setting("no activity", "Label reported when the best score is below the threshold.")
+    no_activity_label: str = setting(
+        "no activity", "Label reported when the best score is below the threshold, or when nothing known is seen."
+    )
+    reject_unknown: bool = setting(
+        True, "Report no_activity_label when a calibrated model sees none of its classes, whatever the scores are."
+    )
     smoothing: float = setting(
         0.0,
         "Time constant of the exponential moving average over the scores; 0 disables it.",

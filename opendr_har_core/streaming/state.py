@@ -9,7 +9,7 @@ from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from opendr_har_core.backends.protocol import Array, Backend, Row, State
+from opendr_har_core.backends.protocol import Array, Backend, Outputs, Row, State
 
 
 class ClipState:
@@ -42,18 +42,18 @@ class ClipState:
         return copy
 
     @classmethod
-    def advance(cls, backend: Backend, states: Sequence[ClipState], images: Sequence[Array]) -> List[Optional[Array]]:
+    def advance(cls, backend: Backend, states: Sequence[ClipState], images: Sequence[Array]) -> List[Optional[Outputs]]:
         """Advance states by one image each, in one call of the network; see the function `advance`."""
         ready = [index for index, state in enumerate(states) if state.seen >= state._silent_frames]
-        scores: List[Optional[Array]] = [None] * len(states)
+        found: List[Optional[Outputs]] = [None] * len(states)
         if ready:
-            clips = np.stack([states[index]._clip_with(images[index]) for index in ready])
-            for index, row in zip(ready, backend.classify(clips)):
-                scores[index] = row
+            outputs = backend.classify(np.stack([states[index]._clip_with(images[index]) for index in ready]))
+            for row, index in enumerate(ready):
+                found[index] = outputs.row(row)
         for state, image in zip(states, images):
             state._append(image)
             state.seen += 1
-        return scores
+        return found
 
     def _append(self, image: Array) -> None:
         self._pixels[self._written % len(self._pixels)] = image
@@ -95,17 +95,17 @@ class StepState:
         return copy
 
     @classmethod
-    def advance(cls, backend: Backend, states: Sequence[StepState], images: Sequence[Array]) -> List[Optional[Array]]:
+    def advance(cls, backend: Backend, states: Sequence[StepState], images: Sequence[Array]) -> List[Optional[Outputs]]:
         """See `ClipState`."""
         rows = [state._row for state in states]
         shared = _shared_state(rows) or backend.state(rows)
-        probabilities = backend.step(images, shared)
-        scores: List[Optional[Array]] = []
+        outputs = backend.step(images, shared)
+        found: List[Optional[Outputs]] = []
         for index, state in enumerate(states):
-            scores.append(probabilities[index] if state.seen >= state._silent_frames else None)
+            found.append(outputs.row(index) if state.seen >= state._silent_frames else None)
             state._row = (shared, index)
             state.seen += 1
-        return scores
+        return found
 
 
 StreamState = Union[ClipState, StepState]
@@ -116,10 +116,10 @@ def new_state(backend: Backend, silent_frames: int) -> StreamState:
     return (StepState if backend.spec.is_continual else ClipState)(backend, silent_frames)
 
 
-def advance(backend: Backend, tasks: Sequence[Tuple[StreamState, Array]]) -> List[Optional[Array]]:
+def advance(backend: Backend, tasks: Sequence[Tuple[StreamState, Array]]) -> List[Optional[Outputs]]:
     """Advance each state by its image, in one call of the network.
 
-    Returns float32 (num_classes,) scores for each state, or None for a state that is still silent.
+    Returns the outputs of each state, of one row, or None for a state that is still silent.
     """
     if not tasks:
         return []

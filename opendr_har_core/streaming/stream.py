@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from opendr_har_core.backends.protocol import Array, Backend
+from opendr_har_core.backends.protocol import Array, Backend, Outputs
+from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import DataError
 from opendr_har_core.frame import Frame, LazyFrame
+from opendr_har_core.labels import LabelMap
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.postprocess import top_k
@@ -86,9 +88,16 @@ class Stream:
     """
 
     def __init__(
-        self, backend: Backend, sampler: Sampler, top_k: int, silent_frames: int, warm_start: bool = False
+        self,
+        backend: Backend,
+        head: Optional[Head],
+        sampler: Sampler,
+        top_k: int,
+        silent_frames: int,
+        warm_start: bool = False,
     ) -> None:
         self.backend = backend
+        self._head = head
         self._lock = threading.Lock()
         self._sampler = sampler
         self._states: Dict[int, StreamState] = {}
@@ -100,6 +109,17 @@ class Stream:
     def spec(self) -> ModelSpec:
         """The model's spec."""
         return self.backend.spec
+
+    @property
+    def head(self) -> Optional[Head]:
+        """What turns features into scores; None for the network's own classifier."""
+        return self._head
+
+    @property
+    def labels(self) -> LabelMap:
+        """Class names, one per score."""
+        head = self._head
+        return self.backend.labels if head is None else head.labels
 
     @property
     def histories(self) -> int:
@@ -127,6 +147,16 @@ class Stream:
             self._states = {}
             self.status = StreamStatus(0, self.status.warm_up, silent_frames=self.status.silent_frames)
 
+    def change_head(self, head: Optional[Head]) -> None:
+        """Use another head from the next frame on, or None for the network's own classifier; the history is kept.
+
+        Raises ModelError for a head that does not fit the network.
+        """
+        if head is not None:
+            head.check(self.backend.features, self.spec)
+        with self._lock:
+            self._head = head
+
     def _look(self, frame: AnyFrame) -> Tuple[Decision, Optional[Array]]:
         """Decide what to do with a frame and read its pixels; changes nothing."""
         if not isinstance(frame, (Frame, LazyFrame)):
@@ -151,23 +181,30 @@ class Stream:
             state.prime(image)
         return state
 
-    def _commit(self, turn: _Turn, scores: Sequence[Optional[Array]]) -> Optional[Prediction]:
-        """Adopt a turn, given the scores of its tasks or None for each; can't fail."""
+    def _commit(self, turn: _Turn, outputs: Sequence[Optional[Outputs]]) -> Optional[Prediction]:
+        """Adopt a turn, given the outputs of its tasks or None for each; can't fail."""
         decision, tasks = turn.decision, turn.tasks
         self._sampler.commit(decision)
         self._states = {number: turn.states[number] for number in decision.live}
-        # If several histories took the frame, the oldest one with scores answers.
-        answer = next((index for index, row in enumerate(scores) if row is not None), None)
+        # If several histories took the frame, the oldest one with outputs answers.
+        answer = next((index for index, row in enumerate(outputs) if row is not None), None)
         step = tasks[answer or 0][0].seen if tasks else self.status.step
         warm_up, silent_frames = self.status.warm_up, self.status.silent_frames
         self.status = StreamStatus(
             step, warm_up, decision.sampled, decision.reset, decision.slow_camera, silent_frames, decision.out_of_order
         )
-        row = None if answer is None else scores[answer]
+        row = None if answer is None else outputs[answer]
         if row is None:
             return None
-        top = top_k(row, self.backend.labels, self._top_k)
-        return Prediction(turn.stamp_ns, top, row, provisional=self.status.phase == PROVISIONAL)
+        (scores,), novelty = row.judged_by(self._head)
+        return Prediction(
+            turn.stamp_ns,
+            top_k(scores, self.labels, self._top_k),
+            scores,
+            provisional=self.status.phase == PROVISIONAL,
+            features=None if row.features is None else row.features[0],
+            novelty=None if novelty is None else float(novelty[0]),
+        )
 
 
 def push_together(pairs: Sequence[Tuple[Stream, AnyFrame]]) -> List[Optional[Prediction]]:
@@ -183,5 +220,5 @@ def push_together(pairs: Sequence[Tuple[Stream, AnyFrame]]) -> List[Optional[Pre
         # Only after all images are read: priming takes long.
         turns = [stream._turn(frame.stamp_ns, *look) for (stream, frame), look in zip(pairs, looks)]
         tasks = [task for turn in turns for task in turn.tasks]
-        scores = iter(advance(pairs[0][0].backend, tasks) if tasks else [])
-        return [stream._commit(turn, [next(scores) for _ in turn.tasks]) for (stream, _), turn in zip(pairs, turns)]
+        outputs = iter(advance(pairs[0][0].backend, tasks) if tasks else [])
+        return [stream._commit(turn, [next(outputs) for _ in turn.tasks]) for (stream, _), turn in zip(pairs, turns)]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from opendr_har_core.backends.protocol import Outputs
 from opendr_har_core.frame import Frame
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.spec import ModelSpec
@@ -18,6 +19,7 @@ SIDE = 8
 class ArithmeticBackend:
     """Scores that depend on every frame seen and on their order, so that mixing or losing one shows."""
 
+    features = 1
     provider = "arithmetic"
     fallback_reason = ""
     source = "a test"
@@ -32,7 +34,7 @@ class ArithmeticBackend:
     def classify(self, clips):
         self._called()
         means = clips.astype(np.float64).mean(axis=(2, 3, 4))
-        return self._scores(sum(means[:, t] * 0.5**t for t in range(means.shape[1])))
+        return self._outputs(sum(means[:, t] * 0.5**t for t in range(means.shape[1])))
 
     def state(self, rows):
         return SimpleNamespace(rows=len(rows), memory=[row[0].memory[row[1]] if row else 0.0 for row in rows])
@@ -40,7 +42,7 @@ class ArithmeticBackend:
     def step(self, frames, state):
         self._called()
         state.memory = [0.5 * old + frame.astype(np.float64).mean() for old, frame in zip(state.memory, frames)]
-        return self._scores(np.array(state.memory))
+        return self._outputs(np.array(state.memory))
 
     def _called(self):
         self.calls += 1
@@ -48,9 +50,10 @@ class ArithmeticBackend:
             raise RuntimeError("the runtime broke")
 
     @staticmethod
-    def _scores(values):
+    def _outputs(values):
         raw = np.stack([values, values[::1] * 0 + 100.0, 200.0 - values], axis=1)
-        return (raw / raw.sum(axis=1, keepdims=True)).astype(np.float32)
+        probabilities = (raw / raw.sum(axis=1, keepdims=True)).astype(np.float32)
+        return Outputs(probabilities, values[:, None].astype(np.float32))
 
 
 def frames(count, fps=30.0, seed=0, start=0, jitter=0.0, size=(12, 16)):

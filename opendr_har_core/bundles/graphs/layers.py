@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from opendr_har_core.bundles.graphs.writer import ConvWeights, Feature, GraphWriter
-from opendr_har_core.bundles.metadata import PROBABILITIES
+from opendr_har_core.bundles.metadata import FEATURES, PROBABILITIES
 from opendr_har_core.networks.layers import Head, ResidualBlock, SqueezeExcitation, Stem
 from opendr_har_core.spec import ModelSpec
 
@@ -165,8 +165,9 @@ class HeadLayers:
         return self._graph.pool(self._graph.map("Relu", wide, f"{wide.name}.relu"))
 
     def classify(self, mean: str) -> None:
-        """(N, width) features, averaged over time -> output of the graph."""
+        """(N, width) features, averaged over time -> outputs of the graph."""
         graph, head = self._graph, self._head
+        graph.output(FEATURES, mean, (self.width,))
         hidden = graph.linear(mean, "head.lin_5", _to_numpy(head.lin_5.weight).reshape(head.lin_5.out_channels, -1))
         hidden = graph.apply("Relu", hidden, name="head.lin_5.relu")
         projection = _to_numpy(head.projection.weight), _to_numpy(head.projection.bias)

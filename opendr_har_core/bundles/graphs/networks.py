@@ -15,7 +15,7 @@ from opendr_har_core.networks.x3d import X3D
 
 
 def write_clip_graph(graph: GraphWriter, network: X3D) -> None:
-    """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities.
+    """X3D: uint8 (B, T, S, S, 3) RGB clips -> float32 (B, num_classes) probabilities and (B, F) features.
 
     The clip is unrolled in time: each frame is a separate tensor that fits into the processor's cache. Taps beyond the
     ends of the clip are omitted, so nothing is padded, shifted or copied.
@@ -60,7 +60,7 @@ def _over_time(taps: TemporalTaps, frames: List[Feature]) -> List[Feature]:
 
 
 def write_step_graph(graph: GraphWriter, network: CoX3D) -> Dict[str, int]:
-    """CoX3D: uint8 (B, S, S, 3) frames and states -> float32 (B, num_classes) and the next states.
+    """CoX3D: uint8 (B, S, S, 3) frames and states -> float32 (B, num_classes), (B, F) features and next states.
 
     Returns the delays: for each queue of the state that must stay zero at first, the number of steps. With lookahead, a
     higher layer gets its first real input later than those below it; earlier inputs count as temporal padding, that is

@@ -150,7 +150,8 @@ def test_each_step_sees_its_own_frame_and_state_on_another_device(rows):
     states = [backend.state([None] * rows) for backend in (here, there)]
     for row in pixels(here, 15 * rows).reshape(15, rows, *pixels(here, 1).shape[1:]):
         expected, found = (backend.step(list(row), state) for backend, state in zip((here, there), states))
-        np.testing.assert_array_equal(found, expected)
+        for one, other in zip(found, expected):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(("provider", "loads"), [("CUDAExecutionProvider", 1), ("CPUExecutionProvider", 0)])

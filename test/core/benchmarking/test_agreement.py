@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from opendr_har_core.backends.protocol import Outputs
 from opendr_har_core.benchmarking.agreement import measure_agreement
 from opendr_har_core.benchmarking.footage import Reaction, Track, reaction, summarize
 from opendr_har_core.cli.main import main
@@ -27,14 +28,14 @@ DARK, BRIGHT = 10, 200
 class BrightnessBackend:
     """Labels the brightness of the frame `delay` steps ago."""
 
-    provider, fallback_reason, source = "arithmetic", "", "a test"
+    provider, fallback_reason, source, features = "arithmetic", "", "a test", 0
 
     def __init__(self, architecture, delay=0, names=("dark", "grey", "bright")):
         self.spec = ModelSpec(architecture, "tiny", 8, WINDOW, 6, WINDOW - 1 + delay, num_classes=len(names))
         self.labels = LabelMap(names)
 
     def classify(self, clips):
-        return np.stack([self._scores(clip[-1].mean()) for clip in clips])
+        return Outputs(np.stack([self._scores(clip[-1].mean()) for clip in clips]))
 
     def state(self, rows):
         return SimpleNamespace(rows=len(rows), levels=[list(row[0].levels[row[1]]) if row else [] for row in rows])
@@ -42,7 +43,8 @@ class BrightnessBackend:
     def step(self, frames, state):
         for levels, frame in zip(state.levels, frames):
             levels.append(frame.mean())
-        return np.stack([self._scores(levels[max(-1 - self.spec.delay, -len(levels))]) for levels in state.levels])
+        shown = [levels[max(-1 - self.spec.delay, -len(levels))] for levels in state.levels]
+        return Outputs(np.stack([self._scores(level) for level in shown]))
 
     def _scores(self, level):
         scores = np.full(self.spec.num_classes, 0.1, np.float32)

@@ -56,7 +56,9 @@ def test_scores_that_are_not_finite_are_an_error_and_leave_the_state(bundle, mon
     backend = OnnxBackend(bundle)
     run = backend._sessions.run
     if not backend.spec.is_continual:
-        monkeypatch.setattr(backend._sessions, "run", lambda rows, work: np.full_like(run(rows, work), np.nan))
+        monkeypatch.setattr(
+            backend._sessions, "run", lambda rows, work: [np.full_like(found, np.nan) for found in run(rows, work)]
+        )
         with pytest.raises(BackendError, match="scores are not finite"):
             backend.classify(np.zeros((1, backend.spec.window, 32, 32, 3), np.uint8))
         return
@@ -65,14 +67,15 @@ def test_scores_that_are_not_finite_are_an_error_and_leave_the_state(bundle, mon
 
     def spoilt(rows, work):
         run(rows, work)
-        state.probabilities[:] = np.nan
+        state.outputs.probabilities[:] = np.nan
 
     for frame in frames:
         with monkeypatch.context() as patched:
             patched.setattr(backend._sessions, "run", spoilt)
             with pytest.raises(BackendError, match="scores are not finite"):
                 backend.step([255 - frame], state)
-        np.testing.assert_array_equal(backend.step([frame], state), backend.step([frame], undisturbed))
+        for one, other in zip(backend.step([frame], state), backend.step([frame], undisturbed)):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_batching_changes_nothing(bundle):
@@ -82,15 +85,16 @@ def test_batching_changes_nothing(bundle):
         frames = rng.integers(0, 256, (6, 2, 32, 32, 3), dtype=np.uint8)
         together, apart = backend.state([None, None]), [backend.state([None]), backend.state([None])]
         for pair in frames:
-            both = backend.step(pair, together)
+            both = backend.step(pair, together).probabilities
             for index in range(2):
-                one = backend.step(pair[index : index + 1], apart[index])
+                one = backend.step(pair[index : index + 1], apart[index]).probabilities
                 np.testing.assert_allclose(one[0], both[index], atol=1e-6)
     else:
         clips = rng.integers(0, 256, (2, 3, 32, 32, 3), dtype=np.uint8)
-        both = backend.classify(clips)
+        both = backend.classify(clips).probabilities
         for index in range(2):
-            np.testing.assert_allclose(backend.classify(clips[index : index + 1])[0], both[index], atol=1e-6)
+            one = backend.classify(clips[index : index + 1]).probabilities
+            np.testing.assert_allclose(one[0], both[index], atol=1e-6)
 
 
 def test_a_bundle_of_format_2_is_read_as_one_with_lookahead(bundle, tmp_path):

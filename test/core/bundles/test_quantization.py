@@ -41,9 +41,9 @@ def probabilities(path):
     backend, rng = OnnxBackend(path), np.random.default_rng(0)
     side, window = backend.spec.image_size, backend.spec.window
     if not backend.spec.is_continual:
-        return backend.classify(rng.integers(0, 256, (4, window, side, side, 3), dtype=np.uint8))
+        return backend.classify(rng.integers(0, 256, (4, window, side, side, 3), dtype=np.uint8)).probabilities
     state, frames = backend.state([None]), rng.integers(0, 256, (8, 1, side, side, 3), np.uint8)
-    return np.concatenate([backend.step(frame, state) for frame in frames])
+    return np.concatenate([backend.step(frame, state).probabilities for frame in frames])
 
 
 def as_run(path, folder):

@@ -36,14 +36,14 @@ def softmax(logits):
 def stepped(backend, frames):
     """Probabilities of every step, (T, classes)."""
     state = backend.state([None])
-    return np.stack([backend.step([frame], state)[0] for frame in frames])
+    return np.stack([backend.step([frame], state).probabilities[0] for frame in frames])
 
 
 def test_x3d_probabilities_equal_the_originals(shared, real_bundle, runtime, size):
     backend = runtime(real_bundle("x3d", size), lambda: X3D(x3d_config(size)))
     for clip in CLIPS:
         golden = np.load(shared / "golden" / f"x3d_{size}_{clip}.npz")
-        ours = backend.classify(golden["frames"][None])[0]
+        ours = backend.classify(golden["frames"][None]).probabilities[0]
         assert np.abs(ours - golden["probabilities"]).max() <= TO_ORIGINAL, clip
 
 
@@ -71,7 +71,7 @@ def test_every_checkpoint_scheme_gives_the_golden_probabilities(shared, tmp_path
     for clip in CLIPS:
         golden = np.load(shared / "golden" / f"x3d_xs_{clip}.npz")
         for backend in (TorchBackend(network), bundle):
-            ours = backend.classify(golden["frames"][None])[0]
+            ours = backend.classify(golden["frames"][None]).probabilities[0]
             assert np.abs(ours - golden["probabilities"]).max() <= TO_ORIGINAL
 
 
@@ -95,7 +95,7 @@ def test_x3d_l_logits_equal_the_originals_with_random_weights(shared, tmp_path):
     expected = softmax(golden["x3d_logits"])
     bundle = OnnxBackend(export_bundle(network, tmp_path / "x3d_l.onnx", source="random"))
     for backend in (TorchBackend(network), bundle):
-        assert np.abs(backend.classify(clip)[0] - expected).max() <= TO_ORIGINAL
+        assert np.abs(backend.classify(clip).probabilities[0] - expected).max() <= TO_ORIGINAL
 
 
 @needs_torch

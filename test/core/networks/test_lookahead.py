@@ -41,7 +41,7 @@ def pixels(count=FRAMES, side=SIDE, seed=0):
 
 def stepped(backend, frames, rows=1):
     state = backend.state([None] * rows)
-    return np.stack([backend.step([frame] * rows, state)[0] for frame in frames])
+    return np.stack([backend.step([frame] * rows, state).probabilities[0] for frame in frames])
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_streams_in_one_batch_average_over_their_own_steps(bundle):
         backend.step([frame], alone)
     together = backend.state([(alone, 0), None])
     newest = pixels(1, seed=1)[0]
-    old, new = backend.step([newest, newest], together)
+    old, new = backend.step([newest, newest], together).probabilities
     assert np.abs(old - stepped(backend, [*pixels(3), newest])[-1]).max() < 1e-6
     assert np.abs(new - stepped(backend, [newest])[-1]).max() < 1e-6
 

@@ -91,7 +91,7 @@ def test_pretrained_weights_are_fine_tuned_into_a_bundle_that_steps_like_the_net
         for frame in clips.clips[0].transpose(1, 2, 3, 0):
             pixels = standardized(torch.from_numpy(frame.transpose(2, 0, 1))[None], network.spec)
             logits, theirs = network.step(pixels, theirs)
-            assert np.abs(backend.step([frame], ours)[0] - logits.softmax(1).numpy()[0]).max() <= 1e-4
+            assert np.abs(backend.step([frame], ours).probabilities[0] - logits.softmax(1).numpy()[0]).max() <= 1e-4
 
 
 class Noise(Ramps):
