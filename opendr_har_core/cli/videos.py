@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opendr_har_core.recordings.label_video import AnnotatedCopy
     from opendr_har_core.recordings.video_labels import AnyLabels
 
-# As `datasets.video_file.SUFFIXES`, which loads NumPy.
+# As `media.video.SUFFIXES`, which loads NumPy.
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 # Results next to the videos are not inputs.
 ANNOTATED = ".annotated.mp4"

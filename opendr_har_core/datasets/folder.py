@@ -13,10 +13,11 @@ import numpy as np
 
 from opendr_har_core.datasets.base import ClipDataset, Transform, gather
 from opendr_har_core.datasets.clips import ClipSpec, VideoSource, nearest, whole
-from opendr_har_core.datasets.video_file import SUFFIXES, open_video
+from opendr_har_core.datasets.video_file import open_video
 from opendr_har_core.errors import ConfigError, DataError, ImageError
 from opendr_har_core.labels import ClassIds, LabelMap, Labels
 from opendr_har_core.media.pictures import read_picture
+from opendr_har_core.media.video import SUFFIXES
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 

@@ -17,7 +17,6 @@ from opendr_har_core.media.containers import FAILURES, Orientation, first_pictur
 from opendr_har_core.media.video import TYPICAL_FPS
 
 Timed = Tuple[float, Any]
-SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 
 
 @dataclass(frozen=True)

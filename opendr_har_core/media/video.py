@@ -33,6 +33,7 @@ from opendr_har_core.storage.atomic import atomic_path
 VideoSource = Union[str, Path]
 ADDRESS = re.compile(r"(?:rtsps?|rtmp|srt|udp|tcp|https?)://", re.IGNORECASE)
 
+SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 TYPICAL_FPS = Fraction(30)
 # The best that the build has: every build of FFmpeg has the last.
 MPEG4 = "mpeg4"

@@ -27,6 +27,7 @@ LAYERS = (
     "datasets",
     "live",
     "recordings",
+    "teaching",
     "people",
     "streaming",
     "backends",

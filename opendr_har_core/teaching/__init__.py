@@ -1,0 +1,1 @@
+"""Teaching by showing: lessons, heads fitted to them, and calibration."""
