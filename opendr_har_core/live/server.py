@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from socket import SO_SNDBUF, SOL_SOCKET
-from typing import Any, Awaitable, Callable
+from typing import Any, Awaitable, Callable, Optional
 
 from aiohttp import WSCloseCode, web
 
@@ -17,9 +17,10 @@ from opendr_har_core.errors import HarError
 from opendr_har_core.live.access import Access, LiveSettings
 from opendr_har_core.live.state import LiveState
 from opendr_har_core.live.subscribers import LONGEST_MESSAGE, Subscriber, Subscribers
+from opendr_har_core.live.teaching import TeachingControl
 
 PAGE = Path(__file__).parent / "page"
-FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/timeline.js": "timeline.js"}
+FILES = {"/": "index.html", **{f"/{name}": name for name in ("page.css", "page.js", "timeline.js", "teach.js")}}
 COOKIE = "opendr_har_live"
 STATUS_HZ = 4.0
 # One or two pictures: those that wait in the system's buffers, megabytes by default, can't be replaced by newer ones.
@@ -44,9 +45,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class LiveServer:
     """Serves the page of one state; `start` returns when the page can be opened."""
 
-    def __init__(self, settings: LiveSettings, state: LiveState) -> None:
+    def __init__(self, settings: LiveSettings, state: LiveState, teaching: Optional[TeachingControl] = None) -> None:
+        """`teaching` does what viewers ask for; without it they can only watch."""
         self._settings = settings
         self._state = state
+        self._teaching = teaching
         self._access = Access(settings)
         # Set by the thread, once it has bound.
         self._subscribers: Subscribers
@@ -88,6 +91,7 @@ class LiveServer:
             app.router.add_get(path, self._file)
         app.router.add_post("/token", self._token)
         app.router.add_get("/ws", self._socket)
+        app.router.add_get("/thumbnail", self._thumbnail)
         app.on_response_prepare.append(_add_headers)  # also to refusals
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
@@ -141,6 +145,17 @@ class LiveServer:
         response.set_cookie(COOKIE, self._access.cookie, httponly=True, samesite="Strict")
         return response
 
+    async def _thumbnail(self, request: web.Request) -> web.StreamResponse:
+        """The picture of a lesson."""
+        if not self._access.has_cookie(request.cookies.get(COOKIE)):
+            raise web.HTTPForbidden(text="the token is missing")
+        picture = None
+        if self._teaching is not None:
+            picture = await self._loop.run_in_executor(None, self._teaching.thumbnail, request.query.get("id", ""))
+        if picture is None:
+            raise web.HTTPNotFound(text="no picture")
+        return web.Response(body=picture, content_type="image/jpeg")
+
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if not self._is_same_origin(request):
             raise web.HTTPForbidden(text="request from another site")
@@ -153,7 +168,8 @@ class LiveServer:
         await socket.prepare(request)
         if request.transport is not None:
             request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
-        subscriber = Subscriber(socket, request.transport.abort if request.transport else lambda: None)
+        abort = request.transport.abort if request.transport else lambda: None
+        subscriber = Subscriber(socket, abort, self._teaching.take if self._teaching else None)
         await self._subscribers.serve(subscriber, self._state.hello)
         return socket
 

@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Tuple
 
+from opendr_har_core.live.teaching import IDLE as NO_LESSON
+from opendr_har_core.live.teaching import Shown
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.streaming.stream import IDLE, AnyFrame, Stream
 
@@ -108,6 +110,9 @@ class LiveState:
         self._stream = StreamInfo()
         self._metrics = Metrics()
         self._people: Optional[Dict[str, Any]] = None
+        self._lessons: Optional[Dict[str, Any]] = None
+        self._teaching: Dict[str, Any] = {}
+        self.set_teaching()
         self._labels: Deque[Dict[str, Any]] = deque(maxlen=KEPT_LABELS)
         self._events: Deque[Dict[str, Any]] = deque(maxlen=KEPT_EVENTS)
 
@@ -174,6 +179,30 @@ class LiveState:
         values = {"event": kind, "label": _short(label), "score": _score(score), "track_id": _short(track_id)}
         self._add(self._events, {"kind": "event", **values, "duration_sec": round(duration_sec, 3)})
 
+    def set_lessons(self, lessons: Optional[Sequence[Shown]]) -> None:
+        """Show the lessons, the oldest first; None: the recognizer can't be taught."""
+        shown = None if lessons is None else [[lesson.id, _short(lesson.label)] for lesson in lessons]
+        with self._lock:
+            self._lessons = {"kind": "lessons", "lessons": shown}
+        self._publish(self._lessons)
+
+    def set_teaching(
+        self,
+        phase: str = NO_LESSON,
+        label: str = "",
+        left_sec: float = 0.0,
+        seconds: float = 0.0,
+        text: str = "",
+        warnings: Sequence[str] = (),
+        is_failed: bool = False,
+    ) -> None:
+        """Show how far a lesson is: its phase, what is left of that, and what is wrong or came of it."""
+        values = {"phase": phase, "label": label, "left_sec": round(left_sec, 2), "seconds": seconds}
+        said = {"text": _short(text), "warnings": [_short(each) for each in warnings], "is_failed": is_failed}
+        with self._lock:
+            self._teaching = {"kind": "teaching", **values, **said}
+        self._publish(self._teaching)
+
     def hello(self) -> str:
         """The first message to a new viewer, with everything known, as JSON."""
         with self._lock:
@@ -187,6 +216,8 @@ class LiveState:
                 "labels": [item for item in self._labels if item["at"] >= oldest],
                 "events": list(self._events),
                 "people": self._people,
+                "lessons": self._lessons,
+                "teaching": self._teaching,
                 "status": self._status(),
             }
         return json.dumps(values)

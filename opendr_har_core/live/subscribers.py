@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections import deque
 from typing import Callable, Deque, Optional, Set
 
 import cv2
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.live.access import LiveSettings
@@ -17,7 +18,7 @@ from opendr_har_core.streaming.stream import AnyFrame
 # A viewer with more waiting messages is too slow, or gone; its page connects again and gets the current state.
 MOST_WAITING = 400
 # Limits on what a page may send: bytes of a message, messages per second.
-LONGEST_MESSAGE, MOST_MESSAGES = 256, 20
+LONGEST_MESSAGE, MOST_MESSAGES = 512, 20
 PICTURES_ON, PICTURES_OFF = "pictures on", "pictures off"
 JPEG_QUALITY = 75
 
@@ -25,11 +26,17 @@ JPEG_QUALITY = 75
 class Subscriber:
     """One open page. It gets texts in order, and the newest picture whenever it has taken the last one."""
 
-    def __init__(self, socket: web.WebSocketResponse, abort: Callable[[], None]) -> None:
-        """`abort` drops the connection immediately, for a socket that can't even be closed."""
+    def __init__(
+        self, socket: web.WebSocketResponse, abort: Callable[[], None], command: Optional[Callable[[str], str]]
+    ) -> None:
+        """`abort` drops the connection immediately, for a socket that can't even be closed.
+
+        `command` begins to do what a message of the page asks for, and returns why not, or "".
+        """
         self.wants_pictures = True
         self._socket = socket
         self._abort = abort
+        self._command = command
         self._texts: Deque[str] = deque()
         self._picture: Optional[bytes] = None
         self._news = asyncio.Event()
@@ -84,6 +91,10 @@ class Subscriber:
                 return
             if message.data in (PICTURES_ON, PICTURES_OFF):
                 self.wants_pictures = message.data == PICTURES_ON
+            elif self._command is not None and message.type == WSMsgType.TEXT:
+                refusal = self._command(message.data)
+                if refusal:
+                    self.send(json.dumps({"kind": "refused", "text": refusal}))
 
 
 class Subscribers:

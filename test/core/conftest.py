@@ -40,17 +40,19 @@ def set_display_matrix():
 
 @pytest.fixture
 def serve_page():
-    """Start servers of the live page: serve_page(**settings) -> (state, port)."""
+    """Start servers of the live page: serve_page(teaching=None, **settings) -> (state, port)."""
     pytest.importorskip("aiohttp")
     from opendr_har_core.live.access import LiveSettings
     from opendr_har_core.live.server import LiveServer
     from opendr_har_core.live.state import LiveState, ModelInfo
+    from opendr_har_core.live.teaching import TeachingControl
 
     started = []
 
-    def start(**settings):
+    def start(teaching=None, **settings):
         state = LiveState("a camera", ModelInfo("a model"))
-        server = LiveServer(LiveSettings(port=0, **settings), state)
+        control = TeachingControl(teaching, state) if teaching else None
+        server = LiveServer(LiveSettings(port=0, **settings), state, control)
         port = server.start()
         started.append(server)
         return state, port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +12,13 @@ import urllib.request
 import pytest
 
 aiohttp = pytest.importorskip("aiohttp")
+
+import cv2
+import numpy as np
+
+from opendr_har_core.live.teaching import Learned, LessonCancelledError, Shown
+
+PICTURE = cv2.imencode(".jpg", np.full((48, 64, 3), (60, 140, 90), np.uint8))[1].tobytes()
 
 
 def get(port, path="/", data=None, **headers):
@@ -44,6 +52,35 @@ def until(condition, seconds=10):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+class PatientPupil:
+    """A `Teaching` that learns everything; a lesson takes until `learn` is set."""
+
+    def __init__(self, warnings=()):
+        self.shown, self.warnings, self.learn = [], warnings, threading.Event()
+        self.calls = 0
+
+    def teach(self, label, seconds, track_id, progress, cancelled):
+        while not self.learn.is_set():
+            progress("recording", seconds / 2, "too dark")
+            if cancelled.wait(0.05):
+                raise LessonCancelledError
+        self.add(label)
+        return Learned(f"'{label}' has {len(self.shown)} lessons, of person '{track_id}'", self.warnings)
+
+    def add(self, label):
+        self.calls += 1
+        self.shown.append(Shown(str(self.calls), label))
+
+    def forget(self, label, id):
+        self.shown = [each for each in self.shown if each.label != label or (id and each.id != id)]
+
+    def lessons(self):
+        return list(self.shown)
+
+    def thumbnail(self, id):
+        return PICTURE if any(id == each.id for each in self.shown) else None
 
 
 def status(state):

@@ -7,6 +7,11 @@ const KEPT_SEC = 90, PERSON_COLOURS = 6;
 const TOKEN_WANTED = 1008;
 
 const timeline = new Timeline(at("timeline"), at("legend"));
+const teach = new Teach((command) => {
+  const isOpen = socket?.readyState === WebSocket.OPEN;
+  if (isOpen) socket.send(JSON.stringify(command));
+  return isOpen;
+});
 let socket = null, retryMs = FIRST_RETRY_MS, lastMessageMs = 0, clockOffset = 0, seen = new Set(), session = null;
 let pictureUrl = null, label = null;
 // History by track id; that of the whole picture is "". `chosen` is the person whom the viewer has clicked on.
@@ -90,6 +95,9 @@ function take(message) {
     case "event": return takeEvent(message);
     case "status": return takeStatus(message);
     case "model": return takeModel(message.model);
+    case "lessons": return teach.takeLessons(message);
+    case "teaching": return teach.takeTeaching(message);
+    case "refused": return teach.say(message.text);
   }
 }
 
@@ -110,6 +118,8 @@ function takeHello(message) {
   takePeople(message.people);
   message.events.forEach(takeEvent);
   takeStatus(message.status);
+  teach.takeLessons(message.lessons ?? { lessons: null });
+  teach.takeTeaching(message.teaching);
 }
 
 function isNew(message) {
@@ -152,6 +162,7 @@ const idsInView = () => view.people.map((person) => person.track_id);
 function select(id) {
   if (id === selected && timeline.points === trackOf(id).points) return;
   selected = id;
+  teach.choose(id);
   timeline.show(trackOf(id).points);
   setText("course-title", id === "" ? "The last minute" : `The last minute of person ${id}`);
   showTrack(trackOf(id));

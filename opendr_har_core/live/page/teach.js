@@ -1,0 +1,108 @@
+"use strict";
+// Teaching: the form, the countdown, and the lessons with their pictures. Data is shown as text only.
+class Teach {
+  // `send` gives a command to the server, and says whether there is a connection.
+  constructor(send) {
+    this.send = send;
+    this.person = "";
+    this.lessons = [];
+    this.phase = "idle";
+    at("lesson").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.phase !== "idle") return this.ask({ do: "cancel" });
+      const [label, seconds] = [at("lesson-label").value, Number(at("lesson-seconds").value)];
+      this.ask({ do: "teach", label, seconds, track_id: this.person });
+    });
+    at("undo").addEventListener("click", () => this.ask({ do: "undo" }));
+  }
+
+  ask(command) {
+    this.say(this.send(command) ? "" : "no connection to the server");
+  }
+
+  // A refusal, or "" for none.
+  say(text) {
+    setText("lesson-error", text);
+  }
+
+  // Whom a lesson is about: a person, or "" for the whole picture.
+  choose(person) {
+    this.person = person;
+    this.showButton();
+  }
+
+  showButton() {
+    const whom = this.person === "" ? "" : ` person ${this.person}`;
+    setText("lesson-do", this.phase === "idle" ? `Teach${whom}` : "Cancel");
+  }
+
+  takeTeaching({ phase, label, left_sec: left, seconds, text, warnings, is_failed: isFailed }) {
+    this.phase = phase;
+    const isIdle = phase === "idle", cues = { counting: String(left), recording: `● ${label}` };
+    const says = { counting: `Get ready to show “${label}”`, recording: `Show “${label}” until the bar is full`, learning: `Learning “${label}”` };
+    setText("cue", cues[phase] ?? "");
+    at("cue").hidden = !cues[phase];
+    at("cue").dataset.phase = phase;
+    at("lesson-bar").hidden = isIdle;
+    at("lesson-bar").value = phase === "recording" ? 1 - left / seconds : phase === "counting" ? 0 : 1;
+    if (!isIdle || isFailed) this.say(text);
+    else if (text) this.say("");
+    setText("lesson-text", isIdle ? (isFailed ? "" : text) : says[phase]);
+    fit(at("lesson-warnings"), warnings.length, () => document.createElement("li"))
+      .forEach((item, index) => { item.textContent = warnings[index]; });
+    at("undo").disabled = !isIdle;
+    this.showButton();
+  }
+
+  takeLessons({ lessons }) {
+    at("teach").hidden = !lessons;
+    const hadFocus = at("lessons").contains(document.activeElement);
+    this.lessons = lessons ?? [];
+    const groups = new Map();
+    for (const [id, label] of this.lessons) groups.set(label, [...(groups.get(label) ?? []), id]);
+    const labels = [...groups.keys()];
+    fit(at("known"), labels.length, () => document.createElement("option"))
+      .forEach((option, index) => { option.value = labels[index]; });
+    fit(at("lessons"), labels.length, () => this.makeGroup())
+      .forEach((group, index) => this.showGroup(group, labels[index], groups.get(labels[index])));
+    at("undo").hidden = !this.lessons.length;
+    setText("no-lessons", this.lessons.length ? "" : "Nothing taught yet. Type a name, press Teach, and show it three times.");
+    if (hadFocus && !at("lessons").contains(document.activeElement)) at("lesson-label").focus(); // its button is gone
+  }
+
+  makeGroup() {
+    const group = document.createElement("li"), head = document.createElement("div");
+    const remove = document.createElement("button"), shots = document.createElement("ul");
+    remove.type = "button";
+    remove.textContent = "Remove all";
+    remove.addEventListener("click", () => {
+      if (confirm(`Remove “${group.dataset.label}” and all its lessons?`)) this.ask({ do: "forget label", id: group.dataset.id });
+    });
+    head.append(document.createElement("h3"), remove);
+    group.append(head, shots);
+    return group;
+  }
+
+  showGroup(group, label, ids) {
+    const [{ children: [title, remove] }, shots] = group.children;
+    group.dataset.label = label;
+    group.dataset.id = ids[0];
+    title.textContent = `${label} (${ids.length})`;
+    remove.setAttribute("aria-label", `Remove all lessons of ${label}`);
+    fit(shots, ids.length, () => {
+      const shot = document.createElement("li"), picture = document.createElement("img"), cross = document.createElement("button");
+      picture.alt = "";
+      picture.loading = "lazy";
+      cross.type = "button";
+      cross.textContent = "×";
+      cross.addEventListener("click", () => this.ask({ do: "forget", id: cross.dataset.id }));
+      shot.append(picture, cross);
+      return shot;
+    }).forEach(({ children: [picture, cross] }, index) => {
+      if (cross.dataset.id === ids[index] && picture.src) return;
+      cross.dataset.id = ids[index];
+      picture.src = `/thumbnail?id=${encodeURIComponent(ids[index])}`;
+      cross.setAttribute("aria-label", `Remove lesson ${index + 1} of ${label}`);
+    });
+  }
+}
