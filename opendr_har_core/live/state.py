@@ -9,10 +9,8 @@ import threading
 import time
 from collections import deque
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from opendr_har_core.live.teaching import IDLE as NO_LESSON
-from opendr_har_core.live.teaching import Shown
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.streaming.stream import IDLE, AnyFrame, Stream
 
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from opendr_har_core.people.pipeline import Person
 
 WAITING, PLAYING, LOST = "waiting", "playing", "lost"
+NO_LESSON = "idle"
 PROTOCOL = 1
 # A minute of a 30 Hz camera with a label for every frame.
 KEPT_LABELS, KEPT_SEC = 1800, 90.0
@@ -94,6 +93,13 @@ class Metrics:
     rate_out: float = 0.0
     latency_ms: Optional[Tuple[float, float, float]] = None
     dropped: int = 0
+
+
+class LessonInfo(NamedTuple):
+    """A lesson that the recognizer has been taught."""
+
+    id: str
+    label: str
 
 
 class LiveState:
@@ -179,7 +185,7 @@ class LiveState:
         values = {"event": kind, "label": _short(label), "score": _score(score), "track_id": _short(track_id)}
         self._add(self._events, {"kind": "event", **values, "duration_sec": round(duration_sec, 3)})
 
-    def set_lessons(self, lessons: Optional[Sequence[Shown]]) -> None:
+    def set_lessons(self, lessons: Optional[Sequence[LessonInfo]]) -> None:
         """Show the lessons, the oldest first; None: the recognizer can't be taught."""
         shown = None if lessons is None else [[lesson.id, _short(lesson.label)] for lesson in lessons]
         with self._lock:

@@ -7,17 +7,15 @@ import logging
 import threading
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Dict, NamedTuple, Optional, Protocol, Sequence
+from typing import Callable, Dict, NamedTuple, Optional, Protocol, Sequence
 
 from opendr_har_core.errors import ConfigError, DataError, HarError
-
-if TYPE_CHECKING:
-    from opendr_har_core.live.state import LiveState
+from opendr_har_core.live.state import LessonInfo, LiveState
 
 LONGEST_LABEL = 60
 SHORTEST_SEC, LONGEST_SEC = 1.0, 30.0
 COUNTDOWN = 3
-IDLE, COUNTING, RECORDING, LEARNING = "idle", "counting", "recording", "learning"
+COUNTING, RECORDING, LEARNING = "counting", "recording", "learning"
 # What a page may ask for, with the fields of its message.
 COMMANDS: Dict[str, Dict[str, type]] = {
     "teach": {"label": str, "seconds": float, "track_id": str},
@@ -29,13 +27,6 @@ COMMANDS: Dict[str, Dict[str, type]] = {
 LOG = logging.getLogger(__name__)
 # Called with "recording" or "learning", the recorded seconds, and what is wrong with the images or "".
 Progress = Callable[[str, float, str], None]
-
-
-class Shown(NamedTuple):
-    """A lesson as a page lists it."""
-
-    id: str
-    label: str
 
 
 class Learned(NamedTuple):
@@ -68,7 +59,7 @@ class Teaching(Protocol):
     def forget(self, label: str, id: str) -> None:
         """Remove a lesson of a label, or with "" as the id all of them."""
 
-    def lessons(self) -> Sequence[Shown]:
+    def lessons(self) -> Sequence[LessonInfo]:
         """All lessons, the oldest first."""
 
     def thumbnail(self, id: str) -> Optional[bytes]:

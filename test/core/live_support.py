@@ -16,7 +16,8 @@ aiohttp = pytest.importorskip("aiohttp")
 import cv2
 import numpy as np
 
-from opendr_har_core.live.teaching import Learned, LessonCancelledError, Shown
+from opendr_har_core.live.state import LessonInfo
+from opendr_har_core.live.teaching import Learned, LessonCancelledError
 
 PICTURE = cv2.imencode(".jpg", np.full((48, 64, 3), (60, 140, 90), np.uint8))[1].tobytes()
 
@@ -71,7 +72,7 @@ class PatientPupil:
 
     def add(self, label):
         self.calls += 1
-        self.shown.append(Shown(str(self.calls), label))
+        self.shown.append(LessonInfo(str(self.calls), label))
 
     def forget(self, label, id):
         self.shown = [each for each in self.shown if each.label != label or (id and each.id != id)]

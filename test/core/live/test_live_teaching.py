@@ -13,8 +13,8 @@ from live_support import PICTURE, PatientPupil, first, talk
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.live import teaching as live_teaching
-from opendr_har_core.live.state import LiveState
-from opendr_har_core.live.teaching import Command, Shown, TeachingControl
+from opendr_har_core.live.state import LessonInfo, LiveState
+from opendr_har_core.live.teaching import Command, TeachingControl
 
 TEACH = {"do": "teach", "label": "wave", "seconds": 3, "track_id": ""}
 
@@ -187,7 +187,7 @@ def test_a_page_without_teaching_ignores_commands(serve_page):
     async def work(socket):
         hello = json.loads((await socket.receive()).data)
         await send(socket, **TEACH)
-        state.set_lessons([Shown("1", "wave")])  # an answer would come before this
+        state.set_lessons([LessonInfo("1", "wave")])  # an answer would come before this
         while True:
             message = json.loads((await socket.receive()).data)
             assert message["kind"] in ("lessons", "status")
