@@ -1,0 +1,148 @@
+"""Calibrates a head on footage in which nothing that it knows goes on: how far is too far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from opendr_har_core.bundles.head import Head
+from opendr_har_core.errors import ConfigError, DataError
+
+# Probabilities (n, num_classes) and features (n, F) of consecutive predictions, as in backends.protocol.Outputs.
+Stretch = Tuple[np.ndarray, np.ndarray]
+SEC_PER_HOUR = 3600.0
+BINS = 15
+TEMPERATURES = np.geomspace(0.05, 50, 61).tolist()
+# Limits are kept this far from the nearest background, in its direction.
+MARGIN = 0.98
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A calibrated head, and what is expected of it.
+
+    Attributes:
+        head: with temperature and limits.
+        hours: of background.
+        false_alarms_before, false_alarms: labels that begin per hour of the background, before and after.
+        recall: share of the predictions of the positives that get their label; NaN without positives.
+        error_before, error: expected calibration error of the scores of the positives; NaN without positives.
+    """
+
+    head: Head
+    hours: float
+    false_alarms_before: float
+    false_alarms: float
+    recall: float
+    error_before: float
+    error: float
+
+
+def calibrate(
+    head: Head,
+    background: Sequence[Stretch],
+    period_sec: float,
+    false_alarms_per_hour: float = 2.0,
+    positives: Mapping[str, Sequence[Stretch]] = {},
+    quiet: Sequence[str] = ("no activity",),
+    min_duration_sec: float = 0.0,
+) -> Calibration:
+    """Lower the limits of a head until the background gives at most so many false alarms per hour.
+
+    `background` has stretches of consecutive predictions, `period_sec` apart, in which nothing happens that deserves a
+    label; a false alarm is a label, other than those of `quiet`, that begins and lasts `min_duration_sec`. The rate is
+    shared by the classes that raise alarms. `positives` are showings that the head was not taught from: they set the
+    temperature, and the report. Less than an hour of background at two per hour leaves no alarm in it, so that the
+    rate is an estimate from above only with more. Raises ConfigError or DataError.
+    """
+    if not (period_sec > 0 and false_alarms_per_hour >= 0):
+        raise ConfigError(f"a period of {period_sec} s and {false_alarms_per_hour} false alarms per hour can't be used")
+    if not background or not all(len(stretch[0]) for stretch in background):
+        raise DataError("there is no background to calibrate on: give footage in which none of the actions happens")
+    hours = sum(len(probabilities) for probabilities, _ in background) * period_sec / SEC_PER_HOUR
+    least_rows = 1 + int(np.ceil(min_duration_sec / period_sec))
+    before = len(_alarms(head, background, quiet, least_rows)) / hours
+    warmed = _tempered(head, positives)
+    limits = np.full(len(head.labels), np.inf) if head.limits is None else head.limits.astype(np.float64)
+    # Any number of limits can only lower the alarms of other labels where the best score stays the same: one pass.
+    strength: List[Tuple[int, float]] = _alarms(
+        replace(warmed, limits=np.ones(len(limits))), background, quiet, least_rows, True
+    )
+    noisy = {label for label, _ in strength}
+    allowed = int(false_alarms_per_hour * hours / max(len(noisy), 1))
+    for label in noisy:
+        depths = sorted(depth for found, depth in strength if found == label)
+        if len(depths) > allowed:
+            limits[label] = min(limits[label], depths[allowed] * MARGIN)
+    finite = np.where(np.isfinite(limits), limits, np.finfo(np.float32).max)
+    calibrated = replace(warmed, limits=np.maximum(finite, 1e-6).astype(np.float32))
+    after = len(_alarms(calibrated, background, quiet, least_rows)) / hours
+    error_before, _ = _judged(head, positives)
+    error, recall = _judged(calibrated, positives)
+    return Calibration(calibrated, hours, before, after, recall, error_before, error)
+
+
+def calibration_error(scores: np.ndarray, classes: np.ndarray) -> float:
+    """Expected calibration error of scores (n, classes) in 15 bins of equal width (Guo et al., ICML 2017)."""
+    best, right = scores.max(axis=1), scores.argmax(axis=1) == classes
+    bins = np.minimum((best * BINS).astype(int), BINS - 1)
+    gaps = [
+        abs(right[bins == index].mean() - best[bins == index].mean()) * (bins == index).mean() for index in set(bins)
+    ]
+    return float(sum(gaps))
+
+
+def _alarms(
+    head: Head, background: Sequence[Stretch], quiet: Sequence[str], least_rows: int, all_depths: bool = False
+) -> List[Tuple[int, float]]:
+    """(label, novelty below which it begins) of each label that lasts `least_rows`; `all_depths` ignores the limits."""
+    found: List[Tuple[int, float]] = []
+    for probabilities, features in background:
+        scores, novelty = head.apply(features, probabilities)
+        depth = np.zeros(len(scores)) if novelty is None else novelty
+        best = np.where(depth > 1, -1, scores.argmax(axis=1)) if not all_depths else scores.argmax(axis=1)
+        edges = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), len(best)]
+        for first, last in zip(edges, edges[1:]):
+            label = int(best[first])
+            if last - first >= least_rows and label >= 0 and head.labels[label] not in quiet:
+                windows = np.lib.stride_tricks.sliding_window_view(depth[first:last], least_rows)
+                found.append((label, float(windows.max(axis=1).min())))
+    return found
+
+
+def _tempered(head: Head, positives: Mapping[str, Sequence[Stretch]]) -> Head:
+    """The head with the temperature of the smallest cross entropy."""
+    if not any(positives.values()):
+        return head
+    if head.owners:
+        heads = [replace(head, temperature=head.temperature * factor) for factor in TEMPERATURES]
+    else:
+        heads = [replace(head, graph_temperature=head.graph_temperature * factor) for factor in TEMPERATURES]
+    return min(heads, key=lambda candidate: _cross_entropy(candidate, positives))
+
+
+def _cross_entropy(head: Head, positives: Mapping[str, Sequence[Stretch]]) -> float:
+    scores, classes, _ = _scored(head, positives)
+    return float(-np.log(scores[np.arange(len(classes)), classes] + 1e-12).mean())
+
+
+def _judged(head: Head, positives: Mapping[str, Sequence[Stretch]]) -> Tuple[float, float]:
+    """Expected calibration error, and share of the predictions with the right label."""
+    if not any(positives.values()):
+        return float("nan"), float("nan")
+    scores, classes, known = _scored(head, positives)
+    return calibration_error(scores, classes), float((known & (scores.argmax(axis=1) == classes)).mean())
+
+
+def _scored(head: Head, positives: Mapping[str, Sequence[Stretch]]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores (n, classes), classes (n,), and whether each is not rejected."""
+    scores, classes, known = [], [], []
+    for label, stretches in positives.items():
+        for probabilities, features in stretches:
+            found, novelty = head.apply(features, probabilities)
+            scores.append(found)
+            classes.append(np.full(len(found), head.labels.id(label)))
+            known.append(np.ones(len(found), bool) if novelty is None else novelty <= 1)
+    return np.concatenate(scores), np.concatenate(classes), np.concatenate(known)
