@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -60,11 +60,14 @@ class Head:
     def __post_init__(self) -> None:
         """Raises ModelError for parts that do not fit each other."""
         count, width = len(self.labels), self.width
-        arrays = {"means": (self.means, (len(self.owners), width)), "directions": (self.directions, (None, width))}
+        parts: List[Tuple[str, np.ndarray, Tuple[int, ...]]] = [
+            ("means", self.means, (len(self.owners), width)),
+            ("directions", self.directions, (-1, width)),
+        ]
         if self.limits is not None:
-            arrays["limits"] = (self.limits, (count,))
-        for name, (array, shape) in arrays.items():
-            fits = array.ndim == len(shape) and all(side in (None, real) for side, real in zip(shape, array.shape))
+            parts.append(("limits", self.limits, (count,)))
+        for name, array, shape in parts:
+            fits = len(shape) == array.ndim and all(side in (-1, real) for side, real in zip(shape, array.shape))
             if not fits or not np.isfinite(array).all():
                 raise ModelError(f"the {name} of a head have the shape {array.shape}, expected finite numbers, {shape}")
         if not (0 <= self.kept <= count and all(GRAPH <= owner < count for owner in self.owners)):
@@ -106,7 +109,9 @@ class Head:
         """
         scores = np.zeros((len(probabilities), len(self.labels)))
         if self.kept:
-            scores[:, : self.kept] = _softmax(np.log(probabilities + SMALLEST_SCORE) / self.graph_temperature)
+            scores[:, : self.kept] = probabilities
+            if self.graph_temperature != 1:
+                scores[:, : self.kept] = _softmax(np.log(probabilities + SMALLEST_SCORE) / self.graph_temperature)
         if len(self.owners) == 0:
             strangeness = 1 - scores
         elif features is None:
