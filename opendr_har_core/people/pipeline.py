@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
@@ -20,6 +21,7 @@ from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.streaming.sampling import Sampler
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 from opendr_har_core.streaming.stream import AnyFrame, Stream
 
@@ -27,7 +29,9 @@ from opendr_har_core.streaming.stream import AnyFrame, Stream
 HIDDEN_AFTER_SEC = 0.6
 # A person with a label keeps it although another one is slightly nearer.
 KEEP_NEAREST = 1.2
-LATE_WITHIN_SEC = 0.5
+# New streams start at this many moments of the sampling period, those with the fewest people first, so that people are
+# sampled in different frames. All are between the ticks of a detector with the period's half, quarter, or whole.
+STARTS = 8
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,15 @@ class People:
 
 @dataclass
 class _Member:
-    """A person with a stream: the crop, the labels, and the newest one of them."""
+    """A person with a stream: the crop, the labels, and the newest one of them.
+
+    The stream gets frames from that nearest to `starts_ns` on; `followed_ns` is the latest frame.
+    """
 
     square: Square
     pipeline: LabelPipeline
-    pushed_ns: int
+    starts_ns: int
+    followed_ns: int
     label: Optional[Prediction] = None
 
 
@@ -97,41 +105,47 @@ class PeoplePipeline:
         self._tracker = Tracker(people.keep_sec)
         self.settings, self._stream, self._labels = people, stream, labels
         self._members: Dict[str, _Member] = {}
-        self._last: Optional[Tuple[int, Tuple[int, int]]]
-        self._detected_ns: Optional[int]
+        # Of the frames in which people are detected.
+        period_ns, gap_ns = (round(NANOSECONDS * sec) for sec in (1 / people.detector_hz, stream.max_gap_sec))
+        self._sampler = Sampler(period_ns, gap_ns, aligned=True)
+        self._latest_ns: Optional[int]
         self._people: People
         self._forget()
 
     def push(self, frame: AnyFrame, detections: Optional[Detections] = None) -> People:
         """Process the next frame, with the people that another detector has found in it, if there is one.
 
-        A frame that is no newer than the one before is skipped, unless the clock went back by more than half a second:
-        the result is the same object as before.
+        A frame that is no newer than the one before is skipped, unless the clock went back: the result is the same
+        object as before.
         An error leaves all labels as they were: ImageError for an unreadable frame, BackendError if a model fails.
         """
         stamp = frame.stamp_ns
-        reset = self._break(stamp, frame.size)
-        if reset is None and self._last is not None and stamp <= self._last[0]:
+        decision = self._sampler.decide(stamp, frame.size)
+        reset = decision.reset
+        if decision.out_of_order:
+            self._sampler.commit(decision)
             return self._people
         if reset is not None:
             _ = frame.rgb  # an unreadable frame must not end anybody's label
-        if detections is None and self._detector is not None and (reset is not None or self._is_due(stamp)):
+        if detections is None and self._detector is not None and decision.sampled:
             detections = self._detector.detect(frame.rgb)
         events = [] if reset is None else list(self.reset())
+        self._sampler.commit(decision)
         if detections is not None:
             self._tracker.update(detections, stamp)
-            self._detected_ns = stamp
-        elapsed = 0.0 if self._last is None else (stamp - self._last[0]) / NANOSECONDS
-        self._last = (stamp, frame.size)
+        reached = stamp + (0 if self._latest_ns is None else (stamp - self._latest_ns) // 2)
+        self._latest_ns = stamp
         visible = [track for track in self._tracker.tracks() if track.unseen_sec(stamp) <= HIDDEN_AFTER_SEC]
         nearest = sorted(visible, key=self._nearness)[: self.settings.max_people]
-        members = [self._follow(track, stamp, elapsed) for track in nearest]
-        pairs = [(member.pipeline.stream, self._crop(frame, member.square)) for member in members]
-        predictions = self._recognizer.push_many(pairs) if pairs else []
+        members = {track.id: self._follow(track, stamp) for track in nearest}
+        started = {id: member for id, member in members.items() if reached >= member.starts_ns}
+        pairs = [(member.pipeline.stream, self._crop(frame, member.square)) for member in started.values()]
+        predictions = dict(zip(started, self._recognizer.push_many(pairs) if pairs else []))
         people: List[Person] = []
-        for track, member, prediction in zip(nearest, members, predictions):
-            shown, more = member.pipeline.settle(prediction, stamp)
-            member.label, member.pushed_ns = shown or member.label, stamp
+        for track in nearest:
+            member = members[track.id]
+            shown, more = member.pipeline.settle(predictions.get(track.id), stamp)
+            member.label = shown or member.label
             events += [(track.id, event) for event in more]
             left, top, right, bottom = track.box(stamp).tolist()
             people.append(Person(track.id, (left, top, right, bottom), member.label, shown is not None))
@@ -162,46 +176,34 @@ class PeoplePipeline:
 
     def new_stream(self) -> Stream:
         """A stream as that of each person."""
-        # The ticks of all people fall on the same frames, so that they share one call of the network.
-        return self._recognizer.stream(**{**asdict(self._stream), "aligned": True, "top_k": 1})
+        return self._recognizer.stream(**{**asdict(self._stream), "top_k": 1})
 
     def _forget(self) -> None:
         self._tracker.clear()
-        self._last, self._detected_ns = None, None
+        self._sampler.reset()
+        self._latest_ns = None
         self._people = People(())
-
-    def _break(self, stamp: int, size: Tuple[int, int]) -> Optional[str]:
-        """Why a frame does not continue those before, or None."""
-        if self._last is None:
-            return None
-        elapsed = (stamp - self._last[0]) / NANOSECONDS
-        if elapsed < -LATE_WITHIN_SEC:
-            return f"stamp went back by {-elapsed:.2f} s"
-        if elapsed > self._stream.max_gap_sec:
-            return f"gap of {elapsed:.2f} s is over the limit of {self._stream.max_gap_sec:.2f} s"
-        if size != self._last[1]:
-            return f"frame size changed from {self._last[1][1]}x{self._last[1][0]} to {size[1]}x{size[0]}"
-        return None
-
-    def _is_due(self, stamp: int) -> bool:
-        """Whether people are to be detected in this frame: the one nearest to the tick of the detector's rate."""
-        if self._detected_ns is None or self._last is None:
-            return True
-        interval = stamp - self._last[0]
-        return stamp + interval // 2 >= self._detected_ns + round(NANOSECONDS / self.settings.detector_hz)
 
     def _nearness(self, track: Track) -> float:
         return -float(track.size[1]) * (KEEP_NEAREST if track.id in self._members else 1.0)
 
-    def _follow(self, track: Track, stamp: int, elapsed: float) -> _Member:
+    def _follow(self, track: Track, stamp: int) -> _Member:
         target = Square.around(track.box(stamp))
         member = self._members.get(track.id)
         if member is None:
             pipeline = LabelPipeline(self.new_stream(), self._labels)
-            member = self._members[track.id] = _Member(target, pipeline, stamp)
+            member = self._members[track.id] = _Member(target, pipeline, self._next_start(stamp), stamp)
         else:
-            member.square = member.square.followed(target, elapsed)
+            member.square = member.square.followed(target, (stamp - member.followed_ns) / NANOSECONDS)
+            member.followed_ns = stamp
         return member
+
+    def _next_start(self, stamp: int) -> int:
+        """The next moment at which the fewest people are sampled."""
+        period = self._recognizer.spec.period_ns
+        taken = Counter(member.starts_ns % period for member in self._members.values())
+        starts = [stamp + ((2 * slot + 1) * period // (2 * STARTS) - stamp) % period for slot in range(STARTS)]
+        return min(starts, key=lambda start: (taken[start % period], start))
 
     def _crop(self, frame: AnyFrame, square: Square) -> LazyFrame:
         side = self._recognizer.spec.image_size
@@ -214,13 +216,13 @@ class PeoplePipeline:
     def _is_gone(self, member: _Member, stamp: int) -> bool:
         """Whether a person has been without frames for so long that the history has ended."""
         limit = max(self.settings.keep_sec, HIDDEN_AFTER_SEC)
-        return (stamp - member.pushed_ns) / NANOSECONDS > limit
+        return (stamp - member.followed_ns) / NANOSECONDS > limit
 
     def _end(self, ids: List[str]) -> List[Tuple[str, LabelEvent]]:
         events: List[Tuple[str, LabelEvent]] = []
         for id in ids:
             member = self._members.pop(id)
-            events += [(id, event) for event in member.pipeline.close(member.pushed_ns)]
+            events += [(id, event) for event in member.pipeline.close(member.followed_ns)]
         return events
 
 

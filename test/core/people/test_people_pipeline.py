@@ -156,3 +156,27 @@ def test_an_unreadable_frame_leaves_the_labels(recognizer, crowd):
         pipeline.push(LazyFrame(round(1.4e9), SMALL, decode))
     after = pipeline.push(crowd[15].frame).people
     assert [person.track_id for person in after] == [person.track_id for person in before.people]
+
+
+@pytest.mark.parametrize(("rate", "most"), [(30, 1), (10, 2)])
+def test_people_take_turns_and_keep_off_the_detector(recognizer, rate, most):
+    """Eight people appear at once: a frame has one step, or few at a low rate, and at 30 Hz none if it is detected."""
+    boxes = np.array([(40 * index, 20, 40 * index + 30, 200) for index in range(8)], np.float32)
+    detected = []
+
+    class Detector:
+        def detect(self, rgb):
+            detected.append(number)
+            return Detections(boxes, np.ones(8, np.float32))
+
+    pipeline, labels = pipeline_of(recognizer, Detector()), {}
+    image = np.zeros((*SMALL, 3), np.uint8)
+    for number in range(4 * rate):
+        people = pipeline.push(Frame(image, 10**18 + number * 10**9 // rate)).people
+        labels[number] = [person.track_id for person in people if person.is_new]
+    assert len(detected) in (20, 21)
+    assert max(map(len, labels.values())) == most
+    spread = [id for ids in labels.values() for id in ids]
+    assert all(spread.count(str(id)) in (6, 7) for id in range(1, 9))
+    if rate == 30:
+        assert not any(labels[number] for number in detected)
