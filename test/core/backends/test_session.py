@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 
@@ -70,13 +69,12 @@ class Binding:
     def __init__(self, inner):
         self.inner, self._copies = inner, {}
 
-    def bind_input(self, name, device, number, dtype, shape, address):
-        count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        copy = self._copies[name] = np.frombuffer(ctypes.string_at(address, count), np.uint8).copy()
-        self.inner.bind_input(name, device, number, dtype, shape, copy.ctypes.data)
+    def bind_ortvalue_input(self, name, value):
+        copy = self._copies[name] = sessions.ort.OrtValue.ortvalue_from_numpy(value.numpy().copy())
+        self.inner.bind_ortvalue_input(name, copy)
 
-    def bind_output(self, *arguments):
-        self.inner.bind_output(*arguments)
+    def bind_ortvalue_output(self, *arguments):
+        self.inner.bind_ortvalue_output(*arguments)
 
 
 def opened(path, change, providers=("azure", "cpu")):

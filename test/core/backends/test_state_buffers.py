@@ -7,23 +7,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from opendr_har_core.backends.state_buffers import BufferedState, buffer_specs
+from opendr_har_core.backends.state_buffers import BufferedState, StepBuffers, buffer_specs
 from opendr_har_core.errors import ModelError
 from opendr_har_core.spec import ModelSpec
 
 SPEC = ModelSpec("cox3d", "tiny", 8, 3, 6, 5, num_classes=3)
 SHAPES = {**{f"stem.{k}": (2,) for k in range(4)}, "block.0": (2,), "block.1": (2,), "skip.0": (1,)}
 SPECS = buffer_specs(SHAPES, {"block": 3})
+BUFFERS = {rows: StepBuffers(SPECS, SPEC, rows) for rows in (1, 2)}  # of all states
 
 
 def put(state, *values):
     """A step for each value that writes it into every queue; a step never writes what it reads."""
     for value in values:
         for queue in SPECS:
+            written = BUFFERS[state.rows].written[queue.depth].arrays[queue.name]
             read = {state.entry(queue, k).ctypes.data for k in range(queue.depth)}
-            assert len(read | {state.entering(queue).ctypes.data}) == queue.depth + 1
-            state.entering(queue)[:] = value
-        state.advance()
+            assert len(read | {written.ctypes.data}) == queue.depth + 1
+            written[:] = value
+        state.advance(BUFFERS[state.rows])
 
 
 def entries(state, row=0):
@@ -31,7 +33,7 @@ def entries(state, row=0):
 
 
 def test_a_queue_is_read_newest_first_and_starts_with_zeros():
-    state = BufferedState(SPECS, SPEC, 1)
+    state = BufferedState(SPECS, 1)
     put(state, 1, 2)
     assert entries(state) == {"stem": [2, 1, 0, 0], "block": [0, 0], "skip": [2]}
     put(state, *range(3, 12))
@@ -39,7 +41,7 @@ def test_a_queue_is_read_newest_first_and_starts_with_zeros():
 
 
 def test_a_delayed_queue_stays_zero_for_its_delay_only():
-    state, newest = BufferedState(SPECS, SPEC, 1), []
+    state, newest = BufferedState(SPECS, 1), []
     for value in range(1, 6):
         put(state, value)
         newest.append(entries(state)["block"])
@@ -47,7 +49,7 @@ def test_a_delayed_queue_stays_zero_for_its_delay_only():
 
 
 def test_a_row_is_copied_with_its_age_at_any_turn():
-    source, target = BufferedState(SPECS, SPEC, 2), BufferedState(SPECS, SPEC, 2)
+    source, target = BufferedState(SPECS, 2), BufferedState(SPECS, 2)
     put(source, *([[value], [10 * value]] for value in range(1, 5)))
     put(target, 77)
     target.copy_row(1, source, 1)
