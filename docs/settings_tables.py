@@ -32,7 +32,7 @@ def table(match: re.Match[str]) -> str:
     heading = "option" if kind == "flags" else "setting"
     rows = [f"| {heading} | default | allowed | description |\n", "| --- | --- | --- | --- |\n"]
     for item in settings_of(getattr(import_module(module), declaration)):
-        rows.append(row(item, f"--{item.name.replace('_', '-')}" if kind == "flags" else item.name))
+        rows.append(row(item, item.flag if kind == "flags" else item.name))
     return start + "".join(rows)
 
 

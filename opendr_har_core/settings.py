@@ -44,6 +44,11 @@ class Setting:
     optional: bool = False
 
     @property
+    def flag(self) -> str:
+        """Its command-line flag; one that is on by default is turned off by its flag."""
+        return f"--{'no-' if self.default is True else ''}{self.name.replace('_', '-')}"
+
+    @property
     def range(self) -> str:
         """The allowed numbers, such as "0 to 1", "1 or more", "above 0", or "" for all."""
         low = f"{self.least:g}" if self.least is not None else f"above {self.above:g}" if self.above is not None else ""

@@ -33,9 +33,7 @@ class Outputs(NamedTuple):
 
     def judged_by(self, head: Optional[Head]) -> Tuple[Array, Optional[Array]]:
         """Scores (B, classes) and novelty (B,) or None, of a head that fits, or of the network itself."""
-        if head is None or self.features is None:
-            return self.probabilities, None
-        return head.apply(self.features, self.probabilities)
+        return (self.probabilities, None) if head is None else head.apply(self.features, self.probabilities)
 
 
 class State(Protocol):

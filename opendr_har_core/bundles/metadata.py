@@ -90,7 +90,7 @@ class BundleMetadata:
             raise ModelError(f"{where} is an ONNX model without metadata of a bundle; use 'opendr-har export'")
         if version not in READABLE_VERSIONS:
             raise ModelError(
-                f"{where} has bundle format {version[:20]}, this version reads {' and '.join(READABLE_VERSIONS)}; "
+                f"{where} has bundle format {version[:20]}, this version reads {READABLE_VERSIONS[0]} to {READABLE_VERSIONS[-1]}; "
                 f"export it again"
             )
         try:

@@ -31,10 +31,6 @@ def write_with_head(source: Union[str, Path], head: Optional[Head], target: Unio
         properties.pop(HEAD, None)
         metadata = BundleMetadata.from_properties(properties, str(source))
         if head is not None:
-            if not metadata.features:
-                raise ModelError(
-                    f"{source} is of a bundle format without features, so it takes no head; export it again"
-                )
             head.check(metadata.features, metadata.spec)
         try:
             remove_abandoned(target.parent)

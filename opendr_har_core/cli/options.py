@@ -76,14 +76,14 @@ def add_settings(parser: Any, declaration: Any, title: str = "", names: Sequence
         default = defaults.get(item.name, item.default)
         values: Dict[str, Any] = {"default": default, "help": flag_help(item, default)}
         if item.kind is bool:
-            values["action"] = "store_true"
+            values.update({"action": "store_false" if item.default else "store_true", "dest": item.name})
         else:
             values.update({"type": _parser(item), **({"nargs": "+"} if item.many else {})})
             if item.choices:
                 values["choices"] = item.choices
             elif item.kind is not str:
                 values["metavar"] = (item.unit or "N").upper()
-        group.add_argument("--" + item.name.replace("_", "-"), **values)
+        group.add_argument(item.flag, **values)
 
 
 def read_settings(options: argparse.Namespace, declaration: Type[Declared]) -> Declared:
@@ -95,6 +95,8 @@ def flag_help(item: Setting, default: Any) -> str:
     """The help of a flag: the setting's, with its range and default, in the style of argparse."""
     is_name = item.help[1].isupper() or item.help[1].isdigit()
     text = (item.help if is_name else item.help[0].lower() + item.help[1:]).rstrip(".")
+    if item.default is True:
+        text = f"turn this off: {text}"
     facts = [f"{item.range} {item.unit}".rstrip()] if item.range else []
     if item.kind is not bool and default not in (None, ""):
         facts.append(f"default: {' '.join(default) if item.many else default}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import numpy as np
+from head_cases import nearest_mean
 from pictures import pixels, seeds
 
 from opendr_har_core.errors import CheckpointError, ImageError, ModelError, VideoError
@@ -55,14 +56,15 @@ def bundle(is_continual):
         means = writer.apply("Sum", means, *past, name="sum")
         half = writer.weight("half", np.array([0.5], np.float32))
         writer.output("next.a", writer.apply("Mul", means, half, name="kept"), [3])
+    writer.output("features", means, [3])
     scores = writer.linear(means, "head", rng.standard_normal((len(LABELS), 3)).astype(np.float32))
     writer.output("probabilities", writer.apply("Softmax", scores, name="softmax", axis=1), [len(LABELS)])
     architecture = "cox3d" if is_continual else "x3d"
     spec = core("spec.ModelSpec")(architecture, "tiny", SIDE, WINDOW, 2, WINDOW - 1, len(LABELS))
     delays = {"a": 1} if is_continual else {}
-    metadata = core("bundles.metadata.BundleMetadata")(
-        spec, core("labels.LabelMap")(LABELS), "a test", "0" * 64, delays
-    )
+    head = nearest_mean({"wave": [0, 0, 0], "stop": [9, 9, 9]})
+    labels = core("labels.LabelMap")(LABELS)
+    metadata = core("bundles.metadata.BundleMetadata")(spec, labels, "a test", "0" * 64, delays, features=3, head=head)
     return writer.model(metadata.to_properties(), ("test", "1")).SerializeToString()
 
 

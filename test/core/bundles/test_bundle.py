@@ -116,7 +116,7 @@ def claim_two_classes(model):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda model: set_property(model, "format_version", "99"), "bundle format 99, this version reads 2 and 3"),
+        (lambda model: set_property(model, "format_version", "99"), "bundle format 99, this version reads 2 to 4"),
         (lambda model: model.ClearField("metadata_props"), "without metadata of a bundle"),
         (lambda model: set_property(model, "spec", "{not json"), "unusable metadata"),
         *[
@@ -124,7 +124,7 @@ def claim_two_classes(model):
             for key in ("spec", "labels", "delays")
         ],
         (lambda model: set_property(model, "labels", '["one", "two"]'), "2 class names for a model of 3 classes"),
-        (claim_two_classes, "the graph gives 3 scores, its metadata says 2 classes"),
+        (claim_two_classes, "the graph gives probabilities of shape .*, its metadata says 2"),
     ],
 )
 def test_unusable_metadata_is_refused(bundle, tmp_path, edit, message):

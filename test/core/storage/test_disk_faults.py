@@ -11,8 +11,10 @@ import pytest
 pytest.importorskip("torch")
 import onnx
 import torch
+from head_cases import nearest_mean
 
 from opendr_har_core.bundles.graphs.writer import write_model
+from opendr_har_core.bundles.rewrite import write_with_head
 from opendr_har_core.datasets.cache import ClipCache
 from opendr_har_core.errors import HarError
 from opendr_har_core.learners.model_folder import save_model
@@ -41,6 +43,7 @@ class Material:
         self.spec, self.names = recognizer.spec, recognizer.labels
         self.bundle = onnx.load(str(DEFAULT_BUNDLE))
         self.network = X3D(x3d_config("xs"), num_classes=2)
+        self.head = nearest_mean({"wave": np.zeros(432), "stop": np.ones(432)})
         self.tensors = {"model_state": {"weight": torch.zeros(200_000)}}
 
 
@@ -76,6 +79,7 @@ def a_bag(storage):
 
 WRITERS = {
     "a bundle": lambda material, folder: write_model(material.bundle, folder / "b.onnx"),
+    "a bundle with a head": lambda material, folder: write_with_head(DEFAULT_BUNDLE, material.head, folder / "h.onnx"),
     "a folder of a learner": a_model,
     "a checkpoint": lambda material, folder: save_checkpoint(material.tensors, folder / "last.ckpt"),
     "a video": lambda material, folder: write_video(folder / "v.mp4", material.frames, 15.0),

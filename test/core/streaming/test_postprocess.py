@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,28 @@ def test_reset_forgets():
     label_filter.update(prediction(0, 1, 0, 0))
     label_filter.reset()
     assert label_filter.update(prediction(1, 0, 1, 0)).label == "stand"
+
+
+def known(seconds, novelty):
+    return replace(prediction(seconds, 0.1, 0.7, 0.2), novelty=novelty)
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        ({}, ["stand", "no activity", "stand"]),
+        ({"reject_unknown": False}, ["stand"] * 3),
+        ({"smoothing": 10.0}, ["stand"] * 3),  # the novelty is smoothed like the scores
+        ({"min_duration_sec": 1.5}, ["stand"] * 3),
+    ],
+)
+def test_what_the_model_does_not_know_is_no_activity(settings, labels):
+    found = shown(LabelSettings(**settings), [known(0, 0.5), known(1, 1.1), known(2, 0.9)])
+    assert [item.label for item in found] == labels
+
+
+def test_smoothing_mixes_the_novelty_over_time():
+    _, found = shown(LabelSettings(smoothing=2.0), [known(0, 0.0), known(2, 4.0)])
+    assert found.novelty == pytest.approx(4 * (1 - np.exp(-1)))
+    assert found.is_unknown
+    assert found.label == "no activity"
