@@ -89,9 +89,9 @@ class BundleMetadata:
         if version is None:
             raise ModelError(f"{where} is an ONNX model without metadata of a bundle; use 'opendr-har export'")
         if version not in READABLE_VERSIONS:
+            readable = f"{READABLE_VERSIONS[0]} to {READABLE_VERSIONS[-1]}"
             raise ModelError(
-                f"{where} has bundle format {version[:20]}, this version reads {READABLE_VERSIONS[0]} to {READABLE_VERSIONS[-1]}; "
-                f"export it again"
+                f"{where} has bundle format {version[:20]}, this version reads {readable}; export it again"
             )
         try:
             spec, features = ModelSpec.from_dict(_json(properties, "spec")), int(properties.get(PREFIX + "features", 0))
