@@ -116,7 +116,7 @@ class LiveState:
         self._stream = StreamInfo()
         self._metrics = Metrics()
         self._people: Optional[Dict[str, Any]] = None
-        self._lessons: Optional[Dict[str, Any]] = None
+        self._lessons: Optional[List[List[str]]] = None
         self._teaching: Dict[str, Any] = {}
         self.set_teaching()
         self._labels: Deque[Dict[str, Any]] = deque(maxlen=KEPT_LABELS)
@@ -137,6 +137,11 @@ class LiveState:
         """Whether an open page shows pictures; producers can save the work otherwise."""
         subscribers = self._subscribers
         return subscribers is not None and subscribers.want_pictures
+
+    @property
+    def shows_lessons(self) -> bool:
+        """Whether the recognizer can be taught."""
+        return self._lessons is not None
 
     def set_model(self, model: ModelInfo) -> None:
         """Another model runs."""
@@ -187,10 +192,9 @@ class LiveState:
 
     def set_lessons(self, lessons: Optional[Sequence[LessonInfo]]) -> None:
         """Show the lessons, the oldest first; None: the recognizer can't be taught."""
-        shown = None if lessons is None else [[lesson.id, _short(lesson.label)] for lesson in lessons]
         with self._lock:
-            self._lessons = {"kind": "lessons", "lessons": shown}
-        self._publish(self._lessons)
+            self._lessons = None if lessons is None else [[lesson.id, _short(lesson.label)] for lesson in lessons]
+        self._publish({"kind": "lessons", "lessons": self._lessons})
 
     def set_teaching(
         self,

@@ -112,7 +112,8 @@ class TeachingControl:
 
     def __init__(self, teaching: Teaching, state: LiveState) -> None:
         self._teaching, self._state = teaching, state
-        self._working = threading.Lock()
+        self._lock = threading.Lock()
+        self._is_working = False
         self._cancelled = threading.Event()
 
     def take(self, message: str) -> str:
@@ -143,8 +144,10 @@ class TeachingControl:
 
     def _begin(self, work: Callable[[], Learned]) -> bool:
         """Whether nothing else is being done, so that the work could begin."""
-        if not self._working.acquire(blocking=False):
-            return False
+        with self._lock:
+            if self._is_working:
+                return False
+            self._is_working = True
         self._cancelled.clear()
         threading.Thread(target=self._run, args=(work,), name="live teaching", daemon=True).start()
         return True
@@ -161,8 +164,9 @@ class TeachingControl:
         except Exception as error:  # a page must not end the thread silently
             LOG.exception("a command of the live page failed")
             learned, is_failed = Learned(repr(error)), True
-        self._state.set_teaching(text=learned.text, warnings=learned.warnings, is_failed=is_failed)
-        self._working.release()
+        with self._lock:  # whoever sees the end can begin
+            self._is_working = False
+            self._state.set_teaching(text=learned.text, warnings=learned.warnings, is_failed=is_failed)
 
     def _do(self, command: Command) -> Learned:
         if command.do == "teach":

@@ -12,11 +12,11 @@ from opendr_har_core.streaming.events import BEGAN, LabelEvent
 from opendr_har_ros.common.vision_messages import class_id
 
 try:
-    from opendr_har_msgs.action import WaitForActivity
+    from opendr_har_msgs.action import Teach, WaitForActivity
     from opendr_har_msgs.msg import ActivityEvent
-    from opendr_har_msgs.srv import SetModel
+    from opendr_har_msgs.srv import Forget, Lessons, SetModel
 except ImportError as error:
-    ActivityEvent = SetModel = WaitForActivity = None
+    ActivityEvent = Forget = Lessons = SetModel = Teach = WaitForActivity = None
     MISSING = f"opendr_har_msgs can't be imported ({error}); build interfaces/opendr_har_msgs"
 else:
     MISSING = ""

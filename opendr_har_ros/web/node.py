@@ -14,6 +14,7 @@ from std_msgs.msg import Bool
 
 from opendr_har_core.errors import ConfigError, ImageError
 from opendr_har_core.live.state import LOST, PLAYING, WAITING, LiveState, Metrics, ModelInfo, SourceInfo, StreamInfo
+from opendr_har_core.live.teaching import TeachingControl
 from opendr_har_core.prediction import Hypothesis
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import BEGAN, ENDED
@@ -24,6 +25,7 @@ from opendr_har_ros.common.lifecycle import steady_timer
 from opendr_har_ros.common.qos import LABELS, LATCHED
 from opendr_har_ros.common.vision_messages import Classification, VisionInfo
 from opendr_har_ros.web.parameters import WEB
+from opendr_har_ros.web.teaching import RosTeaching
 
 CHECK_EVERY_SEC = 0.5
 # A recognizer publishes diagnostics once a second; after this time without any it counts as gone.
@@ -46,12 +48,18 @@ class WebNode(Node):
         self._model = ModelInfo("")
         self._provisional = False
         self._images: Optional[ImageSubscription] = None
+        self._teaching: Optional[RosTeaching] = None
+        if not MISSING:
+            self._teaching = RosTeaching(self, self._settings.recognizer, self._settings.camera)
+            self._control = TeachingControl(self._teaching, self._state)
         self._server = self._serve()
         self._subscribe()
         self._timer = steady_timer(self, CHECK_EVERY_SEC, self._check)
 
     def destroy_node(self) -> None:
         """Stop the server and the images' thread, then destroy the node."""
+        if getattr(self, "_teaching", None) is not None:
+            self._teaching.close()
         if getattr(self, "_images", None) is not None:
             self._images.close()
         server = getattr(self, "_server", None)
@@ -64,7 +72,7 @@ class WebNode(Node):
             from opendr_har_core.live.server import LiveServer
         except ImportError as error:
             raise ConfigError(f"the page needs aiohttp ({error}); pip install aiohttp") from None
-        server = LiveServer(self._page, self._state)
+        server = LiveServer(self._page, self._state, self._control if self._teaching else None)
         page = replace(self._page, port=server.start())
         self.get_logger().info(f"the page is at {page.url.partition('#')[0]}")
         if page.token:  # not logged, since logs are published on /rosout and kept in files
@@ -150,8 +158,17 @@ class WebNode(Node):
             self._images = None
         elif self._images is not None:
             self._images.follow_publishers()
+        self._follow_teaching()
         if self._heard and time.monotonic() - self._heard > SILENT_SEC:
             self._state.set_status(SourceInfo(self._name(), LOST, "the recognizer is silent"))
+
+    def _follow_teaching(self) -> None:
+        """Show the lessons while the recognizer can be taught."""
+        can_teach = self._teaching is not None and self._teaching.is_ready
+        if can_teach and not self._state.shows_lessons:
+            self._control.refresh()
+        elif self._state.shows_lessons and not can_teach:
+            self._state.set_lessons(None)
 
     def _on_image(self, message: Any) -> None:
         try:

@@ -118,7 +118,7 @@ function takeHello(message) {
   takePeople(message.people);
   message.events.forEach(takeEvent);
   takeStatus(message.status);
-  teach.takeLessons(message.lessons ?? { lessons: null });
+  teach.takeLessons(message);
   teach.takeTeaching(message.teaching);
 }
 

@@ -70,7 +70,7 @@ def test_a_lesson_is_recorded_listed_and_removed(serve_page):
 
     talk(port, work)
     hello = json.loads(talk(port, first).data)
-    assert hello["lessons"]["lessons"] == [["1", "wave twice"]]
+    assert hello["lessons"] == [["1", "wave twice"]]
 
 
 def test_one_lesson_at_a_time_which_any_viewer_sees_and_can_cancel(serve_page):

@@ -6,12 +6,18 @@ import asyncio
 import json
 import re
 import threading
+import urllib.request
 
 import pytest
 
 pytest.importorskip("rclpy")
 pytest.importorskip("vision_msgs")
 aiohttp = pytest.importorskip("aiohttp")
+pytest.importorskip("opendr_har_msgs")
+from opendr_har_msgs.action import Teach
+from opendr_har_msgs.msg import Lesson
+from opendr_har_msgs.srv import Forget, Lessons
+from rclpy.action import ActionServer, CancelResponse
 from recognizer_support import EVERY_FRAME, RELIABLE, Camera, Flood, clip
 
 from opendr_har_core import Recognizer
@@ -31,9 +37,13 @@ class Page(threading.Thread):
     def run(self):
         asyncio.run(self._watch())
 
+    def send(self, **command):
+        asyncio.run_coroutine_threadsafe(self._socket.send_str(json.dumps(command)), self._loop).result(10)
+
     async def _watch(self):
         address = f"http://127.0.0.1:{self._port}/ws"
         async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:
+            self._loop, self._socket = asyncio.get_running_loop(), socket
             while not self.closing.is_set():
                 message = await socket.receive()
                 if message.type == aiohttp.WSMsgType.BINARY:
@@ -119,6 +129,92 @@ def test_a_recognizer_that_was_killed_is_lost_until_it_is_back(client, start):
         assert source(page)["state"] == "lost"
         start("recognizer", EVERY_FRAME)
         client.until(lambda: source(page)["state"] == "playing", what="the return")
+    page.close()
+
+
+class Pupil:
+    """What a recognizer that can be taught offers, in the test's own process."""
+
+    def __init__(self, client):
+        self.client, self.goals, self.taught, self.refusal = client, [], [], ""
+        node = client.node
+        self._servers = [
+            ActionServer(node, Teach, "recognizer/teach", self._teach, cancel_callback=lambda _: CancelResponse.ACCEPT),
+            node.create_service(Forget, "recognizer/forget", self._forget),
+            node.create_service(Lessons, "recognizer/lessons", self._list),
+        ]
+
+    async def _teach(self, goal):
+        self.goals.append(goal.request)
+        goal.publish_feedback(Teach.Feedback(state="recording", seconds=1.0, quality="too dark"))
+        if goal.request.label == "endless":
+            while not goal.is_cancel_requested:
+                await pause()
+            goal.canceled()
+            return Teach.Result(message="canceled")
+        if self.refusal:
+            goal.abort()
+            return Teach.Result(message=self.refusal)
+        self.taught.append(Lesson(label=goal.request.label, id=f"id {len(self.goals)}", thumbnail=b"a jpeg"))
+        goal.succeed()
+        return Teach.Result(success=True, message="learned", warnings=["show two more"])
+
+    def _forget(self, request, response):
+        self.taught = [each for each in self.taught if each.label != request.label or request.id not in ("", each.id)]
+        response.success = True
+        return response
+
+    def _list(self, request, response):
+        response.success, response.lessons = True, self.taught if request.thumbnails else []
+        return response
+
+    def close(self):
+        for server in self._servers[1:]:
+            self.client.node.destroy_service(server)
+        self._servers[0].destroy()
+
+
+class pause:  # noqa: N801
+    """Lets the executor do something else."""
+
+    def __await__(self):
+        yield
+
+
+def test_a_recognizer_is_taught_from_the_page(client, start):
+    page = Page(port_of(web := start("web", {"port": 0, "camera": "left"})))
+    client.until(lambda: page.of("hello"), what="the page")
+    assert page.of("hello")[0]["lessons"] is None
+    pupil = Pupil(client)
+    client.until(lambda: page.of("lessons"), what="the recognizer's lessons")
+
+    def end_of(command):
+        page.texts.clear()
+        page.send(**command)
+        return client.until(
+            lambda: next((text for text in page.of("teaching") if text["phase"] == "idle"), None), what="the end"
+        )
+
+    lesson = {"do": "teach", "label": "挥手 <b>", "seconds": 4, "track_id": "7"}
+    end = end_of(lesson)
+    assert (end["text"], end["warnings"], end["is_failed"]) == ("learned", ["show two more"], False)
+    (goal,) = pupil.goals
+    assert (goal.label, goal.seconds, goal.camera, goal.track_id) == ("挥手 <b>", 4.0, "left", "7")
+    assert page.of("lessons")[-1]["lessons"] == [["id 1", "挥手 <b>"]]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port_of(web)}/thumbnail?id=id%201", timeout=10) as answer:
+        assert answer.read() == b"a jpeg"
+    pupil.refusal = "nothing moves in the images"
+    assert end_of(lesson)["text"] == pupil.refusal
+    page.send(**{**lesson, "label": "endless"})
+    client.until(lambda: len(pupil.goals) == 3, what="the lesson")
+    client.until(lambda: page.of("teaching")[-1]["text"] == "too dark", what="its progress")
+    assert page.of("teaching")[-1]["left_sec"] == 3.0
+    end = end_of({"do": "cancel"})
+    assert "cancelled" in end["text"]
+    end_of({"do": "undo"})
+    assert page.of("lessons")[-1]["lessons"] == []
+    pupil.close()
+    client.until(lambda: page.of("lessons")[-1]["lessons"] is None, what="the end of teaching")
     page.close()
 
 
