@@ -53,7 +53,7 @@ class OnnxBackend:
                 f"was made from, or tune that here"
             )
         self.spec, self.labels, self.source = self.metadata.spec, self.metadata.labels, self.metadata.source
-        self.features = self.metadata.features
+        self.features, self.weights_sha256 = self.metadata.features, self.metadata.weights_sha256
         inputs = {node.name: tuple(node.shape[1:]) for node in session.get_inputs()}
         shapes = {name[len(STATE) :]: shape for name, shape in inputs.items() if name.startswith(STATE)}
         self._buffers = buffer_specs(shapes, self.metadata.delays)

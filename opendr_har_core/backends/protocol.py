@@ -59,6 +59,7 @@ class Backend(Protocol[StateType]):
         labels: class names of the network, one per probability.
         features: number of features that the network gives, 0 for none.
         source: origin of the weights, as text for people.
+        weights_sha256: digest of the weights; "" if they may change.
         provider: the device or library in use, such as "CPUExecutionProvider".
         fallback_reason: why `provider` is not the first one that was asked for, or "".
     """
@@ -67,6 +68,7 @@ class Backend(Protocol[StateType]):
     labels: LabelMap
     features: int
     source: str
+    weights_sha256: str
 
     @property
     def provider(self) -> str: ...

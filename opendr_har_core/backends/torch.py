@@ -44,7 +44,7 @@ class TorchState:
 class TorchBackend:
     """An X3D or CoX3D with the interface of a bundle."""
 
-    fallback_reason = ""
+    fallback_reason = weights_sha256 = ""
 
     def __init__(self, network: X3D, labels: Optional[Sequence[str]] = None, source: str = "torch") -> None:
         """Switch `network` to evaluation mode. For `labels` see `LabelMap.numbered`; raises LabelError."""

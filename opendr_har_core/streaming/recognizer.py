@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Iterable, List, Optional, Sequence, Tuple, Union
@@ -77,6 +78,17 @@ class Recognizer:
     def head(self) -> Optional[Head]:
         """What turns features into scores; None for the network's own classifier."""
         return self._head
+
+    @property
+    def width(self) -> int:
+        """Number of features that the network gives, 0 for none."""
+        return self._backend.features
+
+    @property
+    def base(self) -> str:
+        """Name of the network, without its head: equal for those whose features are comparable."""
+        text = f"{self._backend.weights_sha256} {sorted(self.spec.to_dict().items())}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def provider(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import secrets
 import time
@@ -20,9 +21,9 @@ from opendr_har_core.labels import LabelMap
 from opendr_har_core.media.video import SUFFIXES
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import MARK, atomic_path, remove_abandoned
-from opendr_har_core.storage.reading import read_regular
+from opendr_har_core.storage.reading import read_regular, read_text
 
-FEATURES = ".npz"
+FEATURES, HEAD = ".npz", "head.json"
 LARGEST_FILE = 64 << 20
 LONGEST_NAME = 200  # bytes; file systems allow 255
 # In the name of a folder; a label may contain them.
@@ -76,9 +77,10 @@ class Lesson:
 
 
 class Examples(NamedTuple):
-    """The examples for a base by label, and why others are not among them."""
+    """The examples for a base by label, the ids of their lessons, and why others are not among them."""
 
     by_label: Dict[str, List[np.ndarray]]
+    ids: List[str]
     problems: List[str]
 
     @property
@@ -98,6 +100,7 @@ class Lessons:
     def __init__(self, folder: Union[str, Path]) -> None:
         """The folder may be missing; the first lesson creates it."""
         self.folder = Path(folder)
+        self._features: Dict[Tuple[str, str, str], np.ndarray] = {}  # those of the latest call of `examples`
         for path in self._label_folders():
             remove_abandoned(path)
         remove_abandoned(self.folder)
@@ -166,16 +169,32 @@ class Lessons:
 
         `compute` makes the example of a clip; it raises HarErrors.
         """
-        by_label: Dict[str, List[np.ndarray]] = {}
-        problems: List[str] = []
+        found = Examples({}, [], [])
+        known, self._features = self._features, {}
         for lesson in self.list():
+            key = (lesson.label, lesson.id, base)
             try:
-                example = self._example(lesson, base, compute, keep)
+                features = known[key] if key in known else self._example(lesson, base, compute, keep).features
             except (DataError, OSError) as error:
-                problems.append(str(error))
+                found.problems.append(str(error))
             else:
-                by_label.setdefault(lesson.label, []).append(example.features)
-        return Examples(by_label, problems)
+                self._features[key] = features
+                found.by_label.setdefault(lesson.label, []).append(features)
+                found.ids.append(f"{lesson.label}/{lesson.id}")
+        return found
+
+    def stored_head(self, key: str) -> Optional[str]:
+        """The text of the head that was stored for a key, or None."""
+        try:
+            values = json.loads(read_text(self.folder / HEAD, LARGEST_FILE))
+            return str(values["head"]) if values["key"] == key else None
+        except (OSError, RecursionError, *MALFORMED):
+            return None
+
+    def store_head(self, key: str, text: str) -> None:
+        """Keep a head, so that it need not be fitted again; without room for it, it is."""
+        with suppress(OSError), atomic_path(self.folder / HEAD) as temporary:
+            temporary.write_text(json.dumps({"key": key, "head": text}))
 
     def _example(self, lesson: Lesson, base: str, compute: Optional[Callable[[Path], Example]], keep: bool) -> Example:
         if base in lesson.files:
