@@ -15,7 +15,7 @@ from aiohttp import WSCloseCode, web
 
 from opendr_har_core.errors import HarError
 from opendr_har_core.live.access import Access, LiveSettings
-from opendr_har_core.live.state import LiveState
+from opendr_har_core.live.state import LessonInfo, LiveState
 from opendr_har_core.live.subscribers import LONGEST_MESSAGE, Subscriber, Subscribers
 from opendr_har_core.live.teaching import TeachingControl
 
@@ -151,7 +151,8 @@ class LiveServer:
             raise web.HTTPForbidden(text="the token is missing")
         picture = None
         if self._teaching is not None:
-            picture = await self._loop.run_in_executor(None, self._teaching.thumbnail, request.query.get("id", ""))
+            lesson = LessonInfo(request.query.get("label", ""), request.query.get("id", ""))
+            picture = await self._loop.run_in_executor(None, self._teaching.thumbnail, lesson)
         if picture is None:
             raise web.HTTPNotFound(text="no picture")
         return web.Response(body=picture, content_type="image/jpeg")

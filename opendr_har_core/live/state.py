@@ -98,8 +98,8 @@ class Metrics:
 class LessonInfo(NamedTuple):
     """A lesson that the recognizer has been taught."""
 
-    id: str
     label: str
+    id: str
 
 
 class LiveState:
@@ -116,7 +116,7 @@ class LiveState:
         self._stream = StreamInfo()
         self._metrics = Metrics()
         self._people: Optional[Dict[str, Any]] = None
-        self._lessons: Optional[List[List[str]]] = None
+        self._lessons: Optional[Dict[str, Any]] = None
         self._teaching: Dict[str, Any] = {}
         self.set_teaching()
         self._labels: Deque[Dict[str, Any]] = deque(maxlen=KEPT_LABELS)
@@ -190,11 +190,13 @@ class LiveState:
         values = {"event": kind, "label": _short(label), "score": _score(score), "track_id": _short(track_id)}
         self._add(self._events, {"kind": "event", **values, "duration_sec": round(duration_sec, 3)})
 
-    def set_lessons(self, lessons: Optional[Sequence[LessonInfo]]) -> None:
+    def set_lessons(self, lessons: Optional[Sequence[LessonInfo]], can_undo: bool = False) -> None:
         """Show the lessons, the oldest first; None: the recognizer can't be taught."""
         with self._lock:
-            self._lessons = None if lessons is None else [[lesson.id, _short(lesson.label)] for lesson in lessons]
-        self._publish({"kind": "lessons", "lessons": self._lessons})
+            self._lessons = None
+            if lessons is not None:
+                self._lessons = {"can_undo": can_undo, "lessons": [list(lesson) for lesson in lessons]}
+        self._publish({"kind": "lessons", "taught": self._lessons})
 
     def set_teaching(
         self,
@@ -226,7 +228,7 @@ class LiveState:
                 "labels": [item for item in self._labels if item["at"] >= oldest],
                 "events": list(self._events),
                 "people": self._people,
-                "lessons": self._lessons,
+                "taught": self._lessons,
                 "teaching": self._teaching,
                 "status": self._status(),
             }

@@ -7,7 +7,7 @@ import logging
 import threading
 import unicodedata
 from dataclasses import dataclass
-from typing import Callable, Dict, NamedTuple, Optional, Protocol, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence
 
 from opendr_har_core.errors import ConfigError, DataError, HarError
 from opendr_har_core.live.state import LessonInfo, LiveState
@@ -21,8 +21,7 @@ COMMANDS: Dict[str, Dict[str, type]] = {
     "teach": {"label": str, "seconds": float, "track_id": str},
     "cancel": {},
     "undo": {},
-    "forget": {"id": str},
-    "forget label": {"id": str},  # that of this lesson: a label may be longer than a message
+    "forget": {"label": str, "id": str},
 }
 LOG = logging.getLogger(__name__)
 # Called with "recording" or "learning", the recorded seconds, and what is wrong with the images or "".
@@ -62,7 +61,7 @@ class Teaching(Protocol):
     def lessons(self) -> Sequence[LessonInfo]:
         """All lessons, the oldest first."""
 
-    def thumbnail(self, id: str) -> Optional[bytes]:
+    def thumbnail(self, lesson: LessonInfo) -> Optional[bytes]:
         """A lesson's picture as JPEG, if it has one; any thread may call this at any time."""
 
 
@@ -112,6 +111,7 @@ class TeachingControl:
 
     def __init__(self, teaching: Teaching, state: LiveState) -> None:
         self._teaching, self._state = teaching, state
+        self._taught: List[LessonInfo] = []  # from this page, the newest last
         self._lock = threading.Lock()
         self._is_working = False
         self._cancelled = threading.Event()
@@ -135,10 +135,10 @@ class TeachingControl:
         """Show the lessons, and that they can be changed."""
         self._begin(lambda: Learned(""))
 
-    def thumbnail(self, id: str) -> Optional[bytes]:
+    def thumbnail(self, lesson: LessonInfo) -> Optional[bytes]:
         """A lesson's picture as JPEG, or None."""
         try:
-            return self._teaching.thumbnail(id)
+            return self._teaching.thumbnail(lesson)
         except (HarError, OSError):
             return None
 
@@ -158,7 +158,9 @@ class TeachingControl:
             try:
                 learned = work()
             finally:
-                self._state.set_lessons(self._teaching.lessons())
+                lessons = self._teaching.lessons()
+                self._taught = [lesson for lesson in self._taught if lesson in lessons]
+                self._state.set_lessons(lessons, bool(self._taught))
         except HarError as error:
             learned, is_failed = Learned(str(error)), True
         except Exception as error:  # a page must not end the thread silently
@@ -170,15 +172,18 @@ class TeachingControl:
 
     def _do(self, command: Command) -> Learned:
         if command.do == "teach":
-            return self._teach(command.label, command.seconds, command.track_id)
-        lessons = self._teaching.lessons()
-        found = lessons[-1:] if command.do == "undo" else [lesson for lesson in lessons if lesson.id == command.id]
-        if not found:
-            raise DataError("there is no such lesson any more")
-        label = found[0].label
-        self._teaching.forget(label, "" if command.do == "forget label" else found[0].id)
-        what = "all lessons" if command.do == "forget label" else "a lesson"
-        return Learned(f"Removed {what} of '{label}'.")
+            before = self._teaching.lessons()
+            learned = self._teach(command.label, command.seconds, command.track_id)
+            self._taught += [lesson for lesson in self._teaching.lessons() if lesson not in before]
+            return learned
+        if command.do == "undo":
+            if not self._taught:
+                raise DataError("there is no lesson to undo")
+            label, id = self._taught[-1]
+        else:
+            label, id = command.label, command.id
+        self._teaching.forget(label, id)
+        return Learned(f"Removed {'a lesson' if id else 'all lessons'} of '{label}'.")
 
     def _teach(self, label: str, seconds: float, track_id: str) -> Learned:
         for left in range(COUNTDOWN, 0, -1):

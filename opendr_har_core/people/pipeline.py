@@ -43,12 +43,14 @@ class Person:
         box: left, top, right, bottom in pixels; between detections a prediction.
         label: the newest filtered prediction; None before the first one.
         is_new: whether `label` is of this frame.
+        crop: the part of the frame with the person, as the model takes it.
     """
 
     track_id: str
     box: Tuple[float, float, float, float]
     label: Optional[Prediction]
     is_new: bool
+    crop: Optional[AnyFrame] = None
 
     @property
     def title(self) -> str:
@@ -139,7 +141,8 @@ class PeoplePipeline:
         nearest = sorted(visible, key=self._nearness)[: self.settings.max_people]
         members = {track.id: self._follow(track, stamp) for track in nearest}
         started = {id: member for id, member in members.items() if reached >= member.starts_ns}
-        pairs = [(member.pipeline.stream, self._crop(frame, member.square)) for member in started.values()]
+        crops = {id: self._crop(frame, member.square) for id, member in members.items()}
+        pairs = [(member.pipeline.stream, crops[id]) for id, member in started.items()]
         predictions = dict(zip(started, self._recognizer.push_many(pairs) if pairs else []))
         people: List[Person] = []
         for track in nearest:
@@ -148,7 +151,8 @@ class PeoplePipeline:
             member.label = shown or member.label
             events += [(track.id, event) for event in more]
             left, top, right, bottom = track.box(stamp).tolist()
-            people.append(Person(track.id, (left, top, right, bottom), member.label, shown is not None))
+            box = (left, top, right, bottom)
+            people.append(Person(track.id, box, member.label, shown is not None, crops[track.id]))
         events += self._end([id for id, member in self._members.items() if self._is_gone(member, stamp)])
         self._people = People(tuple(people), tuple(events), reset)
         return self._people

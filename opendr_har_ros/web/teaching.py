@@ -29,7 +29,7 @@ class RosTeaching:
         self._actions = ActionClient(node, Teach, f"{recognizer}/teach")
         self._forgetting = node.create_client(Forget, f"{recognizer}/forget")
         self._listing = node.create_client(Lessons, f"{recognizer}/lessons")
-        self._thumbnails: Dict[str, bytes] = {}
+        self._thumbnails: Dict[LessonInfo, bytes] = {}
         self._closed = False
 
     @property
@@ -78,12 +78,12 @@ class RosTeaching:
     def lessons(self) -> List[LessonInfo]:
         """See `Teaching`."""
         found = self._call(self._listing, Lessons.Request(thumbnails=True)).lessons
-        self._thumbnails = {lesson.id: bytes(lesson.thumbnail) for lesson in found}
-        return [LessonInfo(lesson.id, lesson.label) for lesson in found]
+        self._thumbnails = {LessonInfo(each.label, each.id): bytes(each.thumbnail) for each in found}
+        return list(self._thumbnails)
 
-    def thumbnail(self, id: str) -> Optional[bytes]:
+    def thumbnail(self, lesson: LessonInfo) -> Optional[bytes]:
         """See `Teaching`."""
-        return self._thumbnails.get(id) or None
+        return self._thumbnails.get(lesson) or None
 
     def _call(self, service: Any, request: Any) -> Any:
         response = self._answer(service.call_async(request))

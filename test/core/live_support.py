@@ -16,6 +16,7 @@ aiohttp = pytest.importorskip("aiohttp")
 import cv2
 import numpy as np
 
+from opendr_har_core.errors import DataError
 from opendr_har_core.live.state import LessonInfo
 from opendr_har_core.live.teaching import Learned, LessonCancelledError
 
@@ -72,16 +73,18 @@ class PatientPupil:
 
     def add(self, label):
         self.calls += 1
-        self.shown.append(LessonInfo(str(self.calls), label))
+        self.shown.append(LessonInfo(label, str(self.calls)))
 
     def forget(self, label, id):
+        if not any(each.label == label and id in ("", each.id) for each in self.shown):
+            raise DataError("there is no such lesson")
         self.shown = [each for each in self.shown if each.label != label or (id and each.id != id)]
 
     def lessons(self):
         return list(self.shown)
 
-    def thumbnail(self, id):
-        return PICTURE if any(id == each.id for each in self.shown) else None
+    def thumbnail(self, lesson):
+        return PICTURE if lesson in self.shown else None
 
 
 def status(state):

@@ -5,7 +5,6 @@ class Teach {
   constructor(send) {
     this.send = send;
     this.person = "";
-    this.lessons = [];
     this.phase = "idle";
     at("lesson").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -54,20 +53,19 @@ class Teach {
     this.showButton();
   }
 
-  takeLessons({ lessons }) {
-    at("teach").hidden = !lessons;
-    const hadFocus = at("lessons").contains(document.activeElement);
-    this.lessons = lessons ?? [];
-    const groups = new Map();
-    for (const [id, label] of this.lessons) groups.set(label, [...(groups.get(label) ?? []), id]);
+  takeLessons({ taught }) {
+    at("teach").hidden = !taught;
+    const hadFocus = at("teach").contains(document.activeElement);
+    const lessons = taught?.lessons ?? [], groups = new Map();
+    for (const [label, id] of lessons) groups.set(label, [...(groups.get(label) ?? []), id]);
     const labels = [...groups.keys()];
     fit(at("known"), labels.length, () => document.createElement("option"))
       .forEach((option, index) => { option.value = labels[index]; });
     fit(at("lessons"), labels.length, () => this.makeGroup())
       .forEach((group, index) => this.showGroup(group, labels[index], groups.get(labels[index])));
-    at("undo").hidden = !this.lessons.length;
-    setText("no-lessons", this.lessons.length ? "" : "Nothing taught yet. Type a name, press Teach, and show it three times.");
-    if (hadFocus && !at("lessons").contains(document.activeElement)) at("lesson-label").focus(); // its button is gone
+    at("undo").hidden = !taught?.can_undo;
+    setText("no-lessons", lessons.length ? "" : "Nothing taught yet. Type a name, press Teach, and show it three times.");
+    if (hadFocus && !at("teach").contains(document.activeElement)) at("lesson-label").focus(); // its button is gone
   }
 
   makeGroup() {
@@ -76,7 +74,8 @@ class Teach {
     remove.type = "button";
     remove.textContent = "Remove all";
     remove.addEventListener("click", () => {
-      if (confirm(`Remove “${group.dataset.label}” and all its lessons?`)) this.ask({ do: "forget label", id: group.dataset.id });
+      const { label } = group.dataset;
+      if (confirm(`Remove “${label}” and all its lessons?`)) this.ask({ do: "forget", label, id: "" });
     });
     head.append(document.createElement("h3"), remove);
     group.append(head, shots);
@@ -86,7 +85,6 @@ class Teach {
   showGroup(group, label, ids) {
     const [{ children: [title, remove] }, shots] = group.children;
     group.dataset.label = label;
-    group.dataset.id = ids[0];
     title.textContent = `${label} (${ids.length})`;
     remove.setAttribute("aria-label", `Remove all lessons of ${label}`);
     fit(shots, ids.length, () => {
@@ -95,13 +93,17 @@ class Teach {
       picture.loading = "lazy";
       cross.type = "button";
       cross.textContent = "×";
-      cross.addEventListener("click", () => this.ask({ do: "forget", id: cross.dataset.id }));
+      cross.addEventListener("click", () => {
+        const { label, id } = cross.dataset;
+        if (confirm(`Remove this lesson of “${label}”?`)) this.ask({ do: "forget", label, id });
+      });
       shot.append(picture, cross);
       return shot;
     }).forEach(({ children: [picture, cross] }, index) => {
-      if (cross.dataset.id === ids[index] && picture.src) return;
-      cross.dataset.id = ids[index];
-      picture.src = `/thumbnail?id=${encodeURIComponent(ids[index])}`;
+      const source = `/thumbnail?${new URLSearchParams({ label, id: ids[index] })}`;
+      if (picture.getAttribute("src") === source) return;
+      Object.assign(cross.dataset, { label, id: ids[index] });
+      picture.src = source;
       cross.setAttribute("aria-label", `Remove lesson ${index + 1} of ${label}`);
     });
   }

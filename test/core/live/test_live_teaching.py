@@ -51,26 +51,29 @@ def test_a_lesson_is_recorded_listed_and_removed(serve_page):
         recording = await heard(socket, "teaching", lambda value: value["text"])
         assert (recording["phase"], recording["left_sec"], recording["text"]) == ("recording", 1.5, "too dark")
         pupil.learn.set()
-        assert (await heard(socket, "lessons"))["lessons"] == [["1", "wave twice"]]
+        assert (await heard(socket, "lessons"))["taught"]["lessons"] == [["wave twice", "1"]]
         end = await heard(socket, "teaching", has_ended)
         assert end["text"] == "'wave twice' has 1 lessons, of person '7'"
         assert (end["warnings"], end["is_failed"]) == (list(pupil.warnings), False)
         for label in ("stop", "wave twice", "stop"):
             pupil.add(label)
-        for command, left in (
-            ({"do": "undo"}, ["1", "2", "3"]),
-            ({"do": "forget", "id": "3"}, ["1", "2"]),
-            ({"do": "forget label", "id": "2"}, ["1"]),
+        for command, can_undo, left in (
+            ({"do": "forget", "label": "wave twice", "id": "3"}, True, ["1", "2", "4"]),
+            ({"do": "forget", "label": "stop", "id": ""}, True, ["1"]),
+            ({"do": "undo"}, False, []),
         ):
             await send(socket, **command)
-            assert [id for id, _ in (await heard(socket, "lessons"))["lessons"]] == left
+            taught = (await heard(socket, "lessons"))["taught"]
+            assert ([id for _, id in taught["lessons"]], taught["can_undo"]) == (left, can_undo)
             assert "Removed" in (await heard(socket, "teaching", has_ended))["text"]
-        await send(socket, do="forget", id="2")
-        assert (await heard(socket, "teaching", has_ended))["is_failed"]
+        pupil.add("wave")  # not from this page
+        for command in ({"do": "undo"}, {"do": "forget", "label": "stop", "id": "2"}):
+            await send(socket, **command)
+            assert (await heard(socket, "teaching", has_ended))["is_failed"]
 
     talk(port, work)
     hello = json.loads(talk(port, first).data)
-    assert hello["lessons"] == [["1", "wave twice"]]
+    assert hello["taught"] == {"can_undo": False, "lessons": [["wave", "5"]]}
 
 
 def test_one_lesson_at_a_time_which_any_viewer_sees_and_can_cancel(serve_page):
@@ -122,7 +125,7 @@ def test_an_error_is_told_and_the_next_lesson_works(serve_page, failure):
         '{"do": "format"}',
         '{"do": "cancel", "all": true}',
         '{"do": "forget"}',
-        '{"do": "forget", "id": 3}',
+        '{"do": "forget", "label": "wave", "id": 3}',
         '{"do": "undo", "id": "3"}',
         *(
             json.dumps({**TEACH, **change})
@@ -169,7 +172,8 @@ def test_thumbnails_need_the_cookie_and_a_lesson(serve_page):
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
 
             async def status_of(id, port=port):
-                async with session.get(f"http://127.0.0.1:{port}/thumbnail", params={"id": id}) as answer:
+                lesson = {"label": "wave", "id": id}
+                async with session.get(f"http://127.0.0.1:{port}/thumbnail", params=lesson) as answer:
                     return answer.status, await answer.read(), answer.content_type
 
             assert (await status_of("1"))[0] == 403
@@ -187,11 +191,11 @@ def test_a_page_without_teaching_ignores_commands(serve_page):
     async def work(socket):
         hello = json.loads((await socket.receive()).data)
         await send(socket, **TEACH)
-        state.set_lessons([LessonInfo("1", "wave")])  # an answer would come before this
+        state.set_lessons([LessonInfo("wave", "1")])  # an answer would come before this
         while True:
             message = json.loads((await socket.receive()).data)
             assert message["kind"] in ("lessons", "status")
             if message["kind"] == "lessons":
                 return hello
 
-    assert talk(port, work)["lessons"] is None
+    assert talk(port, work)["taught"] is None

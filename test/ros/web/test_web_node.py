@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import urllib.request
+from urllib.parse import urlencode
 
 import pytest
 
@@ -184,7 +185,7 @@ class pause:  # noqa: N801
 def test_a_recognizer_is_taught_from_the_page(client, start):
     page = Page(port_of(web := start("web", {"port": 0, "camera": "left"})))
     client.until(lambda: page.of("hello"), what="the page")
-    assert page.of("hello")[0]["lessons"] is None
+    assert page.of("hello")[0]["taught"] is None
     pupil = Pupil(client)
     client.until(lambda: page.of("lessons"), what="the recognizer's lessons")
 
@@ -200,8 +201,10 @@ def test_a_recognizer_is_taught_from_the_page(client, start):
     assert (end["text"], end["warnings"], end["is_failed"]) == ("learned", ["show two more"], False)
     (goal,) = pupil.goals
     assert (goal.label, goal.seconds, goal.camera, goal.track_id) == ("挥手 <b>", 4.0, "left", "7")
-    assert page.of("lessons")[-1]["lessons"] == [["id 1", "挥手 <b>"]]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port_of(web)}/thumbnail?id=id%201", timeout=10) as answer:
+    assert page.of("lessons")[-1]["taught"]["lessons"] == [["挥手 <b>", "id 1"]]
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{port_of(web)}/thumbnail?{urlencode({'label': '挥手 <b>', 'id': 'id 1'})}", timeout=10
+    ) as answer:
         assert answer.read() == b"a jpeg"
     pupil.refusal = "nothing moves in the images"
     assert end_of(lesson)["text"] == pupil.refusal
@@ -212,9 +215,9 @@ def test_a_recognizer_is_taught_from_the_page(client, start):
     end = end_of({"do": "cancel"})
     assert "cancelled" in end["text"]
     end_of({"do": "undo"})
-    assert page.of("lessons")[-1]["lessons"] == []
+    assert page.of("lessons")[-1]["taught"]["lessons"] == []
     pupil.close()
-    client.until(lambda: page.of("lessons")[-1]["lessons"] is None, what="the end of teaching")
+    client.until(lambda: page.of("lessons")[-1]["taught"] is None, what="the end of teaching")
     page.close()
 
 
