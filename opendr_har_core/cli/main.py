@@ -17,6 +17,7 @@ from opendr_har_core.cli import (
     agreement,
     bag,
     benchmark,
+    calibrate,
     doctor,
     download,
     eval,
@@ -25,6 +26,7 @@ from opendr_har_core.cli import (
     live,
     quantize,
     synth,
+    teach,
     train,
     tune,
 )
@@ -32,7 +34,23 @@ from opendr_har_core.cli.options import EXAMPLES, Formatter
 from opendr_har_core.cli.output import FAILED, INTERRUPTED, USAGE, Output, Result
 from opendr_har_core.errors import ConfigError, HarError
 
-JOBS = (infer, live, bag, train, eval, export, tune, quantize, download, benchmark, agreement, doctor, synth)
+JOBS = (
+    infer,
+    live,
+    bag,
+    teach,
+    calibrate,
+    train,
+    eval,
+    export,
+    tune,
+    quantize,
+    download,
+    benchmark,
+    agreement,
+    doctor,
+    synth,
+)
 NOTES = """exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted (Ctrl-C or SIGTERM)
 @FILE stands for the options in a file, such as: opendr-har train @train.txt --lr 3e-4
 """

@@ -1,0 +1,157 @@
+"""`opendr-har calibrate`: teach a bundle what none of its classes looks like."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List
+
+from opendr_har_core.cli.options import add_bundles, add_job, add_runtime, add_settings, check_writable, file_values
+from opendr_har_core.cli.output import Result
+from opendr_har_core.streaming.settings import LabelSettings
+
+if TYPE_CHECKING:
+    from opendr_har_core.streaming.stream import AnyFrame
+    from opendr_har_core.teaching.calibration import Stretch
+
+BAGS = (".db3", ".mcap", ".bag")
+
+
+def add_parser(jobs: Any) -> None:
+    """Add this subcommand."""
+    parser = add_job(
+        jobs,
+        "calibrate",
+        help="make a bundle report no activity for what it does not know",
+        description="Write a copy of a bundle that rejects what none of its classes looks like, for a wanted rate of "
+        "false alarms on footage in which none of its classes happens: videos, folders of videos or rosbag2s of the "
+        "robot's own camera, an hour if possible. Nodes and commands use it by default.",
+        examples=(
+            "mine.onnx --background idle.mp4 --output mine.onnx",
+            "mine.onnx --background bags/evening --examples gestures --false-alarms-per-hour 1 --output quiet.onnx",
+        ),
+        run=run,
+    )
+    add_bundles(parser)
+    parser.add_argument(
+        "--background",
+        nargs="+",
+        required=True,
+        metavar="VIDEO_OR_BAG",
+        help="footage without any of the classes: videos, folders of them, rosbag2s",
+    )
+    parser.add_argument("--topic", metavar="T", help="images of the bags (default: the only ones there are)")
+    parser.add_argument(
+        "--examples",
+        metavar="FOLDER",
+        help="folder with a folder of videos for each class, other ones than those it was taught: for the temperature "
+        "of the scores, and for the recall in the report",
+    )
+    parser.add_argument(
+        "--false-alarms-per-hour", type=float, default=2.0, metavar="N", help="labels that may begin (default: 2)"
+    )
+    add_settings(parser, LabelSettings, names=("min_duration_sec", "no_activity_label"))
+    add_runtime(parser)
+
+
+def run(options: argparse.Namespace) -> Result:
+    """Write the bundle and report rates before and after."""
+    from opendr_har_core.bundles.head import Head
+    from opendr_har_core.bundles.rewrite import write_with_head
+    from opendr_har_core.spec import NANOSECONDS
+    from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
+    from opendr_har_core.teaching.calibration import calibrate
+    from opendr_har_core.teaching.footage import stretches_of
+
+    check_writable(options.output)
+    recognizer = Recognizer.open(options.bundle, options.providers, options.threads)
+    background: List[Stretch] = []
+    with options.out.progress("reading the background", "files") as report:
+        sources = _sources(options.background)
+        for index, source in enumerate(sources):
+            background += stretches_of(recognizer, _frames(source, options.topic))
+            report(index + 1, len(sources))
+    head = recognizer.head or Head(recognizer.base_labels, kept=len(recognizer.base_labels))
+    found = calibrate(
+        head,
+        background,
+        recognizer.spec.period_ns / NANOSECONDS,
+        options.false_alarms_per_hour,
+        _positives(options.examples, recognizer) if options.examples else {},
+        (options.no_activity_label,),
+        options.min_duration_sec,
+    )
+    path = write_with_head(bundle_path(options.bundle), found.head, options.output)
+    lines = [
+        f"{path}: {60 * found.hours:.1f} minutes of background",
+        f"false alarms per hour: {found.false_alarms_before:.1f} before, {found.false_alarms:.1f} after",
+    ]
+    if options.examples:
+        lines.append(f"recall on the examples: {found.recall:.0%}")
+        lines.append(f"expected calibration error: {found.error_before:.3f} before, {found.error:.3f} after")
+    if found.hours < 1 / max(options.false_alarms_per_hour, 1e-9):
+        options.out.warn(
+            f"{60 * found.hours:.1f} minutes of background are too few to measure {options.false_alarms_per_hour:g} "
+            f"false alarms per hour: no alarm is left in them; give more"
+        )
+    values = {
+        **file_values(path),
+        "hours": found.hours,
+        "false_alarms_per_hour_before": found.false_alarms_before,
+        "false_alarms_per_hour": found.false_alarms,
+        "recall": found.recall,
+        "calibration_error_before": found.error_before,
+        "calibration_error": found.error,
+    }
+    return Result("\n".join([*lines, ""]), values)
+
+
+def _sources(arguments: List[str]) -> List[Path]:
+    """Bags as they are given, and the videos that the other arguments name; raises DataError."""
+    from opendr_har_core.cli.videos import videos_of
+
+    found: List[Path] = []
+    for argument in arguments:
+        if _is_bag(Path(argument)):
+            found.append(Path(argument))
+            continue
+        videos, missing = videos_of([argument])
+        for _, error in missing:
+            raise error
+        found += videos
+    return found
+
+
+def _is_bag(path: Path) -> bool:
+    return path.suffix.lower() in BAGS or (path / "metadata.yaml").is_file()
+
+
+def _frames(source: Path, topic: Any) -> Iterator[AnyFrame]:
+    from opendr_har_core.errors import ImageError
+    from opendr_har_core.media.video import read_video
+    from opendr_har_core.recordings.bag_reader import open_images
+
+    if not _is_bag(source):
+        yield from read_video(source)
+        return
+    with open_images(source, topic) as images:
+        for image in images.images():
+            try:
+                yield image.frame(image.message(), image.stamp_ns or image.recorded_ns)
+            except ImageError:  # costs only itself
+                continue
+
+
+def _positives(folder: str, recognizer: Any) -> Dict[str, List[Stretch]]:
+    """What the network makes of the videos of each of the bundle's classes; raises DataError."""
+    from opendr_har_core.labels import ClassIds
+    from opendr_har_core.teaching.footage import stretches_of
+    from opendr_har_core.teaching.lessons import Lessons
+
+    found: Dict[str, List[Stretch]] = {}
+    ids = ClassIds(recognizer.labels)
+    for lesson in Lessons(folder).list():
+        if lesson.clip is not None:
+            label = recognizer.labels[ids.id(lesson.label, folder)]
+            found.setdefault(label, []).extend(stretches_of(recognizer, _frames(lesson.clip, None)))
+    return found
