@@ -13,10 +13,22 @@ def overlaps(first: np.ndarray, second: np.ndarray, margins: np.ndarray) -> np.n
     """
     a = _enlarged(first[:, None], margins[:, None])
     b = _enlarged(second[None], margins[:, None])
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=-1)
+    shared = _shared(a, b)
     ratio: np.ndarray = shared / np.maximum(_area(a) + _area(b) - shared, 1e-9)
     return ratio
+
+
+def inside(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Share of each box of `first` (n, 4) that lies in each of `second` (m, 4): float (n, m)."""
+    a, b = first[:, None], second[None]
+    share: np.ndarray = _shared(a, b) / np.maximum(_area(a), 1e-9)
+    return share
+
+
+def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    area: np.ndarray = np.prod(np.clip(high - low, 0, None), axis=-1)
+    return area
 
 
 def _enlarged(boxes: np.ndarray, margin: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ class TruePerson:
         id: of the person in the scene.
         action: what the person does.
         box: float32 (4,): left, top, right, bottom in pixels, cut to the image.
-        visible: share of the box's body parts that no nearer person covers, in 0..1.
+        visible: share of the body parts that are in the image and not in the box of a nearer person, in 0..1.
     """
 
     id: int
@@ -161,7 +161,7 @@ def _truth(capsules: Sequence[Tuple[_Actor, List[Capsule]]], size: Size) -> Tupl
         if (box[2:] - box[:2]).min() < 0.3 * (boxes[index][2:] - boxes[index][:2]).min():
             continue  # most of the person is outside of the image
         middles = np.array([(part.ends[0] + part.ends[1]) / 2 for part in parts])
-        covered = np.zeros(len(middles), bool)
+        covered = ((middles < 0) | (middles > size[::-1])).any(axis=1)
         for other, depth in enumerate(depths):
             if depth < depths[index]:
                 left, top, right, bottom = boxes[other]
