@@ -40,7 +40,7 @@ class Person:
 
     Attributes:
         track_id: stays the same while the person is in view.
-        box: left, top, right, bottom in pixels; between detections a prediction.
+        box: left, top, right, bottom in pixels of the image; between detections a prediction.
         label: the newest filtered prediction; None before the first one.
         is_new: whether `label` is of this frame.
         crop: the part of the frame with the person, as the model takes it.
@@ -131,13 +131,15 @@ class PeoplePipeline:
             _ = frame.rgb  # an unreadable frame must not end anybody's label
         if detections is None and self._detector is not None and decision.sampled:
             detections = self._detector.detect(frame.rgb)
+        # A detector that tracks needs no colours.
+        seen = frame.rgb if detections is not None and not detections.ids else None
         events = [] if reset is None else list(self.reset())
         self._sampler.commit(decision)
         if detections is not None:
-            self._tracker.update(detections, stamp)
+            self._tracker.update(detections, stamp, seen)
         reached = stamp + (0 if self._latest_ns is None else (stamp - self._latest_ns) // 2)
         self._latest_ns = stamp
-        visible = [track for track in self._tracker.tracks() if track.unseen_sec(stamp) <= HIDDEN_AFTER_SEC]
+        visible = [track for track in self._tracker.tracks() if _is_in_view(track, stamp, frame.size)]
         nearest = sorted(visible, key=self._nearness)[: self.settings.max_people]
         members = {track.id: self._follow(track, stamp) for track in nearest}
         started = {id: member for id, member in members.items() if reached >= member.starts_ns}
@@ -150,7 +152,7 @@ class PeoplePipeline:
             shown, more = member.pipeline.settle(predictions.get(track.id), stamp)
             member.label = shown or member.label
             events += [(track.id, event) for event in more]
-            left, top, right, bottom = track.box(stamp).tolist()
+            left, top, right, bottom = np.clip(track.box(stamp), 0, [*frame.size[::-1]] * 2).tolist()
             box = (left, top, right, bottom)
             people.append(Person(track.id, box, member.label, shown is not None, crops[track.id]))
         events += self._end([id for id, member in self._members.items() if self._is_gone(member, stamp)])
@@ -228,6 +230,12 @@ class PeoplePipeline:
             member = self._members.pop(id)
             events += [(id, event) for event in member.pipeline.close(member.followed_ns)]
         return events
+
+
+def _is_in_view(track: Track, stamp: int, size: Tuple[int, int]) -> bool:
+    """Whether a person was detected lately, and has not left the image since."""
+    x, y = track.centre_at(stamp)
+    return track.unseen_sec(stamp) <= HIDDEN_AFTER_SEC and 0 <= x <= size[1] and 0 <= y <= size[0]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
-"""Tracker: follows people from image to image by their boxes, and bridges missed detections and short occlusions."""
+"""Tracker: follows people by their boxes and colours, and bridges missed detections and short occlusions."""
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple
+from dataclasses import dataclass, field
+from typing import Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from opendr_har_core.people.boxes import overlaps
+from opendr_har_core.people.appearance import UNKNOWN, appearance, unlikeness
+from opendr_har_core.people.boxes import inside, overlaps
 from opendr_har_core.people.detector import Detections
 from opendr_har_core.spec import NANOSECONDS
 
@@ -15,12 +17,35 @@ CERTAIN, DOUBTFUL = 0.4, 0.2
 # Of two boxes of which one lies inside of the other to this share, the worse one has to have this score.
 NESTED, NESTED_SHARE = 0.6, 0.8
 CONFIRMED_AFTER = 2  # detections
-LEAST_OVERLAP = 0.1
+# An overlap counts for less, the more the colours differ: for an e-th at UNLIKE.
+LEAST_OVERLAP, UNLIKE = 0.1, 0.15
 MARGIN, MARGIN_PER_SEC = 0.2, 0.4  # of the boxes that are compared; the second, since the track was last seen
 # All in heights of the person, who is about 1.7 m tall.
 BOX_NOISE, ACCELERATION, FIRST_SPEED = 0.04, 1.0, 0.5
 SIZE_SEC = 0.5  # time constant of the size
+# Whoever was missed is recognized elsewhere, too: by colours that differ less than SAME, by a height that differs by a
+# factor of less than TALLER, at most REACH heights away and as many more each second.
+MISSED_SEC, SAME, TALLER, REACH = 0.3, 0.15, 1.4, 1.0
+# A box that lies in others by less than this share has the person's own colours.
+CLEAR, NEW_COLOURS = 0.5, 0.5
 STOP_SEC = 0.7  # time constant after which a person who is not seen is expected to have stopped
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """A detection.
+
+    Attributes:
+        box: float64 (4,).
+        score: in 0..1.
+        colours: see `appearance`; NaN without an image.
+        clear: whether most of the box shows nobody else.
+    """
+
+    box: np.ndarray
+    score: float = 1.0
+    colours: np.ndarray = field(default_factory=lambda: UNKNOWN)
+    clear: bool = True
 
 
 class Track:
@@ -31,48 +56,60 @@ class Track:
         centre, velocity, size: float64 (2,), x and y, in pixels and pixels per second, at `seen_ns`.
         seen_ns: time of the latest detection.
         detections: their number.
+        colours: of the latest clear ones.
     """
 
-    def __init__(self, id: str, box: np.ndarray, stamp_ns: int) -> None:
+    def __init__(self, id: str, seen: Sighting, stamp_ns: int) -> None:
         self.id = id
-        self.centre, self.size = _centre_and_size(box)
+        self.detections, self.colours = 0, seen.colours
+        self.start(seen, stamp_ns)
+
+    def start(self, seen: Sighting, stamp_ns: int) -> None:
+        """Take over a sighting that has nothing to do with the motion so far."""
+        self.centre, self.size = _centre_and_size(seen.box)
         self.velocity = np.zeros(2)
-        self.seen_ns = stamp_ns
-        self.detections = 1
         # Of position and velocity; the same for x and y, as their noise is.
         self._covariance = np.diag([(BOX_NOISE * self.size[1]) ** 2, (FIRST_SPEED * self.size[1]) ** 2])
+        self._saw(seen, stamp_ns)
 
     def box(self, stamp_ns: int) -> np.ndarray:
         """The box at `stamp_ns`: float64 (4,)."""
-        centre = self._expected(self.unseen_sec(stamp_ns))
+        centre = self.centre_at(stamp_ns)
         return np.concatenate([centre - self.size / 2, centre + self.size / 2])
+
+    def centre_at(self, stamp_ns: int) -> np.ndarray:
+        """The centre at `stamp_ns`: float64 (2,); people who are not seen slow down."""
+        elapsed = self.unseen_sec(stamp_ns)
+        centre: np.ndarray = self.centre + self.velocity * (STOP_SEC * (1 - np.exp(-elapsed / STOP_SEC)))
+        return centre
 
     def unseen_sec(self, stamp_ns: int) -> float:
         """Seconds since the latest detection."""
         return (stamp_ns - self.seen_ns) / NANOSECONDS
 
-    def update(self, box: np.ndarray, stamp_ns: int) -> None:
-        """Take over a detection."""
+    def update(self, seen: Sighting, stamp_ns: int) -> None:
+        """Take over a sighting."""
         elapsed = self.unseen_sec(stamp_ns)
-        measured, size = _centre_and_size(box)
+        measured, size = _centre_and_size(seen.box)
         height = self.size[1]
         step = np.array([[1.0, elapsed], [0.0, 1.0]])
         pushed = np.array([elapsed**2 / 2, elapsed]) * ACCELERATION * height
         covariance = step @ self._covariance @ step.T + np.outer(pushed, pushed)
         gain = covariance[:, 0] / (covariance[0, 0] + (BOX_NOISE * height) ** 2)
-        expected = self._expected(elapsed)
+        expected = self.centre_at(stamp_ns)
         off = measured - expected
         self.centre = expected + gain[0] * off
         self.velocity = self.velocity + gain[1] * off
         self._covariance = covariance - np.outer(gain, covariance[0])
         self.size = self.size + (size - self.size) * (1 - np.exp(-max(elapsed, 1e-3) / SIZE_SEC))
+        self._saw(seen, stamp_ns)
+
+    def _saw(self, seen: Sighting, stamp_ns: int) -> None:
         self.seen_ns = stamp_ns
         self.detections += 1
-
-    def _expected(self, elapsed: float) -> np.ndarray:
-        """The centre so many seconds after the latest detection; people who are not seen slow down."""
-        centre: np.ndarray = self.centre + self.velocity * (STOP_SEC * (1 - np.exp(-elapsed / STOP_SEC)))
-        return centre
+        if seen.clear:
+            mixed = self.colours + NEW_COLOURS * (seen.colours - self.colours)
+            self.colours = mixed / np.linalg.norm(mixed)
 
 
 class Tracker:
@@ -84,26 +121,22 @@ class Tracker:
         self._tracks: List[Track] = []
         self._number = 0
 
-    def update(self, detections: Detections, stamp_ns: int) -> None:
-        """Continue, start and end tracks."""
+    def update(self, detections: Detections, stamp_ns: int, rgb: Optional[np.ndarray] = None) -> None:
+        """Continue, start and end tracks; without the image, colours don't count."""
         self._tracks = [track for track in self._tracks if track.unseen_sec(stamp_ns) <= self._keep_sec]
         if detections.ids:
             self._believe(detections, stamp_ns)
             return
+        seen = _sightings(detections, rgb)
         free = list(self._tracks)
-        single = ~_doubles(detections)
-        certain = single & (detections.scores >= CERTAIN)
-        boxes, doubtful = (
-            detections.boxes[certain],
-            detections.boxes[single & ~certain & (detections.scores >= DOUBTFUL)],
-        )
-        left = self._continue(free, boxes, stamp_ns)
-        self._continue(free, doubtful, stamp_ns)
+        certain = _give(free, [each for each in seen if each.score >= CERTAIN], _continued, Track.update, stamp_ns)
+        _give(free, [each for each in seen if CERTAIN > each.score >= DOUBTFUL], _continued, Track.update, stamp_ns)
         # A person who is seen once and then not is most likely none.
         self._tracks = [track for track in self._tracks if track not in free or track.detections >= CONFIRMED_AFTER]
-        for index in left:
+        missed = [track for track in free if track in self._tracks and track.unseen_sec(stamp_ns) > MISSED_SEC]
+        for each in _give(missed, certain, _recognized, Track.start, stamp_ns):
             self._number += 1
-            self._tracks.append(Track(str(self._number), boxes[index], stamp_ns))
+            self._tracks.append(Track(str(self._number), each, stamp_ns))
 
     def clear(self) -> None:
         """End all tracks; their ids are not used again."""
@@ -113,48 +146,80 @@ class Tracker:
         """Confirmed tracks, including those that are not seen at the moment."""
         return [track for track in self._tracks if track.detections >= CONFIRMED_AFTER]
 
-    def _continue(self, free: List[Track], boxes: np.ndarray, stamp_ns: int) -> List[int]:
-        """Give boxes to the tracks in `free`, which loses those; returns the indices of boxes that no track took."""
-        left = list(range(len(boxes)))
-        if not free or not left:
-            return left
-        expected = np.stack([track.box(stamp_ns) for track in free])
-        margins = np.array([MARGIN + MARGIN_PER_SEC * track.unseen_sec(stamp_ns) for track in free])
-        found = overlaps(expected, boxes.astype(np.float64), margins)
-        taken: Dict[int, int] = {}
-        while found.size:
-            row, column = divmod(int(found.argmax()), found.shape[1])
-            if found[row, column] < LEAST_OVERLAP:
-                break
-            taken[row] = column
-            found[row], found[:, column] = -1, -1
-        for row, column in taken.items():
-            free[row].update(boxes[column], stamp_ns)
-            left.remove(column)
-        free[:] = [track for index, track in enumerate(free) if index not in taken]
-        return left
-
     def _believe(self, detections: Detections, stamp_ns: int) -> None:
         """Take over the ids of a detector that tracks; boxes without an id are left out."""
         known = {track.id: track for track in self._tracks}
         for id, box in zip(detections.ids, detections.boxes):
             if id in known:
-                known[id].update(box, stamp_ns)
+                known[id].update(Sighting(box), stamp_ns)
             elif id:
-                track = Track(id, box, stamp_ns)
+                track = Track(id, Sighting(box), stamp_ns)
                 track.detections = CONFIRMED_AFTER
                 self._tracks.append(track)
 
 
-def _doubles(detections: Detections) -> np.ndarray:
-    """bool (n,): boxes that most likely show a person who has a better box, with an arm more or less."""
-    boxes, scores = detections.boxes, detections.scores
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    nested = np.prod(np.clip(high - low, 0, None), axis=2) > NESTED_SHARE * np.minimum(areas[:, None], areas[None])
-    doubles: np.ndarray = (nested & (scores[None] > scores[:, None])).any(axis=1) & (scores < NESTED)
-    return doubles
+def _sightings(detections: Detections, rgb: Optional[np.ndarray]) -> List[Sighting]:
+    """Detections without those that most likely show a person who has a better box, with an arm more or less."""
+    boxes, scores = detections.boxes.astype(np.float64), detections.scores
+    shares = inside(boxes, boxes)
+    nested = np.maximum(shares, shares.T) > NESTED_SHARE
+    doubles = (nested & (scores[None] > scores[:, None])).any(axis=1) & (scores < NESTED)
+    usable = np.flatnonzero(~doubles & (scores >= DOUBTFUL))
+    found = []
+    for index in usable:
+        others = shares[index, usable[usable != index]]
+        colours = UNKNOWN if rgb is None else appearance(rgb, boxes[index])
+        found.append(Sighting(boxes[index], float(scores[index]), colours, bool((others < CLEAR).all())))
+    return found
+
+
+def _give(
+    free: List[Track],
+    seen: Sequence[Sighting],
+    gains: Callable[[Sequence[Track], Sequence[Sighting], int], np.ndarray],
+    take: Callable[[Track, Sighting, int], None],
+    stamp_ns: int,
+) -> List[Sighting]:
+    """Give sightings to tracks, those of the largest gains first; takes these tracks from `free`.
+
+    Gains are float (tracks, sightings), 0 for what does not belong together. Returns the sightings that no track took.
+    """
+    left = list(seen)
+    if not free or not left:
+        return left
+    gain = gains(free, seen, stamp_ns)
+    tracks = list(free)
+    while gain.max() > 0:
+        row, column = divmod(int(gain.argmax()), gain.shape[1])
+        take(tracks[row], seen[column], stamp_ns)
+        free.remove(tracks[row])
+        left.remove(seen[column])
+        gain[row], gain[:, column] = 0, 0
+    return left
+
+
+def _continued(tracks: Sequence[Track], seen: Sequence[Sighting], stamp_ns: int) -> np.ndarray:
+    """Gains by expected place and colours."""
+    margins = np.array([MARGIN + MARGIN_PER_SEC * track.unseen_sec(stamp_ns) for track in tracks])
+    gain = overlaps(np.stack([track.box(stamp_ns) for track in tracks]), np.stack([each.box for each in seen]), margins)
+    gain = gain * np.exp(-((np.nan_to_num(_unlikeness(tracks, seen)) / UNLIKE) ** 2))
+    return np.where(gain < LEAST_OVERLAP, 0, gain)
+
+
+def _recognized(tracks: Sequence[Track], seen: Sequence[Sighting], stamp_ns: int) -> np.ndarray:
+    """Gains by colours, within reach."""
+    places = [_centre_and_size(each.box) for each in seen]
+    centres, heights = np.stack([centre for centre, _ in places]), np.array([size[1] for _, size in places])
+    before = np.array([track.size[1] for track in tracks])[:, None]
+    reach = before * np.array([REACH * (1 + track.unseen_sec(stamp_ns)) for track in tracks])[:, None]
+    distances = np.linalg.norm(np.stack([track.centre for track in tracks])[:, None] - centres, axis=2)
+    within = (distances < reach) & (np.abs(np.log(heights / before)) < np.log(TALLER))
+    gain = np.nan_to_num(SAME - _unlikeness(tracks, seen))
+    return np.where(within, np.maximum(gain, 0), 0)
+
+
+def _unlikeness(tracks: Sequence[Track], seen: Sequence[Sighting]) -> np.ndarray:
+    return unlikeness(np.stack([track.colours for track in tracks]), np.stack([each.colours for each in seen]))
 
 
 def _centre_and_size(box: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

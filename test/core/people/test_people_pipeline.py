@@ -108,6 +108,20 @@ def test_ids_are_not_used_again_after_a_reset(recognizer, crowd):
     assert not ids & {person.track_id for person in people}
 
 
+def test_whoever_walks_out_of_the_image_is_not_shown_beside_it(recognizer):
+    pipeline = pipeline_of(recognizer)
+    last = []
+    for index in range(10):
+        left = 200.0 + 20 * index  # out of the image of 320 columns after 0.6 s
+        box = Detections(np.array([[left, 40, left + 50, 200]], np.float32), np.ones(1, np.float32))
+        frame = Frame(np.full((*SMALL, 3), 90, np.uint8), round(index * 1e8))
+        people = pipeline.push(frame, box if left < 310 else None).people
+        last = [person.box for person in people] or last
+        assert all(0 <= person.box[0] < person.box[2] <= SMALL[1] for person in people)
+    assert last[0][2] == SMALL[1]
+    assert people == ()
+
+
 def test_a_late_frame_changes_nothing(recognizer, crowd):
     pipeline = pipeline_of(recognizer)
     for each in crowd[:20]:

@@ -8,6 +8,7 @@ from opendr_har_core.people.tracker import Tracker
 from opendr_har_core.spec import NANOSECONDS
 
 PERIOD = 0.2
+RED, BLUE = (200, 40, 40), (40, 40, 200)
 
 
 def person(x, y=100.0, height=120.0, score=0.7, id=""):
@@ -20,11 +21,21 @@ def detections(*people):
     return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), ids if any(ids) else ())
 
 
-def show(tracker, *moments, start=0.0):
+def painted(people, colours):
+    """An image of people in these colours."""
+    rgb = np.full((240, 640, 3), 90, np.uint8)
+    for (box, _, _), colour in zip(people, colours):
+        left, top, right, bottom = np.array(box).clip(0).astype(int)
+        rgb[top:bottom, left:right] = colour
+    return rgb
+
+
+def show(tracker, *moments, start=0.0, colours=None):
     """Update with each moment's people, PERIOD apart; the ids of the tracks after each."""
     ids = []
     for index, people in enumerate(moments):
-        tracker.update(detections(*people), round((start + index * PERIOD) * NANOSECONDS))
+        rgb = None if colours is None else painted(people, colours)
+        tracker.update(detections(*people), round((start + index * PERIOD) * NANOSECONDS), rgb)
         ids.append({track.id: track for track in tracker.tracks()})
     return ids
 
@@ -38,6 +49,24 @@ def test_people_who_cross_keep_their_ids():
     assert len(last) == 2
     assert last["1"].centre[0] == pytest.approx(paths[-1][0], abs=15)
     assert last["2"].centre[0] == pytest.approx(paths[-1][1], abs=15)
+
+
+@pytest.mark.parametrize("colours", [None, (RED, BLUE)])
+def test_people_who_meet_and_turn_back_are_told_apart_by_their_colours(colours):
+    step = 15.0
+    there = [(100 + step * index, 340 - step * index) for index in range(8)]
+    # They stop in front of one another for a moment, hardly apart: motion alone expects them to pass.
+    moments = [[person(a), person(b)] for a, b in [*there, (215, 225), (215, 225), *there[::-1]]]
+    last = show(Tracker(), *moments, colours=colours)[-1]
+    assert (last["1"].centre[0] < last["2"].centre[0]) == (colours is not None)
+
+
+@pytest.mark.parametrize(("second", "is_same"), [(RED, True), (BLUE, False)])
+def test_a_person_who_was_missed_is_recognized_elsewhere_by_the_colours(second, is_same):
+    tracker = Tracker()
+    show(tracker, *[[person(100)]] * 5, colours=[RED])
+    ids = show(tracker, *[[person(260)]] * 3, start=5 * PERIOD + 1.0, colours=[second])
+    assert (set(ids[-1]) == {"1"}) == is_same
 
 
 @pytest.mark.parametrize(("missed_sec", "is_same"), [(1.0, True), (1.8, True), (2.6, False)])
