@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from opendr_har_core.cli.options import (
     add_job,
@@ -16,6 +16,7 @@ from opendr_har_core.cli.options import (
     add_settings,
     open_people,
     open_pipeline,
+    open_recognizer,
     read_settings,
 )
 from opendr_har_core.cli.output import Result
@@ -24,6 +25,8 @@ from opendr_har_core.live.access import LiveSettings
 
 if TYPE_CHECKING:
     from opendr_har_core.live.player import OpenFrames
+    from opendr_har_core.streaming.recognizer import Recognizer
+    from opendr_har_core.teaching.teacher import Teacher
 
 # By name: the core works without ROS.
 ROS_PART = "opendr_har_ros.live_topic"
@@ -44,6 +47,7 @@ def add_parser(jobs: Any) -> None:
             "--video clip.mp4 --model cox3d_s.onnx",
             "--topic /camera/image_raw --threshold 0.5 --smoothing 0.5",
             "--camera 0 --host 0.0.0.0",
+            "--camera 0 --lessons my_gestures",
         ),
         run=run,
         extra="live",
@@ -57,6 +61,9 @@ def add_parser(jobs: Any) -> None:
     )
     source.add_argument("--topic", metavar="TOPIC", help="a ROS 2 image topic")
     add_model(parser)
+    parser.add_argument(
+        "--lessons", metavar="FOLDER", help="teach the model on the page, and keep the lessons in this folder"
+    )
     add_settings(parser, LiveSettings, title="page")
     add_people(parser)
     add_recognizer(parser)
@@ -67,18 +74,27 @@ def run(options: argparse.Namespace) -> Result:
     """Serve until Ctrl-C."""
     from dataclasses import replace
 
+    from opendr_har_core.live.local_teaching import LocalTeaching
     from opendr_har_core.live.player import Player
     from opendr_har_core.live.server import LiveServer
     from opendr_har_core.live.state import LiveState, ModelInfo
+    from opendr_har_core.live.teaching import TeachingControl
 
     settings = read_settings(options, LiveSettings)
-    pipeline: Any = open_people(options) if options.people else open_pipeline(options)
     name, open_frames, is_paced = _source(options)
+    recognizer = open_recognizer(options)
+    teacher = _teacher(options, recognizer)
+    if teacher is not None:
+        recognizer = recognizer.with_head(teacher.head(teacher.examples()))
+    pipeline: Any = (open_people if options.people else open_pipeline)(options, recognizer)
     state = LiveState(name, ModelInfo.of(pipeline.new_stream() if options.people else pipeline.stream))
-    server = LiveServer(settings, state)
-    url = replace(settings, port=server.start()).url
     player = Player(name, open_frames, pipeline, state, is_paced)
+    control = None if teacher is None else TeachingControl(LocalTeaching(teacher, player), state)
+    server = LiveServer(settings, state, control)
+    url = replace(settings, port=server.start()).url
     player.start()
+    if control is not None:
+        control.refresh()
     try:
         options.out.row({"url": url})
         options.out.text(f"{name}: {url}\n")
@@ -86,9 +102,18 @@ def run(options: argparse.Namespace) -> Result:
         options.out.note("Ctrl-C ends it")
         threading.Event().wait()
     finally:
+        if control is not None:
+            control.cancel()
         player.stop()
         server.stop()
     return Result()
+
+
+def _teacher(options: argparse.Namespace, recognizer: Recognizer) -> Optional[Teacher]:
+    from opendr_har_core.teaching.lessons import Lessons
+    from opendr_har_core.teaching.teacher import Teacher
+
+    return Teacher(recognizer, Lessons(options.lessons)) if options.lessons else None
 
 
 def _source(options: argparse.Namespace) -> Tuple[str, OpenFrames, bool]:

@@ -138,12 +138,13 @@ def open_recognizer(options: argparse.Namespace) -> Recognizer:
     return Recognizer.open(options.model, options.providers, options.threads, options.spin)
 
 
-def open_pipeline(options: argparse.Namespace) -> LabelPipeline:
+def open_pipeline(options: argparse.Namespace, recognizer: Optional[Recognizer] = None) -> LabelPipeline:
     """The labels of one camera, as the flags of `add_model`, `add_runtime` and `add_recognizer` say."""
     from opendr_har_core.streaming.label_pipeline import LabelPipeline
 
     labels, stream = read_settings(options, LabelSettings), read_settings(options, StreamSettings)
-    return LabelPipeline(open_recognizer(options).stream(top_k=1, **asdict(stream)), labels)
+    recognizer = recognizer or open_recognizer(options)
+    return LabelPipeline(recognizer.stream(top_k=1, **asdict(stream)), labels)
 
 
 def add_people(parser: argparse.ArgumentParser) -> None:
@@ -160,13 +161,14 @@ def open_detector(options: argparse.Namespace) -> PersonDetector:
     return NanoDet(options.detector_size, options.providers, options.threads)
 
 
-def open_people(options: argparse.Namespace) -> PeoplePipeline:
+def open_people(options: argparse.Namespace, recognizer: Optional[Recognizer] = None) -> PeoplePipeline:
     """The people of one camera, as the flags of `add_people` and those of `open_pipeline` say."""
     from opendr_har_core.people.pipeline import PeoplePipeline
 
     people, stream = read_settings(options, PeopleSettings), read_settings(options, StreamSettings)
     labels = read_settings(options, LabelSettings)
-    return PeoplePipeline(open_recognizer(options), open_detector(options), people, stream, labels)
+    recognizer = recognizer or open_recognizer(options)
+    return PeoplePipeline(recognizer, open_detector(options), people, stream, labels)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

@@ -6,14 +6,17 @@ import threading
 import time
 from collections import deque
 from itertools import cycle
-from typing import Callable, Deque, Iterable, Iterator, List, Union
+from queue import Queue
+from typing import Callable, Deque, Iterable, Iterator, List, Optional, Union
 
 import numpy as np
 
+from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import HarError
 from opendr_har_core.frame import Frame
-from opendr_har_core.live.state import LOST, PLAYING, WAITING, LiveState, Metrics, SourceInfo, StreamInfo
+from opendr_har_core.live.state import LOST, PLAYING, WAITING, LiveState, Metrics, ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.people.pipeline import PeopleFrame, PeoplePipeline, people_frames
+from opendr_har_core.prediction import Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelledFrame, LabelPipeline, label_frames
@@ -67,6 +70,9 @@ class Player:
         """`is_paced`: whether the source delivers at any speed, so that stamps say when a frame is due."""
         self._name, self._open_frames = name, open_frames
         self._pipeline, self._state = pipeline, state
+        # Called in the player's thread for each frame: (track id or "", its prediction or None, what was seen).
+        self.listener: Callable[[str, Optional[Prediction], AnyFrame], None] = lambda *_: None
+        self._heads: Queue[Optional[Head]] = Queue()
         self._is_paced = is_paced
         self._stopped = threading.Event()
         self._latest = 0.0
@@ -89,6 +95,10 @@ class Player:
         self._stopped.set()
         for thread in self._threads:
             thread.join(timeout_sec)
+
+    def change_head(self, head: Optional[Head]) -> None:
+        """Use another head from the next frame on; any thread may call this. The head has to fit the model."""
+        self._heads.put(head)
 
     def _play(self) -> None:
         while not self._stopped.is_set():
@@ -116,7 +126,21 @@ class Player:
             self._latest, self._text = time.monotonic(), ""
             self._frames.append(self._latest)
             self._state.push_frame(frame)
+            self._take_heads()
             yield frame
+
+    def _take_heads(self) -> None:
+        while not self._heads.empty():
+            head = self._heads.get()
+            if isinstance(self._pipeline, PeoplePipeline):
+                for track_id, event in self._pipeline.change_head(head):
+                    self._push_event(event, track_id)
+                model = ModelInfo.of(self._pipeline.new_stream())
+            else:
+                for event in self._pipeline.change_head(head):
+                    self._push_event(event)
+                model = ModelInfo.of(self._pipeline.stream)
+            self._state.set_model(model)
 
     def _label(self) -> None:
         """Label all frames that arrive."""
@@ -132,6 +156,8 @@ class Player:
             self._push_event(event)
         if item.error is not None:
             self._text = str(item.error)
+        else:
+            self.listener("", item.prediction, item.frame)
         if item.shown is not None:
             self._count_label()
             self._state.push_labels(item.shown.top, item.shown.provisional)
@@ -145,6 +171,9 @@ class Player:
         if any(person.is_new for person in found.people.people):
             self._count_label()
         self._state.push_people(found.people.people, found.frame.size)
+        for person in found.people.people:
+            if person.crop is not None:
+                self.listener(person.track_id, person.label if person.is_new else None, person.crop)
 
     def _end(self) -> None:
         """End all labels: the source has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -12,12 +13,20 @@ pytest.importorskip("playwright.sync_api")
 from live_support import PatientPupil, until
 from playwright.sync_api import expect
 
-from opendr_har_core import Frame
+from opendr_har_core import Frame, Recognizer
 from opendr_har_core.live.access import LiveSettings
+from opendr_har_core.live.local_teaching import LocalTeaching
+from opendr_har_core.live.player import Player
 from opendr_har_core.live.server import LiveServer
 from opendr_har_core.live.state import LiveState, ModelInfo
 from opendr_har_core.live.teaching import TeachingControl
+from opendr_har_core.media.video import read_video
 from opendr_har_core.people.pipeline import Person
+from opendr_har_core.spec import NANOSECONDS
+from opendr_har_core.streaming.label_pipeline import LabelPipeline
+from opendr_har_core.streaming.settings import LabelSettings
+from opendr_har_core.teaching.lessons import Lessons
+from opendr_har_core.teaching.teacher import Teacher
 
 LONG_MS = 30_000
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
@@ -95,6 +104,60 @@ def test_a_gesture_is_taught_listed_and_undone(tab, state, pupil):
     other.get_by_role("button", name="Remove lesson 1 of stop").click()
     expect(page.locator("#lessons > li")).to_have_count(0, timeout=LONG_MS)
     expect(page.get_by_role("button", name="Undo")).to_be_hidden()
+
+
+class Projector:
+    """A source that shows a video over and over, another one on request."""
+
+    def __init__(self, folder):
+        self._folder, self.clip = folder, ""
+
+    def show(self, clip):
+        self.clip = clip
+
+    def __call__(self, _):
+        start = time.monotonic()
+        while True:
+            clip = self.clip
+            for frame in read_video(self._folder / f"{clip}.avi"):
+                if clip != self.clip:
+                    break
+                yield Frame(frame.rgb, round((time.monotonic() - start) * NANOSECONDS))
+                time.sleep(1 / 30)
+
+
+@pytest.mark.slow
+def test_gestures_of_one_person_are_known_of_another_until_they_are_undone(tab, shared, tmp_path):
+    projector = Projector(shared / "videos" / "gestures_rgb")
+    recognizer, lessons = Recognizer.open("kinetics400"), Lessons(tmp_path / "lessons")
+    projector.show("PS7A1P1T1")
+    pipeline = LabelPipeline(recognizer.stream(), LabelSettings())
+    state = LiveState("a test", ModelInfo.of(pipeline.stream))
+    player = Player("a test", projector, pipeline, state, is_paced=False)
+    control = TeachingControl(LocalTeaching(Teacher(recognizer, lessons), player), state)
+    server = LiveServer(LiveSettings(port=0), state, control)
+    page = tab(f"http://127.0.0.1:{server.start()}/")
+    player.start()
+    control.refresh()
+    try:
+        for clip, label in (("PS7A1P1T1", "first"), ("PS7A2P1T1", "second")):
+            projector.show(clip)
+            teach(page, label)
+            expect(page.locator("#lesson-text")).to_contain_text(f"Learned '{label}' from 1 lesson", timeout=LONG_MS)
+            expect(page.locator("#lesson-error")).to_have_text("")
+        expect(page.locator("#model")).to_contain_text("2 classes")
+        until(lambda: page.locator("#lessons img").first.evaluate("image => image.naturalWidth") > 0)
+        for clip, label in (("PS7A1P3T1", "first"), ("PS7A2P3T1", "second")):
+            projector.show(clip)
+            expect(page.locator("#label")).to_have_text(label, timeout=LONG_MS)
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator("#lessons h3")).to_have_text(["first (1)"], timeout=LONG_MS)
+        expect(page.locator("#label")).to_have_text("first", timeout=LONG_MS)
+        assert lessons.labels() == ["first"]
+    finally:
+        control.cancel()
+        player.stop()
+        server.stop()
 
 
 def test_the_keyboard_teaches_cancels_and_removes(tab, state, pupil):
