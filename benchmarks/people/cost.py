@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 
 from opendr_har_core import Frame, Recognizer
+from opendr_har_core.backends.allocator import give_memory_back
 from opendr_har_core.people.detector import Detections, NanoDet
 from opendr_har_core.people.pipeline import PeoplePipeline
 from opendr_har_core.people.settings import PeopleSettings
@@ -20,26 +21,62 @@ from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 
 FPS, SECONDS, ROUNDS = 30, 4, 3
 SIZE = (480, 640)
+QUANTILES = (0.5, 0.95, 0.99)
 
 
 class Timed:
-    """The detector, with the processor and wall seconds that it took; the boxes are given, so that all are found."""
+    """The detector, with the processor time that it took; the boxes are given, so that all are found."""
 
-    def __init__(self, people: int) -> None:
-        self._detector = NanoDet(PeopleSettings.detector_size)
+    def __init__(self, detector: NanoDet, people: int) -> None:
+        self._detector = detector
         width = SIZE[1] / people
         boxes = [(width * i + 0.2 * width, 60, width * i + 0.8 * width, 440) for i in range(people)]
         self._boxes = np.array(boxes, np.float32)
-        self.wall: List[float] = []
         self.cpu = 0.0
 
     def detect(self, rgb: np.ndarray) -> Detections:
         """The given boxes, after the real detector has worked."""
-        wall, cpu = time.perf_counter(), time.process_time()
+        cpu = time.process_time()
         self._detector.detect(rgb)
-        self.wall.append(time.perf_counter() - wall)
         self.cpu += time.process_time() - cpu
         return Detections(self._boxes, np.ones(len(self._boxes), np.float32))
+
+
+class Run:
+    """So many people in front of a camera."""
+
+    def __init__(self, name: str, recognizer: Recognizer, detector: NanoDet, people: int) -> None:
+        self.name, self.people = name, people
+        self._detector = Timed(detector, people)
+        self._pipeline = PeoplePipeline(recognizer, self._detector, PeopleSettings(), StreamSettings(), LabelSettings())
+        self._count = 0
+        self._wall: List[float] = []
+        self._cpu: List[float] = []
+        self._detecting: List[float] = []
+        before = _memory()
+        self.round([np.zeros((*SIZE, 3), np.uint8)])
+        self.memory_mb = _memory() - before
+        self._wall, self._cpu, self._detecting = [], [], []
+
+    def round(self, pictures: Sequence[np.ndarray]) -> None:
+        """SECONDS of video."""
+        before = self._detector.cpu
+        for _ in range(FPS * SECONDS):
+            frame = Frame(pictures[self._count % len(pictures)], self._count * 1_000_000_000 // FPS)
+            self._count += 1
+            wall, cpu = time.perf_counter(), time.process_time()
+            self._pipeline.push(frame)
+            self._wall.append(time.perf_counter() - wall)
+            self._cpu.append(time.process_time() - cpu)
+        self._detecting.append((self._detector.cpu - before) / SECONDS)
+
+    def row(self) -> str:
+        """The figures as a row of a table."""
+        cpu, wall = (np.quantile(times, QUANTILES) for times in (self._cpu, self._wall))
+        times = [f"{1e3 * value:.1f}" for value in (*cpu, *wall)]
+        cores = np.sum(self._cpu) / (len(self._cpu) / FPS)
+        figures = [f"{cores:.2f}", f"{np.mean(self._detecting):.2f}", *times, f"{self.memory_mb:.1f}"]
+        return f"| {self.name} | {self.people} | {' | '.join(figures)} |"
 
 
 def main() -> None:
@@ -47,38 +84,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["default", "continual"])
     parser.add_argument("--people", nargs="+", type=int, default=[1, 2, 4, 8])
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
-    noise = np.random.default_rng(0).integers(0, 256, (FPS, *SIZE, 3), np.uint8)
-    print("| model | people | cores | of it detector | frame ms p50 | p95 | p99 | MB for these people |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    detector = NanoDet(PeopleSettings.detector_size)
+    runs = []
     for name in options.models:
         recognizer = Recognizer.open(name)
-        for people in options.people:
-            print(_row(name, recognizer, people, noise), flush=True)
-
-
-def _row(name: str, recognizer: Recognizer, people: int, noise: Sequence[np.ndarray]) -> str:
-    detector = Timed(people)
-    pipeline = PeoplePipeline(recognizer, detector, PeopleSettings(), StreamSettings(), LabelSettings())
-    before = psutil.Process().memory_info().rss
-    frames = FPS * SECONDS
-    wall: List[float] = []
-    shares, detecting = [], []
-    for round_number in range(ROUNDS + 1):
-        began, detector_began = time.process_time(), detector.cpu
-        for index in range(frames):
-            stamp = (round_number * frames + index) * 1_000_000_000 // FPS
-            start = time.perf_counter()
-            pipeline.push(Frame(noise[index % len(noise)], stamp))
-            wall.append(time.perf_counter() - start)
-        shares.append((time.process_time() - began) / SECONDS)
-        detecting.append((detector.cpu - detector_began) / SECONDS)
-    grown = (psutil.Process().memory_info().rss - before) / 1e6
-    p50, p95, p99 = np.quantile(np.array(wall[frames:]) * 1e3, (0.5, 0.95, 0.99))  # without the first round
-    share, detector_share = np.median(shares[1:]), np.median(detecting[1:])
-    return (
-        f"| {name} | {people} | {share:.2f} | {detector_share:.2f} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {grown:.1f} |"
+        Run(name, recognizer, detector, 1)  # what is the same for any number of people
+        runs += [Run(name, recognizer, detector, people) for people in options.people]
+    noise = np.random.default_rng(0).integers(0, 256, (FPS, *SIZE, 3), np.uint8)
+    for _ in range(options.rounds):
+        for run in runs:
+            run.round(noise)
+    print(
+        "| model | people | cores | of it detector | processor ms a frame p50 | p95 | p99 | time p50 | p95 | p99 | MB |"
     )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for run in runs:
+        print(run.row())
+
+
+def _memory() -> float:
+    give_memory_back()
+    return float(psutil.Process().memory_info().rss / 1e6)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,14 @@ SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
 class Observer:
-    """Subscribes to labels and diagnostics, in a thread of its own."""
+    """Subscribes to labels and diagnostics, in a thread of its own.
 
-    def __init__(self, topics: Sequence[str], nodes: Sequence[str]) -> None:
-        """Labels come on `topics`, diagnostics from `nodes`."""
+    Attributes:
+        values: of the latest diagnostics.
+    """
+
+    def __init__(self, topics: Sequence[str], nodes: Sequence[str], kind: Any = None) -> None:
+        """Labels come on `topics`, as Classification or another `kind` of message; diagnostics from `nodes`."""
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.executors import SingleThreadedExecutor
@@ -26,12 +30,13 @@ class Observer:
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context)
         self._node = rclpy.create_node("benchmark_observer", context=self._context)
+        self.values: Dict[str, str] = {}
         self._nodes = [name.lstrip("/") for name in nodes]
         self._labels: Dict[str, List[Tuple[float, float]]] = {topic: [] for topic in topics}
         self._counts: Dict[str, Dict[str, int]] = {}
         self._before: Dict[str, Dict[str, int]] = {}
         for topic in topics:
-            self._node.create_subscription(Classification, topic, lambda m, t=topic: self._on_label(t, m), 10)
+            self._node.create_subscription(kind or Classification, topic, lambda m, t=topic: self.on_label(t, m), 10)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
@@ -81,7 +86,8 @@ class Observer:
             },
         }
 
-    def _on_label(self, topic: str, message: Any) -> None:
+    def on_label(self, topic: str, message: Any) -> None:
+        """Count a label that has arrived."""
         now_ns = self._node.get_clock().now().nanoseconds
         stamp = message.header.stamp
         self._labels[topic].append((time.monotonic(), (now_ns - stamp.sec * 10**9 - stamp.nanosec) / 1e9))
@@ -89,5 +95,5 @@ class Observer:
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
             if any(status.name.startswith(f"{name}:") for name in self._nodes):
-                values = {item.key: item.value for item in status.values}
+                values = self.values = {item.key: item.value for item in status.values}
                 self._counts[status.name] = {name: int(values.get(name, 0)) for name in COUNTS}

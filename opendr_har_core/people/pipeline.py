@@ -8,6 +8,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
+from opendr_har_core.backends.allocator import give_memory_back
 from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import ImageError
 from opendr_har_core.frame import LazyFrame
@@ -225,10 +226,12 @@ class PeoplePipeline:
         return (stamp - member.followed_ns) / NANOSECONDS > limit
 
     def _end(self, ids: List[str]) -> List[Tuple[str, LabelEvent]]:
-        events: List[Tuple[str, LabelEvent]] = []
+        members = self._members
+        events = [(id, event) for id in ids for event in members[id].pipeline.close(members[id].followed_ns)]
         for id in ids:
-            member = self._members.pop(id)
-            events += [(id, event) for event in member.pipeline.close(member.followed_ns)]
+            del members[id]
+        if ids and not members:  # malloc would keep what they have freed for the next ones
+            give_memory_back()
         return events
 
 
