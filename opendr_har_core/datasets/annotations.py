@@ -1,94 +1,33 @@
-"""Annotated segments of videos: CSV files with start, end and label."""
+"""Annotated segments of videos as a data set."""
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, List, Optional, Sequence, Union
 
 from opendr_har_core.datasets.base import ClipDataset, gather
 from opendr_har_core.datasets.clips import ClipSpec, Segment, VideoSource
 from opendr_har_core.datasets.video_file import open_video
 from opendr_har_core.errors import DataError
 from opendr_har_core.labels import ClassIds, LabelMap, Labels
-from opendr_har_core.storage.reading import read_text
-
-LARGEST_TABLE = 64 << 20
+from opendr_har_core.recordings.annotations import Annotation, read_annotations
 
 
-@dataclass(frozen=True)
-class Annotation:
-    """One line of an annotation file.
+def annotated_segments(rows: Sequence[Annotation], ids: ClassIds) -> List[Callable[[VideoSource], Segment]]:
+    """For each row, what cuts its segment from a source; that raises DataError if the segment lies outside of it.
 
-    Attributes:
-        where: file and line, for messages.
-        path: the video; empty in files without that column.
-        start_sec, end_sec: None for an empty cell, which is the start or end of the video.
-        class_id: class of its label.
+    Raises LabelError for an unknown label.
     """
-
-    where: str
-    path: str
-    start_sec: Optional[float]
-    end_sec: Optional[float]
-    class_id: int
-
-    def segment(self, source: VideoSource) -> Segment:
-        """The annotated segment of `source`; raises DataError if it lies outside of it."""
-        start = self.start_sec or 0.0
-        end = source.duration_sec if self.end_sec is None else min(self.end_sec, source.duration_sec)
-        if start >= source.duration_sec:
-            raise DataError(f"{self.where}: starts at {start} s, but {source.name} is {source.duration_sec:.2f} s long")
-        return Segment(source, self.class_id, start, end - start)
+    return [partial(_segment, row, ids.id(row.label, row.where)) for row in rows]
 
 
-def read_annotations(table: Union[str, Path], columns: Sequence[str], ids: ClassIds) -> List[Annotation]:
-    """Lines of a CSV whose header has `columns`, in any order, with class ids from `ids`.
-
-    Raises DataError for a malformed line and LabelError for an unknown label, both with the line's number.
-    """
-    table = Path(table)
-    try:
-        text = read_text(table, LARGEST_TABLE)
-        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-        lines = [(reader.line_num, line) for line in reader]
-        header = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"can't read the annotations in {table}: {error}") from None
-    missing = [column for column in columns if column not in header]
-    if missing:
-        raise DataError(f"{table} has the columns {list(header)}, but needs {list(columns)} in its first line")
-    return [_annotation(f"{table}, line {number}", line, columns, ids) for number, line in lines]
-
-
-def _annotation(where: str, line: Dict[str, str], columns: Sequence[str], ids: ClassIds) -> Annotation:
-    for column in columns:
-        if line.get(column) is None:
-            raise DataError(f"{where}: no value for {column!r}; expected {','.join(columns)}")
-        if "\0" in line[column]:
-            raise DataError(f"{where}: the value for {column!r} contains a zero byte")
-    values = {column: line[column].strip() for column in columns}
-    empty = [column for column in ("path", "label") if values.get(column) == ""]
-    if empty:
-        raise DataError(f"{where}: a row needs {' and '.join(empty)}, got {line}")
-    start, end = (_seconds(where, column, values[column]) for column in ("start", "end"))
-    if end is not None and end <= (start or 0.0):
-        raise DataError(f"{where}: ends at {end} s, which is not after its start at {start or 0.0} s")
-    return Annotation(where, values.get("path", ""), start, end, ids.id(values["label"], where))
-
-
-def _seconds(where: str, column: str, text: str) -> Optional[float]:
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise DataError(f"{where}: {column} is {text!r}, expected seconds since the first frame, zero or more")
-    return value
+def _segment(row: Annotation, class_id: int, source: VideoSource) -> Segment:
+    start = row.start_sec or 0.0
+    end = source.duration_sec if row.end_sec is None else min(row.end_sec, source.duration_sec)
+    if start >= source.duration_sec:
+        raise DataError(f"{row.where}: starts at {start} s, but {source.name} is {source.duration_sec:.2f} s long")
+    return Segment(source, class_id, start, end - start)
 
 
 class AnnotationDataset(ClipDataset):
@@ -111,6 +50,7 @@ class AnnotationDataset(ClipDataset):
         """
         names = LabelMap.of(labels)
         folder = Path(table).parent if root is None else Path(root)
-        rows = read_annotations(table, ("path", "start", "end", "label"), ClassIds(names))
-        segments, skipped = gather([(folder / row.path, row.segment) for row in rows], open_video)
+        rows = read_annotations(table, ("path", "start", "end", "label"))
+        cuts = annotated_segments(rows, ClassIds(names))
+        segments, skipped = gather([(folder / row.path, cut) for row, cut in zip(rows, cuts)], open_video)
         super().__init__(segments, names, clip, skipped=skipped, **options)

@@ -8,11 +8,12 @@ from typing import Any, Iterator, Sequence, Union
 
 import numpy as np
 
-from opendr_har_core.datasets.annotations import read_annotations
+from opendr_har_core.datasets.annotations import annotated_segments
 from opendr_har_core.datasets.base import ClipDataset, gather
 from opendr_har_core.datasets.clips import ClipSpec, nearest
 from opendr_har_core.errors import HarError, VideoError
 from opendr_har_core.labels import ClassIds, LabelMap, Labels
+from opendr_har_core.recordings.annotations import read_annotations
 from opendr_har_core.recordings.bag_reader import RecordedImage, open_images
 from opendr_har_core.spec import NANOSECONDS
 
@@ -111,7 +112,7 @@ class RosbagDataset(ClipDataset):
         malformed CSV or when there is no usable clip, ConfigError without `rosbags`.
         """
         names = LabelMap.of(labels)
-        rows = read_annotations(table, ("start", "end", "label"), ClassIds(names))
+        cuts = annotated_segments(read_annotations(table, ("start", "end", "label")), ClassIds(names))
         source = open_topic(Path(path), topic)
-        segments, skipped = gather([(Path(path), row.segment) for row in rows], lambda _: source)
+        segments, skipped = gather([(Path(path), cut) for cut in cuts], lambda _: source)
         super().__init__(segments, names, clip, skipped=skipped, **options)

@@ -38,9 +38,8 @@ def test_labels_with_control_characters_are_refused(name):
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device", "huge", "dangling", "loop", "absent"])
 def test_only_regular_files_are_read(tmp_path, kind):
     pytest.importorskip("torch")
-    from opendr_har_core.datasets.annotations import read_annotations
-    from opendr_har_core.labels import ClassIds
     from opendr_har_core.learners.model_folder import read_record
+    from opendr_har_core.recordings.annotations import read_annotations
 
     path = tmp_path / f"{kind}.json"
     if kind == "pipe":
@@ -56,7 +55,7 @@ def test_only_regular_files_are_read(tmp_path, kind):
     for read in (
         LabelMap.read_csv,
         read_picture,
-        lambda path: read_annotations(path, ("path",), ClassIds(LabelMap(["a"]))),
+        lambda path: read_annotations(path, ("path",)),
         read_record,
         Recognizer.open,
         lambda path: list(read_video(path)),
