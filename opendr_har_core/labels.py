@@ -100,7 +100,7 @@ class ClassIds:
 
     def __init__(self, labels: LabelMap) -> None:
         self._labels = labels
-        self._ids = {_plain(name): index for index, name in enumerate(labels)}
+        self._ids = {plain_name(name): index for index, name in enumerate(labels)}
         # Classes that differ only in these are distinguished by their exact names.
         self._ambiguous = len(self._ids) < len(labels)
 
@@ -108,9 +108,9 @@ class ClassIds:
         """The class id of `name`; raises LabelError with `where` it is used and the most similar names."""
         if name in self._labels.names:
             return self._labels.id(name)
-        if not self._ambiguous and _plain(name) in self._ids:
-            return self._ids[_plain(name)]
-        near = get_close_matches(_plain(name), self._ids, n=3, cutoff=0.5)
+        if not self._ambiguous and plain_name(name) in self._ids:
+            return self._ids[plain_name(name)]
+        near = get_close_matches(plain_name(name), self._ids, n=3, cutoff=0.5)
         names = [self._labels[self._ids[plain]] for plain in near] or list(self._labels.names[:5])
         raise LabelError(
             f"{where}: {name!r} is not one of the {len(self._labels)} classes, the "
@@ -118,5 +118,6 @@ class ClassIds:
         )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """What the spellings of a class name have in common."""
     return " ".join(name.replace("_", " ").lower().split())

@@ -41,10 +41,10 @@ def _write_people(labels: PeopleLabels, path: Path) -> None:
     count = max(1, len(labels.people))
     figure = new_figure(WIDTH_INCHES, 2.6 + 0.5 * count)
     strip, *lanes = figure.subplots(1 + count, sharex=True, gridspec_kw={"height_ratios": [1.3, *[0.5] * count]})
-    figure.suptitle(_plain(f"{labels.path.name}: {len(labels.people)} people\n{labels.remark}"), fontsize=12)
+    figure.suptitle(plain(f"{labels.path.name}: {len(labels.people)} people\n{labels.remark}"), fontsize=12)
     _draw_pictures(strip, labels)
     for axes, person in zip(lanes, labels.people):
-        _draw_segments(axes, person.segments, colours, person.track_id)
+        draw_segments(axes, person.segments, colours, person.track_id)
         axes.set_facecolor("white")
         axes.axvspan(person.start_sec, person.end_sec, color=NO_LABEL, zorder=0)
     lanes[-1].set(xlim=(0, labels.duration_sec), xlabel="s")
@@ -59,9 +59,9 @@ def _write_classes(labels: VideoLabels, path: Path, classes: int = 5) -> None:
         2 + len(best), sharex=True, gridspec_kw={"height_ratios": [1.3, 0.5, *[0.8] * len(best)]}
     )
     summary = f"{labels.path.name}: {labels.whole.label}, {100 * labels.whole.score:.0f}%"
-    figure.suptitle(_plain(f"{summary}\n{labels.remark}"), fontsize=12)
+    figure.suptitle(plain(f"{summary}\n{labels.remark}"), fontsize=12)
     _draw_pictures(strip, labels)
-    _draw_segments(bar, labels.segments, colours, "label")
+    draw_segments(bar, labels.segments, colours, "label")
     for axes, class_id in zip(lanes, best):
         _draw_scores(axes, labels, class_id, colours[class_id])
     lanes[-1].set(xlim=(0, labels.duration_sec), xlabel="s")
@@ -91,7 +91,8 @@ def _draw_pictures(axes: Any, labels: LabelledVideo) -> None:
         place.set_axis_off()
 
 
-def _draw_segments(axes: Any, segments: Sequence[Segment], colours: Dict[int, str], name: str) -> None:
+def draw_segments(axes: Any, segments: Sequence[Segment], colours: Dict[int, str], name: str) -> None:
+    """A lane of segments with their labels, `name` to its left; classes without a colour are grey."""
     axes.set(ylabel=name, yticks=[], facecolor=NO_LABEL)
     axes.yaxis.label.set(rotation=0, ha="right", va="center")
     for segment in segments:
@@ -101,7 +102,7 @@ def _draw_segments(axes: Any, segments: Sequence[Segment], colours: Dict[int, st
         axes.text(
             segment.start_sec + length / 2,
             0.5,
-            _plain(segment.label),
+            plain(segment.label),
             color="white",
             ha="center",
             va="center",
@@ -118,12 +119,12 @@ def _draw_scores(axes: Any, labels: VideoLabels, class_id: int, colour: str) -> 
     is_shown = [sample.top[0].class_id == class_id for sample in labels.samples]
     axes.fill_between(times, scores, color=colour, alpha=0.35, lw=0, step="post")
     axes.fill_between(times, scores, where=[*is_shown, is_shown[-1]], color=colour, lw=0, step="post")
-    axes.set(ylim=(0, 1), yticks=[0, 1], ylabel=_plain(labels.classes[class_id]))
+    axes.set(ylim=(0, 1), yticks=[0, 1], ylabel=plain(labels.classes[class_id]))
     axes.yaxis.label.set(rotation=0, ha="right", va="center")
     axes.grid(axis="x", color=NO_LABEL)
     axes.set_axisbelow(True)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that matplotlib does not read as a formula."""
     return text.replace("$", r"\$")
