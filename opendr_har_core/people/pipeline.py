@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
@@ -22,7 +22,7 @@ from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline
 from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.streaming.recognizer import Recognizer
-from opendr_har_core.streaming.sampling import Sampler
+from opendr_har_core.streaming.sampling import Decision, Sampler
 from opendr_har_core.streaming.settings import LabelSettings, StreamSettings
 from opendr_har_core.streaming.stream import AnyFrame, Stream
 
@@ -30,9 +30,6 @@ from opendr_har_core.streaming.stream import AnyFrame, Stream
 HIDDEN_AFTER_SEC = 0.6
 # A person with a label keeps it although another one is slightly nearer.
 KEEP_NEAREST = 1.2
-# New streams start at this many moments of the sampling period, those with the fewest people first, so that people are
-# sampled in different frames. All are between the ticks of a detector with the period's half, quarter, or whole.
-STARTS = 8
 
 
 @dataclass(frozen=True)
@@ -81,13 +78,13 @@ class People:
 class _Member:
     """A person with a stream: the crop, the labels, and the newest one of them.
 
-    The stream gets frames from that nearest to `starts_ns` on; `followed_ns` is the latest frame.
+    The stream gets frames from that of `started_ns` on; `followed_ns` is the latest frame.
     """
 
     square: Square
     pipeline: LabelPipeline
-    starts_ns: int
     followed_ns: int
+    started_ns: Optional[int] = None
     label: Optional[Prediction] = None
 
 
@@ -111,7 +108,6 @@ class PeoplePipeline:
         # Of the frames in which people are detected.
         period_ns, gap_ns = (round(NANOSECONDS * sec) for sec in (1 / people.detector_hz, stream.max_gap_sec))
         self._sampler = Sampler(period_ns, gap_ns, aligned=True)
-        self._latest_ns: Optional[int]
         self._people: People
         self._forget()
 
@@ -138,12 +134,11 @@ class PeoplePipeline:
         self._sampler.commit(decision)
         if detections is not None:
             self._tracker.update(detections, stamp, seen)
-        reached = stamp + (0 if self._latest_ns is None else (stamp - self._latest_ns) // 2)
-        self._latest_ns = stamp
         visible = [track for track in self._tracker.tracks() if _is_in_view(track, stamp, frame.size)]
         nearest = sorted(visible, key=self._nearness)[: self.settings.max_people]
         members = {track.id: self._follow(track, stamp) for track in nearest}
-        started = {id: member for id, member in members.items() if reached >= member.starts_ns}
+        self._start(members.values(), stamp, decision)
+        started = {id: member for id, member in members.items() if member.started_ns is not None}
         crops = {id: self._crop(frame, member.square) for id, member in members.items()}
         pairs = [(member.pipeline.stream, crops[id]) for id, member in started.items()]
         predictions = dict(zip(started, self._recognizer.push_many(pairs) if pairs else []))
@@ -188,7 +183,6 @@ class PeoplePipeline:
     def _forget(self) -> None:
         self._tracker.clear()
         self._sampler.reset()
-        self._latest_ns = None
         self._people = People(())
 
     def _nearness(self, track: Track) -> float:
@@ -199,18 +193,27 @@ class PeoplePipeline:
         member = self._members.get(track.id)
         if member is None:
             pipeline = LabelPipeline(self.new_stream(), self._labels)
-            member = self._members[track.id] = _Member(target, pipeline, self._next_start(stamp), stamp)
+            member = self._members[track.id] = _Member(target, pipeline, stamp)
         else:
             member.square = member.square.followed(target, (stamp - member.followed_ns) / NANOSECONDS)
             member.followed_ns = stamp
         return member
 
-    def _next_start(self, stamp: int) -> int:
-        """The next moment at which the fewest people are sampled."""
+    def _start(self, members: Iterable[_Member], stamp: int, decision: Decision) -> None:
+        """Start new streams in this frame, unless others do more work in it, and will one sampling period later.
+
+        Streams sample the frames that follow after whole periods, so people who start in different frames take turns,
+        and keep off the frames in which people are detected.
+        """
         period = self._recognizer.spec.period_ns
-        taken = Counter(member.starts_ns % period for member in self._members.values())
-        starts = [stamp + ((2 * slot + 1) * period // (2 * STARTS) - stamp) % period for slot in range(STARTS)]
-        return min(starts, key=lambda start: (taken[start % period], start))
+        interval = min(decision.after.interval or period, period)
+        since = [stamp - member.started_ns for member in self._members.values() if member.started_ns is not None]
+        work = decision.sampled + sum((elapsed + interval // 2) % period < interval for elapsed in since)
+        detections = min(self.settings.detector_hz / NANOSECONDS, 1 / interval) * period
+        fair = math.ceil((len(self._members) + detections) * interval / period)
+        waiting = [member for member in members if member.started_ns is None]
+        for member in waiting[: max(0, fair - work)]:
+            member.started_ns = stamp
 
     def _crop(self, frame: AnyFrame, square: Square) -> LazyFrame:
         side = self._recognizer.spec.image_size
