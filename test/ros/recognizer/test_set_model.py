@@ -12,7 +12,7 @@ from vision_msgs.msg import Classification
 
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 from opendr_har_core.synthetic.actions import ACTIONS
-from opendr_har_ros.common.label_node import PATIENCE_SEC
+from opendr_har_ros.common.model_change import PATIENCE_SEC
 
 SLOW = f"""
 import time
