@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from opendr_har_core.backends.allocator import give_memory_back
+from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import HarError
 from opendr_har_core.streaming.events import ENDED
 from opendr_har_ros.common.camera import Camera
@@ -27,6 +28,7 @@ from opendr_har_ros.common.outputs import ModelOutput
 from opendr_har_ros.common.parameters import Parameters
 from opendr_har_ros.common.pipeline import Arrived, CameraPipelines, Outcome
 from opendr_har_ros.common.statistics import Statistics
+from opendr_har_ros.common.teaching import NodeTeaching
 from opendr_har_ros.common.wait_for_activity import ActivityWaits
 from opendr_har_ros.common.worker import NewestFirstWorker
 
@@ -80,6 +82,7 @@ class LabelNode(LifecycleNode):
         self._worker: Optional[NewestFirstWorker] = None
         self._bond: Optional[Any] = None
         self.models = ModelChange(self)
+        self._teaching = NodeTeaching(self)
         self._waits = ActivityWaits(self)
         self.fault = ""
         self.parameters.declare(self)
@@ -92,7 +95,8 @@ class LabelNode(LifecycleNode):
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/enable", self._on_enable)
         if MISSING:
-            self.get_logger().info(f"no ~/events, ~/set_model and ~/wait_for_activity: {MISSING}")
+            self.get_logger().info(f"no ~/events, ~/set_model, ~/wait_for_activity and ~/teach: {MISSING}")
+        self._teaching.serve(self.settings.node.lessons)
         if self.settings.node.autostart:
             self._start()
 
@@ -165,13 +169,15 @@ class LabelNode(LifecycleNode):
 
     def stop(self) -> bool:
         """Abort the goals that wait; returns whether their clients have been answered. The node spins until then."""
-        return self._waits.close()
+        is_answered = self._teaching.close()
+        return self._waits.close() and is_answered
 
     def destroy_node(self) -> None:
         """Stop the worker before its publishers are destroyed."""
         try:
             self._stop()
             self.models.close()
+            self._teaching.shut_down()
         finally:
             super().destroy_node()
 
@@ -182,6 +188,7 @@ class LabelNode(LifecycleNode):
     def loaded(self, settings: Any) -> CameraPipelines:
         """Load the model, and log what it is; may run in another thread. Raises ModelError."""
         pipeline = self.open_pipeline(settings)
+        self._teaching.attach(pipeline, settings)
         self.get_logger().info(sanitize_utf8(pipeline.description))
         return pipeline
 
@@ -194,6 +201,7 @@ class LabelNode(LifecycleNode):
         if self._bond is not None:
             break_bond(self, self._bond)
             self._bond = None
+        self._teaching.close()
         self._waits.close()
         try:
             for camera in self.cameras.values():
@@ -215,7 +223,7 @@ class LabelNode(LifecycleNode):
 
     def _on_image(self, camera: Camera, message: Any) -> None:
         """Keep the newest message; the worker does the rest."""
-        wanted = self.settings.node.always_on or self._waits.waiting
+        wanted = self.settings.node.always_on or self._waits.waiting or self._teaching.is_recording
         stamp_ns = camera.received(message, wanted, self._enabled)
         if stamp_ns is None or self._worker is None:
             return
@@ -228,6 +236,7 @@ class LabelNode(LifecycleNode):
         for name, message, outcome in self.process(self._configured(), batch):
             outcomes.append((name, message, outcome))
             self.cameras[name].deliver(outcome, message, self.settings.node.class_id_format)
+            self._teaching.push(name, outcome)
             self._tell_waits(name, outcome)
         for name, message, outcome in outcomes:
             self.cameras[name].draw(outcome, message)
@@ -294,6 +303,8 @@ class LabelNode(LifecycleNode):
 
     def _apply(self, settings: Any, changed: Mapping[str, Any]) -> None:
         """Use new settings; if a new model can't be loaded, raises its error and changes nothing."""
+        if "model" in changed:
+            self._teaching.interrupt("another model is loaded: show it again when that runs")
         pipeline = self.models.load(settings, changed)
         if self.pipeline is not None and pipeline is None:
             settings = settings.with_model(self.settings.model_name)
@@ -320,6 +331,21 @@ class LabelNode(LifecycleNode):
             if self._worker is not None:  # before the first label of the new model
                 self._publish_labels()
         give_memory_back()  # return the old model's memory to the system
+
+    def change_head(self, head: Optional[Head]) -> None:
+        """Swap to another head between two frames; the histories go on."""
+        with self._worker_paused():
+            for name, events in self._configured().change_head(head).items():
+                self.cameras[name].output.publish_events(events, self.settings.node.class_id_format)
+                for track_id, _ in events:
+                    self._waits.interrupt(name, track_id)
+            if self._worker is not None:
+                self._publish_labels()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether images are processed."""
+        return self._worker is not None
 
     def _reset_histories(self) -> None:
         """Start new histories; the current labels end."""
