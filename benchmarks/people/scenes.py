@@ -52,8 +52,8 @@ def main() -> None:
     recognizer = Recognizer.open(options.model, threads=1)
     runs = {
         "packaged detector": Run(recognizer, NanoDet(options.size, threads=1), lambda *_: None),
-        "true boxes": Run(recognizer, None, lambda number, people, _: _detections(number, people)),
-        "true boxes with ids": Run(recognizer, None, _detections),
+        "true boxes": Run(recognizer, None, lambda number, people, _: true_detections(number, people)),
+        "true boxes with ids": Run(recognizer, None, true_detections),
     }
     for seed in range(options.first, options.first + options.scenes):
         frames = list(scene(seed, options.seconds))
@@ -166,7 +166,7 @@ def kept_ids(frames: Sequence[CrowdFrame]) -> List[List[int]]:
     return found
 
 
-def _detections(number: int, people: Sequence[TruePerson], ids: Sequence[int] = ()) -> Optional[Detections]:
+def true_detections(number: int, people: Sequence[TruePerson], ids: Sequence[int] = ()) -> Optional[Detections]:
     """True boxes of those in sight, for every other frame: five a second."""
     if number % 2:
         return None

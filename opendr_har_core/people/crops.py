@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 SCALE = 1.3
 FOLLOW_SEC = 0.5
 SLACK = 0.1
+ASIDE = 0.05  # what is seen left and right of the box, in its heights
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,22 @@ def _beyond(off: float, free: float) -> float:
     return math.copysign(max(0.0, abs(off) - free), off)
 
 
-def cut(rgb: np.ndarray, square: Square) -> np.ndarray:
+def cut(rgb: np.ndarray, square: Square, box: Optional[np.ndarray] = None, aside: float = ASIDE) -> np.ndarray:
     """The pixels of a square, uint8 (side, side, 3).
 
-    A view if it lies inside of the image; else the image's border is replicated.
+    Beyond the image its border is replicated. With the person's box, so are the columns beside it, which may show
+    neighbours who do something else. A view if nothing is replicated.
     """
     height, width = rgb.shape[:2]
+    first, last = 0, width
+    if box is not None:
+        beside = aside * (box[3] - box[1])
+        first = min(max(int(box[0] - beside), 0), width - 1)
+        last = max(min(math.ceil(box[2] + beside), width), first + 1)
     side = max(2, round(square.side))
     left, top = round(square.x - side / 2), round(square.y - side / 2)
     # At least one row and column of the image, to replicate.
-    x0, x1 = min(max(left, 0), width - 1), max(min(left + side, width), 1)
+    x0, x1 = min(max(left, first), last - 1), max(min(left + side, last), first + 1)
     y0, y1 = min(max(top, 0), height - 1), max(min(top + side, height), 1)
     part = rgb[y0:y1, x0:x1]
     if part.shape[:2] == (side, side):

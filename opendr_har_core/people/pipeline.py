@@ -139,7 +139,7 @@ class PeoplePipeline:
         members = {track.id: self._follow(track, stamp) for track in nearest}
         self._start(members.values(), stamp, decision)
         started = {id: member for id, member in members.items() if member.started_ns is not None}
-        crops = {id: self._crop(frame, member.square) for id, member in members.items()}
+        crops = {track.id: self._crop(frame, members[track.id].square, track.box(stamp)) for track in nearest}
         pairs = [(member.pipeline.stream, crops[id]) for id, member in started.items()]
         predictions = dict(zip(started, self._recognizer.push_many(pairs) if pairs else []))
         people: List[Person] = []
@@ -215,11 +215,11 @@ class PeoplePipeline:
         for member in waiting[: max(0, fair - work)]:
             member.started_ns = stamp
 
-    def _crop(self, frame: AnyFrame, square: Square) -> LazyFrame:
+    def _crop(self, frame: AnyFrame, square: Square, box: np.ndarray) -> LazyFrame:
         side = self._recognizer.spec.image_size
 
         def decode() -> np.ndarray:
-            return to_network_input(cut(frame.rgb, square), side)
+            return to_network_input(cut(frame.rgb, square, box), side)
 
         return LazyFrame(frame.stamp_ns, (side, side), decode)
 

@@ -18,7 +18,7 @@ CERTAIN, DOUBTFUL = 0.4, 0.2
 NESTED, NESTED_SHARE = 0.6, 0.8
 CONFIRMED_AFTER = 2  # detections
 # An overlap counts for less, the more the colours differ: for an e-th at UNLIKE.
-LEAST_OVERLAP, UNLIKE = 0.1, 0.15
+LEAST_OVERLAP, UNLIKE, SURE_OVERLAP = 0.1, 0.15, 0.5
 MARGIN, MARGIN_PER_SEC = 0.2, 0.4  # of the boxes that are compared; the second, since the track was last seen
 # All in heights of the person, who is about 1.7 m tall.
 BOX_NOISE, ACCELERATION, FIRST_SPEED = 0.04, 1.0, 0.5
@@ -131,6 +131,7 @@ class Tracker:
         free = list(self._tracks)
         certain = _give(free, [each for each in seen if each.score >= CERTAIN], _continued, Track.update, stamp_ns)
         _give(free, [each for each in seen if CERTAIN > each.score >= DOUBTFUL], _continued, Track.update, stamp_ns)
+        certain = _give(free, certain, _in_place, Track.update, stamp_ns)
         # A person who is seen once and then not is most likely none.
         self._tracks = [track for track in self._tracks if track not in free or track.detections >= CONFIRMED_AFTER]
         missed = [track for track in free if track in self._tracks and track.unseen_sec(stamp_ns) > MISSED_SEC]
@@ -200,10 +201,19 @@ def _give(
 
 def _continued(tracks: Sequence[Track], seen: Sequence[Sighting], stamp_ns: int) -> np.ndarray:
     """Gains by expected place and colours."""
-    margins = np.array([MARGIN + MARGIN_PER_SEC * track.unseen_sec(stamp_ns) for track in tracks])
-    gain = overlaps(np.stack([track.box(stamp_ns) for track in tracks]), np.stack([each.box for each in seen]), margins)
-    gain = gain * np.exp(-((np.nan_to_num(_unlikeness(tracks, seen)) / UNLIKE) ** 2))
+    gain = _overlaps(tracks, seen, stamp_ns) * np.exp(-((np.nan_to_num(_unlikeness(tracks, seen)) / UNLIKE) ** 2))
     return np.where(gain < LEAST_OVERLAP, 0, gain)
+
+
+def _in_place(tracks: Sequence[Track], seen: Sequence[Sighting], stamp_ns: int) -> np.ndarray:
+    """Gains by expected place alone: people who step out from behind something have other colours."""
+    gain = _overlaps(tracks, seen, stamp_ns)
+    return np.where(gain < SURE_OVERLAP, 0, gain)
+
+
+def _overlaps(tracks: Sequence[Track], seen: Sequence[Sighting], stamp_ns: int) -> np.ndarray:
+    margins = np.array([MARGIN + MARGIN_PER_SEC * track.unseen_sec(stamp_ns) for track in tracks])
+    return overlaps(np.stack([track.box(stamp_ns) for track in tracks]), np.stack([each.box for each in seen]), margins)
 
 
 def _recognized(tracks: Sequence[Track], seen: Sequence[Sighting], stamp_ns: int) -> np.ndarray:

@@ -34,6 +34,20 @@ def test_a_square_outside_of_the_image_shows_its_border(x):
     assert (part == part[:, :1]).all()
 
 
+@pytest.mark.parametrize("square", [Square(40, 30, 40), Square(5, 30, 40)])
+def test_neighbours_beside_the_box_are_not_seen(square):
+    left, right = 36, 46  # of the person
+    seen = cut(IMAGE, square, np.array([left, 10, right, 50]), aside=0.0)
+    columns = np.clip(np.arange(round(square.x - 20), round(square.x + 20)), left, right - 1)
+    rows = np.arange(10, 50)
+    assert np.array_equal(seen, IMAGE[rows][:, columns])
+
+
+@pytest.mark.parametrize("box", [(-40, 0, -20, 50), (90, 0, 95, 50), (30, 0, 30.2, 1)])
+def test_a_box_beyond_the_image_or_without_a_width_is_cut_out_at_its_nearest_column(box):
+    assert cut(IMAGE, Square(40, 30, 20), np.array(box)).shape == (20, 20, 3)
+
+
 def test_a_square_stays_where_it_is_for_small_motion_and_follows_large_motion_without_a_jump():
     square = Square(100, 100, 100)
     assert square.followed(Square(105, 95, 104), 0.1) == square
