@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -50,10 +51,13 @@ def confusions(examples: Examples, base: Optional[Head] = None) -> List[Tuple[st
     The largest share first. Classes with a single example are left out, as nothing else could teach them.
     """
     wrong: Dict[Tuple[str, str], int] = {}
+    # Its covariance is kept: a single example hardly changes it, and to fit it again for each takes long.
+    whole = fit_head(examples, base)
     for label, group in examples.items():
         for index in range(len(group) if len(group) > 1 else 0):
-            others = [example for number, example in enumerate(group) if number != index]
-            head = fit_head({**examples, label: others}, base)
+            means = whole.means.copy()
+            means[whole.owners.index(whole.labels.id(label))] = _mean([*group[:index], *group[index + 1 :]])
+            head = replace(whole, means=means)
             nothing = np.full((len(group[index]), max(head.kept, 1)), 1 / max(head.kept, 1), np.float32)
             scores = head.apply(group[index], nothing)[0].mean(axis=0)
             named = head.labels[int(scores.argmax())]

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -32,8 +32,8 @@ FEWEST_ROWS = 2
 CLIP_FPS, CLIP_SIDE, CLIP_QUALITY = 15.0, 320, 90
 CHECK_EVERY_SEC, CHECKED = 0.2, 5
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 120, 80
-# For the estimate of confusions, whose time grows with the square of the number of examples.
-NEAREST_LABELS, NEWEST_EXAMPLES = 8, 3
+# Of each label, for the estimate of confusions.
+NEWEST = 5
 LISTED = 5
 # Cosine of the mean features of two showings. For gestures of one kind it is 0.72 or more, with either packaged base.
 UNLIKE = 0.7
@@ -205,10 +205,9 @@ class Teacher:
         )
         for name in [label] if label else list(examples.by_label):
             found += _unlike(name, examples.by_label.get(name, ()))
-        pairs: Dict[Tuple[str, str], float] = {}
-        for first, second, share in confusions(_nearest(examples.by_label, label), self.recognizer.head):
-            pair = (min(first, second), max(first, second))
-            pairs[pair] = max(share, pairs.get(pair, 0.0))
+        newest = {name: group[-NEWEST:] for name, group in examples.by_label.items()}
+        taken = confusions(newest, self.recognizer.head) if newest else []
+        pairs = dict.fromkeys((min(first, second), max(first, second)) for first, second, _ in taken)
         found += [
             f"{first!r} and {second!r} are hard to tell apart: show two more of each"
             for first, second in pairs
@@ -268,16 +267,6 @@ def _unlike(label: str, group: Sequence[np.ndarray]) -> List[str]:
         f"the newest example of {label!r} is unlike the earlier ones: if it shows something else, remove it; if not, "
         f"show two more"
     ]
-
-
-def _nearest(by_label: Mapping[str, Sequence[np.ndarray]], label: str) -> Dict[str, List[np.ndarray]]:
-    """The newest examples of a label and those most similar to it, or of all labels."""
-    newest = {name: list(group)[-NEWEST_EXAMPLES:] for name, group in by_label.items()}
-    if label not in newest:
-        return {name: list(group) for name, group in by_label.items()}
-    means = {name: np.mean([example.mean(axis=0) for example in group], axis=0) for name, group in newest.items()}
-    near = sorted(newest, key=lambda name: float(np.linalg.norm(means[name] - means[label])))
-    return {name: newest[name] for name in near[:NEAREST_LABELS]}
 
 
 def _limited(picture: np.ndarray, side: int) -> np.ndarray:

@@ -13,10 +13,10 @@ from opendr_har_ros.common.vision_messages import class_id
 
 try:
     from opendr_har_msgs.action import Teach, WaitForActivity
-    from opendr_har_msgs.msg import ActivityEvent
+    from opendr_har_msgs.msg import ActivityEvent, Lesson
     from opendr_har_msgs.srv import Forget, Lessons, SetModel
 except ImportError as error:
-    ActivityEvent = Forget = Lessons = SetModel = Teach = WaitForActivity = None
+    ActivityEvent = Forget = Lesson = Lessons = SetModel = Teach = WaitForActivity = None
     MISSING = f"opendr_har_msgs can't be imported ({error}); build interfaces/opendr_har_msgs"
 else:
     MISSING = ""

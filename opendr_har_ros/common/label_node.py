@@ -5,35 +5,34 @@ from __future__ import annotations
 import time
 import traceback
 from contextlib import nullcontext
-from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from opendr_har_core.backends.allocator import give_memory_back
+from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import HarError
 from opendr_har_core.streaming.events import ENDED
 from opendr_har_ros.common.camera import Camera
 from opendr_har_ros.common.diagnostics import INACTIVE, diagnostic_status
-from opendr_har_ros.common.har_messages import MISSING, SetModel
+from opendr_har_ros.common.har_messages import MISSING
 from opendr_har_ros.common.lifecycle import break_bond, start_bond, steady_timer, transition
 from opendr_har_ros.common.log import sanitize_utf8
-from opendr_har_ros.common.model_loader import ModelLoader
+from opendr_har_ros.common.model_change import ModelChange
 from opendr_har_ros.common.node_settings import LabelNodeSettings
 from opendr_har_ros.common.outputs import ModelOutput
 from opendr_har_ros.common.parameters import Parameters
 from opendr_har_ros.common.pipeline import Arrived, CameraPipelines, Outcome
 from opendr_har_ros.common.statistics import Statistics
+from opendr_har_ros.common.teaching import NodeTeaching
 from opendr_har_ros.common.wait_for_activity import ActivityWaits
 from opendr_har_ros.common.worker import NewestFirstWorker
 
 DIAGNOSTICS_EVERY_SEC = 1.0
-# A model that loads within this time is swapped before the call that sets the parameter returns.
-PATIENCE_SEC = 1.0
 
 
 class LabelNode(LifecycleNode):
@@ -42,6 +41,9 @@ class LabelNode(LifecycleNode):
     Attributes:
         parameters: the node's.
         settings_type: made of the instances of their declarations.
+        settings: those in use.
+        pipeline: the model and the streams of all cameras; None while unconfigured.
+        cameras: by name.
     """
 
     parameters: Parameters
@@ -74,19 +76,17 @@ class LabelNode(LifecycleNode):
     def __init__(self, node_name: str, **options: Any) -> None:
         """Takes the arguments of rclpy's `LifecycleNode`. Raises ConfigError for a parameter of a wrong type."""
         super().__init__(node_name, **options)
-        self._pipeline: Optional[CameraPipelines] = None
+        self.pipeline: Optional[CameraPipelines] = None
         self.cameras: Dict[str, Any] = {}
         self._model_output: Optional[ModelOutput] = None
         self._worker: Optional[NewestFirstWorker] = None
-        self._loader = ModelLoader(PATIENCE_SEC)
-        self._wanted = ""
-        self._restoring = False
         self._bond: Optional[Any] = None
-        self._load_error = ""
+        self.models = ModelChange(self)
+        self._teaching = NodeTeaching(self)
         self._waits = ActivityWaits(self)
         self.fault = ""
         self.parameters.declare(self)
-        self._settings = self._settings_of(self.parameters.values(self))
+        self.settings = self._settings_of(self.parameters.values(self))
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # One timer: each costs rclpy's executor three wait sets of all entities.
@@ -94,12 +94,10 @@ class LabelNode(LifecycleNode):
         self._enabled = True
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/enable", self._on_enable)
-        if SetModel is None:
-            self.get_logger().info(f"no ~/events, ~/set_model and ~/wait_for_activity: {MISSING}")
-        else:  # in a callback group of its own, so that images are received while it waits
-            group = MutuallyExclusiveCallbackGroup()
-            self.create_service(SetModel, "~/set_model", self._on_set_model, callback_group=group)
-        if self._settings.node.autostart:
+        if MISSING:
+            self.get_logger().info(f"no ~/events, ~/set_model, ~/wait_for_activity and ~/teach: {MISSING}")
+        self._teaching.serve(self.settings.node.lessons)
+        if self.settings.node.autostart:
             self._start()
 
     def _start(self) -> None:
@@ -116,7 +114,7 @@ class LabelNode(LifecycleNode):
     def on_configure(self, _state: Any) -> None:
         """Load the model."""
         settings = self._settings_of(self.parameters.values(self))
-        pipeline = self._loaded(settings)
+        pipeline = self.loaded(settings)
         # Publishers come last, so that a failed configuration leaves none in the graph.
         try:
             for name in settings.node.cameras:
@@ -125,8 +123,8 @@ class LabelNode(LifecycleNode):
         except Exception:
             self._release()
             raise
-        self._pipeline = pipeline
-        self._settings = settings
+        self.pipeline = pipeline
+        self.settings = settings
 
     @transition
     def on_activate(self, state: Any) -> None:
@@ -134,11 +132,11 @@ class LabelNode(LifecycleNode):
         self._configured().reset()
         super().on_activate(state)  # opens the publishers
         try:
-            self._worker = self.make_worker(self._settings)
+            self._worker = self.make_worker(self.settings)
             self._publish_labels()
             for camera in self.cameras.values():
-                camera.subscribe(self._settings.node, self._on_image)
-            if not self._settings.node.autostart:  # a manager makes the transitions, and may keep a bond
+                camera.subscribe(self.settings.node, self._on_image)
+            if not self.settings.node.autostart:  # a manager makes the transitions, and may keep a bond
                 self._bond = start_bond(self)
         except Exception:  # return to the inactive state
             self._stop()
@@ -171,13 +169,15 @@ class LabelNode(LifecycleNode):
 
     def stop(self) -> bool:
         """Abort the goals that wait; returns whether their clients have been answered. The node spins until then."""
-        return self._waits.close()
+        is_answered = self._teaching.close()
+        return self._waits.close() and is_answered
 
     def destroy_node(self) -> None:
         """Stop the worker before its publishers are destroyed."""
         try:
             self._stop()
-            self._loader.close()
+            self.models.close()
+            self._teaching.shut_down()
         finally:
             super().destroy_node()
 
@@ -185,20 +185,23 @@ class LabelNode(LifecycleNode):
         """Raises ConfigError for an invalid value."""
         return self.settings_type(*self.parameters.instances(values))
 
-    def _loaded(self, settings: Any) -> CameraPipelines:
+    def loaded(self, settings: Any) -> CameraPipelines:
+        """Load the model, and log what it is; may run in another thread. Raises ModelError."""
         pipeline = self.open_pipeline(settings)
+        self._teaching.attach(pipeline, settings)
         self.get_logger().info(sanitize_utf8(pipeline.description))
         return pipeline
 
     def _configured(self) -> CameraPipelines:
-        if self._pipeline is None:
+        if self.pipeline is None:
             raise HarError("no model is loaded; configure the node first")
-        return self._pipeline
+        return self.pipeline
 
     def _stop(self) -> None:
         if self._bond is not None:
             break_bond(self, self._bond)
             self._bond = None
+        self._teaching.close()
         self._waits.close()
         try:
             for camera in self.cameras.values():
@@ -210,17 +213,17 @@ class LabelNode(LifecycleNode):
                 self._reset_histories()
 
     def _release(self) -> None:
-        self._loader.abandon()
+        self.models.abandon()
         self._stop()
         for camera in self.cameras.values():
             camera.close()
         if self._model_output is not None:
             self._model_output.close()
-        self.cameras, self._model_output, self._pipeline = {}, None, None
+        self.cameras, self._model_output, self.pipeline = {}, None, None
 
     def _on_image(self, camera: Camera, message: Any) -> None:
         """Keep the newest message; the worker does the rest."""
-        wanted = self._settings.node.always_on or self._waits.waiting
+        wanted = self.settings.node.always_on or self._waits.waiting or self._teaching.is_recording
         stamp_ns = camera.received(message, wanted, self._enabled)
         if stamp_ns is None or self._worker is None:
             return
@@ -232,7 +235,8 @@ class LabelNode(LifecycleNode):
         outcomes = []
         for name, message, outcome in self.process(self._configured(), batch):
             outcomes.append((name, message, outcome))
-            self.cameras[name].deliver(outcome, message, self._settings.node.class_id_format)
+            self.cameras[name].deliver(outcome, message, self.settings.node.class_id_format)
+            self._teaching.push(name, outcome)
             self._tell_waits(name, outcome)
         for name, message, outcome in outcomes:
             self.cameras[name].draw(outcome, message)
@@ -254,7 +258,7 @@ class LabelNode(LifecycleNode):
             self.cameras[name].failed(type(error).__name__, details)
 
     def _on_reset(self, _request: Any, response: Any) -> Any:
-        response.success = self._pipeline is not None
+        response.success = self.pipeline is not None
         response.message = "history reset" if response.success else "no model is loaded; configure the node first"
         self._start_again()
         return response
@@ -266,22 +270,6 @@ class LabelNode(LifecycleNode):
             self._start_again()
         return response
 
-    async def _on_set_model(self, request: Any, response: Any) -> Any:
-        """Load a model and answer with its classes, or with the reason; other callbacks run while it loads."""
-        self._load_error = ""
-        (result,) = self.set_parameters([Parameter("model", value=request.model)])
-        while self._loader.loading:
-            await _Turn()
-        self._swap_late_model()
-        response.message = result.reason or self._load_error
-        response.success = not response.message
-        if self._pipeline is not None:
-            response.class_names = list(self._pipeline.recognizer.labels)
-            response.message = response.message or sanitize_utf8(self._pipeline.description)
-        elif response.success:
-            response.message = "the model will be loaded when the node is configured"
-        return response
-
     def _start_again(self) -> None:
         """Finish or drop all earlier images, so that none enters the new history; the current labels end."""
         with self._worker_paused():
@@ -289,7 +277,7 @@ class LabelNode(LifecycleNode):
                 camera.flush()
             for name in self._worker.flush() if self._worker is not None else ():
                 self.cameras[name].statistics.dropped()
-            if self._pipeline is not None:
+            if self.pipeline is not None:
                 self._reset_histories()
 
     def _worker_paused(self) -> Any:
@@ -301,7 +289,7 @@ class LabelNode(LifecycleNode):
         present = self.parameters.values(self)
         changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in present}
         fixed = [name for name, value in changed.items() if name not in self.parameters.live and value != present[name]]
-        if fixed and self._pipeline is not None:
+        if fixed and self.pipeline is not None:
             reason = f"{', '.join(fixed)} can't change while a model is loaded; deactivate and clean up the node first"
             return SetParametersResult(successful=False, reason=reason)
         try:
@@ -315,73 +303,62 @@ class LabelNode(LifecycleNode):
 
     def _apply(self, settings: Any, changed: Mapping[str, Any]) -> None:
         """Use new settings; if a new model can't be loaded, raises its error and changes nothing."""
-        asked = self._pipeline is not None and "model" in changed and not self._restoring
-        pipeline = self._loader.load(lambda: self._loaded(settings)) if asked else None
-        if asked and pipeline is None:
-            self._wanted = settings.model_name
-            self.get_logger().info(f"Still loading {settings.model_name}; continuing with {self._settings.model_name}")
-        if self._pipeline is not None and pipeline is None:
-            settings = settings.with_model(self._settings.model_name)
-        self._settings = settings
+        if "model" in changed:
+            self._teaching.interrupt("another model is loaded: show it again when that runs")
+        pipeline = self.models.load(settings, changed)
+        if self.pipeline is not None and pipeline is None:
+            settings = settings.with_model(self.settings.model_name)
+        self.settings = settings
         if pipeline is not None:
-            self._swap(pipeline)
-        elif self._pipeline is not None:
-            self._pipeline.change_filter(settings.labels)
+            self.swap(pipeline)
+        elif self.pipeline is not None:
+            self.pipeline.change_filter(settings.labels)
         if self._worker is not None:
             self.apply_live(self._worker, settings)
             if "threshold" in changed:
                 self._publish_labels()
 
     def _look_after(self) -> None:
-        self._swap_late_model()
+        self.models.swap_late()
         self._publish_diagnostics()
 
-    def _swap_late_model(self) -> None:
-        """Swap to a model that took long to load, or report why it failed."""
-        future = self._loader.late()
-        if future is None:
-            return
-        error = future.exception()
-        if error is None:
-            self._settings = self._settings.with_model(self._wanted)
-            self._swap(future.result())
-            return
-        text = f"Can't load model {self._wanted!r}; continuing with {self._settings.model_name}: {error}"
-        self._load_error = sanitize_utf8(text)
-        self.get_logger().error(self._load_error)
-        if self.get_parameter("model").value == self._wanted:
-            self._restore_model_parameter()
-
-    def _restore_model_parameter(self) -> None:
-        """Set the parameter to the model that is running."""
-        self._restoring = True
-        try:
-            self.set_parameters([Parameter("model", value=self._settings.model_name)])
-        finally:
-            self._restoring = False
-
-    def _swap(self, pipeline: CameraPipelines) -> None:
+    def swap(self, pipeline: CameraPipelines) -> None:
         """Swap to another model between two frames."""
         with self._worker_paused():
-            pipeline.change_filter(self._settings.labels)
+            pipeline.change_filter(self.settings.labels)
             self._reset_histories()
-            self._pipeline = pipeline
+            self.pipeline = pipeline
             if self._worker is not None:  # before the first label of the new model
                 self._publish_labels()
         give_memory_back()  # return the old model's memory to the system
 
+    def change_head(self, head: Optional[Head]) -> None:
+        """Swap to another head between two frames; the histories go on."""
+        with self._worker_paused():
+            for name, events in self._configured().change_head(head).items():
+                self.cameras[name].output.publish_events(events, self.settings.node.class_id_format)
+                for track_id, _ in events:
+                    self._waits.interrupt(name, track_id)
+            if self._worker is not None:
+                self._publish_labels()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether images are processed."""
+        return self._worker is not None
+
     def _reset_histories(self) -> None:
         """Start new histories; the current labels end."""
         for name, events in self._configured().reset().items():
-            self.cameras[name].reset(events, self._settings.node.class_id_format)
+            self.cameras[name].reset(events, self.settings.node.class_id_format)
             self._waits.interrupt(name)
 
     def _publish_labels(self) -> None:
         pipeline = self._configured()
         if self._model_output is not None:
-            labels, threshold = pipeline.recognizer.labels, self._settings.labels.threshold
+            labels, threshold = pipeline.recognizer.labels, self.settings.labels.threshold
             self._model_output.publish(pipeline.method, labels, threshold)
-            self._waits.serve([*labels, self._settings.labels.no_activity_label], self.cameras)
+            self._waits.serve([*labels, self.settings.labels.no_activity_label], self.cameras)
 
     def _publish_diagnostics(self) -> None:
         name = self.get_fully_qualified_name().lstrip("/")
@@ -399,19 +376,12 @@ class LabelNode(LifecycleNode):
     def _model_values(self, camera: str) -> Dict[str, str]:
         pipeline = self._configured()
         recognizer = pipeline.recognizer
-        loading = ", another one is loading" if self._loader.loading else ""
+        loading = ", another one is loading" if self.models.loading else ""
         return {
-            "model": f"{recognizer.spec.name} ({self._settings.model_name}){loading}",
+            "model": f"{recognizer.spec.name} ({self.settings.model_name}){loading}",
             "weights": recognizer.source,
             "provider": recognizer.provider,
             **pipeline.values(camera),
             **self.cameras[camera].values(),
             "label delay (s)": f"{recognizer.spec.delay_sec:.1f}",
         }
-
-
-class _Turn:
-    """Awaiting it gives other callbacks a turn."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield

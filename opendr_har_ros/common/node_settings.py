@@ -40,6 +40,12 @@ class NodeSettings:
     always_on: bool = setting(
         False, "Run the model while its labels have no subscriber, so that a late subscriber gets labels at once."
     )
+    lessons: str = setting(
+        "", "Folder of the lessons by which ~/teach teaches the node; '' disables teaching. It is made when needed."
+    )
+    lesson_clips: bool = setting(
+        True, "Keep a video of each lesson, from which training and other models can learn; else only its features."
+    )
     autostart: bool = setting(True, "Configure and activate the node when it starts.")
 
     def __post_init__(self) -> None:
@@ -76,4 +82,4 @@ class LabelNodeSettings:
 
 
 LIVE = frozenset({"model", "class_id_format", "always_on", *(field.name for field in fields(LabelSettings))})
-READ_ONLY = frozenset({"autostart"})
+READ_ONLY = frozenset({"autostart", "lessons"})

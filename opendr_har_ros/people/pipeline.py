@@ -14,7 +14,7 @@ from opendr_har_core.people.detector import Detections, NanoDet, PersonDetector
 from opendr_har_core.people.pipeline import People, PeoplePipeline
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_ros.common.images import frame_from_message
-from opendr_har_ros.common.pipeline import CameraPipelines, Events, Outcome, open_recognizer
+from opendr_har_ros.common.pipeline import CameraPipelines, Events, Outcome, Shown, open_recognizer
 from opendr_har_ros.people.parameters import PACKAGED, AllSettings
 
 # Times are averaged over this many images.
@@ -27,9 +27,23 @@ class PeopleOutcome(Outcome):
 
     people: Optional[People] = None
 
+    @property
+    def people_in_view(self) -> int:
+        """Number of people with labels, or soon with one."""
+        return 0 if self.people is None else len(self.people.people)
+
+    def showing(self, track_id: str) -> Optional[Shown]:
+        """A person, the nearest one for ""; None if that person is not in view."""
+        for person in () if self.people is None or self.out_of_order else self.people.people:
+            if track_id in ("", person.track_id) and person.crop is not None:
+                return person.track_id, person.label if person.is_new else None, person.crop
+        return None
+
 
 class PeoplePipelines(CameraPipelines):
     """A recognizer and a detector for all cameras, with a pipeline and the times of each camera."""
+
+    labels_people = True
 
     def __init__(self, recognizer: Recognizer, detector: Optional[PersonDetector], settings: AllSettings) -> None:
         """Without a detector, `push` needs detections; only the settings of the labels can change later."""

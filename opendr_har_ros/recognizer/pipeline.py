@@ -58,11 +58,6 @@ class Pipeline(CameraPipelines):
                     outcomes[camera] = self._failed(camera, error)
             return {**outcomes, **self._step(frames)}
 
-    def reset(self) -> Dict[str, Events]:
-        """Reset all streams; returns the labels that end, by camera."""
-        with self.lock:
-            return {name: _of_image(labels.reset()) for name, labels in self.cameras.items()}
-
     def _step(self, frames: Mapping[str, LazyFrame]) -> Dict[str, ImageOutcome]:
         try:
             predictions = self.recognizer.push_many([(self.cameras[name].stream, frames[name]) for name in frames])
@@ -81,7 +76,7 @@ class Pipeline(CameraPipelines):
         slow = f"the camera is slower than the model's {rate:.1f} Hz; labels may be wrong" if status.slow_camera else ""
         return ImageOutcome(
             () if shown is None else (("", shown),),
-            _of_image(events),
+            self.events_of(events),
             status.sampled,
             status.out_of_order,
             status.reset,
@@ -90,12 +85,13 @@ class Pipeline(CameraPipelines):
             status=status,
         )
 
+    @staticmethod
+    def events_of(events: Sequence[LabelEvent]) -> Events:
+        """Those of the whole image."""
+        return tuple(("", event) for event in events)
+
     def _failed(self, camera: str, error: HarError) -> ImageOutcome:
         return ImageOutcome(error=error, status=self.cameras[camera].stream.status)
-
-
-def _of_image(events: Sequence[LabelEvent]) -> Events:
-    return tuple(("", event) for event in events)
 
 
 def _label_pipeline(recognizer: Recognizer, settings: LabelNodeSettings) -> LabelPipeline:

@@ -34,7 +34,7 @@ from vision_msgs.msg import Classification, VisionInfo
 from opendr_har_core.errors import BackendError
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 from opendr_har_core.synthetic.actions import ACTIONS
-from opendr_har_ros.common.label_node import PATIENCE_SEC
+from opendr_har_ros.common.model_change import PATIENCE_SEC
 from opendr_har_ros.common.qos import LATCHED
 from opendr_har_ros.recognizer import pipeline
 from opendr_har_ros.recognizer.node import RecognizerNode

@@ -12,7 +12,7 @@ from vision_msgs.msg import Classification
 
 from opendr_har_core.streaming.recognizer import DEFAULT_BUNDLE
 from opendr_har_core.synthetic.actions import ACTIONS
-from opendr_har_ros.common.label_node import PATIENCE_SEC
+from opendr_har_ros.common.model_change import PATIENCE_SEC
 
 SLOW = f"""
 import time
@@ -73,5 +73,5 @@ def test_the_recognizer_runs_without_opendr_har_msgs(client, start):
     wait_for_labels_to_connect(client)
     camera.send_all(clip())
     client.until(lambda: received, what="labels")
-    assert "no ~/events, ~/set_model and ~/wait_for_activity: opendr_har_msgs can't be imported" in node.output
+    assert "no ~/events, ~/set_model, ~/wait_for_activity and ~/teach: opendr_har_msgs can't be imported" in node.output
     assert not client.node.count_publishers(f"{NODE}/events")
