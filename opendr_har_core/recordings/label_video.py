@@ -71,10 +71,10 @@ def label_video(
         with played.until_ctrl_c():
             for item in label_frames(pipeline, played.frames()):
                 last_reset = pipeline.stream.status.reset or last_reset
-                predictions += [item.prediction] if item.prediction else []
+                predictions += [_kept(item.prediction)] if item.prediction else []
                 events += item.events
                 if item.shown is not None:
-                    samples.append(item.shown)
+                    samples.append(_kept(item.shown))
                     if on_sample is not None:
                         on_sample(item.shown)
                 if copy is not None:
@@ -123,6 +123,11 @@ def label_people(
     return PeopleLabels(**played.facts(), people=found)
 
 
+def _kept(prediction: Prediction) -> Prediction:
+    """A prediction without its features, which would take most of the memory of a long video."""
+    return replace(prediction, features=None)
+
+
 @dataclass
 class _Seen:
     """What is gathered about a person."""
@@ -134,8 +139,8 @@ class _Seen:
 
     def take(self, person: Person, stamp_ns: int) -> None:
         self.last_ns = stamp_ns
-        if person.is_new:
-            self.samples.append(person)
+        if person.is_new and person.label is not None:
+            self.samples.append(replace(person, label=_kept(person.label)))
 
     def labels(self, track_id: str, recognizer: Recognizer, settings: LabelSettings) -> PersonLabels:
         samples = tuple(person.label for person in self.samples if person.label is not None)

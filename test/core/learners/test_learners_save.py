@@ -11,8 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from head_cases import nearest_mean
+
 from opendr_har_core import CoX3DLearner, X3DLearner
 from opendr_har_core.backends.onnx import OnnxBackend
+from opendr_har_core.bundles.rewrite import write_with_head
 from opendr_har_core.errors import CheckpointError, ConfigError, ModelError
 from opendr_har_core.networks.checkpoint_metadata import facts_entry
 from opendr_har_core.networks.config import x3d_config
@@ -287,3 +290,21 @@ def test_partly_written_weights_are_removed(tmp_path):
 def test_wrong_sizes_to_download_are_errors(tmp_path, names):
     with pytest.raises(ConfigError, match=r"model_names are .*\('xs', 's', 'm', 'l'\)"):
         X3DLearner.download(tmp_path, names)
+
+
+@pytest.mark.parametrize("made", [x3d, cox3d])
+def test_a_taught_bundle_gives_its_own_classes_after_each_load(made, tmp_path):
+    plain = made()
+    plain.optimize()
+    plain.save(tmp_path / "m")
+    width = plain.model.head.conv_5.out_channels
+    head = nearest_mean({"wave": np.zeros(width), "stop": np.full(width, 9.0)})
+    taught = write_with_head(tmp_path / "m" / "model_m.onnx", head, tmp_path / "taught.onnx")
+    loaded = type(plain)(device="cpu").load(taught)
+    loaded.save(tmp_path / "again")
+    for learner in (loaded, type(plain)(device="cpu").load(tmp_path / "again")):
+        assert (learner.labels.names, learner.num_classes) == (("wave", "stop"), 2)
+        found = []
+        while not found:
+            found = learner.infer(CLIP if made is x3d else CLIP[:, 0])
+        assert (found[0].description, found[0].scores.shape) == ("wave", (2,))
