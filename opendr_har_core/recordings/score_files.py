@@ -14,10 +14,10 @@ import numpy as np
 
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.recordings.annotations import LARGEST_TABLE, cells, read_annotations, read_table, seconds_of
+from opendr_har_core.recordings.video_labels import SIDES
 from opendr_har_core.storage.reading import read_text
 
 LABELS_JSON, LABELS_CSV = ".labels.json", ".labels.csv"
-SIDES = ("left", "top", "right", "bottom")
 BOX_COLUMNS = ("time_sec", "id", "action", *SIDES)
 LARGEST_NUMBER = 1e12
 # Label Studio puts eight hex digits before the names of uploaded files.
@@ -63,7 +63,8 @@ class Rows:
 
 def recording_name(path: str) -> str:
     """The name by which labels and truth of a video or bag are matched: its path without suffix and `..`."""
-    return "/".join(part for part in Path(path).with_suffix("").parts if part not in ("/", "..")) if path else ""
+    parts = Path(path).with_suffix("").parts if Path(path).name else ()
+    return "/".join(part for part in parts if part not in ("/", ".."))
 
 
 def read_labels(paths: Sequence[Path]) -> Rows:
@@ -151,7 +152,7 @@ def _add_labels_json(path: Path, found: Rows) -> None:
         tracks: Dict[str, List[List[float]]] = {}
         for item in samples:
             if "track_id" in item:
-                box = [_finite(item[key]) for key in ("time_sec", *SIDES)]
+                box = [_finite(value) for value in (item["time_sec"], *(item["box"][side] for side in SIDES))]
                 tracks.setdefault(str(item["track_id"]), []).append(box)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is not a file of labels as `infer --output` writes it: {error!r}") from None

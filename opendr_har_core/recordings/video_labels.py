@@ -17,6 +17,7 @@ from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import atomic_path
 
 SEGMENT_COLUMNS = ("start_sec", "end_sec", "label", "class_id", "score", "provisional")
+SIDES = ("left", "top", "right", "bottom")
 SAMPLE_COLUMNS = ("time_sec", "label", "score", "provisional")
 
 
@@ -108,7 +109,7 @@ class LabelledVideo:
             "remark": self.remark,
             **self.summary(),
             "segments": [{**keys, **segment.to_dict()} for keys, segment in self.keyed_segments()],
-            "samples": [{**keys, **sample_values(sample)} for keys, sample in self.keyed_samples()],
+            "samples": [{**_with_box(keys), **sample_values(sample)} for keys, sample in self.keyed_samples()],
         }
 
     def write_segments(self, path: Path) -> None:
@@ -210,7 +211,7 @@ class PeopleLabels(LabelledVideo):
     """The labels of each person, in the order in which they are first seen."""
 
     segment_keys = ("track_id",)
-    sample_keys = ("track_id", "left", "top", "right", "bottom")
+    sample_keys = ("track_id", *SIDES)
 
     people: Tuple[PersonLabels, ...]
 
@@ -248,6 +249,12 @@ def seconds(sample: Prediction) -> float:
 def sample_values(sample: Prediction) -> Dict[str, Any]:
     """A sample as JSON-ready values."""
     return {"time_sec": round(seconds(sample), 3), "provisional": sample.provisional, "top": _top_values(sample)}
+
+
+def _with_box(keys: Dict[str, Any]) -> Dict[str, Any]:
+    """The keys of a sample, with the sides of a box below "box": "top" are the best classes."""
+    box = {side: keys[side] for side in SIDES if side in keys}
+    return {**{name: keys[name] for name in keys if name not in box}, **({"box": box} if box else {})}
 
 
 def _top_values(prediction: Prediction) -> Any:

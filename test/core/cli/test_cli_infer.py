@@ -305,6 +305,8 @@ def test_each_person_has_boxes_segments_and_scores(crowd, tmp_path, capsys):
     assert {row["track_id"] for row in scores} == {row["track_id"] for row in segments} == set(labels)
     for row in scores:
         assert 0 < float(row["right"]) - float(row["left"]) < float(row["bottom"]) - float(row["top"]) < 240
+    samples = json.loads((tmp_path / "crowd.labels.json").read_text())["samples"]
+    assert [str(sample["box"]["top"]) for sample in samples] == [row["top"] for row in scores]
     assert (tmp_path / "crowd.timeline.png").stat().st_size > 10_000
     original, annotated = (
         list(read_video(path))[-1].rgb.astype(float) for path in (crowd, tmp_path / "crowd.annotated.mp4")

@@ -61,7 +61,7 @@ def test_labels_are_read_from_folders_once_for_each_video(tmp_path):
 
 def test_boxes_of_people_are_read_with_their_labels(tmp_path):
     box = {"left": 1.0, "top": 2, "right": 3, "bottom": 4}
-    samples = [{"track_id": "3", **box, "time_sec": time} for time in (0.5, 0.0)]
+    samples = [{"track_id": "3", "box": box, "time_sec": time, "top": []} for time in (0.5, 0.0)]
     segment = {"track_id": "3", "start_sec": 0, "end_sec": 1, "label": "x", "score": 1}
     found = read_labels([written(tmp_path / "a.labels.json", labels_json(segments=[segment], samples=samples))])
     assert parts(found) == [("in/clip", "3", 0.0, 1.0, "x")]
@@ -72,6 +72,7 @@ def test_boxes_of_people_are_read_with_their_labels(tmp_path):
     ("name", "text", "options", "expected"),
     [
         ("t.csv", "path,start,end,label\nv/clip.mp4,,2,walking\n", {}, [("v/clip", "", 0.0, 2.0, "walking")]),
+        ("t.csv", "path,start,end,label\n../v/a.b.mp4,1,2,x\n", {}, [("v/a.b", "", 1.0, 2.0, "x")]),
         ("t.csv", "start,end,label\n1,,walking\n", {}, [("", "", 1.0, math.inf, "walking")]),
         ("t.eaf", EAF % "", {}, [("clip", "", 0.5, 2.25, "walking")]),
         ("t.eaf", EAF % SECOND_TIER, {"tier": "hands"}, [("clip", "", 0.5, 2.25, "walking")]),
