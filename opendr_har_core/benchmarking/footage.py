@@ -102,7 +102,7 @@ def show(viewers: Sequence[Viewer], frame: Frame) -> None:
 
     Every network gets the centre square in its own input size, so videos of different sizes can be spliced.
     """
-    squares = {side: _square(frame, side) for side in {viewer.recognizer.spec.image_size for viewer in viewers}}
+    squares = {side: square(frame, side) for side in {viewer.recognizer.spec.image_size for viewer in viewers}}
     for viewer in viewers:
         viewer.push(squares[viewer.recognizer.spec.image_size])
 
@@ -250,6 +250,6 @@ def _median(seconds: Sequence[Optional[float]]) -> Optional[float]:
     return median if math.isfinite(median) else None
 
 
-def _square(frame: Frame, side: int) -> LazyFrame:
+def square(frame: Frame, side: int) -> LazyFrame:
     """The frame as a network of this input size sees it, computed when a stream samples it."""
     return LazyFrame(frame.stamp_ns, (side, side), partial(to_network_input, frame.rgb, side))
