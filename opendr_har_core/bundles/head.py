@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Head:
         graph_temperature: divides the logarithms of the graph's probabilities (Guo et al., ICML 2017).
         limits: float32 (n,), for each class the distance (without means, one minus the score) of the farthest features
             that belong to it; None if nothing is rejected.
+        background: float32 (r, F), features of something else, from which heads that are taught later get their limits.
     """
 
     labels: LabelMap
@@ -56,20 +57,17 @@ class Head:
     temperature: float = 1.0
     graph_temperature: float = 1.0
     limits: Optional[np.ndarray] = None
+    background: np.ndarray = field(default_factory=_none)
 
     def __post_init__(self) -> None:
         """Raises ModelError for parts that do not fit each other."""
         count, width = len(self.labels), self.width
-        parts: List[Tuple[str, np.ndarray, Tuple[int, ...]]] = [
-            ("means", self.means, (len(self.owners), width)),
-            ("directions", self.directions, (-1, width)),
-        ]
-        if self.limits is not None:
-            parts.append(("limits", self.limits, (count,)))
-        for name, array, shape in parts:
-            fits = len(shape) == array.ndim and all(side in (-1, real) for side, real in zip(shape, array.shape))
-            if not fits or not np.isfinite(array).all():
-                raise ModelError(f"the {name} of a head have the shape {array.shape}, expected finite numbers, {shape}")
+        for name in ("means", "directions", "background"):
+            array = getattr(self, name)
+            if array.ndim != 2 or (len(array) and array.shape[1] != width) or not np.isfinite(array).all():
+                raise ModelError(f"the {name} of a head have the shape {array.shape}, expected finite rows of {width}")
+        if len(self.means) != len(self.owners):
+            raise ModelError(f"a head has {len(self.means)} means of {len(self.owners)} owners")
         if not (0 <= self.kept <= count and all(GRAPH <= owner < count for owner in self.owners)):
             raise ModelError(f"a head of {count} labels can't keep {self.kept} classes and have means of {self.owners}")
         for name in ("precision", "temperature", "graph_temperature"):
@@ -78,13 +76,13 @@ class Head:
         is_complete = set(range(self.kept, count)) <= set(self.owners)
         if not is_complete or (len(self.owners) > 0 and (self.kept > 0) != (GRAPH in self.owners)):
             raise ModelError("a head needs a mean for each taught class, and one of the graph's to keep its classes")
-        if self.limits is not None and not (self.limits > 0).all():
-            raise ModelError("the limits of a head must be above zero")
+        if self.limits is not None and not (self.limits.shape == (count,) and (self.limits > 0).all()):
+            raise ModelError("a head needs a limit above zero for each label")
 
     @property
     def width(self) -> int:
         """Number of features; 0 if the head needs none."""
-        return int(self.means.shape[-1])
+        return int(max(self.means.shape[-1], self.background.shape[-1]))
 
     @property
     def taught(self) -> Tuple[str, ...]:
@@ -151,6 +149,7 @@ class Head:
             "temperature": self.temperature,
             "graph_temperature": self.graph_temperature,
             "limits": None if self.limits is None else _packed(self.limits, FLOAT32),
+            "background": _packed(self.background, FLOAT16),
         }
         return json.dumps(values)
 
@@ -169,6 +168,7 @@ class Head:
                 float(values["temperature"]),
                 float(values["graph_temperature"]),
                 None if values["limits"] is None else _unpacked(values["limits"]),
+                _unpacked(values["background"]),
             )
         except (KeyError, TypeError, ValueError, RecursionError, OverflowError, LabelError, ModelError) as error:
             raise ModelError(f"the head is not valid: {str(error)[:LONGEST_REASON]}") from None

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.teaching.fit import NEAR, NO_LIMIT, limited
 
 # Probabilities (n, num_classes) and features (n, F) of consecutive predictions, as in backends.protocol.Outputs.
 Stretch = Tuple[np.ndarray, np.ndarray]
 SEC_PER_HOUR = 3600.0
 BINS = 15
 TEMPERATURES = np.geomspace(0.05, 50, 61).tolist()
-# Limits are kept this far from the nearest background, in its direction.
-MARGIN = 0.98
+# Rows of background that a head keeps, for the limits of what is taught later.
+MOST_ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -49,36 +50,37 @@ def calibrate(
     quiet: Sequence[str] = ("no activity",),
     min_duration_sec: float = 0.0,
 ) -> Calibration:
-    """Lower the limits of a head until the background gives at most so many false alarms per hour.
+    """Set the limits of a head so that the background gives at most so many false alarms per hour.
 
     `background` has stretches of consecutive predictions, `period_sec` apart, in which nothing happens that deserves a
-    label; a false alarm is a label, other than those of `quiet`, that begins and lasts `min_duration_sec`. The rate is
-    shared by the classes that raise alarms. `positives` are showings that the head was not taught from: they set the
-    temperature, and the report. Less than an hour of background at two per hour leaves no alarm in it, so that the
-    rate is an estimate from above only with more. Raises ConfigError or DataError.
+    label; a false alarm is a label, other than those of `quiet`, that begins and lasts `min_duration_sec`. The classes
+    that raise alarms share the rate. The limits stay below the background by `NEAR`: half an hour or less at two per
+    hour leaves no alarm in it, and other background may come nearer. `positives` are showings that the head was not
+    taught from: they set the temperature, and the report. Raises ConfigError or DataError.
     """
-    if not (period_sec > 0 and false_alarms_per_hour >= 0):
-        raise ConfigError(f"a period of {period_sec} s and {false_alarms_per_hour} false alarms per hour can't be used")
+    if not (period_sec > 0 and false_alarms_per_hour >= 0 and min_duration_sec >= 0):
+        raise ConfigError(
+            f"expected a period above zero, a rate and a duration, got {period_sec} s, {false_alarms_per_hour} per "
+            f"hour and {min_duration_sec} s"
+        )
     if not background or not all(len(stretch[0]) for stretch in background):
         raise DataError("there is no background to calibrate on: give footage in which none of the actions happens")
     hours = sum(len(probabilities) for probabilities, _ in background) * period_sec / SEC_PER_HOUR
-    least_rows = 1 + int(np.ceil(min_duration_sec / period_sec))
-    before = len(_alarms(head, background, quiet, least_rows)) / hours
-    warmed = _tempered(head, positives)
-    limits = np.full(len(head.labels), np.inf) if head.limits is None else head.limits.astype(np.float64)
-    # Any number of limits can only lower the alarms of other labels where the best score stays the same: one pass.
-    strength: List[Tuple[int, float]] = _alarms(
-        replace(warmed, limits=np.ones(len(limits))), background, quiet, least_rows, True
-    )
-    noisy = {label for label, _ in strength}
-    allowed = int(false_alarms_per_hour * hours / max(len(noisy), 1))
-    for label in noisy:
-        depths = sorted(depth for found, depth in strength if found == label)
-        if len(depths) > allowed:
-            limits[label] = min(limits[label], depths[allowed] * MARGIN)
-    finite = np.where(np.isfinite(limits), limits, np.finfo(np.float32).max)
-    calibrated = replace(warmed, limits=np.maximum(finite, 1e-6).astype(np.float32))
-    after = len(_alarms(calibrated, background, quiet, least_rows)) / hours
+    rows = 1 + int(np.ceil(min_duration_sec / period_sec))
+    tempered = _tempered(head, positives)
+    seen = np.concatenate([features for _, features in background]).astype(np.float32)
+    limits = np.full(len(head.labels), NO_LIMIT, np.float32)
+    if head.owners:
+        limits = np.array(limited(tempered, seen).limits)
+    depths: Dict[int, List[float]] = {}
+    for label, depth in _alarms(replace(tempered, limits=np.ones_like(limits)), background, quiet, rows, is_open=True):
+        depths.setdefault(label, []).append(depth)
+    for label, found in depths.items():
+        allowed = int(false_alarms_per_hour * hours / len(depths))
+        limits[label] = max(NEAR * sorted(found)[allowed], 1e-6) if allowed < len(found) else NO_LIMIT
+    kept = seen[np.linspace(0, len(seen) - 1, min(len(seen), MOST_ROWS)).round().astype(int)]
+    calibrated = replace(tempered, limits=limits, background=kept)
+    before, after = (len(_alarms(each, background, quiet, rows)) / hours for each in (head, calibrated))
     error_before, _ = _judged(head, positives)
     error, recall = _judged(calibrated, positives)
     return Calibration(calibrated, hours, before, after, recall, error_before, error)
@@ -95,19 +97,22 @@ def calibration_error(scores: np.ndarray, classes: np.ndarray) -> float:
 
 
 def _alarms(
-    head: Head, background: Sequence[Stretch], quiet: Sequence[str], least_rows: int, all_depths: bool = False
+    head: Head, background: Sequence[Stretch], quiet: Sequence[str], rows: int, is_open: bool = False
 ) -> List[Tuple[int, float]]:
-    """(label, novelty below which it begins) of each label that lasts `least_rows`; `all_depths` ignores the limits."""
+    """(label, least novelty limit with which it begins) of each label that lasts `rows` predictions.
+
+    `is_open` also finds those that the head rejects.
+    """
     found: List[Tuple[int, float]] = []
     for probabilities, features in background:
         scores, novelty = head.apply(features, probabilities)
         depth = np.zeros(len(scores)) if novelty is None else novelty
-        best = np.where(depth > 1, -1, scores.argmax(axis=1)) if not all_depths else scores.argmax(axis=1)
+        best = np.where((depth > 1) & (not is_open), -1, scores.argmax(axis=1))
         edges = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), len(best)]
         for first, last in zip(edges, edges[1:]):
             label = int(best[first])
-            if last - first >= least_rows and label >= 0 and head.labels[label] not in quiet:
-                windows = np.lib.stride_tricks.sliding_window_view(depth[first:last], least_rows)
+            if last - first >= rows and label >= 0 and head.labels[label] not in quiet:
+                windows = np.lib.stride_tricks.sliding_window_view(depth[first:last], rows)
                 found.append((label, float(windows.max(axis=1).min())))
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -12,58 +12,82 @@ from opendr_har_core.errors import DataError
 from opendr_har_core.labels import LabelMap
 
 Examples = Mapping[str, Sequence[np.ndarray]]
-# Share of the covariance that is the same in all directions; chosen by benchmarks/teaching.
-SHRINKAGE = 0.9
+HeldOut = Tuple[str, List[np.ndarray], Head]
+# Share of the covariance that is the same in all directions; 0.5 to 0.9 are about as accurate.
+SHRINKAGE = 0.8
 # Directions of the covariance that are kept apart.
 DIRECTIONS = 64
-TEMPERATURE = 20.0
+# Least variance of a feature, as a share of its mean square: for showings that hardly differ.
+LEAST_VARIANCE = 0.01
+# Features are of no class beyond this share of the distance to the nearest background.
+NEAR = 0.9
+# Turns in which showings are left out, at most, so that many of them take no longer.
+MOST_TURNS = 5
+TEMPERATURE, TEMPERATURES = 20.0, np.geomspace(2, 500, 33).tolist()
+NO_LIMIT = float(np.finfo(np.float32).max)
 
 
-def fit_head(examples: Examples, base: Optional[Head] = None) -> Head:
-    """A head for the classes of `examples`, and for those of the graph if `base` has means of them.
+def fit_head(examples: Examples, base: Optional[Head] = None, keep_base: bool = False) -> Head:
+    """A head for the classes of `examples`, and with `keep_base` for those of the graph.
 
     An example is float32 (n, F): the features of one showing, a row for each prediction. The covariance is that of the
     rows about the mean of their class, shrunk towards a multiple of the identity (Friedman, Regularized discriminant
-    analysis, JASA 1989). A class of the graph may get examples too; they add to what the graph knows. Raises DataError
-    for examples without rows, of different widths, or not finite.
+    analysis, JASA 1989). The temperature comes from showings that are left out in turn, the limits from the background
+    of `base`, the head of the bundle; without background, nothing is rejected. With `keep_base`, a class of the graph
+    may get examples too; they add to what the graph knows. Raises DataError for examples without rows, of different
+    widths, or not finite, and for a base without means that is to be kept.
     """
-    if not examples:
-        raise DataError("there is no example to learn from: show at least one action")
-    showings = {label: [_checked(example, label) for example in group] for label, group in examples.items()}
-    widths = {example.shape[1] for group in showings.values() for example in group}
-    if len(widths) != 1 or not all(showings.values()):
-        raise DataError(f"each action needs examples of the same width, these have {sorted(widths)}: show them again")
-    means = np.stack([_mean(group) for group in showings.values()])
-    residuals = np.concatenate([row - mean for group, mean in zip(showings.values(), means) for row in group])
-    precision, directions = _covariance(residuals)
-    kept = () if base is None else base.labels.names[: base.kept]
-    labels = LabelMap((*kept, *(label for label in showings if label not in kept)))
-    owners = [labels.id(label) for label in showings]
-    if base is not None and base.kept:
-        graph = base.means[np.array(base.owners) == GRAPH]
-        means, owners = np.concatenate([graph, means]), [GRAPH] * len(graph) + owners
-    return Head(labels, means.astype(np.float32), tuple(owners), directions, precision, len(kept), TEMPERATURE)
+    if not examples or not all(examples.values()):
+        raise DataError("there is no example to learn from: show each action at least once")
+    checked = {label: [_checked(example, label) for example in group] for label, group in examples.items()}
+    widths = sorted({example.shape[1] for group in checked.values() for example in group})
+    if len(widths) != 1 or (base is not None and base.width not in (0, widths[0])):
+        raise DataError(f"all examples need the same width, that of the model's features, but these have {widths}")
+    if keep_base and (base is None or GRAPH not in base.owners):
+        raise DataError(
+            "this bundle does not say what its classes look like, so they can't be kept: use a packaged one"
+        )
+    kept = base if keep_base else None
+    head = _fitted(checked, kept)
+    trials = [
+        (trial.distances(np.concatenate(group)), np.array(trial.owners) == trial.labels.id(label))
+        for label, group, trial in _held_out(checked, kept)
+    ]
+    if trials:
+        head = replace(head, temperature=min(TEMPERATURES, key=lambda value: _surprise(trials, value)))
+    return head if base is None else limited(head, base.background)
 
 
-def confusions(examples: Examples, base: Optional[Head] = None) -> List[Tuple[str, str, float]]:
+def limited(head: Head, background: np.ndarray) -> Head:
+    """The head with this background, and limits that reject it; the classes of the graph are not limited."""
+    if len(background) == 0:
+        return head
+    nearest = NEAR * head.distances(background).min(axis=0)
+    limits = np.full(len(head.labels), NO_LIMIT, np.float32)
+    for owner, distance in zip(head.owners, nearest.tolist()):
+        if owner != GRAPH:
+            limits[owner] = max(distance, 1e-6)
+    return replace(head, background=background, limits=limits)
+
+
+def confusions(
+    examples: Examples, base: Optional[Head] = None, keep_base: bool = False
+) -> List[Tuple[str, str, float]]:
     """(label, label it is taken for, share) of examples that a head taught from all the others gets wrong.
 
     The largest share first. Classes with a single example are left out, as nothing else could teach them.
     """
+    checked = {label: [_checked(example, label) for example in group] for label, group in examples.items()}
     wrong: Dict[Tuple[str, str], int] = {}
-    # Its covariance is kept: a single example hardly changes it, and to fit it again for each takes long.
-    whole = fit_head(examples, base)
-    for label, group in examples.items():
-        for index in range(len(group) if len(group) > 1 else 0):
-            means = whole.means.copy()
-            means[whole.owners.index(whole.labels.id(label))] = _mean([*group[:index], *group[index + 1 :]])
-            head = replace(whole, means=means)
-            nothing = np.full((len(group[index]), max(head.kept, 1)), 1 / max(head.kept, 1), np.float32)
-            scores = head.apply(group[index], nothing)[0].mean(axis=0)
-            named = head.labels[int(scores.argmax())]
+    tried: Dict[str, int] = {}
+    for label, group, head in _held_out(checked, base if keep_base else None):
+        tried[label] = tried.get(label, 0) + len(group)
+        for rows in group:
+            undecided = np.full((len(rows), head.kept), 1 / max(head.kept, 1), np.float32)
+            named = head.labels[int(head.apply(rows, undecided)[0].mean(axis=0).argmax())]
             if named != label:
                 wrong[label, named] = wrong.get((label, named), 0) + 1
-    shares = [(label, named, count / len(examples[label])) for (label, named), count in wrong.items()]
+    shares = [(label, named, count / tried[label]) for (label, named), count in wrong.items()]
     return sorted(shares, key=lambda item: -item[2])
 
 
@@ -76,18 +100,60 @@ def _checked(example: np.ndarray, label: str) -> np.ndarray:
     return rows
 
 
-def _mean(group: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of the means: each showing counts the same, however long it is."""
-    mean: np.ndarray = np.mean([example.mean(axis=0) for example in group], axis=0)
-    return mean
+def _fitted(examples: Examples, base: Optional[Head]) -> Head:
+    # Each showing counts the same, however long it is.
+    means = np.stack([np.mean([rows.mean(axis=0) for rows in group], axis=0) for group in examples.values()])
+    residuals = np.concatenate([rows - mean for group, mean in zip(examples.values(), means) for rows in group])
+    precision, directions = _covariance(residuals, float(np.square(means).mean()))
+    kept = () if base is None else base.labels.names[: base.kept]
+    graph = means[:0] if base is None else base.means[np.array(base.owners) == GRAPH]
+    labels = LabelMap((*kept, *(label for label in examples if label not in kept)))
+    owners = (*[GRAPH] * len(graph), *(labels.id(label) for label in examples))
+    return Head(
+        labels,
+        np.concatenate([graph, means]).astype(np.float32),
+        owners,
+        directions,
+        precision,
+        kept=len(kept),
+        temperature=TEMPERATURE,
+        graph_temperature=1.0 if base is None else base.graph_temperature,
+    )
 
 
-def _covariance(residuals: np.ndarray) -> Tuple[float, np.ndarray]:
+def _covariance(residuals: np.ndarray, mean_square: float) -> Tuple[float, np.ndarray]:
     """(precision, directions) of the shrunk covariance, as in `Head`."""
     rows, width = residuals.shape
-    total = np.square(residuals).sum() / rows
-    common = max(SHRINKAGE * total / width, 1e-9)
-    _, spread, axes = np.linalg.svd(residuals, full_matrices=False)
+    common = max(SHRINKAGE * np.square(residuals).sum() / rows / width, LEAST_VARIANCE * mean_square, 1e-12)
+    factor = np.linalg.qr(residuals, mode="r") if rows > width else residuals  # of the same covariance, but smaller
+    _, spread, axes = np.linalg.svd(factor, full_matrices=False)
     variances = (1 - SHRINKAGE) * np.square(spread[:DIRECTIONS]) / rows
     scale = np.sqrt(variances / (variances + common))
     return float(1 / common), (scale[:, None] * axes[:DIRECTIONS]).astype(np.float32)
+
+
+def _held_out(examples: Examples, base: Optional[Head]) -> Iterator[HeldOut]:
+    """(label, showings, head of the others) until each showing of the classes that have more than one was left out.
+
+    In each turn, one showing of each class is left out, or every fifth.
+    """
+    turns = min(MOST_TURNS, max(map(len, examples.values())))
+    for turn in range(turns):
+        left_out = {label: list(group[turn::turns]) if len(group) > 1 else [] for label, group in examples.items()}
+        others = {
+            label: [rows for index, rows in enumerate(group) if len(group) == 1 or index % turns != turn]
+            for label, group in examples.items()
+        }
+        if any(left_out.values()):
+            head = _fitted(others, base)
+            yield from ((label, group, head) for label, group in left_out.items() if group)
+
+
+def _surprise(trials: Sequence[Tuple[np.ndarray, np.ndarray]], temperature: float) -> float:
+    """Mean cross entropy of rows with distances (n, m), given which means are of their class."""
+    losses = []
+    for distances, is_own in trials:
+        logits = (distances.min(axis=1, keepdims=True) - distances) / (2 * temperature)
+        shares = np.exp(logits)
+        losses.append(-np.log(shares[:, is_own].sum(axis=1) / shares.sum(axis=1) + 1e-6))
+    return float(np.concatenate(losses).mean())

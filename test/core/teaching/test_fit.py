@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 from teaching_cases import WIDTH, Actions, stretch
 
+from opendr_har_core.bundles.head import GRAPH, Head
 from opendr_har_core.errors import DataError
+from opendr_har_core.labels import LabelMap
 from opendr_har_core.teaching.fit import confusions, fit_head
 
 NAMES = ("wave", "stop", "come here")
 
 
-def accuracy(head, actions, names=NAMES):
-    named = [(name, head.apply(*reversed(stretch(actions.showing(name))))[0].mean(axis=0)) for name in names * 20]
+def accuracy(head, actions):
+    shown = [(name, stretch(actions.showing(name), max(head.kept, 1))) for name in NAMES * 20]
+    named = [(name, head.apply(features, probabilities)[0].mean(axis=0)) for name, (probabilities, features) in shown]
     return np.mean([head.labels[int(scores.argmax())] == name for name, scores in named])
 
 
@@ -60,3 +63,31 @@ def test_actions_that_look_alike_are_named():
     assert {(label, other) for label, other, _ in found} <= {("wave", "stop"), ("stop", "wave")}
     assert found and all(0 < share <= 1 for _, _, share in found)
     assert confusions(Actions(NAMES).examples(4)) == []
+
+
+def base_head(actions):
+    means = np.stack(list(actions.centres.values())).astype(np.float32)
+    return Head(
+        LabelMap(actions.centres), means, (GRAPH,) * len(means), np.zeros((0, WIDTH), np.float32), kept=len(means)
+    )
+
+
+def test_the_classes_of_the_graph_can_be_kept_and_taught_as_well():
+    graph, actions = Actions(("walk", "run"), seed=3), Actions(NAMES)
+    head = fit_head({**actions.examples(3), "run": [graph.showing("run")]}, base_head(graph), keep_base=True)
+    assert tuple(head.labels) == ("walk", "run", *NAMES)
+    assert accuracy(head, actions) > 0.95
+    probabilities = np.tile(np.array([[0.8, 0.2]], np.float32), (5, 1))
+    scores, _ = head.apply(graph.showing("walk"), probabilities)
+    assert scores.argmax(axis=1).tolist() == [0] * 5
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+
+
+def test_classes_that_a_bundle_does_not_describe_can_not_be_kept():
+    with pytest.raises(DataError):
+        fit_head(Actions(NAMES).examples(1), Head(LabelMap(["walk"]), kept=1), keep_base=True)
+
+
+def test_a_thousand_examples_are_fitted():
+    head = fit_head(Actions(NAMES).examples(1000))
+    assert accuracy(head, Actions(NAMES)) > 0.95
