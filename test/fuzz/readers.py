@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import numpy as np
-from head_cases import nearest_mean
 from pictures import pixels, seeds
 
 from opendr_har_core.errors import CheckpointError, ImageError, ModelError, VideoError
@@ -62,9 +61,12 @@ def bundle(is_continual):
     architecture = "cox3d" if is_continual else "x3d"
     spec = core("spec.ModelSpec")(architecture, "tiny", SIDE, WINDOW, 2, WINDOW - 1, len(LABELS))
     delays = {"a": 1} if is_continual else {}
-    head = nearest_mean({"wave": [0, 0, 0], "stop": [9, 9, 9]})
-    labels = core("labels.LabelMap")(LABELS)
-    metadata = core("bundles.metadata.BundleMetadata")(spec, labels, "a test", "0" * 64, delays, features=3, head=head)
+    label_map = core("labels.LabelMap")
+    means = np.array([[0, 0, 0], [9, 9, 9]], np.float32)
+    head = core("bundles.head.Head")(label_map(["wave", "stop"]), means, (0, 1), np.zeros((0, 3), np.float32))
+    metadata = core("bundles.metadata.BundleMetadata")(
+        spec, label_map(LABELS), "a test", "0" * 64, delays, features=3, head=head
+    )
     return writer.model(metadata.to_properties(), ("test", "1")).SerializeToString()
 
 
