@@ -138,10 +138,14 @@ class PeoplePipeline:
         nearest = sorted(visible, key=self._nearness)[: self.settings.max_people]
         members = {track.id: self._follow(track, stamp) for track in nearest}
         self._start(members.values(), stamp, decision)
-        started = {id: member for id, member in members.items() if member.started_ns is not None}
         crops = {track.id: self._crop(frame, members[track.id].square, track.box(stamp)) for track in nearest}
-        pairs = [(member.pipeline.stream, crops[id]) for id, member in started.items()]
-        predictions = dict(zip(started, self._recognizer.push_many(pairs) if pairs else []))
+        # Few are sampled in one frame, and seldom the same ones. A batch would save a fifth of the time of two, and
+        # take another session, and a copy of the state of those who were in other batches before.
+        predictions = {
+            id: member.pipeline.stream.push(crops[id])
+            for id, member in members.items()
+            if member.started_ns is not None
+        }
         people: List[Person] = []
         for track in nearest:
             member = members[track.id]
