@@ -1,4 +1,4 @@
-"""The web node: serves a page that shows a recognizer's images, labels and diagnostics."""
+"""The web node: serves a page that shows the images, labels and diagnostics of a recognizer or of the node people."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 import sys
 import time
 from dataclasses import replace
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from std_msgs.msg import Bool
@@ -15,7 +16,8 @@ from std_msgs.msg import Bool
 from opendr_har_core.errors import ConfigError, ImageError
 from opendr_har_core.live.state import LOST, PLAYING, WAITING, LiveState, Metrics, ModelInfo, SourceInfo, StreamInfo
 from opendr_har_core.live.teaching import TeachingControl
-from opendr_har_core.prediction import Hypothesis
+from opendr_har_core.people.pipeline import Person
+from opendr_har_core.prediction import Hypothesis, Prediction
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import BEGAN, ENDED
 from opendr_har_ros.common.har_messages import MISSING, ActivityEvent
@@ -23,7 +25,7 @@ from opendr_har_ros.common.image_subscription import ImageSubscription
 from opendr_har_ros.common.images import frame_from_message
 from opendr_har_ros.common.lifecycle import steady_timer
 from opendr_har_ros.common.qos import LABELS, LATCHED
-from opendr_har_ros.common.vision_messages import Classification, VisionInfo
+from opendr_har_ros.common.vision_messages import Classification, Detection2DArray, VisionInfo
 from opendr_har_ros.web.parameters import WEB
 from opendr_har_ros.web.teaching import RosTeaching
 
@@ -47,6 +49,8 @@ class WebNode(Node):
         self._heard = 0.0
         self._model = ModelInfo("")
         self._provisional = False
+        self._scores: Dict[str, Tuple[Hypothesis, ...]] = {}
+        self._size = (1, 1)
         self._images: Optional[ImageSubscription] = None
         self._teaching: Optional[RosTeaching] = None
         if not MISSING:
@@ -86,6 +90,7 @@ class WebNode(Node):
         # Subscribed first: rclpy then takes it before the label that it describes.
         self.create_subscription(Bool, f"{of_camera}/provisional", self._on_provisional, LATCHED)
         self.create_subscription(Classification, f"{of_camera}/classification", self._on_classification, LABELS)
+        self.create_subscription(Detection2DArray, f"{of_camera}/people", self._on_people, LABELS)
         if ActivityEvent is None:
             self.get_logger().info(f"the page shows no events: {MISSING}")
         else:
@@ -97,8 +102,23 @@ class WebNode(Node):
 
     def _on_classification(self, message: Any) -> None:
         self._heard = time.monotonic()
-        top = [Hypothesis(index, item.class_id, item.score) for index, item in enumerate(message.results)]
+        top = [_hypothesis(index, item) for index, item in enumerate(message.results)]
         self._state.push_labels(top, self._provisional)
+
+    def _on_people(self, message: Any) -> None:
+        """Each person's box, and the label if it is a new one: messages repeat labels."""
+        self._heard = time.monotonic()
+        people, scores = [], {}
+        for item in message.detections:
+            found = tuple(_hypothesis(index, result.hypothesis) for index, result in enumerate(item.results))
+            x, y = item.bbox.center.position.x, item.bbox.center.position.y
+            width, height = item.bbox.size_x, item.bbox.size_y
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            label = Prediction(0, found, np.zeros(0)) if found else None
+            people.append(Person(item.id, box, label, found != self._scores.get(item.id)))
+            scores[item.id] = found
+        self._scores = scores
+        self._state.push_people(people, self._size)
 
     def _on_provisional(self, message: Bool) -> None:
         self._provisional = message.data
@@ -106,7 +126,7 @@ class WebNode(Node):
     def _on_event(self, message: Any) -> None:
         kind = BEGAN if message.kind == message.BEGAN else ENDED
         duration_sec = message.duration.sec + message.duration.nanosec / NANOSECONDS
-        self._state.push_event(kind, message.class_id, message.score, duration_sec)
+        self._state.push_event(kind, message.class_id, message.score, duration_sec, message.track_id)
 
     def _on_vision_info(self, message: Any) -> None:
         name, _, _ = message.method.partition(",")  # the diagnostics have the rest
@@ -172,13 +192,19 @@ class WebNode(Node):
 
     def _on_image(self, message: Any) -> None:
         try:
-            self._state.push_frame(frame_from_message(message, self._settings.transport, 0))
+            frame = frame_from_message(message, self._settings.transport, 0)
+            self._size = frame.size
+            self._state.push_frame(frame)
         except ImageError:  # the recognizer counts and reports it
             return
 
     def _name(self) -> str:
         topic = self._images.topic if self._images else ""
         return f"{self._settings.recognizer} {topic}".strip()
+
+
+def _hypothesis(index: int, item: Any) -> Hypothesis:
+    return Hypothesis(index, item.class_id, item.score)
 
 
 def _values(status: DiagnosticStatus) -> Dict[str, str]:

@@ -12,9 +12,9 @@ from opendr_har_ros.common.qos import AUTO, IMAGE_QOS, RAW, TRANSPORTS
 
 @dataclass(frozen=True)
 class WebSettings:
-    """Which recognizer the page shows. Raises ConfigError."""
+    """Which node the page shows. Raises ConfigError."""
 
-    recognizer: str = setting("recognizer", "Name of the recognizer node to show; its topics are NAME/...")
+    recognizer: str = setting("recognizer", "Name of the node to show, a recognizer or people; its topics are NAME/...")
     camera: str = setting("", "Camera to show, if the recognizer has several.")
     transport: str = setting(RAW, "Images to show: image_raw or image_raw/compressed.", choices=TRANSPORTS)
     image_qos: str = setting(

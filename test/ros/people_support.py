@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
 from recognizer_support import START_NS, Camera
 from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
@@ -79,8 +78,3 @@ def mean_labels(messages, key=lambda person: person.id):
             for result in person.results:
                 scores[result.hypothesis.class_id] += result.hypothesis.score
     return {name: scores.most_common(1)[0][0] for name, scores in totals.items() if scores}
-
-
-def side_by_side(first, second):
-    """One picture of two, with equal heights."""
-    return np.concatenate([first, second], axis=1)

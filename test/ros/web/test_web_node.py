@@ -18,8 +18,10 @@ pytest.importorskip("opendr_har_msgs")
 from opendr_har_msgs.action import Teach
 from opendr_har_msgs.msg import Lesson
 from opendr_har_msgs.srv import Forget, Lessons
+from people_support import detection
 from rclpy.action import ActionServer, CancelResponse
 from recognizer_support import EVERY_FRAME, RELIABLE, Camera, Flood, clip
+from vision_msgs.msg import Detection2DArray
 
 from opendr_har_core import Recognizer
 from opendr_har_ros.web.node import parse_number, parse_stream
@@ -102,6 +104,24 @@ def test_a_page_shows_a_recognizers_labels_images_and_numbers(client, start):
         page.close()
         client.until(lambda: images_wanted(client) == 1, what="the end of the page's subscription")
     assert web.interrupt() == 0
+
+
+def test_a_page_shows_the_boxes_and_new_labels_of_people(client, start):
+    publisher = client.node.create_publisher(Detection2DArray, "people/people", 10)
+    page = Page(port_of(start("web", {"port": 0, "recognizer": "people"})))
+    client.until(lambda: images_wanted(client) == 1, what="a subscription for the page")
+    camera = Camera(client)
+    camera.send(clip()[0])
+    client.until(lambda: page.pictures, what="a picture")
+    waving, bending = (detection((10, 20, 50, 100), "7", 0.75, name) for name in ("waving", "bending"))
+    for item in (waving, waving, bending):  # the second message repeats the label
+        publisher.publish(Detection2DArray(detections=[item]))
+        client.spin(0.1)
+    client.until(lambda: len(page.of("people")) == 3, what="people")
+    assert page.of("people")[-1]["people"] == [{"track_id": "7", "box": [10.0, 20.0, 50.0, 100.0]}]
+    assert tuple(page.of("people")[-1]["size"]) == clip()[0].size
+    assert [(text["track_id"], text["top"][0][0]) for text in page.of("labels")] == [("7", "waving"), ("7", "bending")]
+    page.close()
 
 
 @pytest.mark.slow
