@@ -53,5 +53,5 @@ def test_ten_thousand_frames_with_people_coming_and_going_leave_memory_flat(reco
     assert counts[-1] == 0
     assert max(counts) == PLACES
     assert labels > 1000
-    assert last < middle + 5
-    assert used[-1] < last - 3 * PLACES  # of 4.5 MB for each
+    assert last < middle + 9  # of 4.5 MB for each, there may be two more at once
+    assert used[-1] < last - 3 * PLACES
