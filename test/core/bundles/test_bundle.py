@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
+from opendr_har_core import Frame, Recognizer
 from opendr_har_core.backends.onnx import OnnxBackend
 from opendr_har_core.bundles.export import export_bundle
 from opendr_har_core.errors import BackendError, ModelError
@@ -65,11 +66,15 @@ def test_scores_that_are_not_finite_are_an_error_and_leave_the_state(bundle, mon
     frames = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     state, undisturbed = backend.state([None]), backend.state([None])
 
+    for each in (state, undisturbed):
+        backend.step([frames[0]], each)
+
     def spoilt(rows, work):
         run(rows, work)
-        state.outputs.probabilities[:] = np.nan
+        buffers.outputs.probabilities[:] = np.nan
 
     for frame in frames:
+        buffers = backend._spare[1]  # what the next step writes
         with monkeypatch.context() as patched:
             patched.setattr(backend._sessions, "run", spoilt)
             with pytest.raises(BackendError, match="scores are not finite"):
@@ -97,6 +102,30 @@ def test_batching_changes_nothing(bundle):
             np.testing.assert_allclose(one[0], both[index], atol=1e-6)
 
 
+def test_a_bundle_of_format_3_runs_without_features(bundle, tmp_path):
+    def older(model):
+        set_property(model, "format_version", "3")
+        kept = [entry for entry in model.metadata_props if entry.key != "opendr_har.features"]
+        del model.metadata_props[:]
+        model.metadata_props.extend(kept)
+        outputs = [output for output in model.graph.output if output.name != "features"]
+        del model.graph.output[:]
+        model.graph.output.extend(outputs)
+
+    found = []
+    for path in (bundle, edited(bundle, tmp_path, older)):
+        recognizer = Recognizer.open(path)
+        frames = [Frame(np.full((32, 32, 3), 30 * index, np.uint8), index) for index in range(8)]
+        stream = recognizer.stream("every_frame", warm_start="repeat")
+        found.append([stream.push(frame) for frame in frames])
+    for new, old in zip(*found):
+        np.testing.assert_array_equal(new.scores, old.scores)
+        assert new.features is not None
+        assert old.features is None
+    with pytest.raises(ModelError, match="gives no features; export it again"):
+        recognizer.features(frames)
+
+
 def test_a_bundle_of_format_2_is_read_as_one_with_lookahead(bundle, tmp_path):
     def older(model):
         spec = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "opendr_har.spec"))
@@ -121,10 +150,14 @@ def claim_two_classes(model):
         (lambda model: set_property(model, "spec", "{not json"), "unusable metadata"),
         *[
             (lambda model, key=key: set_property(model, key, "[" * 100_000), "unusable metadata")
-            for key in ("spec", "labels", "delays")
+            for key in ("spec", "labels", "delays", "features", "head")
         ],
         (lambda model: set_property(model, "labels", '["one", "two"]'), "2 class names for a model of 3 classes"),
         (claim_two_classes, "the graph gives probabilities of shape .*, its metadata says 2"),
+        *[
+            (lambda model, count=count: set_property(model, "features", count), "gives features of shape .* says")
+            for count in ("7", "-7", "1000000000000")
+        ],
     ],
 )
 def test_unusable_metadata_is_refused(bundle, tmp_path, edit, message):
