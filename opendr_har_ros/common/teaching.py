@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Tuple
 
@@ -148,9 +148,9 @@ class NodeTeaching:
         self.interrupt("the node is not active")
         lesson = self._lesson
         if lesson is not None and lesson.learning is not None:
-            lesson.learning.exception(END_SEC)
+            wait([lesson.learning], END_SEC)
             self._tick()
-        return not self._ending
+        return self._lesson is None and not self._ending
 
     def shut_down(self) -> None:
         """Give the thread time to end."""

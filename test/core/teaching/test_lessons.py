@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import resource
+import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ import pytest
 from opendr_har_core.errors import ConfigError, DataError, ResourceError, VideoError
 from opendr_har_core.media.video import write_video
 from opendr_har_core.synthetic.scene import render_clip
+from opendr_har_core.teaching.fit import fit_head
 from opendr_har_core.teaching.lessons import Example, Lessons
 
 LABELS = ("wave", "raising both arms", "stop/go", ".hidden", "100%", "рука", "C:\\ ends with a dot.", "con ")
@@ -141,6 +146,52 @@ def test_a_clip_that_cannot_be_written_is_reported_and_the_example_kept(lessons)
     lesson, reason = lessons.add("wave", example(), "base", fail)
     assert (lesson.clip, reason) == (None, "this build of PyAV can write none of them")
     assert lessons.examples("base").counts == {"wave": 1}
+
+
+ADD = """
+import sys, numpy as np
+from opendr_har_core.media.video import write_video
+from opendr_har_core.synthetic.scene import render_clip
+from opendr_har_core.teaching.lessons import Example, Lessons
+frames = list(render_clip("walking", 1.0, 10.0, (32, 32)))
+for index in range(10_000):
+    example = Example(np.full((3, 4), index, np.float32), 10**18 + index * 10**9, 2.5, b"a picture")
+    Lessons(sys.argv[1]).add("wave", example, "base", lambda path: write_video(path, frames, 10.0))
+    print(index, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_at_most_the_lesson_that_it_was_storing(tmp_path):
+    for round in range(5):
+        folder = tmp_path / str(round)
+        process = subprocess.Popen([sys.executable, "-c", ADD, str(folder)], stdout=subprocess.PIPE, text=True)
+        stored = [process.stdout.readline() for _ in range(2 + round)]
+        time.sleep(0.013 * round)
+        process.kill()
+        count = len(stored) + len(process.communicate()[0].splitlines())
+        found = Lessons(folder).examples("base", lambda path: example(99.0))
+        assert found.problems == []
+        values = [int(rows[0, 0]) for rows in found.by_label["wave"]]
+        assert values[:count] == list(range(count))
+        assert values[count:] in ([], [count], [99])  # 99: there is only the clip yet
+
+
+@pytest.mark.slow
+def test_a_thousand_examples_are_listed_and_read(lessons, record_property):
+    for label in "abcdefghij":
+        first, _ = lessons.add(label, example(ord(label)), "base")
+        path = first.files["base"]
+        for index in range(99):
+            shutil.copy(path, path.with_name(path.name.replace(first.id, f"20260101-000000-{index:04x}")))
+    started = time.process_time()
+    found = lessons.examples("base")
+    record_property("seconds of CPU to read 1000", round(time.process_time() - started, 2))
+    assert found.counts == dict.fromkeys("abcdefghij", 100)
+    assert {rows[0, 0] for rows in found.by_label["c"]} == {ord("c")}
+    started = time.process_time()
+    assert list(fit_head(found.by_label).labels) == list("abcdefghij")
+    record_property("seconds of CPU to fit 1000", round(time.process_time() - started, 2))
 
 
 def test_training_takes_the_folder_with_its_labels(lessons):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -20,6 +22,7 @@ from opendr_har_core.networks import config as configs
 from opendr_har_core.networks.config import X3DConfig
 from opendr_har_core.networks.x3d import X3D
 from opendr_har_core.streaming.recognizer import Recognizer
+from opendr_har_core.teaching.lessons import Example, Lessons
 from opendr_har_core.training.checkpoint import last_step, read_checkpoint
 
 TINY = X3DConfig("xs", image_size=32, frames=3, stride=6, stage_depths=(1, 2), stage_widths=(8, 16), stem_width=8)
@@ -54,6 +57,17 @@ def test_clips_become_a_bundle_that_runs(clips, tmp_path, capsys):
     assert "4 clips: accuracy" in capsys.readouterr().out
     assert json.loads(numbers.read_text())["count"] == 4
     assert picture.stat().st_size > 5000
+
+
+def test_lessons_are_trained_like_any_folder_of_videos(clips, tmp_path):
+    lessons = Lessons(tmp_path / "lessons")
+    for clip in sorted(clips.rglob("*.mp4")):
+        example = Example(np.ones((2, 4), np.float32), 0, 1.5)
+        lessons.add(f"my {clip.parent.name}", example, "base", lambda path, clip=clip: shutil.copy(clip, path))
+    bundle = tmp_path / "mine.onnx"
+    flags = ["--size", "xs", "--epochs", "1", "--batch-size", "2", "--checkpoint-folder", str(tmp_path / "checkpoints")]
+    assert main(["train", "--data", str(lessons.folder), "--output", str(bundle), *flags]) == 0
+    assert list(Recognizer.open(bundle).labels) == sorted(f"my {action}" for action in ACTIONS)
 
 
 def test_options_come_from_a_file_and_later_flags_take_precedence(clips, tmp_path, capsys):
