@@ -15,8 +15,8 @@ from opendr_har_core.teaching.lessons import Lesson
 from opendr_har_core.teaching.teacher import Teacher
 
 PROGRESS_SEC = 0.2
-# A lesson whose images stop ends this much later than it should.
-PATIENCE_SEC = 2.0
+# A lesson without images ends after this time.
+SILENT_SEC = 3.0
 
 
 class LocalTeaching:
@@ -25,7 +25,7 @@ class LocalTeaching:
     def __init__(self, teacher: Teacher, player: Player) -> None:
         """The player's pipeline belongs to the teacher's recognizer, with whatever head."""
         self._teacher, self._player = teacher, player
-        self._whom = ""
+        self._whom, self._heard = "", 0.0
         self._fault: Optional[Exception] = None
         self._listed: Dict[LessonInfo, Lesson] = {}
         player.listener = self._listen
@@ -34,12 +34,11 @@ class LocalTeaching:
         self, label: str, seconds: float, track_id: str, progress: Progress, cancelled: threading.Event
     ) -> Learned:
         """See `Teaching`."""
-        self._whom, self._fault = track_id, None
+        self._whom, self._fault, self._heard = track_id, None, time.monotonic()
         nothing = f"person {track_id} is not in view" if track_id else "nobody is in view, or no image arrives"
         self._teacher.start(label)
         try:
-            deadline = time.monotonic() + seconds + PATIENCE_SEC
-            while self._teacher.seconds < seconds and time.monotonic() < deadline:
+            while self._teacher.seconds < seconds and time.monotonic() - self._heard < SILENT_SEC:
                 if cancelled.wait(PROGRESS_SEC):
                     raise LessonCancelledError
                 if self._fault is not None:
@@ -73,14 +72,15 @@ class LocalTeaching:
         head = self._teacher.head(examples)
         self._player.change_head(head)
         count = examples.counts.get(label, 0)
-        more = "; three are better" if count < 3 else ""
-        text = f"Learned '{label}' from {count} lesson{'s' * (count != 1)}{more}."
+        more = f"; show it {3 - count} more time{'s' * (count == 1)}" if count < 3 else ""
+        text = f"learned {label!r} from {count} example{'s' * (count > 1)}{more}"
         return Learned(text, self._teacher.warnings(examples, head, label))
 
     def _listen(self, track_id: str, prediction: Optional[Prediction], frame: AnyFrame) -> None:
         """Called by the player for each frame; nothing may end its thread."""
         if track_id != self._whom:
             return
+        self._heard = time.monotonic()
         try:
             self._teacher.push(prediction, frame)
         except Exception as error:  # the lesson ends with it

@@ -133,7 +133,7 @@ class TeachingControl:
 
     def refresh(self) -> None:
         """Show the lessons, and that they can be changed."""
-        self._begin(lambda: Learned(""))
+        self._begin(lambda: None)
 
     def thumbnail(self, lesson: LessonInfo) -> Optional[bytes]:
         """A lesson's picture as JPEG, or None."""
@@ -142,7 +142,7 @@ class TeachingControl:
         except (HarError, OSError):
             return None
 
-    def _begin(self, work: Callable[[], Learned]) -> bool:
+    def _begin(self, work: Callable[[], Optional[Learned]]) -> bool:
         """Whether nothing else is being done, so that the work could begin."""
         with self._lock:
             if self._is_working:
@@ -152,8 +152,8 @@ class TeachingControl:
         threading.Thread(target=self._run, args=(work,), name="live teaching", daemon=True).start()
         return True
 
-    def _run(self, work: Callable[[], Learned]) -> None:
-        learned, is_failed = Learned(""), False
+    def _run(self, work: Callable[[], Optional[Learned]]) -> None:
+        learned, is_failed = None, False
         try:
             try:
                 learned = work()
@@ -168,7 +168,8 @@ class TeachingControl:
             learned, is_failed = Learned(repr(error)), True
         with self._lock:  # whoever sees the end can begin
             self._is_working = False
-            self._state.set_teaching(text=learned.text, warnings=learned.warnings, is_failed=is_failed)
+            if learned is not None:
+                self._state.set_teaching(text=learned.text, warnings=learned.warnings, is_failed=is_failed)
 
     def _do(self, command: Command) -> Learned:
         if command.do == "teach":

@@ -131,6 +131,8 @@ class WebNode(Node):
     def _on_vision_info(self, message: Any) -> None:
         name, _, _ = message.method.partition(",")  # the diagnostics have the rest
         self._set_model(replace(self._model, name=name))
+        if self._state.shows_lessons:  # another client may have taught it
+            self._control.refresh()
 
     def _set_model(self, model: ModelInfo) -> None:
         if model != self._model:

@@ -143,7 +143,7 @@ def test_gestures_of_one_person_are_known_of_another_until_they_are_undone(tab, 
         for clip, label in (("PS7A1P1T1", "first"), ("PS7A2P1T1", "second")):
             projector.show(clip)
             teach(page, label)
-            expect(page.locator("#lesson-text")).to_contain_text(f"Learned '{label}' from 1 lesson", timeout=LONG_MS)
+            expect(page.locator("#lesson-text")).to_contain_text(f"learned '{label}' from 1 example", timeout=LONG_MS)
             expect(page.locator("#lesson-error")).to_have_text("")
         until(lambda: page.locator("#lessons img").first.evaluate("image => image.naturalWidth") > 0)
         for clip, label in (("PS7A1P3T1", "first"), ("PS7A2P3T1", "second")):

@@ -107,7 +107,7 @@ def test_what_is_taught_is_shown_at_once_and_after_a_restart_until_it_is_forgott
     teaching, state = begin()
     until(lambda: latest(state) == "waving both hands")
     learned, said = teach(teaching, "hello")
-    assert learned.text == "Learned 'hello' from 1 lesson; three are better."
+    assert learned.text == "learned 'hello' from 1 example; show it 2 more times"
     assert said[-1] == ("learning", SECONDS, "")
     until(lambda: latest(state) == "hello")
     (lesson,) = teaching.lessons()
