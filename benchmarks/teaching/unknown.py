@@ -21,6 +21,7 @@ from footage import BACKGROUND, Clip, read_clips
 from heads import draw
 
 from opendr_har_core.bundles.head import Head
+from opendr_har_core.labels import LabelMap
 from opendr_har_core.teaching.calibration import calibrate, calibration_error
 from opendr_har_core.teaching.fit import fit_head
 
@@ -39,6 +40,8 @@ def main() -> None:
     for group in ("gestures", "silhouettes"):
         separation(clips, group, options.draws)
     for count in (1, 3, 5):
+        fresh(clips, count, options.draws, options.least)
+    for count in (3, 5, 1):
         alarms(clips, count, options.draws, options.least)
 
 
@@ -67,6 +70,30 @@ def separation(clips: Sequence[Clip], group: str, draws: int) -> None:
         cells = "  ".join(f"{name} {np.mean(values):.3f}" for name, values in found.items())
         sys.stdout.write(f"auroc {group} {title:<20} {cells}\n")
         sys.stdout.flush()
+
+
+def fresh(clips: Sequence[Clip], count: int, draws: int, least: float) -> None:
+    """Print the same for heads as they are taught, with the background that `base_head.py` gives the bundles."""
+    mine = [clip for clip in clips if clip.group == "gestures" and not clip.mirrored]
+    idle = _rows([clip for clip in clips if clip.group == "idle"]).astype(np.float32)
+    base = Head(LabelMap(["nothing"]), kept=1, background=idle[np.linspace(0, len(idle) - 1, 32).round().astype(int)])
+    tested = [_stretch(clip) for clip in clips if clip.group in BACKGROUND and clip.group != "idle"]
+    hours = sum(len(features) for _, features in tested) * PERIOD_SEC / 3600
+    rng, found, named = np.random.default_rng(0), [], []
+    for _ in range(draws):
+        for person in ("1", "2", "3"):
+            head = fit_head(draw(mine, person, count, rng, False), base)
+            found.append(count_alarms(head, tested, least))
+            for clip in mine:
+                if clip.person == person:
+                    scores, novelty = head.apply(clip.features, _none(clip.features))
+                    right = (novelty <= 1) & (scores.argmax(axis=1) == head.labels.id(clip.kind))
+                    named.append(_longest(right) >= 1 + round(least / PERIOD_SEC))
+    sys.stdout.write(
+        f"fresh, {count} examples: per hour {np.mean(found) / hours:.2f} ({np.mean(found):.2f} in {hours:.2f} h), "
+        f"showings named {100 * np.mean(named):.1f} %\n"
+    )
+    sys.stdout.flush()
 
 
 def alarms(clips: Sequence[Clip], count: int, draws: int, least: float) -> None:

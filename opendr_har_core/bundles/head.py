@@ -36,16 +36,16 @@ class Head:
 
     Attributes:
         labels: class names, one per score; first the `kept` ones of the graph.
-        means: float32 (m, F); without any, the scores are those of the graph.
+        means: float32 (m, F); if the graph owns them all, the scores are those of the graph.
         owners: int (m,), the class of each mean, or GRAPH.
         directions: float32 (k, F), of norm below 1.
         precision: one over the variance across all directions.
         kept: number of classes of the graph among the labels: none or all of them.
         temperature: divides the distances.
         graph_temperature: divides the logarithms of the graph's probabilities (Guo et al., ICML 2017).
-        limits: float32 (n,), for each class the distance (without means, one minus the score) of the farthest features
+        limits: float32 (n,), for each class the distance (if none is taught, one minus the score) of the farthest features
             that belong to it; None if nothing is rejected.
-        background: float32 (r, F), features of something else, from which heads that are taught later get their limits.
+        background: float32 (r, F), features of something else; heads that are taught later get their limits from them.
     """
 
     labels: LabelMap
@@ -110,7 +110,7 @@ class Head:
             scores[:, : self.kept] = probabilities
             if self.graph_temperature != 1:
                 scores[:, : self.kept] = _softmax(np.log(probabilities + SMALLEST_SCORE) / self.graph_temperature)
-        if len(self.owners) == 0:
+        if not self.taught:
             strangeness = 1 - scores
         elif features is None:
             raise ModelError("the head needs features, but the bundle gives none: export it again")

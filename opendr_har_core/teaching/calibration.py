@@ -70,7 +70,7 @@ def calibrate(
     tempered = _tempered(head, positives)
     seen = np.concatenate([features for _, features in background]).astype(np.float32)
     limits = np.full(len(head.labels), NO_LIMIT, np.float32)
-    if head.owners:
+    if head.taught:
         limits = np.array(limited(tempered, seen).limits)
     depths: Dict[int, List[float]] = {}
     for label, depth in _alarms(replace(tempered, limits=np.ones_like(limits)), background, quiet, rows, is_open=True):
@@ -121,7 +121,7 @@ def _tempered(head: Head, positives: Mapping[str, Sequence[Stretch]]) -> Head:
     """The head with the temperature of the smallest cross entropy."""
     if not any(positives.values()):
         return head
-    if head.owners:
+    if head.taught:
         heads = [replace(head, temperature=head.temperature * factor) for factor in TEMPERATURES]
     else:
         heads = [replace(head, graph_temperature=head.graph_temperature * factor) for factor in TEMPERATURES]
