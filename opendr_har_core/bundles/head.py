@@ -45,7 +45,7 @@ class Head:
         graph_temperature: divides the logarithms of the graph's probabilities (Guo et al., ICML 2017).
         limits: float32 (n,), for each class the distance (if none is taught, one minus the score) of the farthest features
             that belong to it; None if nothing is rejected.
-        background: float32 (r, F), features of something else; heads that are taught later get their limits from them.
+        background: float32 (r, F), features of something else, for the limits of later heads.
     """
 
     labels: LabelMap
