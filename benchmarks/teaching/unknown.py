@@ -102,14 +102,14 @@ def alarms(clips: Sequence[Clip], count: int, draws: int, least: float) -> None:
     background = [clip for clip in clips if clip.group in BACKGROUND]
     sources = sorted({_source(clip) for clip in background})
     rng = np.random.default_rng(0)
-    before, after, hours, recalls, named, error = 0.0, 0.0, 0.0, [], [], {"T = 1": [], "fitted": []}
+    before, after, hours, recalls, named, error = 0.0, 0.0, 0.0, [], [], {"T = 1": [], "T = 20": []}
     worst: Dict[str, int] = {}
     for _ in range(draws):
         for person in ("1", "2", "3"):
             head = fit_head(draw(mine, person, count, rng, False))
             held_out = [clip for clip in mine if clip.person == person]
             truth = np.concatenate([[head.labels.id(clip.kind)] * len(clip.features) for clip in held_out])
-            for title, each in (("T = 1", replace(head, temperature=1.0)), ("fitted", head)):
+            for title, each in (("T = 1", replace(head, temperature=1.0)), ("T = 20", head)):
                 error[title].append(calibration_error(each.apply(_rows(held_out), _none(_rows(held_out)))[0], truth))
             for source in sources:
                 stretches = [_stretch(clip) for clip in background if _source(clip) != source]

@@ -43,8 +43,8 @@ class Head:
         kept: number of classes of the graph among the labels: none or all of them.
         temperature: divides the distances.
         graph_temperature: divides the logarithms of the graph's probabilities (Guo et al., ICML 2017).
-        limits: float32 (n,), for each class the distance (if none is taught, one minus the score) of the farthest features
-            that belong to it; None if nothing is rejected.
+        limits: float32 (n,), the distance of the farthest features that belong to each class (if none is taught, one
+            minus the score); None if nothing is rejected.
         background: float32 (r, F), features of something else, for the limits of later heads.
     """
 

@@ -77,6 +77,8 @@ def calibrate(
         depths.setdefault(label, []).append(depth)
     for label, found in depths.items():
         allowed = int(false_alarms_per_hour * hours / len(depths))
+        if head.taught and allowed == 0:
+            continue  # too little background to tell from it how near other background comes
         limits[label] = max(NEAR * sorted(found)[allowed], 1e-6) if allowed < len(found) else NO_LIMIT
     kept = seen[np.linspace(0, len(seen) - 1, min(len(seen), MOST_ROWS)).round().astype(int)]
     calibrated = replace(tempered, limits=limits, background=kept)

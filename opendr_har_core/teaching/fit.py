@@ -23,7 +23,8 @@ LEAST_VARIANCE = 0.01
 NEAR = 0.9
 # Turns in which showings are left out, at most, so that many of them take no longer.
 MOST_TURNS = 5
-TEMPERATURE, TEMPERATURES = 20.0, np.geomspace(2, 500, 33).tolist()
+# Scores from distances; of 1 to 40, and of a value fitted to showings that are left out, the best calibrated.
+TEMPERATURE = 20.0
 NO_LIMIT = float(np.finfo(np.float32).max)
 
 
@@ -32,8 +33,8 @@ def fit_head(examples: Examples, base: Optional[Head] = None, keep_base: bool = 
 
     An example is float32 (n, F): the features of one showing, a row for each prediction. The covariance is that of the
     rows about the mean of their class, shrunk towards a multiple of the identity (Friedman, Regularized discriminant
-    analysis, JASA 1989). The temperature comes from showings that are left out in turn, the limits from the background
-    of `base`, the head of the bundle; without background, nothing is rejected. With `keep_base`, a class of the graph
+    analysis, JASA 1989). The limits come from the background of `base`, the head of the bundle; without background,
+    nothing is rejected. With `keep_base`, a class of the graph
     may get examples too; they add to what the graph knows. Raises DataError for examples without rows, of different
     widths, or not finite, and for a base without means that is to be kept.
     """
@@ -47,14 +48,7 @@ def fit_head(examples: Examples, base: Optional[Head] = None, keep_base: bool = 
         raise DataError(
             "this bundle does not say what its classes look like, so they can't be kept: use a packaged one"
         )
-    kept = base if keep_base else None
-    head = _fitted(checked, kept)
-    trials = [
-        (trial.distances(np.concatenate(group)), np.array(trial.owners) == trial.labels.id(label))
-        for label, group, trial in _held_out(checked, kept)
-    ]
-    if trials:
-        head = replace(head, temperature=min(TEMPERATURES, key=lambda value: _surprise(trials, value)))
+    head = _fitted(checked, base if keep_base else None)
     return head if base is None else limited(head, base.background)
 
 
@@ -147,13 +141,3 @@ def _held_out(examples: Examples, base: Optional[Head]) -> Iterator[HeldOut]:
         if any(left_out.values()):
             head = _fitted(others, base)
             yield from ((label, group, head) for label, group in left_out.items() if group)
-
-
-def _surprise(trials: Sequence[Tuple[np.ndarray, np.ndarray]], temperature: float) -> float:
-    """Mean cross entropy of rows with distances (n, m), given which means are of their class."""
-    losses = []
-    for distances, is_own in trials:
-        logits = (distances.min(axis=1, keepdims=True) - distances) / (2 * temperature)
-        shares = np.exp(logits)
-        losses.append(-np.log(shares[:, is_own].sum(axis=1) / shares.sum(axis=1) + 1e-6))
-    return float(np.concatenate(losses).mean())
