@@ -1,12 +1,13 @@
-"""A worker thread that processes the newest message of each source and drops older ones."""
+"""A worker thread that processes the newest messages of each source and drops older ones."""
 
 from __future__ import annotations
 
 import threading
 import time
 import traceback
+from collections import deque
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional
 
 Batch = Mapping[str, Any]
 # A source that has been silent for this long is not waited for.
@@ -14,7 +15,7 @@ ALIVE_SEC = 1.0
 
 
 class NewestFirstWorker:
-    """A mailbox with one slot per source, and the thread that empties all slots at once."""
+    """A mailbox with a slot or a few per source, and the thread that takes a message of each source at once."""
 
     def __init__(
         self,
@@ -23,10 +24,11 @@ class NewestFirstWorker:
         wait_sec: float = 0.0,
         is_late: Callable[[Any, Any], bool] = lambda message, waiting: False,
         due_sec: Callable[[], Optional[float]] = lambda: None,
+        slots: int = 1,
     ) -> None:
         """Start the thread; it calls `work` with the waiting messages by source, and `on_error` for its exceptions.
 
-        A message for which `is_late(message, waiting)` holds does not replace the waiting one of its source.
+        `slots` messages of a source can wait; another one replaces the oldest, unless `is_late(message, newest)` holds.
         With several sources, the first message waits up to `wait_sec` for the other active sources, but not longer
         than until the next message of its own source. `work` is also called, without messages, whenever `due_sec()` is
         0: it returns the seconds until then, None for never; call `wake` when that changes.
@@ -37,7 +39,8 @@ class NewestFirstWorker:
         self._is_late = is_late
         self._due_sec = due_sec
         self._arrived = threading.Condition()
-        self._waiting: Dict[str, Any] = {}
+        self._slots = slots
+        self._waiting: Dict[str, Deque[Any]] = {}
         self._due: Dict[str, Any] = {}
         self._last_seen: Dict[str, float] = {}
         self._busy = self._stopping = self._paused = False
@@ -45,13 +48,16 @@ class NewestFirstWorker:
         self._thread.start()
 
     def put(self, message: Any, source: str = "") -> bool:
-        """Hand over a message; returns whether this one or the waiting one of its source is dropped."""
+        """Hand over a message; returns whether this one or a waiting one of its source is dropped."""
         with self._arrived:
             if source in self._waiting and not self._busy and not self._due:
-                self._due, self._waiting = self._waiting, {}  # don't wait for other sources any longer
-            crowded = source in self._waiting
-            if not (crowded and self._is_late(message, self._waiting[source])):
-                self._waiting[source] = message
+                self._due = self._oldest()  # don't wait for other sources any longer
+            waiting = self._waiting.setdefault(source, deque())
+            crowded = len(waiting) == self._slots
+            if not (crowded and self._is_late(message, waiting[-1])):
+                if crowded:
+                    waiting.popleft()
+                waiting.append(message)
             self._last_seen[source] = time.monotonic()
             self._arrived.notify_all()
         return crowded
@@ -74,11 +80,12 @@ class NewestFirstWorker:
                 self._paused = False
                 self._arrived.notify_all()
 
-    def flush(self) -> Batch:
-        """Remove and return the waiting messages."""
+    def flush(self) -> List[str]:
+        """Drop the waiting messages; returns the source of each."""
         with self._arrived:
-            waited, self._waiting, self._due = {**self._due, **self._waiting}, {}, {}
-        return waited
+            sources = [*self._due, *(source for source, waiting in self._waiting.items() for _ in waiting)]
+            self._waiting, self._due = {}, {}
+        return sources
 
     def stop(self) -> None:
         """Finish the batch in progress, drop the waiting messages, and end the thread."""
@@ -115,8 +122,12 @@ class NewestFirstWorker:
 
     def _taken(self) -> Batch:
         batch, self._due = self._due, {}
-        if not batch:
-            batch, self._waiting = self._waiting, {}
+        return batch or self._oldest()
+
+    def _oldest(self) -> Dict[str, Any]:
+        """Take the oldest waiting message of each source."""
+        batch = {source: waiting.popleft() for source, waiting in self._waiting.items()}
+        self._waiting = {source: waiting for source, waiting in self._waiting.items() if waiting}
         return batch
 
     def _attempt(self, batch: Batch) -> None:

@@ -11,6 +11,9 @@ from opendr_har_ros.people.camera import PeopleCamera
 from opendr_har_ros.people.parameters import PEOPLE, AllSettings
 from opendr_har_ros.people.pipeline import PeoplePipelines
 
+# Images of a camera that can wait.
+BACKLOG = 2
+
 
 class PeopleNode(LabelNode):
     """Subscribes to image_raw and, if wanted, detections; publishes ~/people, ~/events and ~/image_annotated."""
@@ -33,7 +36,11 @@ class PeopleNode(LabelNode):
 
     def make_worker(self, settings: AllSettings) -> NewestFirstWorker:
         """A worker that also looks for images whose detections have come."""
-        return NewestFirstWorker(self.handle_batch, self.on_work_error, is_late=overtaken, due_sec=self._due_sec)
+        # An image in which people are detected takes longer than a camera's interval; those of the people who are
+        # sampled next wait for it, instead of sharing the image that follows.
+        return NewestFirstWorker(
+            self.handle_batch, self.on_work_error, is_late=overtaken, due_sec=self._due_sec, slots=BACKLOG
+        )
 
     def process(self, pipeline: PeoplePipelines, batch: Mapping[str, Arrived]) -> Iterator[Tuple[str, Any, Outcome]]:
         """The worker's images and, of each camera, one that has waited for its detections."""

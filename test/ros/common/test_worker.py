@@ -45,6 +45,18 @@ def test_the_newest_message_replaces_the_waiting_one():
     assert work.done == [1, 4]
 
 
+def test_a_few_messages_can_wait_for_a_slow_one():
+    work = Work()
+    worker = NewestFirstWorker(work, fail, slots=3)
+    worker.put(1)
+    assert work.started.acquire(timeout=LONG)
+    assert [worker.put(number) for number in (2, 3, 4, 5)] == [False, False, False, True]
+    work.release.release(4)
+    assert [work.started.acquire(timeout=LONG) for _ in range(3)] == [True] * 3
+    worker.stop()
+    assert work.done == [1, 3, 4, 5]
+
+
 def test_a_late_message_does_not_replace_the_waiting_one():
     work = Work()
     worker = NewestFirstWorker(work, fail, is_late=lambda message, waiting: waiting - 5 < message < waiting)
@@ -81,8 +93,8 @@ def test_a_paused_worker_processes_nothing_although_messages_arrive():
     threading.Timer(0.1, work.release.release).start()
     with worker.paused():
         assert work.done == ["current"]
-        assert worker.flush() == {"": "waiting"}
-        assert worker.flush() == {}
+        assert worker.flush() == [""]
+        assert worker.flush() == []
         worker.put("after")
         assert not work.started.acquire(timeout=0.1)
     assert work.started.acquire(timeout=LONG)
