@@ -14,7 +14,7 @@ import numpy as np
 from scenes import VISIBLE, kept_ids, scene, true_detections
 
 from opendr_har_core import Frame, Recognizer
-from opendr_har_core.people.crops import ASIDE, FOLLOW_SEC, SCALE, SLACK, Square, cut
+from opendr_har_core.people.crops import ASIDE, FOLLOW_SEC, SCALE, SLACK, Square, cut, own_columns
 from opendr_har_core.people.tracker import Tracker
 from opendr_har_core.streaming.preprocess import to_network_input
 from opendr_har_core.synthetic.crowd import CrowdFrame, TruePerson
@@ -27,12 +27,13 @@ EVERYTHING = 100.0  # heights beside the box
 
 @dataclass(frozen=True)
 class Policy:
-    """See `opendr_har_core.people.crops`."""
+    """See `opendr_har_core.people.crops`; `always` leaves out what is beside the person without neighbours, too."""
 
     scale: float = SCALE
     slack: float = SLACK
     follow_sec: float = FOLLOW_SEC
     aside: float = ASIDE
+    always: bool = False
 
     def squares(self, boxes: Dict[int, np.ndarray]) -> Dict[int, Square]:
         """The squares around the boxes of one person, by frame."""
@@ -48,14 +49,12 @@ class Policy:
 USED = Policy()
 POLICIES = {
     "as used": USED,
-    **{f"beside the box {aside}": replace(USED, aside=aside) for aside in (0.0, 0.15, 0.3)},
-    "all of the square": replace(USED, aside=EVERYTHING),
-    **{f"all of it, scale {scale}": replace(USED, aside=EVERYTHING, scale=scale) for scale in (1.0, 1.6)},
-    **{f"scale {scale}": replace(USED, scale=scale) for scale in (1.0, 1.15, 1.6)},
+    "columns of the person": replace(USED, always=True),
+    "all columns": replace(USED, aside=EVERYTHING),
+    **{f"all columns, scale {scale}": replace(USED, aside=EVERYTHING, scale=scale) for scale in (1.0, 1.6)},
+    **{f"scale {scale}": replace(USED, scale=scale) for scale in (1.0, 1.6)},
     "stands still": replace(USED, slack=EVERYTHING),
     "follows at once": replace(USED, slack=0.0, follow_sec=0.01),
-    **{f"follows in {sec} s": replace(USED, follow_sec=sec) for sec in (0.2, 1.5)},
-    **{f"slack {slack}": replace(USED, slack=slack) for slack in (0.0, 0.25)},
 }
 
 
@@ -76,7 +75,7 @@ def main() -> None:
             kind = "pass" if person.action in PASSING else "stay"
             number[kind] += 1
             for name in options.only:
-                label = _label(recognizer, frames, boxes[id], start, POLICIES[name])
+                label = _label(recognizer, frames, boxes, id, start, POLICIES[name])
                 right[name][kind] += label == person.action
     print(
         f"| policy | right of {number['stay']} on a spot | of {number['pass']} who walk or run |\n| --- | --- | --- |"
@@ -120,14 +119,23 @@ def windows(
 
 
 def _label(
-    recognizer: Recognizer, frames: Sequence[CrowdFrame], boxes: Dict[int, np.ndarray], start: int, policy: Policy
+    recognizer: Recognizer,
+    frames: Sequence[CrowdFrame],
+    boxes: Dict[int, Dict[int, np.ndarray]],
+    id: int,
+    start: int,
+    policy: Policy,
 ) -> str:
-    squares, stream = policy.squares(boxes), recognizer.stream()
+    squares, stream = policy.squares(boxes[id]), recognizer.stream()
     labels: List[str] = []
     for number in (start + each for each in WINDOW):
-        frame = frames[number].frame
-        crop = cut(frame.rgb, squares[number], boxes[number], policy.aside)
-        prediction = stream.push(Frame(to_network_input(crop, recognizer.spec.image_size), frame.stamp_ns))
+        frame, box, square = frames[number].frame, boxes[id][number], squares[number]
+        others = [people[number] for other, people in boxes.items() if other != id and number in people]
+        if policy.always:
+            others += [np.subtract(box, (1, 0, 1, 0)), np.add(box, (1, 0, 1, 0))]
+        columns = own_columns(square, box, np.reshape(others, (-1, 4)), frame.rgb.shape[1], policy.aside)
+        crop = to_network_input(cut(frame.rgb, square, columns), recognizer.spec.image_size)
+        prediction = stream.push(Frame(crop, frame.stamp_ns))
         labels += [prediction.label] if prediction is not None else []
     return labels[-1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 SCALE = 1.3
 FOLLOW_SEC = 0.5
 SLACK = 0.1
-ASIDE = 0.05  # what is seen left and right of the box, in its heights
+ASIDE = 0.05  # what is seen beside the box towards a neighbour, in its heights
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,35 @@ class Square:
         )
 
 
+def own_columns(
+    square: Square, box: np.ndarray, others: np.ndarray, width: int, aside: float = ASIDE
+) -> Tuple[int, int]:
+    """First column that shows the person in `box`, and the one after the last, in an image of `width` columns.
+
+    All of them, but towards boxes of `others` (n, 4) that reach into the square only those close to the person's own:
+    neighbours may do something else.
+    """
+    low, high = np.array([square.x, square.y]) - square.side / 2, np.array([square.x, square.y]) + square.side / 2
+    near = others[((others[:, :2] < high) & (others[:, 2:] > low)).all(axis=1)]
+    is_left = near[:, 0] + near[:, 2] < box[0] + box[2]
+    beside = aside * (box[3] - box[1])
+    first = min(max(int(box[0] - beside), 0), width - 1) if is_left.any() else 0
+    last = max(min(math.ceil(box[2] + beside), width), first + 1) if not is_left.all() else width
+    return first, last
+
+
 def _beyond(off: float, free: float) -> float:
     return math.copysign(max(0.0, abs(off) - free), off)
 
 
-def cut(rgb: np.ndarray, square: Square, box: Optional[np.ndarray] = None, aside: float = ASIDE) -> np.ndarray:
+def cut(rgb: np.ndarray, square: Square, columns: Optional[Tuple[int, int]] = None) -> np.ndarray:
     """The pixels of a square, uint8 (side, side, 3).
 
-    Beyond the image its border is replicated. With the person's box, so are the columns beside it, which may show
-    neighbours who do something else. A view if nothing is replicated.
+    A view if it lies inside of the image, or of its `columns` from the first to before the last; else what is beyond
+    replicates their border.
     """
     height, width = rgb.shape[:2]
-    first, last = 0, width
-    if box is not None:
-        beside = aside * (box[3] - box[1])
-        first = min(max(int(box[0] - beside), 0), width - 1)
-        last = max(min(math.ceil(box[2] + beside), width), first + 1)
+    first, last = columns or (0, width)
     side = max(2, round(square.side))
     left, top = round(square.x - side / 2), round(square.y - side / 2)
     # At least one row and column of the image, to replicate.

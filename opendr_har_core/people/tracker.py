@@ -130,8 +130,8 @@ class Tracker:
         seen = _sightings(detections, rgb)
         free = list(self._tracks)
         certain = _give(free, [each for each in seen if each.score >= CERTAIN], _continued, Track.update, stamp_ns)
-        _give(free, [each for each in seen if CERTAIN > each.score >= DOUBTFUL], _continued, Track.update, stamp_ns)
         certain = _give(free, certain, _in_place, Track.update, stamp_ns)
+        _give(free, [each for each in seen if CERTAIN > each.score >= DOUBTFUL], _continued, Track.update, stamp_ns)
         # A person who is seen once and then not is most likely none.
         self._tracks = [track for track in self._tracks if track not in free or track.detections >= CONFIRMED_AFTER]
         missed = [track for track in free if track in self._tracks and track.unseen_sec(stamp_ns) > MISSED_SEC]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from opendr_har_core.people.crops import Square, cut
+from opendr_har_core.people.crops import Square, cut, own_columns
 
 IMAGE = np.arange(60 * 80 * 3, dtype=np.uint8).reshape(60, 80, 3)
 
@@ -34,18 +34,30 @@ def test_a_square_outside_of_the_image_shows_its_border(x):
     assert (part == part[:, :1]).all()
 
 
-@pytest.mark.parametrize("square", [Square(40, 30, 40), Square(5, 30, 40)])
-def test_neighbours_beside_the_box_are_not_seen(square):
-    left, right = 36, 46  # of the person
-    seen = cut(IMAGE, square, np.array([left, 10, right, 50]), aside=0.0)
-    columns = np.clip(np.arange(round(square.x - 20), round(square.x + 20)), left, right - 1)
-    rows = np.arange(10, 50)
-    assert np.array_equal(seen, IMAGE[rows][:, columns])
+LEFT, RIGHT, BELOW, FAR = (22, 10, 34, 50), (44, 10, 60, 50), (20, 55, 60, 60), (65, 10, 80, 50)
+
+
+@pytest.mark.parametrize(
+    ("others", "columns"),
+    [
+        ([], (0, 80)),
+        ([FAR, BELOW], (0, 80)),  # outside of the square
+        ([LEFT], (34, 80)),
+        ([RIGHT, FAR], (0, 48)),
+        ([LEFT, RIGHT], (34, 48)),
+    ],
+)
+def test_towards_neighbours_in_the_square_only_the_columns_of_the_person_are_seen(others, columns):
+    square, box = Square(41, 30, 40), np.array([36, 10, 46, 50])
+    assert own_columns(square, box, np.reshape(others, (-1, 4)), 80) == columns
+    seen = np.clip(np.arange(21, 61), columns[0], columns[1] - 1)
+    assert np.array_equal(cut(IMAGE, square, columns), IMAGE[10:50][:, seen])
 
 
 @pytest.mark.parametrize("box", [(-40, 0, -20, 50), (90, 0, 95, 50), (30, 0, 30.2, 1)])
-def test_a_box_beyond_the_image_or_without_a_width_is_cut_out_at_its_nearest_column(box):
-    assert cut(IMAGE, Square(40, 30, 20), np.array(box)).shape == (20, 20, 3)
+def test_a_box_beyond_the_image_or_without_a_width_has_a_column(box):
+    first, last = own_columns(Square(40, 30, 200), np.array(box), np.array([LEFT, FAR]), 80)
+    assert 0 <= first < last <= 80
 
 
 def test_a_square_stays_where_it_is_for_small_motion_and_follows_large_motion_without_a_jump():
