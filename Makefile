@@ -112,5 +112,5 @@ $(VENV)/.ros-test-ready: $(VENV)/.run-ready
 # Exactly this torch: a newer one would bring gigabytes that the tests don't need.
 $(VENV)/.develop-ready: $(VENV)/.run-ready
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[train,bags,live,completion,docs,dev$(WHEELS_DEV)]'
+	$(PIP) --editable '.[train,bags,live,scale,completion,docs,dev$(WHEELS_DEV)]'
 	@touch $@

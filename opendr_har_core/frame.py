@@ -32,6 +32,10 @@ class Frame:
         """(height, width) in pixels."""
         return self.rgb.shape[0], self.rgb.shape[1]
 
+    def at(self, stamp_ns: int) -> Frame:
+        """The frame with another stamp."""
+        return Frame(self.rgb, stamp_ns)
+
 
 class LazyFrame:
     """A frame that is decoded only if a stream samples it: a 5 Hz model skips five of six frames of a 30 Hz camera."""
@@ -51,6 +55,10 @@ class LazyFrame:
             check_rgb(rgb)
             self._rgb = rgb
         return self._rgb
+
+    def at(self, stamp_ns: int) -> LazyFrame:
+        """The frame with another stamp, which decodes this one when first looked at."""
+        return LazyFrame(stamp_ns, self.size, lambda: self.rgb)
 
 
 def check_rgb(rgb: Array) -> None:

@@ -23,6 +23,7 @@ from opendr_har_core.cli import (
     eval,
     export,
     infer,
+    label,
     live,
     quantize,
     score,
@@ -37,6 +38,7 @@ from opendr_har_core.errors import ConfigError, HarError
 
 JOBS = (
     infer,
+    label,
     live,
     bag,
     score,

@@ -118,9 +118,9 @@ def add_model(parser: argparse.ArgumentParser, default: Optional[str] = ModelSet
     add_settings(parser, ModelSettings, names=("model",), model=default)
 
 
-def add_runtime(parser: argparse.ArgumentParser) -> None:
+def add_runtime(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     """--providers and --threads: what a bundle runs on."""
-    add_settings(parser, ModelSettings, names=("providers", "threads"))
+    add_settings(parser, ModelSettings, names=("providers", "threads"), **defaults)
 
 
 def add_recognizer(parser: argparse.ArgumentParser, **defaults: Any) -> None:

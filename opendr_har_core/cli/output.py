@@ -8,7 +8,8 @@ import math
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, ContextManager, Iterator, Mapping, Optional, TextIO
+from datetime import timedelta
+from typing import Any, Callable, ContextManager, Iterator, Mapping, Optional, TextIO, Tuple
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 # In JSON lines, for the exit codes.
@@ -105,7 +106,7 @@ class Output:
 
 @contextlib.contextmanager
 def progress(title: str, unit: str = "", scale: float = 1.0) -> Iterator[Report]:
-    """Yield a `Report` that counts in `unit`s of `scale`, such as ("MB", 1e6).
+    """Yield a `Report` that counts in `unit`s of `scale`, such as ("MB", 1e6), with the rate and the time that is left.
 
     It shows a rich bar on a terminal, which disappears at the end, and otherwise writes lines to standard error.
     """
@@ -117,10 +118,11 @@ def progress(title: str, unit: str = "", scale: float = 1.0) -> Iterator[Report]
     from rich.progress import Progress
 
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, count="")
+        task, begun = bar.add_task(title, total=None, count=""), time.monotonic()
 
         def report(done: int, total: Optional[int]) -> None:
-            bar.update(task, completed=done, total=total, count=_count(done, total, unit, scale))
+            rate, _ = _pace(done, None, scale, time.monotonic() - begun)
+            bar.update(task, completed=done, total=total, count=_count(done, total, unit, scale) + rate)
 
         yield report
 
@@ -147,16 +149,27 @@ def _rich_columns() -> Optional[tuple]:
 
 
 def _line_report(title: str, unit: str, scale: float) -> Report:
-    latest = time.monotonic()
+    begun = latest = time.monotonic()
 
     def report(done: int, total: Optional[int]) -> None:
         nonlocal latest
         if time.monotonic() - latest >= LINE_INTERVAL_SEC:
             latest = time.monotonic()
-            sys.stderr.write(f"{title}: {_count(done, total, unit, scale)}\n")
+            pace = "".join(_pace(done, total, scale, latest - begun))
+            sys.stderr.write(f"{title}: {_count(done, total, unit, scale)}{pace}\n")
             sys.stderr.flush()
 
     return report
+
+
+def _pace(done: int, total: Optional[int], scale: float, elapsed_sec: float) -> Tuple[str, str]:
+    """(rate, time that is left at this rate), each as text that continues a count, or ""."""
+    if done <= 0 or elapsed_sec <= 0:
+        return "", ""
+    rate = done / scale / elapsed_sec
+    per, name = next(((sec, name) for sec, name in ((1, "s"), (60, "min")) if rate * sec >= 1), (3600, "h"))
+    left = "" if total is None else f", {timedelta(seconds=round((total - done) / done * elapsed_sec))} left"
+    return f", {rate * per:.3g}/{name}", left
 
 
 def _count(done: int, total: Optional[int], unit: str, scale: float) -> str:

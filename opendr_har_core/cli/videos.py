@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, Optional, Sequence, Tuple
 
 from opendr_har_core.errors import ConfigError, DataError
+from opendr_har_core.recordings.sources import ANNOTATED, VIDEOS
 
 if TYPE_CHECKING:
     from opendr_har_core.recordings.label_video import AnnotatedCopy
     from opendr_har_core.recordings.video_labels import AnyLabels
 
-# As `media.video.SUFFIXES`, which loads NumPy.
-SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
-# Results next to the videos are not inputs.
-ANNOTATED = ".annotated.mp4"
 VIDEO, TIMELINE, CSV, SCORES, JSON = "video", "timeline", "csv", "scores", "json"
 ENDINGS = {
     VIDEO: ANNOTATED,
@@ -50,7 +47,7 @@ def _files(argument: str) -> List[Path]:
     if path.is_dir():
         found = sorted(entry for entry in path.rglob("*") if _is_video(entry.relative_to(path)) and entry.is_file())
         if not found:
-            raise DataError(f"the folder {path} has no videos, expected files such as *{', *'.join(SUFFIXES)}")
+            raise DataError(f"the folder {path} has no videos, expected files such as *{', *'.join(VIDEOS)}")
         return found
     if path.exists() or not glob.has_magic(argument):
         return [path]  # reading reports what is wrong with it
@@ -63,7 +60,7 @@ def _files(argument: str) -> List[Path]:
 
 def _is_video(path: Path) -> bool:
     is_hidden = any(part.startswith(".") for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not is_hidden and not path.name.endswith(ANNOTATED)
+    return path.suffix.lower() in VIDEOS and not is_hidden and not path.name.endswith(ANNOTATED)
 
 
 def names_for(paths: Sequence[Path]) -> List[str]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Callable, Generator, Iterable, Iterator, Optional, Tuple, Union
+from typing import Any, Callable, Generator, Generic, Iterable, Iterator, Optional, Tuple, TypeVar, Union
 
 import av
 import numpy as np
 
 from opendr_har_core.errors import ConfigError, VideoError
-from opendr_har_core.frame import Frame
+from opendr_har_core.frame import Frame, LazyFrame
 from opendr_har_core.media.containers import (
     AV_ERROR,
     FAILURES,
@@ -31,6 +31,7 @@ from opendr_har_core.storage.atomic import atomic_path
 
 # The number of a webcam, an address such as rtsp://camera/stream, or a file.
 VideoSource = Union[str, Path]
+F = TypeVar("F", Frame, LazyFrame)
 ADDRESS = re.compile(r"(?:rtsps?|rtmp|srt|udp|tcp|https?)://", re.IGNORECASE)
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
@@ -68,15 +69,15 @@ class VideoInfo:
 
 
 @dataclass(frozen=True)
-class OpenVideo:
+class OpenVideo(Generic[F]):
     """A video that is open: `info`, and `frames`, which can be read once; see `read_video`."""
 
     info: VideoInfo
-    frames: Iterator[Frame]
+    frames: Iterator[F]
 
 
 @contextmanager
-def open_video(source: VideoSource) -> Iterator[OpenVideo]:
+def open_video(source: VideoSource) -> Iterator[OpenVideo[Frame]]:
     """Open a file, webcam or address and decode its first frame; closed afterwards. Raises VideoError."""
     with _opened(source) as (container, stream):
         source = public_name(source)
@@ -140,13 +141,13 @@ def loop_frames(source: VideoSource, passes: Optional[int] = None) -> Iterator[F
         done += 1
 
 
-def shift(video: OpenVideo, start_ns: int) -> Generator[Frame, None, int]:
+def shift(video: OpenVideo[F], start_ns: int) -> Generator[F, None, int]:
     """The frames of a video with stamps from `start_ns` on; returns the stamp at which a next pass begins."""
     first = stamp = 0
     count = 0
     for frame in video.frames:
         first, stamp, count = frame.stamp_ns if count == 0 else first, frame.stamp_ns, count + 1
-        yield Frame(frame.rgb, start_ns + stamp - first)
+        yield frame.at(start_ns + stamp - first)
     interval = (stamp - first) // (count - 1) if count > 1 else round(NANOSECONDS / video.info.fps)
     return start_ns + stamp - first + interval
 

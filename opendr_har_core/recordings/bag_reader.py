@@ -1,16 +1,19 @@
-"""Reads the images of one topic of a rosbag2, in the order of recording."""
+"""Reads the images of one topic of a rosbag2, in the order of recording, also as if they were a video."""
 
 from __future__ import annotations
 
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, Optional
+from statistics import median
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple
 
 from opendr_har_core.errors import ConfigError, DataError, HarError, ImageError, VideoError
 from opendr_har_core.frame import LazyFrame
 from opendr_har_core.media.encodings import read_compressed, read_raw
+from opendr_har_core.media.video import TYPICAL_FPS, OpenVideo, VideoInfo
 from opendr_har_core.spec import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 END_OF_TIME = (1 << 63) - 1
+FILES = (".db3", ".mcap")
+# The rate is the median over so many images; more would cost memory.
+FIRST_IMAGES = 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +63,18 @@ class RecordedImage:
             return (read_raw if self.kind == RAW else read_compressed)(message, stamp_ns)
         except (AttributeError, TypeError, ValueError) as error:  # a bag defines the fields of its types
             raise ImageError(f"a {self.kind} is malformed: {error}") from None
+
+    def read(self) -> Tuple[Any, LazyFrame]:
+        """(header, frame at its stamp); raises as `message` and `frame` do.
+
+        A driver that leaves the stamp zero gets the time of recording, as the nodes use that of arrival.
+        """
+        message = self.message()
+        try:
+            stamp_ns = int(message.header.stamp.sec) * NANOSECONDS + int(message.header.stamp.nanosec)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ImageError(f"a {self.kind} is malformed: {error}") from None
+        return message.header, self.frame(message, stamp_ns or self.recorded_ns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +127,45 @@ def open_images(path: Path, topic: Optional[str] = None) -> Iterator[ImageTopic]
         yield found
     finally:
         reader.close()
+
+
+@dataclass
+class Unreadable:
+    """Images that could not be used: their number, and why the latest could not, or ""."""
+
+    count: int = 0
+    last_error: str = ""
+
+    def add(self, error: ImageError) -> None:
+        """Count an image."""
+        self.count += 1
+        self.last_error = str(error)
+
+
+def as_video(topic: ImageTopic, unreadable: Unreadable) -> OpenVideo[LazyFrame]:
+    """The readable images of a topic as a video, stamped by their headers; the others are counted.
+
+    Raises VideoError if there are none.
+    """
+    frames = _readable(topic, unreadable)
+    first = list(islice(frames, FIRST_IMAGES))
+    if not first:
+        why = f", {unreadable.count} unreadable ones: {unreadable.last_error}" if unreadable.count else ""
+        raise VideoError(f"{topic.path} has no usable images on {topic.topic}{why}")
+    steps = [later.stamp_ns - one.stamp_ns for one, later in zip(first, first[1:])]
+    step_ns = median(steps) if steps else 0
+    (height, width), fps = first[0].size, NANOSECONDS / step_ns if step_ns > 0 else float(TYPICAL_FPS)
+    return OpenVideo(VideoInfo(width, height, fps, topic.count, None), chain(first, frames))
+
+
+def _readable(topic: ImageTopic, unreadable: Unreadable) -> Iterator[LazyFrame]:
+    for image in topic.images():
+        try:
+            _, frame = image.read()
+        except ImageError as error:
+            unreadable.add(error)
+        else:
+            yield frame
 
 
 def _image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTopic:

@@ -14,7 +14,7 @@ from opendr_har_core.errors import ConfigError, DataError, HarError
 from opendr_har_core.people.pipeline import Person
 from opendr_har_core.prediction import Hypothesis, Prediction
 from opendr_har_core.spec import NANOSECONDS
-from opendr_har_core.storage.atomic import flush
+from opendr_har_core.storage.atomic import publish_folder
 from opendr_har_core.streaming.events import BEGAN, LabelEvent
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def new_bag(path: Path, storage: str, distribution: str) -> Iterator[Writer]:
         version: Any = 8 if distribution == "humble" else 9
         with Writer(unfinished, version=version, storage_plugin=StoragePlugin[storage.upper()]) as writer:
             yield writer
-        _publish(unfinished, path)
+        check_is_new(path)  # rename would silently replace an empty folder
+        publish_folder(unfinished, path)
     except HarError:
         raise
     except Exception as error:  # each storage reports a full disk in its own way
@@ -83,15 +84,6 @@ def check_is_new(path: Path) -> None:
     """Raise ConfigError when `path` exists."""
     if path.exists():
         raise ConfigError(f"{path} exists and is not overwritten; remove it or give another --output")
-
-
-def _publish(unfinished: Path, path: Path) -> None:
-    for file in unfinished.iterdir():
-        flush(file)
-    flush(unfinished)
-    check_is_new(path)  # rename would silently replace an empty folder
-    unfinished.rename(path)
-    flush(path.parent)
 
 
 class Topics:

@@ -19,7 +19,6 @@ from opendr_har_core.recordings.bag_writer import (
     storage_of,
     typestore,
 )
-from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.streaming.events import LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline, label_frames
 
@@ -152,11 +151,9 @@ def _frames(
     for image in topic.images():
         done.images += 1
         try:
-            message = image.message()
-            labels.start_image(message.header, image.recorded_ns)
-            # A driver that leaves the stamp zero gets the time of arrival, as in the node.
-            stamp_ns = labels.stamp[0] * NANOSECONDS + labels.stamp[1]
-            yield image.frame(message, stamp_ns or image.recorded_ns)
+            header, frame = image.read()
+            labels.start_image(header, image.recorded_ns)
+            yield frame
         except ImageError as error:
             done.skip(error)
         if on_progress is not None:

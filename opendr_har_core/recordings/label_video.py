@@ -1,4 +1,4 @@
-"""Labels of a video file or webcam recording over its own time, and a copy with the labels drawn into it.
+"""Labels of a video file, rosbag2 or webcam recording over its own time, and a copy with the labels drawn into it.
 
 They are of the whole picture, or of each person in it.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
 import cv2
 import numpy as np
 
-from opendr_har_core.errors import DataError
+from opendr_har_core.errors import DataError, ImageError
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.annotate import annotate
 from opendr_har_core.media.video import (
@@ -32,12 +33,14 @@ from opendr_har_core.people.detector import PersonDetector
 from opendr_har_core.people.pipeline import PeoplePipeline, Person, people_frames
 from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.prediction import Prediction
+from opendr_har_core.recordings.bag_reader import FILES, Unreadable, as_video, open_images
 from opendr_har_core.recordings.video_labels import PeopleLabels, PersonLabels, Segment, Thumbnail, VideoLabels
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.events import ENDED, LabelEvent
 from opendr_har_core.streaming.label_pipeline import LabelPipeline, label_frames, mean_prediction
 from opendr_har_core.streaming.recognizer import Recognizer
 from opendr_har_core.streaming.settings import EVERY_FRAME, REPEAT, STAMPS, LabelSettings, StreamSettings
+from opendr_har_core.streaming.stream import AnyFrame
 
 THUMBNAILS, THUMBNAIL_HEIGHT = 12, 216
 # (frames done, frames in all; None if unknown)
@@ -55,21 +58,25 @@ def label_video(
     on_frame: Optional[OnFrame] = None,
     on_sample: Optional[OnSample] = None,
     copy: Optional[AnnotatedCopy] = None,
+    topic: Optional[str] = None,
 ) -> VideoLabels:
-    """Label a file from beginning to end, or a webcam until Ctrl-C.
+    """Label a file or a bag's images on `topic` from beginning to end, or a webcam until Ctrl-C.
 
     A file that is too short for a label gets provisional ones, as with warm start "repeat". `on_sample` gets each shown
-    prediction when it comes, `copy` each frame. Raises VideoError for a file that can't be read whole, DataError
-    without a label, ConfigError, BackendError.
+    prediction when it comes, `copy` each frame. Unreadable images of a bag are counted and skipped. Raises VideoError
+    for a file that can't be read whole, DataError without a label, ConfigError, BackendError.
     """
     predictions: List[Prediction] = []
     samples: List[Prediction] = []
     events: List[LabelEvent] = []
     last_reset: Optional[str] = None
-    with _played(recognizer, source, stream, copy, on_frame) as played:
+    with _played(recognizer, source, stream, copy, on_frame, topic) as played:
         pipeline = LabelPipeline(recognizer.stream(**asdict(played.stream), top_k=1), labels)
         with played.until_ctrl_c():
             for item in label_frames(pipeline, played.frames()):
+                if item.error is not None:
+                    played.unreadable.add(item.error)
+                    continue
                 last_reset = pipeline.stream.status.reset or last_reset
                 predictions += [_kept(item.prediction)] if item.prediction else []
                 events += item.events
@@ -83,7 +90,7 @@ def label_video(
     if not samples:
         silent_sec = pipeline.stream.status.silent_frames * played.period_sec
         needs = f"{recognizer.spec.name} needs {silent_sec:.1f} s of video before its first label"
-        raise _no_label(source, needs, last_reset)
+        raise _no_label(source, needs, last_reset, played.unreadable)
     return VideoLabels(
         **played.facts(),
         samples=tuple(samples),
@@ -102,13 +109,17 @@ def label_people(
     on_frame: Optional[OnFrame] = None,
     on_sample: Optional[OnPerson] = None,
     copy: Optional[AnnotatedCopy] = None,
+    topic: Optional[str] = None,
 ) -> PeopleLabels:
     """As `label_video`, but label each person; `on_sample` gets each person with a new label. A video may have none."""
     seen: Dict[str, _Seen] = {}
-    with _played(recognizer, source, stream, copy, on_frame) as played:
+    with _played(recognizer, source, stream, copy, on_frame, topic) as played:
         pipeline = PeoplePipeline(recognizer, detector, people, played.stream, labels)
         with played.until_ctrl_c():
             for item in people_frames(pipeline, played.frames()):
+                if item.error is not None:
+                    played.unreadable.add(item.error)
+                    continue
                 for person in item.people.people:
                     seen.setdefault(person.track_id, _Seen(item.frame.stamp_ns)).take(person, item.frame.stamp_ns)
                     if on_sample is not None and person.is_new:
@@ -156,15 +167,16 @@ class _Seen:
 
 
 class _Played:
-    """A video that is played to a pipeline: `frame` is the one that is being labelled."""
+    """A recording that is played to a pipeline: `frame` is the one that is being labelled."""
 
     def __init__(
         self,
         recognizer: Recognizer,
         source: VideoSource,
-        video: OpenVideo,
+        video: OpenVideo[Any],
         stream: StreamSettings,
         on_frame: Optional[OnFrame],
+        unreadable: Unreadable,
     ) -> None:
         spec, info = recognizer.spec, video.info
         self.period_sec = _sampled_every_sec(spec, info, stream.sampling)
@@ -172,16 +184,20 @@ class _Played:
         if spec.silent_frames * self.period_sec >= (info.length_sec or math.inf):
             stream = replace(stream, warm_start=REPEAT)
         self.stream = stream
-        self.frame: Frame
-        self.end_ns = 0
+        self.frame: AnyFrame
+        self.start_ns, self.end_ns = 0, 0
+        self.unreadable = unreadable
         self._recognizer, self._source, self._video, self._on_frame = recognizer, source, video, on_frame
         self._thumbnails: List[Thumbnail] = []
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[AnyFrame]:
         """The frames, stamped from 0 on."""
         info = self._video.info
-        for count, frame in enumerate(shift(self._video, 0), start=1):
-            self.frame, self.end_ns = frame, frame.stamp_ns + round(NANOSECONDS / info.fps)
+        first = next(self._video.frames)
+        self.start_ns = first.stamp_ns
+        video = replace(self._video, frames=chain([first], self._video.frames))
+        for count, frame in enumerate(shift(video, 0), start=1):
+            self.frame, self.end_ns = frame, max(self.end_ns, frame.stamp_ns + round(NANOSECONDS / info.fps))
             yield frame
             _keep_thumbnail(self._thumbnails, frame, info)
             if self._on_frame is not None:
@@ -199,7 +215,9 @@ class _Played:
             "model": spec.name,
             "source": self._recognizer.source,
             "classes": self._recognizer.labels.names,
+            "start_ns": self.start_ns,
             "duration_sec": self.end_ns / NANOSECONDS,
+            "unreadable": self.unreadable.count,
             "warm_up_sec": spec.warm_up * self.period_sec,
             "label_delay_sec": spec.delay * self.period_sec,
             "thumbnails": tuple(self._thumbnails),
@@ -213,11 +231,23 @@ def _played(
     stream: StreamSettings,
     copy: Optional[AnnotatedCopy],
     on_frame: Optional[OnFrame],
+    topic: Optional[str],
 ) -> Iterator[_Played]:
-    with open_video(source) as video:
+    unreadable = Unreadable()
+    with _opened(source, topic, unreadable) as video:
         if copy is not None:
             copy.start(video.info)
-        yield _Played(recognizer, source, video, stream, on_frame)
+        yield _Played(recognizer, source, video, stream, on_frame, unreadable)
+
+
+@contextmanager
+def _opened(source: VideoSource, topic: Optional[str], unreadable: Unreadable) -> Iterator[OpenVideo[Any]]:
+    if is_camera(source) or not (Path(source).is_dir() or Path(source).suffix in FILES):
+        with open_video(source) as video:
+            yield video
+        return
+    with open_images(Path(source), topic) as images:
+        yield as_video(images, unreadable)
 
 
 def reachable_min_frames(
@@ -236,16 +266,20 @@ def _sampled_every_sec(spec: ModelSpec, info: VideoInfo, sampling: str) -> float
     return 1 / info.fps if sampling == EVERY_FRAME else max(1 / info.fps, spec.period_ns / NANOSECONDS)
 
 
-def _keep_thumbnail(thumbnails: List[Thumbnail], frame: Frame, info: VideoInfo) -> None:
+def _keep_thumbnail(thumbnails: List[Thumbnail], frame: AnyFrame, info: VideoInfo) -> None:
     time_sec = frame.stamp_ns / NANOSECONDS
     every_sec = (info.length_sec or 60.0) / THUMBNAILS
     if len(thumbnails) * every_sec <= time_sec and len(thumbnails) <= 4 * THUMBNAILS:
         height, width = frame.size
         size = (max(1, round(width * THUMBNAIL_HEIGHT / height)), THUMBNAIL_HEIGHT)
-        thumbnails.append(Thumbnail(time_sec, cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)))
+        with suppress(ImageError):  # the next image of the bag will do
+            thumbnails.append(Thumbnail(time_sec, cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)))
 
 
-def _no_label(source: VideoSource, needs: str, last_reset: Optional[str]) -> DataError:
+def _no_label(source: VideoSource, needs: str, last_reset: Optional[str], unreadable: Unreadable) -> DataError:
+    if unreadable.count:
+        lost = f"{unreadable.count} images are unreadable, the last one: {unreadable.last_error}"
+        return DataError(f"{source} yields no label: {needs}, and {lost}")
     if last_reset:
         return DataError(
             f"{source} yields no label: {needs}, and starts over before that ({last_reset}); "
@@ -286,16 +320,16 @@ class AnnotatedCopy:
         self._writer.write(Frame(rgb, frame.stamp_ns))
 
 
-def _annotated(frame: Frame, shown: Optional[Prediction]) -> Frame:
+def _annotated(frame: AnyFrame, shown: Optional[Prediction]) -> Frame:
     """The frame with the newest labels, if any, and its time."""
     lines = [_time(frame), *([] if shown else ["warming up"])]
     return Frame(annotate(frame.rgb, shown, lines), frame.stamp_ns)
 
 
-def _annotated_people(frame: Frame, people: Sequence[Person]) -> Frame:
+def _annotated_people(frame: AnyFrame, people: Sequence[Person]) -> Frame:
     boxes = [(person.box, person.title) for person in people]
     return Frame(annotate(frame.rgb, None, [_time(frame)], boxes), frame.stamp_ns)
 
 
-def _time(frame: Frame) -> str:
+def _time(frame: AnyFrame) -> str:
     return f"{frame.stamp_ns / NANOSECONDS:.1f} s"

@@ -1,4 +1,4 @@
-"""The labels of one video over its own time, of the whole picture or of each person, and their CSV and JSON files."""
+"""The labels of one recording over its own time, of the whole picture or of each person, and their files."""
 
 from __future__ import annotations
 
@@ -59,10 +59,12 @@ class LabelledVideo:
     """One video through one model, and its files; whose labels there are is up to the subclass.
 
     Attributes:
-        path: the file.
+        path: the file, or the bag's folder.
         model: name of the network; source: where its weights come from.
         classes: names of all classes, by class id.
-        duration_sec: time of the last frame plus one frame interval.
+        start_ns: stamp of the first frame: that of its header in a bag, 0 in a video file.
+        duration_sec: time of the last frame, after the first, plus one frame interval.
+        unreadable: images of a bag that could not be used.
         warm_up_sec: time until labels are no longer provisional.
         label_delay_sec: how old a label is when it comes, because the model waits for later frames.
         thumbnails: a few pictures, by rising time.
@@ -75,7 +77,9 @@ class LabelledVideo:
     model: str
     source: str
     classes: Tuple[str, ...]
+    start_ns: int
     duration_sec: float
+    unreadable: int
     warm_up_sec: float
     label_delay_sec: float
     thumbnails: Tuple[Thumbnail, ...]

@@ -36,6 +36,15 @@ def atomic_path(path: Union[str, Path]) -> Iterator[Path]:
         raise
 
 
+def publish_folder(unfinished: Path, path: Path) -> None:
+    """Rename a folder of finished files to `path`, on the disk, too; raises OSError if that is a folder with files."""
+    for file in unfinished.iterdir():
+        flush(file)
+    flush(unfinished)
+    unfinished.rename(path)
+    flush(path.parent)
+
+
 def remove_abandoned(folder: Union[str, Path]) -> None:
     """Remove temporary files of `atomic_path` that killed writers left in a folder, so that they don't fill the disk.
 

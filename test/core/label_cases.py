@@ -1,0 +1,51 @@
+"""Jobs of `label_many` whose worker processes die; in a module of its own, since spawned processes import it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from opendr_har_core.people.settings import PeopleSettings
+from opendr_har_core.recordings.label_many import LabelJob
+from opendr_har_core.recordings.label_table import SCHEMAS, LabelTable, read_label_table
+from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
+
+
+def job_for(folder, kind=LabelJob, people=False, model="default", **settings):
+    """A job with one thread."""
+    labels = LabelSettings(**settings)
+    return kind(folder, ModelSettings(model, threads=1), StreamSettings(), labels, PeopleSettings() if people else None)
+
+
+def tables(folder):
+    """{table: rows} of a folder of labels."""
+    return {name: read_label_table(folder, name).to_pylist() for name in SCHEMAS}
+
+
+class DeadlyTable(LabelTable):
+    """Kills its process before it writes the labels of "fatal" recordings, and of "unlucky" ones the first time."""
+
+    def write(self, source, labels):
+        mark = self.path.parent / f"{source.key}.died"
+        if "fatal" in source.uri or ("unlucky" in source.uri and not mark.exists()):
+            with mark.open("a") as file:
+                file.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().write(source, labels)
+
+
+@dataclass(frozen=True)
+class DeadlyJob(LabelJob):
+    """A job with a `DeadlyTable`."""
+
+    def table(self):
+        table = super().table()
+        table.__class__ = DeadlyTable
+        return table
+
+
+def deaths(folder: Path):
+    """How often each recording killed its process."""
+    return sorted(len(mark.read_text()) for mark in folder.glob("*.died"))
