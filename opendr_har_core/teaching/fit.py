@@ -34,9 +34,9 @@ def fit_head(examples: Examples, base: Optional[Head] = None, keep_base: bool = 
     An example is float32 (n, F): the features of one showing, a row for each prediction. The covariance is that of the
     rows about the mean of their class, shrunk towards a multiple of the identity (Friedman, Regularized discriminant
     analysis, JASA 1989). The limits come from the background of `base`, the head of the bundle; without background,
-    nothing is rejected. With `keep_base`, a class of the graph
-    may get examples too; they add to what the graph knows. Raises DataError for examples without rows, of different
-    widths, or not finite, and for a base without means that is to be kept.
+    nothing is rejected. With `keep_base`, a class of the graph may get examples too; they add to what the graph knows.
+    Raises DataError for examples without rows, of different widths, or not finite, and for a base without means that is
+    to be kept.
     """
     if not examples or not all(examples.values()):
         raise DataError("there is no example to learn from: show each action at least once")
