@@ -37,6 +37,11 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument(
         "--examples", required=True, metavar="FOLDER", help="folder with a folder of videos for each class"
     )
+    parser.add_argument(
+        "--keep-base",
+        action="store_true",
+        help="keep the base's own classes beside the taught ones; for the packaged models default and continual",
+    )
     add_bundle_output(parser)
     add_runtime(parser)
 
@@ -53,7 +58,7 @@ def run(options: argparse.Namespace) -> Result:
     check_writable(options.output)
     recognizer = Recognizer.open(options.base, options.providers, options.threads)
     lessons = Lessons(options.examples)
-    teacher = Teacher(recognizer, lessons)
+    teacher = Teacher(recognizer, lessons, keep_base=options.keep_base)
     total = len(lessons.list())
     with options.out.progress(f"reading {options.examples}", "videos") as report:
         done = 0
@@ -68,8 +73,8 @@ def run(options: argparse.Namespace) -> Result:
     if not examples.by_label:
         why = f": {examples.problems[0]}" if examples.problems else ""
         raise DataError(f"{options.examples} has no usable video in a folder named after its class{why}")
-    head = fit_head(examples.by_label, recognizer.head)
-    taken = confusions(examples.by_label, recognizer.head)
+    head = fit_head(examples.by_label, recognizer.head, options.keep_base)
+    taken = confusions(examples.by_label, recognizer.head, options.keep_base)
     tried = sum(len(group) for group in examples.by_label.values() if len(group) > 1)
     wrong = sum(round(share * len(examples.by_label[label])) for label, _, share in taken)
     path = write_with_head(bundle_path(options.base), head, options.output)

@@ -14,7 +14,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
-from opendr_har_core.bundles.head import Head
+from opendr_har_core.bundles.head import GRAPH, Head
 from opendr_har_core.errors import ConfigError, DataError, ImageError, ModelError
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.video import best_codec, read_video, video_writer
@@ -76,19 +76,28 @@ class _Recording:
 class Teacher:
     """Teaches one recognizer from a folder of lessons. Thread-safe: record in one thread, learn in another."""
 
-    def __init__(self, recognizer: Recognizer, lessons: Lessons, keep_clips: bool = True) -> None:
-        """`recognizer` is the one to teach, as it was opened; its bundle's head says which classes it keeps.
+    def __init__(
+        self, recognizer: Recognizer, lessons: Lessons, keep_clips: bool = True, keep_base: bool = False
+    ) -> None:
+        """`recognizer` is the one to teach, as it was opened.
 
-        With `keep_clips`, lessons have clips: training takes them, and another model can learn from them. Raises
-        ModelError for a bundle that gives no features.
+        With `keep_clips`, lessons have clips: training takes them, and another model can learn from them. With
+        `keep_base`, the model also keeps its own classes. Raises ModelError for a bundle that gives no features, or
+        that does not say what the classes to keep look like.
         """
         if not recognizer.width:
             raise ModelError(
                 f"this {recognizer.spec.name} is of a bundle format without features, so it can't be taught; "
                 f"export it again"
             )
+        can_keep = recognizer.head is not None and GRAPH in recognizer.head.owners
+        if keep_base and not can_keep:
+            raise ModelError(
+                f"keep_base is set, but this bundle of {recognizer.spec.name} does not say what its classes look like; "
+                f"use the packaged model default or continual, or unset it"
+            )
         self.recognizer, self.lessons = recognizer, lessons
-        self._keep_clips = keep_clips
+        self._keep_clips, self._keep_base, self._can_keep = keep_clips, keep_base, can_keep
         self._lock = threading.Lock()
         self._recording: Optional[_Recording] = None
 
@@ -181,15 +190,15 @@ class Teacher:
         base = self.recognizer.head
         if not examples.by_label:
             return base
-        text = "" if base is None else base.to_text()
-        key = hashlib.sha256(f"{self.recognizer.base} {text} {sorted(examples.ids)}".encode()).hexdigest()
+        origin = (self.recognizer.base, "" if base is None else base.to_text(), self._keep_base)
+        key = hashlib.sha256(f"{origin} {sorted(examples.ids)}".encode()).hexdigest()
         stored = self.lessons.stored_head(key)
         with suppress(ModelError):  # damaged, or of another version
             return self._read(stored) if stored is not None else self._fitted(examples, key)
         return self._fitted(examples, key)
 
     def _fitted(self, examples: Examples, key: str) -> Head:
-        text = fit_head(examples.by_label, self.recognizer.head).to_text()
+        text = fit_head(examples.by_label, self.recognizer.head, self._keep_base).to_text()
         self.lessons.store_head(key, text)
         return self._read(text)  # rounded as it is after a restart
 
@@ -206,7 +215,7 @@ class Teacher:
         for name in [label] if label else list(examples.by_label):
             found += _unlike(name, examples.by_label.get(name, ()))
         newest = {name: group[-NEWEST:] for name, group in examples.by_label.items()}
-        taken = confusions(newest, self.recognizer.head) if newest else []
+        taken = confusions(newest, self.recognizer.head, self._keep_base) if newest else []
         pairs = dict.fromkeys((min(first, second), max(first, second)) for first, second, _ in taken)
         found += [
             f"{first!r} and {second!r} are hard to tell apart: show two more of each"

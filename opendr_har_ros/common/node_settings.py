@@ -46,6 +46,9 @@ class NodeSettings:
     lesson_clips: bool = setting(
         True, "Keep a video of each lesson, from which training and other models can learn; else only its features."
     )
+    keep_base: bool = setting(
+        False, "Keep the model's own classes beside the taught ones; for the packaged models default and continual."
+    )
     autostart: bool = setting(True, "Configure and activate the node when it starts.")
 
     def __post_init__(self) -> None:

@@ -107,7 +107,8 @@ class NodeTeaching:
 
         def attach() -> None:
             folder = Lessons(local_path(self._folder))
-            pipeline.teacher = Teacher(pipeline.recognizer, folder, settings.node.lesson_clips)
+            wishes = settings.node.lesson_clips, settings.node.keep_base
+            pipeline.teacher = Teacher(pipeline.recognizer, folder, *wishes)
             examples = pipeline.teacher.examples()
             for problem in examples.problems:
                 self._node.get_logger().error(sanitize_utf8(f"a lesson is not used: {problem}"))
