@@ -129,7 +129,7 @@ class Projector:
 @pytest.mark.slow
 def test_gestures_of_one_person_are_known_of_another_until_they_are_undone(tab, shared, tmp_path):
     projector = Projector(shared / "videos" / "gestures_rgb")
-    recognizer, lessons = Recognizer.open("kinetics400"), Lessons(tmp_path / "lessons")
+    recognizer, lessons = Recognizer.open("default"), Lessons(tmp_path / "lessons")
     projector.show("PS7A1P1T1")
     pipeline = LabelPipeline(recognizer.stream(), LabelSettings())
     state = LiveState("a test", ModelInfo.of(pipeline.stream))
