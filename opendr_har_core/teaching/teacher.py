@@ -209,9 +209,11 @@ class Teacher:
         """What may go wrong with the examples, of `label` or of all, and what to do."""
         known = self.recognizer.labels if head is None else head.labels
         lost = [name for name in self.recognizer.labels if name not in known.names]
-        found = (
-            [f"no longer known, for lack of lessons: {', '.join(lost[:5])}" + " ..." * (len(lost) > 5)] if lost else []
-        )
+        found: List[str] = []
+        if lost:
+            names = ", ".join(lost[:LISTED]) + " ..." * (len(lost) > LISTED)
+            advice = "; set keep_base to keep the model's own classes" if self._can_keep else ""
+            found.append(f"no longer known, for lack of lessons: {names}{advice}")
         for name in [label] if label else list(examples.by_label):
             found += _unlike(name, examples.by_label.get(name, ()))
         newest = {name: group[-NEWEST:] for name, group in examples.by_label.items()}

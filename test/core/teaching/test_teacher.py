@@ -133,13 +133,21 @@ def test_labels_that_are_hard_to_tell_apart_are_named(teacher):
     assert "'hop' and 'leap' are hard to tell apart: show two more of each" in warnings
 
 
-def test_classes_that_are_lost_are_named(teacher, recognizer):
+def test_classes_of_the_model_are_kept_or_named_as_lost(teacher, recognizer):
     teach(teacher, "hop", shown("jumping", 1))
     examples = teacher.examples()
     head = teacher.head(examples)
-    warnings = teacher.warnings(examples, head, "hop")
-    is_lost = "walking" not in head.labels.names
-    assert any(warning.startswith("no longer known, for lack of lessons: ") for warning in warnings) == is_lost
+    assert list(head.labels) == ["hop"]
+    (warning,) = teacher.warnings(examples, head, "hop")
+    assert warning.startswith("no longer known, for lack of lessons: no activity, walking")
+    assert warning.endswith("; set keep_base to keep the model's own classes")
+    keeper = Teacher(recognizer, teacher.lessons, keep_base=True)
+    head = keeper.head(examples)
+    assert list(head.labels) == [*recognizer.base_labels, "hop"]
+    assert keeper.warnings(examples, head, "hop") == []
+    assert label_of(keeper, head, shown("bending", 3)) == "bending"
+    with pytest.raises(ModelError, match="keep_base is set, but this bundle of cox3d_xs"):
+        Teacher(Recognizer.open("kinetics400"), teacher.lessons, keep_base=True)
 
 
 def test_without_room_a_lesson_is_refused_and_all_others_stay(teacher):
