@@ -19,7 +19,7 @@ TRAIN = [
     *PROGRESS,
 ]
 BAGS = ["rosbags>=0.11,<0.12"]
-SCALE = ["pyarrow>=12,<27", "fsspec>=2023.1", "ray[data]>=2.40,<3; python_version >= '3.9'"]
+SCALE = ["pyarrow>=12,<27", "fsspec>=2023.1", "ray[data]>=2.40,<2.64; python_version >= '3.9'"]
 LIVE = ["aiohttp>=3.9,<4"]
 ENERGY = ["nvidia-ml-py>=12,<14"]
 COMPLETION = ["argcomplete>=2,<4"]

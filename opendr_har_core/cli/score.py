@@ -23,8 +23,8 @@ def add_parser(jobs: Any) -> None:
         jobs,
         "score",
         help="measure labels of recordings against the truth",
-        description="Compare the segments that 'infer --output' wrote with annotations: segment F1, edit score, "
-        "accuracy over time, delay, missed events and false alarms, for each class and overall.",
+        description="Compare the segments that 'infer --output' or 'label' wrote with annotations: segment F1, edit "
+        "score, accuracy over time, delay, missed events and false alarms, for each class and overall.",
         examples=(
             "results --truth annotations.csv",
             "results --truth elan/*.eaf --tier action --plots charts",
@@ -33,7 +33,9 @@ def add_parser(jobs: Any) -> None:
         ),
         run=run,
     )
-    what = "files of labels (.labels.json, .labels.csv), and folders with such files"
+    what = (
+        "files of labels (.labels.json, .labels.csv), folders with such files, and folders of tables that 'label' wrote"
+    )
     parser.add_argument("files", nargs="+", type=Path, metavar="LABELS", help=what)
     what = (
         "CSV with path,start,end,label; tables of people's boxes as of synth --people; files of ELAN (.eaf); "

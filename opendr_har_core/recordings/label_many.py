@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -273,14 +274,17 @@ def _on_ray(job: LabelJob, rows: Sequence[Dict[str, Any]], workers: int, address
         # One task at a time: those that wait for an actor would lose a try when it dies.
         size = {"size": workers} if workers else {"min_size": 1}
         actors = ray.data.ActorPoolStrategy(**size, max_tasks_in_flight_per_actor=1)
-        labelled = ray.data.from_items(list(rows), override_num_blocks=len(rows)).map(
-            Worker,
-            fn_constructor_args=(job,),
-            compute=actors,
-            num_cpus=1,
-            num_gpus=0 if job.model.providers[0] == "cpu" else 1,
-            ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": TRIES - 1},
-        )
+        with warnings.catch_warnings():
+            # Releases before 2.64 have no other way to limit the tries.
+            warnings.filterwarnings("ignore", message=".*ray_remote_args_fn.* is deprecated")
+            labelled = ray.data.from_items(list(rows), override_num_blocks=len(rows)).map(
+                Worker,
+                fn_constructor_args=(job,),
+                compute=actors,
+                num_cpus=1,
+                num_gpus=0 if job.model.providers[0] == "cpu" else 1,
+                ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": TRIES - 1},
+            )
         yield from labelled.iter_rows()
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise ResourceError(f"Ray at {address}: {error}") from error

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from opendr_har_core.errors import DataError
 from opendr_har_core.prediction import Prediction
 from opendr_har_core.recordings.sources import Source
-from opendr_har_core.recordings.video_labels import AnyLabels, PeopleLabels, VideoLabels, seconds
+from opendr_har_core.recordings.video_labels import SIDES, AnyLabels, PeopleLabels, VideoLabels, seconds
 from opendr_har_core.storage.atomic import publish_folder
 
 RECORDINGS, SEGMENTS, PREDICTIONS, PEOPLE, FAILURES = "recordings", "segments", "predictions", "people", "failures"
@@ -49,9 +49,7 @@ SCHEMAS: Dict[str, Any] = {
             ("top_scores", pa.list_(pa.float32())),
         ]
     ),
-    PEOPLE: pa.schema(
-        [*_TRACK, ("time_sec", pa.float64()), *((side, pa.float32()) for side in PeopleLabels.sample_keys[1:])]
-    ),
+    PEOPLE: pa.schema([*_TRACK, ("time_sec", pa.float64()), *((side, pa.float32()) for side in SIDES)]),
     FAILURES: pa.schema(
         [
             ("recording", pa.string()),

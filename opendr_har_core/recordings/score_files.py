@@ -1,4 +1,4 @@
-"""Reads what `score` compares: label files of `infer`, and annotations in CSV, ELAN and Label Studio files."""
+"""Reads what `score` compares: labels of `infer` and `label`, and annotations in CSV, ELAN and Label Studio files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from opendr_har_core.recordings.video_labels import SIDES
 from opendr_har_core.storage.reading import read_text
 
 LABELS_JSON, LABELS_CSV = ".labels.json", ".labels.csv"
+# Folders of tables are named so.
+MODEL = "model="
 BOX_COLUMNS = ("time_sec", "id", "action", *SIDES)
 LARGEST_NUMBER = 1e12
 # Label Studio puts eight hex digits before the names of uploaded files.
@@ -68,12 +70,15 @@ def recording_name(path: str) -> str:
 
 
 def read_labels(paths: Sequence[Path]) -> Rows:
-    """The segments in `.labels.json` and `.labels.csv` files, and in those below folders.
+    """The segments in `.labels.json` and `.labels.csv` files, those below folders, and the tables of `label`.
 
     Of a video with both, the JSON is read, which also has the duration and people's boxes. Raises DataError.
     """
     found = Rows()
-    for path in _label_files(paths):
+    tables = [path for path in paths if path.name.startswith(MODEL) or any(path.glob(f"{MODEL}*"))]
+    for path in tables:
+        _add_tables(path, found)
+    for path in _label_files([path for path in paths if path not in tables]):
         if path.suffix.lower() == ".json":
             _add_labels_json(path, found)
         else:
@@ -157,6 +162,23 @@ def _add_labels_json(path: Path, found: Rows) -> None:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is not a file of labels as `infer --output` writes it: {error!r}") from None
     found.boxes.update({(name, track): np.array(sorted(boxes)) for track, boxes in tracks.items()})
+
+
+def _add_tables(path: Path, found: Rows) -> None:
+    """The tables that `label` wrote; recordings without a segment have a duration."""
+    from opendr_har_core.recordings.label_table import PEOPLE, RECORDINGS, SEGMENTS, read_label_table
+
+    for row in read_label_table(path, RECORDINGS).to_pylist():
+        _new_recording(path, recording_name(row["recording"]), row["duration_sec"], found)
+    for row in read_label_table(path, SEGMENTS).to_pylist():
+        numbers = row["start_sec"], row["end_sec"], row["score"]
+        name = recording_name(row["recording"])
+        _add_label(f"{path}, {row['recording']}", name, row["track_id"], numbers, row["label"], found)
+    tracks: Dict[Tuple[str, str], List[List[float]]] = {}
+    for row in read_label_table(path, PEOPLE).to_pylist():
+        key = recording_name(row["recording"]), row["track_id"]
+        tracks.setdefault(key, []).append([row["time_sec"], *(row[side] for side in SIDES)])
+    found.boxes.update({key: np.array(boxes) for key, boxes in tracks.items()})
 
 
 def _new_recording(path: Path, name: str, duration: Optional[float], found: Rows) -> str:

@@ -25,6 +25,7 @@ from opendr_har_core.people.detector import NanoDet
 from opendr_har_core.recordings.label_many import Worker, label_many
 from opendr_har_core.recordings.label_table import read_label_table
 from opendr_har_core.recordings.label_video import label_people, label_video
+from opendr_har_core.recordings.score_files import read_labels, recording_name
 from opendr_har_core.recordings.sources import find_sources
 from opendr_har_core.synthetic.crowd import render_crowd
 from opendr_har_core.synthetic.scene import render_clip
@@ -113,6 +114,16 @@ def test_a_failed_recording_is_a_row_with_its_reason(recordings, labelled):
     (row,) = tables(labelled[0])["failures"]
     assert (row["recording"], row["size"], row["error"]) == (str(recordings / "broken.mp4"), 8, "VideoError")
     assert "can't be opened as video" in row["message"]
+
+
+def test_score_reads_the_tables(recordings, labelled):
+    found, read = tables(labelled[0]), read_labels([labelled[0]])
+    names = [recording_name(row["recording"]) for row in found["recordings"]]
+    assert read.durations == dict(zip(names, (row["duration_sec"] for row in found["recordings"])))
+    assert [(row.recording, row.label, row.start_sec, row.end_sec, row.score) for row in read.rows] == [
+        (recording_name(row["recording"]), *(row[name] for name in ("label", "start_sec", "end_sec", "score")))
+        for row in found["segments"]
+    ]
 
 
 def test_files_say_what_made_them(labelled):

@@ -1,0 +1,245 @@
+"""Checks and measures `opendr-har label` on a folder of recordings, see recordings.py.
+
+compare   the tables of a local run and of a Ray cluster of three nodes are the same, row for row
+kills     kill -9 of workers, the command and, on Ray, nodes at random moments; the tables are complete, without
+          repeated rows
+cost      seconds per hour of recordings for models, with and without people, and over the bare library
+memory    memory of the command and of a worker over a run
+
+python benchmarks/fleet/run.py compare /tmp/fleet/recordings --work /tmp/fleet
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+os.environ.update({"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"})
+NODES = 3
+STORE_BYTES = 100_000_000
+
+
+class Cluster:
+    """A Ray cluster of node processes of one core each, on the loopback interface."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster as RayCluster
+
+        self._arguments = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
+        self._cluster = RayCluster(initialize_head=True, head_node_args={"include_dashboard": False, **self._arguments})
+        self.address = self._cluster.address
+        self._others = [self._cluster.add_node(**self._arguments) for _ in range(NODES - 1)]
+
+    def kill_node(self, chance: random.Random) -> None:
+        """Kill a node other than the head, and start another one."""
+        node = self._others.pop(chance.randrange(len(self._others)))
+        self._cluster.remove_node(node, allow_graceful=False)
+        self._others.append(self._cluster.add_node(**self._arguments))
+
+    def stop(self) -> None:
+        self._cluster.shutdown()
+
+
+def command(sources, to, *flags):
+    arguments = ["label", str(sources), "--to", str(to), "--quiet", "--json", *map(str, flags)]
+    return [sys.executable, "-m", "opendr_har_core.cli.main", *arguments]
+
+
+def label(sources, to, *flags):
+    """(the result of the command, seconds)."""
+    begun = time.monotonic()
+    done = subprocess.run(command(sources, to, *flags), stdout=subprocess.PIPE, text=True, check=False)
+    lines = done.stdout.splitlines()
+    if not lines or "labelled" not in json.loads(lines[-1]):
+        raise SystemExit(f"{flags}: exit code {done.returncode}: {done.stdout}")
+    return json.loads(lines[-1]), time.monotonic() - begun
+
+
+def tables(folder):
+    from opendr_har_core.recordings.label_table import SCHEMAS, read_label_table
+
+    return {name: read_label_table(folder, name) for name in SCHEMAS}
+
+
+def check_complete(folder, expected, sources):
+    """Exit unless each source has one row set and all tables equal `expected`, those that were never interrupted."""
+    from opendr_har_core.recordings.sources import find_sources
+
+    found = tables(folder)
+    names = sorted(name for table in ("recordings", "failures") for name in found[table]["recording"].to_pylist())
+    if names != sorted(source.uri for source in find_sources([str(sources)])):
+        raise SystemExit(f"{folder}: recordings are missing or repeated: {len(names)} rows")
+    for name, table in found.items():
+        if not table.equals(expected[name]):
+            raise SystemExit(f"{folder}: the table {name} differs: {table.num_rows}, {expected[name].num_rows} rows")
+    return {name: table.num_rows for name, table in found.items()}
+
+
+def reference(options):
+    """Tables of a local run without interruption."""
+    folder = options.work / "local"
+    shutil.rmtree(folder, ignore_errors=True)
+    done, seconds = label(options.recordings, folder, *options.flags)
+    return tables(folder), done, seconds
+
+
+def compare(options):
+    expected, done, seconds = reference(options)
+    folder = options.work / "ray"
+    shutil.rmtree(folder, ignore_errors=True)
+    cluster = Cluster()
+    try:
+        on_ray, ray_seconds = label(options.recordings, folder, "--ray", cluster.address, *options.flags)
+    finally:
+        cluster.stop()
+    rows = check_complete(folder, expected, options.recordings)
+    return {"rows": rows, "local": done, "local_sec": seconds, "ray": on_ray, "ray_sec": ray_seconds}
+
+
+def processes_of(what, driver):
+    """Pids to kill: the workers or the command."""
+    if what == "driver":
+        return [driver.pid]
+    children = psutil.Process().children(recursive=True)
+    lines = [(child.pid, " ".join(child.cmdline())) for child in children if child.is_running()]
+    return [pid for pid, line in lines if "ray::MapWorker" in line or "spawn_main" in line]
+
+
+def kills(options):
+    """Kill one kind of process at a time until the job is done; then check the tables."""
+    expected, _, seconds = reference(options)
+    chance, report = random.Random(options.seed), {}
+    cluster = Cluster() if "ray" in options.on else None
+    try:
+        for where in options.on:
+            for what in ("worker", "driver", *(["node"] if where == "ray" else [])):
+                folder = options.work / f"kills-{where}-{what}"
+                shutil.rmtree(folder, ignore_errors=True)
+                flags = [*options.flags, *(["--ray", cluster.address] if where == "ray" else [])]
+                killed, runs = 0, 0
+                while True:
+                    runs += 1
+                    # A recording that lost two workers has failed: the next run tries it again.
+                    driver = subprocess.Popen(
+                        command(options.recordings, folder, "--retry-failed", *flags), stdout=subprocess.DEVNULL
+                    )
+                    while driver.poll() is None and killed < options.times:
+                        try:
+                            driver.wait(chance.uniform(0.5, options.every))
+                        except subprocess.TimeoutExpired:
+                            if what == "node":
+                                cluster.kill_node(chance)
+                                killed += 1
+                            elif pids := processes_of(what, driver):
+                                os.kill(chance.choice(pids), signal.SIGKILL)
+                                killed += 1
+                    if driver.wait() in (0, 1) and killed >= options.times:
+                        break
+                    if driver.returncode in (0, 1) and killed < options.times:
+                        shutil.rmtree(folder)  # done too early: once more from the beginning
+                label(options.recordings, folder, "--retry-failed", *options.flags)
+                rows = check_complete(folder, expected, options.recordings)
+                report[f"{where} {what}"] = {"killed": killed, "runs": runs, "rows": rows}
+    finally:
+        if cluster is not None:
+            cluster.stop()
+    return {"reference_sec": seconds, **report}
+
+
+def cost(options):
+    """CPU seconds per hour of recordings: of the command with its workers, and of the library in one process."""
+    report = {}
+    for model in options.models:
+        for people in ([], ["--people"]):
+            folder = options.work / "cost"
+            shutil.rmtree(folder, ignore_errors=True)
+            before = os.times()
+            done, seconds = label(options.recordings, folder, "--model", model, "--workers", 1, *people)
+            after = os.times()
+            hours = done["duration_sec"] / 3600
+            used = after.children_user + after.children_system - before.children_user - before.children_system
+            bare_cpu, bare_seconds = bare(options.recordings, model, bool(people))
+            report[f"{model} {' '.join(people)}".strip()] = {
+                "hours": hours,
+                "cpu_sec_per_hour": used / hours,
+                "bare_cpu_sec_per_hour": bare_cpu / hours,
+                "hours_per_core_hour": hours * 3600 / used,
+                "cpu_over_bare": used / bare_cpu,
+                "wall_over_bare": seconds / bare_seconds,
+            }
+    return report
+
+
+def bare(recordings, model, people):
+    """(CPU seconds, seconds) of `label_video` or `label_people` over the recordings, in this process."""
+    import cv2
+
+    from opendr_har_core import HarError, Recognizer
+    from opendr_har_core.people.detector import NanoDet
+    from opendr_har_core.recordings.label_video import label_people, label_video
+    from opendr_har_core.recordings.sources import find_sources
+
+    cv2.setNumThreads(1)
+    begun, used = time.monotonic(), time.process_time()
+    recognizer, detector = Recognizer.open(model, threads=1), NanoDet(threads=1) if people else None
+    for source in find_sources([str(recordings)]):
+        try:
+            path = Path(source.uri)
+            label_people(recognizer, detector, path) if people else label_video(recognizer, path)
+        except HarError:
+            continue
+    return time.process_time() - used, time.monotonic() - begun
+
+
+def memory(options):
+    """MB of the command and of its largest worker, sampled each second; the first and last quarter of the run."""
+    folder = options.work / "memory"
+    shutil.rmtree(folder, ignore_errors=True)
+    driver = subprocess.Popen(command(options.recordings, folder, *options.flags), stdout=subprocess.DEVNULL)
+    samples = []
+    while driver.poll() is None:
+        try:
+            root = psutil.Process(driver.pid)
+            workers = [child.memory_info().rss for child in root.children(recursive=True)]
+            samples.append((root.memory_info().rss / 1e6, max(workers, default=0) / 1e6))
+        except psutil.NoSuchProcess:
+            pass
+        time.sleep(1)
+    quarter = max(1, len(samples) // 4)
+    parts = {"first_quarter": samples[quarter : 2 * quarter], "last_quarter": samples[-quarter:]}
+    return {
+        "samples": len(samples),
+        **{
+            name: {"command_mb": max(item[0] for item in part), "worker_mb": max(item[1] for item in part)}
+            for name, part in parts.items()
+            if part
+        },
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("compare", "kills", "cost", "memory"))
+    parser.add_argument("recordings", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder for labels")
+    parser.add_argument("--on", nargs="+", choices=("local", "ray"), default=["local", "ray"], help="kills: where")
+    parser.add_argument("--times", type=int, default=20, help="kills of each kind")
+    parser.add_argument("--every", type=float, default=5.0, help="kills: longest pause in seconds")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", nargs="+", default=["default"], help="cost: bundles")
+    parser.add_argument("flags", nargs="*", help="further options of label, after --")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    sys.stdout.write(json.dumps(globals()[options.what](options), indent=1) + "\n")
