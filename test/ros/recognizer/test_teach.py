@@ -132,9 +132,13 @@ def test_another_model_knows_the_lessons_by_their_clips(client, begin):
 def test_without_a_folder_the_node_is_not_taught(client, start):
     start("recognizer", RELIABLE)
     Camera(client).wait_for_recognizer()
-    names = [name for name, _ in client.node.get_service_names_and_types_by_node("recognizer", "/")]
-    assert f"{NODE}/set_model" in names
-    assert not [name for name in names if "teach" in name or "lesson" in name]
+
+    def services():
+        """Those that have been discovered so far."""
+        return {name for name, _ in client.node.get_service_names_and_types_by_node("recognizer", "/")}
+
+    client.until(lambda: f"{NODE}/wait_for_activity/_action/send_goal" in services(), what="the action servers")
+    assert not services() & {f"{NODE}/teach/_action/send_goal", f"{NODE}/lessons", f"{NODE}/forget"}
 
 
 @pytest.mark.slow
