@@ -241,6 +241,33 @@ def test_a_recognizer_is_taught_from_the_page(client, start):
     page.close()
 
 
+@pytest.mark.slow
+def test_a_lesson_of_the_page_is_on_the_topic_and_after_kill_9_still_known(client, start, tmp_path):
+    parameters = {**EVERY_FRAME, "lessons": str(tmp_path / "lessons")}
+    recognizer = start("recognizer", parameters)
+    page = Page(port_of(start("web", {"port": 0})))
+    with Flood(client):
+        client.until(lambda: page.of("lessons"), what="the recognizer's lessons")
+        page.send(do="teach", label="hello", seconds=3, track_id="")
+        end = client.until(
+            lambda: next((text for text in page.of("teaching") if text["text"] and text["phase"] == "idle"), None),
+            60.0,
+            "the end of the lesson",
+        )
+        assert "learned 'hello' from 1 example" in end["text"]
+        client.until(lambda: page.of("labels")[-1]["top"][0][0] == "hello", what="the label")
+        recognizer.process.kill()
+        client.until(lambda: source(page)["state"] == "lost", what="the loss")
+        page.texts.clear()
+        start("recognizer", parameters)
+        client.until(
+            lambda: page.of("labels") and page.of("labels")[-1]["top"][0][0] == "hello",
+            60.0,
+            "the label after a restart",
+        )
+    page.close()
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
