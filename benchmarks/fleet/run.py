@@ -32,7 +32,7 @@ STORE_BYTES = 100_000_000
 
 
 class Cluster:
-    """A Ray cluster of node processes of one core each, on the loopback interface."""
+    """A Ray cluster of node processes of one core each, on this machine."""
 
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster as RayCluster
