@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 import numpy as np
 
 from opendr_har_core.backends.protocol import Array, Outputs, Row, check_finite
-from opendr_har_core.backends.session import Sessions, session_settings, this_machine
+from opendr_har_core.backends.session import CPU, Sessions, session_settings, this_machine
 from opendr_har_core.backends.state_buffers import BufferedState, BufferSpec, StepBuffers, buffer_specs
 from opendr_har_core.bundles.file_check import check_onnx_file
 from opendr_har_core.bundles.metadata import FEATURES, FRAMES, NEXT, PROBABILITIES, STATE, BundleMetadata
@@ -104,7 +104,20 @@ class OnnxBackend:
         return outputs
 
     def _binding(self, session: Any, state: BufferedState, buffers: StepBuffers) -> Any:
-        """The buffers that a step reads and writes; takes a hundredth of the step's time."""
+        """The buffers that a step reads and writes.
+
+        While one state steps again and again, its buffers come back to their places, and so do the bindings.
+        """
+        if session.get_providers()[0] != CPU:
+            # Binding an input copies it to the provider's device; later changes of our buffer would not arrive.
+            return self._new_binding(session, state, buffers)
+        bindings = buffers.bindings_of(session, state)
+        binding = bindings.get(state.places)
+        if binding is None:
+            binding = bindings[state.places] = self._new_binding(session, state, buffers)
+        return binding
+
+    def _new_binding(self, session: Any, state: BufferedState, buffers: StepBuffers) -> Any:
         binding = session.io_binding()
         binding.bind_ortvalue_input(FRAMES, buffers.frames_value)
         for name, value in zip((PROBABILITIES, FEATURES), buffers.output_values):

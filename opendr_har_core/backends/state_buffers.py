@@ -8,6 +8,7 @@ entries, and the oldest ones become those of the next step, which may be that of
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
@@ -106,6 +107,14 @@ class StepBuffers:
         self.frames_value = ort.OrtValue.ortvalue_from_numpy(self.frames)
         self.output_values = [ort.OrtValue.ortvalue_from_numpy(array) for array in self.outputs if array is not None]
         self.written = {depth: Block(queues, rows) for depth, queues in _by_depth(specs).items()}
+        self._user: Tuple[Any, Any] = (None, lambda: None)
+        self._bindings: Dict[Tuple[int, ...], Any] = {}
+
+    def bindings_of(self, session: Any, state: BufferedState) -> Dict[Tuple[int, ...], Any]:
+        """Bindings to a session by the places of a state's buffers; empty if the last step was that of another."""
+        if self._user[0] is not session or self._user[1]() is not state:
+            self._user, self._bindings = (session, weakref.ref(state)), {}
+        return self._bindings
 
 
 class BufferedState:
@@ -124,6 +133,11 @@ class BufferedState:
     def entry(self, spec: BufferSpec, index: int) -> Array:
         """The entry put `index` + 1 steps ago, (rows, ...)."""
         return self._blocks[spec.depth][index].arrays[spec.name]
+
+    @property
+    def places(self) -> Tuple[int, ...]:
+        """Which buffers the entries are in; the same again after some steps, unless other states step in between."""
+        return tuple(id(block) for entries in self._blocks.values() for block in entries)
 
     def value(self, spec: BufferSpec, index: int) -> Any:
         """The same for ONNX Runtime."""
