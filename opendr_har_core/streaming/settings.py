@@ -85,9 +85,6 @@ class LabelSettings:
     no_activity_label: str = setting(
         "no activity", "Label reported when the best score is below the threshold, or when nothing known is seen."
     )
-    reject_unknown: bool = setting(
-        True, "Report no_activity_label when a calibrated model sees none of its classes, whatever the scores are."
-    )
     smoothing: float = setting(
         0.0,
         "Time constant of the exponential moving average over the scores; 0 disables it.",
@@ -97,6 +94,9 @@ class LabelSettings:
     )
     min_duration_sec: float = setting(
         0.0, "Time that a new label must last before it replaces the current one.", unit="s", least=0, most=LONGEST_SEC
+    )
+    reject_unknown: bool = setting(
+        True, "Report no_activity_label when a calibrated model sees none of its classes, whatever the scores are."
     )
 
     def __post_init__(self) -> None:
