@@ -122,7 +122,7 @@ def broken_bundle(kind, folder):
         "text": b"only words\n" * 20,
         "cut": whole[: len(whole) // 2],
         "other format": whole.replace(b"format_version\x12\x014", b"format_version\x12\x019"),
-        "two labels": whole.replace(labels, two + b" " * (len(labels) - len(two))),
+        "two labels": whole.replace(labels, two + b" " * (len(labels) - len(two)), 1),
     }
     path = folder / f"{kind.replace(' ', '_')}.onnx"
     if kind in contents:
