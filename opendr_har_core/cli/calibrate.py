@@ -25,9 +25,11 @@ def add_parser(jobs: Any) -> None:
         help="make a bundle report no activity for what it does not know",
         description="Write a copy of a bundle that rejects what none of its classes looks like, for a wanted rate of "
         "false alarms on footage in which none of its classes happens: videos, folders of videos or rosbag2s of the "
-        "robot's own camera, an hour if possible. Nodes and commands use it by default.",
+        "robot's own camera, an hour if possible; or the camera itself for some minutes. Nodes and commands use it by "
+        "default.",
         examples=(
             "mine.onnx --background idle.mp4 --output mine.onnx",
+            "mine.onnx --background 0 --minutes 30 --output mine.onnx",
             "mine.onnx --background bags/evening --examples gestures --false-alarms-per-hour 1 --output quiet.onnx",
         ),
         run=run,
@@ -38,7 +40,11 @@ def add_parser(jobs: Any) -> None:
         nargs="+",
         required=True,
         metavar="VIDEO_OR_BAG",
-        help="footage without any of the classes: videos, folders of them, rosbag2s",
+        help="footage without any of the classes: videos, folders of them, rosbag2s, a webcam's number, an "
+        "address such as rtsp://camera/stream",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, metavar="M", help="time to watch a webcam or an address (default: 10)"
     )
     parser.add_argument("--topic", metavar="T", help="images of the bags (default: the only ones there are)")
     parser.add_argument(
@@ -69,7 +75,7 @@ def run(options: argparse.Namespace) -> Result:
     with options.out.progress("reading the background", "files") as report:
         sources = _sources(options.background)
         for index, source in enumerate(sources):
-            background += stretches_of(recognizer, _frames(source, options.topic))
+            background += stretches_of(recognizer, _frames(source, options.topic, options.minutes))
             report(index + 1, len(sources))
     head = recognizer.head or Head(recognizer.base_labels, kept=len(recognizer.base_labels))
     found = calibrate(
@@ -106,19 +112,20 @@ def run(options: argparse.Namespace) -> Result:
     return Result("\n".join([*lines, ""]), values)
 
 
-def _sources(arguments: List[str]) -> List[Path]:
-    """Bags as they are given, and the videos that the other arguments name; raises DataError."""
+def _sources(arguments: List[str]) -> List[str]:
+    """Bags and cameras as they are given, and the videos that the other arguments name; raises DataError."""
     from opendr_har_core.cli.videos import videos_of
+    from opendr_har_core.media.video import is_camera
 
-    found: List[Path] = []
+    found: List[str] = []
     for argument in arguments:
-        if _is_bag(Path(argument)):
-            found.append(Path(argument))
+        if _is_bag(Path(argument)) or is_camera(argument):
+            found.append(argument)
             continue
         videos, missing = videos_of([argument])
         for _, error in missing:
             raise error
-        found += videos
+        found += map(str, videos)
     return found
 
 
@@ -126,15 +133,21 @@ def _is_bag(path: Path) -> bool:
     return path.suffix.lower() in BAGS or (path / "metadata.yaml").is_file()
 
 
-def _frames(source: Path, topic: Any) -> Iterator[AnyFrame]:
+def _frames(source: str, topic: Any, minutes: float) -> Iterator[AnyFrame]:
     from opendr_har_core.errors import ImageError
-    from opendr_har_core.media.video import read_video
+    from opendr_har_core.media.video import is_camera, read_video
     from opendr_har_core.recordings.bag_reader import open_images
+    from opendr_har_core.spec import NANOSECONDS
 
-    if not _is_bag(source):
-        yield from read_video(source)
+    if not _is_bag(Path(source)):
+        first_ns = None
+        for frame in read_video(source):
+            first_ns = frame.stamp_ns if first_ns is None else first_ns
+            if is_camera(source) and frame.stamp_ns - first_ns > minutes * 60 * NANOSECONDS:
+                return
+            yield frame
         return
-    with open_images(source, topic) as images:
+    with open_images(Path(source), topic) as images:
         for image in images.images():
             try:
                 yield image.frame(image.message(), image.stamp_ns or image.recorded_ns)
@@ -153,5 +166,5 @@ def _positives(folder: str, recognizer: Any) -> Dict[str, List[Stretch]]:
     for lesson in Lessons(folder).list():
         if lesson.clip is not None:
             label = recognizer.labels[ids.id(lesson.label, folder)]
-            found.setdefault(label, []).extend(stretches_of(recognizer, _frames(lesson.clip, None)))
+            found.setdefault(label, []).extend(stretches_of(recognizer, _frames(str(lesson.clip), None, 0.0)))
     return found
