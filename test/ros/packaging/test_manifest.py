@@ -19,6 +19,8 @@ NOT_FROM_ROSDEP = {"av", "bondpy", "cv_bridge"}
 NOT_FROM_ROSDEP |= {"opendr_har_msgs"}
 # Only to export and train, which no robot does: setup.py's extras.
 NOT_FROM_ROSDEP |= {"torch", "onnx", "google", "lightning", "torchmetrics", "matplotlib", "yaml", "rosbags"}
+# Only to label thousands of recordings.
+NOT_FROM_ROSDEP |= {"pyarrow", "fsspec", "ray"}
 # What only makes things nicer: completion, bars.
 NOT_FROM_ROSDEP |= {"argcomplete", "rich"}
 
