@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
-from footage import read_clips
+from footage import Clip, read_clips
 
 from opendr_har_core import Recognizer
 from opendr_har_core.bundles.head import GRAPH, Head
@@ -20,6 +21,12 @@ from opendr_har_core.bundles.rewrite import write_with_head
 from opendr_har_core.streaming.recognizer import bundle_path
 
 ROWS = 32
+
+
+def carried(clips: Sequence[Clip]) -> np.ndarray:
+    """The features of synthetic people who do nothing that a bundle carries."""
+    idle = np.concatenate([clip.features for clip in clips if clip.group == "idle"]).astype(np.float32)
+    return idle[np.linspace(0, len(idle) - 1, ROWS).round().astype(int)]
 
 
 def main() -> None:
@@ -31,13 +38,12 @@ def main() -> None:
     options = parser.parse_args()
     labels = Recognizer.open(options.base).base_labels
     clips = read_clips(options.features)
-    idle = np.concatenate([clip.features for clip in clips if clip.group == "idle"])
-    background = idle[np.linspace(0, len(idle) - 1, ROWS).round().astype(int)]
+    background = carried(clips)
     classes = [[clip.features for clip in clips if clip.group == "synthetic" and clip.kind == name] for name in labels]
-    means, owners = np.zeros((0, idle.shape[1]), np.float32), ()
+    means, owners = np.zeros((0, background.shape[1]), np.float32), ()
     if all(classes):
         means, owners = np.stack([np.concatenate(rows).mean(axis=0) for rows in classes]), (GRAPH,) * len(classes)
-    directions = np.zeros((0, idle.shape[1]), np.float32)
+    directions = np.zeros((0, background.shape[1]), np.float32)
     head = Head(labels, means, owners, directions, kept=len(labels), background=background)
     write_with_head(bundle_path(options.base), head, options.output)
 

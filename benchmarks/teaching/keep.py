@@ -2,7 +2,8 @@
 
 python benchmarks/teaching/keep.py features_default.npz [--draws 5]
 
-The means of the nine come from half of the synthetic clips, the other half is tested.
+The means of the nine come from half of the synthetic clips, the other half is tested. The limits come from the
+background that `base_head.py` gives the bundles.
 The gesture "wave one hand" is taught under the model's own name for it.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
+from base_head import carried
 from footage import NINE, Clip, read_clips
 from heads import draw
 
@@ -48,7 +50,7 @@ def main() -> None:
     half = set(sorted({clip.name for clip in synthetic}, key=int)[::2])
     classes = [[c.features for c in synthetic if c.kind == name and c.name in half] for name in NINE]
     means = np.stack([np.concatenate(rows).mean(axis=0) for rows in classes])
-    base = Head(LabelMap(NINE), means, (GRAPH,) * 9, means[:0], kept=9)
+    base = Head(LabelMap(NINE), means, (GRAPH,) * 9, means[:0], kept=9, background=carried(clips))
     tested = [clip for clip in synthetic if clip.name not in half]
     for group, kinds in NEW.items():
         mine = [clip for clip in clips if clip.group == group]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
+from base_head import carried
 from footage import BACKGROUND, Clip, read_clips
 from heads import draw
 
@@ -97,8 +98,7 @@ def temperatures(clips: Sequence[Clip], group: str, draws: int) -> None:
 def fresh(clips: Sequence[Clip], count: int, draws: int, least: float) -> None:
     """Print the same for heads as they are taught, with the background that `base_head.py` gives the bundles."""
     mine = [clip for clip in clips if clip.group == "gestures" and not clip.mirrored]
-    idle = _rows([clip for clip in clips if clip.group == "idle"]).astype(np.float32)
-    base = Head(LabelMap(["nothing"]), kept=1, background=idle[np.linspace(0, len(idle) - 1, 32).round().astype(int)])
+    base = Head(LabelMap(["nothing"]), kept=1, background=carried(clips))
     tested = [_stretch(clip) for clip in clips if clip.group in BACKGROUND and clip.group != "idle"]
     hours = sum(len(features) for _, features in tested) * PERIOD_SEC / 3600
     rng, found, named = np.random.default_rng(0), [], []

@@ -32,7 +32,7 @@ class Head:
     (Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 4.3). Means that the graph owns
     compete as one group: its share of the score is divided by the probabilities of the graph's classifier, so that
     these classes stay ranked as they were. The distance also says whether the features belong to no class (Lee et al.,
-    NeurIPS 2018).
+    NeurIPS 2018). Beside classes of the graph, a taught class competes only within its limit.
 
     Attributes:
         labels: class names, one per score; first the `kept` ones of the graph.
@@ -105,30 +105,43 @@ class Head:
         A novelty above 1 means none of the classes; None without limits. Raises ModelError for a head with means and
         a bundle that gives no features.
         """
+        scores, strangeness = self.measure(features, probabilities)
+        if self.limits is None:
+            return scores.astype(np.float32), None
+        best = scores.argmax(axis=1)
+        novelty = strangeness[np.arange(len(best)), best] / self.limits[best]
+        return scores.astype(np.float32), novelty.astype(np.float32)
+
+    def measure(self, features: Optional[np.ndarray], probabilities: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """As `apply`, but with what the limits are compared to, float64 (B, n), in place of the novelty."""
         scores = np.zeros((len(probabilities), len(self.labels)))
         if self.kept:
             scores[:, : self.kept] = probabilities
             if self.graph_temperature != 1:
                 scores[:, : self.kept] = _softmax(np.log(probabilities + SMALLEST_SCORE) / self.graph_temperature)
         if not self.taught:
-            strangeness = 1 - scores
-        elif features is None:
+            return scores, 1 - scores
+        if features is None:
             raise ModelError("the head needs features, but the bundle gives none: export it again")
-        else:
-            distances = self.distances(features)
-            shares, owners = _softmax(-distances / (2 * self.temperature)), np.array(self.owners)
-            scores[:, : self.kept] *= shares[:, owners == GRAPH].sum(axis=1, keepdims=True)
-            strangeness = np.full_like(scores, np.inf)
-            strangeness[:, : self.kept] = distances[:, owners == GRAPH].min(axis=1, initial=np.inf)[:, None]
-            for column, owner in enumerate(owners):
-                if owner != GRAPH:
-                    scores[:, owner] += shares[:, column]
-                    strangeness[:, owner] = np.minimum(strangeness[:, owner], distances[:, column])
-        if self.limits is None:
-            return scores.astype(np.float32), None
-        best = scores.argmax(axis=1)
-        novelty = strangeness[np.arange(len(best)), best] / self.limits[best]
-        return scores.astype(np.float32), novelty.astype(np.float32)
+        distances, owners = self.distances(features), np.array(self.owners)
+        is_graph = owners == GRAPH
+        if self.kept and self.limits is not None:
+            distances[:, ~is_graph] = np.where(
+                distances[:, ~is_graph] <= self.limits[owners[~is_graph]], distances[:, ~is_graph], np.inf
+            )
+        shares = _softmax(-distances / (2 * self.temperature))
+        scores[:, : self.kept] *= shares[:, is_graph].sum(axis=1, keepdims=True)
+        strangeness = np.full_like(scores, np.inf)
+        strangeness[:, : self.kept] = distances[:, is_graph].min(axis=1, initial=np.inf)[:, None]
+        for column, owner in enumerate(owners):
+            if owner != GRAPH:
+                scores[:, owner] += shares[:, column]
+                found = distances[:, column]
+                if owner < self.kept:  # beyond the limit, it is the graph that names this class
+                    strangeness[:, owner] = np.where(np.isinf(found), 0, found)
+                else:
+                    strangeness[:, owner] = np.minimum(strangeness[:, owner], found)
+        return scores, strangeness
 
     def check(self, width: int, spec: ModelSpec) -> None:
         """Raise ModelError unless the head fits a network of `spec` that gives `width` features."""

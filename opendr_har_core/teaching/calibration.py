@@ -9,15 +9,17 @@ import numpy as np
 
 from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import ConfigError, DataError
-from opendr_har_core.teaching.fit import NEAR, NO_LIMIT, limited
+from opendr_har_core.teaching.fit import NO_LIMIT, limited
 
 # Probabilities (n, num_classes) and features (n, F) of consecutive predictions, as in backends.protocol.Outputs.
 Stretch = Tuple[np.ndarray, np.ndarray]
 SEC_PER_HOUR = 3600.0
 BINS = 15
 TEMPERATURES = np.geomspace(0.05, 50, 61).tolist()
-# Rows of background that a head keeps, for the limits of what is taught later.
+# Rows of background that a head carries, for its limits and for those of what is taught later.
 MOST_ROWS = 128
+# Limits stay below this share of the way to the alarms that must not be.
+BELOW = 0.9
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ def calibrate(
 
     `background` has stretches of consecutive predictions, `period_sec` apart, in which nothing happens that deserves a
     label; a false alarm is a label, other than those of `quiet`, that begins and lasts `min_duration_sec`. The classes
-    that raise alarms share the rate. The limits stay below the background by `NEAR`: half an hour or less at two per
-    hour leaves no alarm in it, and other background may come nearer. `positives` are showings that the head was not
-    taught from: they set the temperature, and the report. Raises ConfigError or DataError.
+    that raise alarms share the rate. Too little background for one alarm of each of them leaves none in it, and also
+    sets the limits of `limited`. `positives` are showings that the head was not taught from: they set the temperature,
+    and the report. Raises ConfigError or DataError.
     """
     if not (period_sec > 0 and false_alarms_per_hour >= 0 and min_duration_sec >= 0):
         raise ConfigError(
@@ -69,18 +71,17 @@ def calibrate(
     rows = 1 + int(np.ceil(min_duration_sec / period_sec))
     tempered = _tempered(head, positives)
     seen = np.concatenate([features for _, features in background]).astype(np.float32)
+    kept = seen[np.linspace(0, len(seen) - 1, min(len(seen), MOST_ROWS)).round().astype(int)]
     limits = np.full(len(head.labels), NO_LIMIT, np.float32)
     if head.taught:
-        limits = np.array(limited(tempered, seen).limits)
+        limits = np.array(limited(tempered, kept).limits)
     depths: Dict[int, List[float]] = {}
-    for label, depth in _alarms(replace(tempered, limits=np.ones_like(limits)), background, quiet, rows, is_open=True):
+    for label, depth in _alarms(replace(tempered, limits=None), background, quiet, rows):
         depths.setdefault(label, []).append(depth)
     for label, found in depths.items():
         allowed = int(false_alarms_per_hour * hours / len(depths))
-        if head.taught and allowed == 0:
-            continue  # too little background to tell from it how near other background comes
-        limits[label] = max(NEAR * sorted(found)[allowed], 1e-6) if allowed < len(found) else NO_LIMIT
-    kept = seen[np.linspace(0, len(seen) - 1, min(len(seen), MOST_ROWS)).round().astype(int)]
+        limit = BELOW * sorted(found)[allowed] if allowed < len(found) else NO_LIMIT
+        limits[label] = max(limit if allowed else min(limit, limits[label]), 1e-6)
     calibrated = replace(tempered, limits=limits, background=kept)
     before, after = (len(_alarms(each, background, quiet, rows)) / hours for each in (head, calibrated))
     error_before, _ = _judged(head, positives)
@@ -98,18 +99,15 @@ def calibration_error(scores: np.ndarray, classes: np.ndarray) -> float:
     return float(sum(gaps))
 
 
-def _alarms(
-    head: Head, background: Sequence[Stretch], quiet: Sequence[str], rows: int, is_open: bool = False
-) -> List[Tuple[int, float]]:
-    """(label, least novelty limit with which it begins) of each label that lasts `rows` predictions.
-
-    `is_open` also finds those that the head rejects.
-    """
+def _alarms(head: Head, background: Sequence[Stretch], quiet: Sequence[str], rows: int) -> List[Tuple[int, float]]:
+    """(label, least limit with which it begins) of each label that lasts `rows` predictions."""
     found: List[Tuple[int, float]] = []
     for probabilities, features in background:
-        scores, novelty = head.apply(features, probabilities)
-        depth = np.zeros(len(scores)) if novelty is None else novelty
-        best = np.where((depth > 1) & (not is_open), -1, scores.argmax(axis=1))
+        scores, strangeness = head.measure(features, probabilities)
+        best = scores.argmax(axis=1)
+        depth = strangeness[np.arange(len(best)), best]
+        if head.limits is not None:
+            best = np.where(depth > head.limits[best], -1, best)
         edges = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), len(best)]
         for first, last in zip(edges, edges[1:]):
             label = int(best[first])

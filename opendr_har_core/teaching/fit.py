@@ -19,8 +19,9 @@ SHRINKAGE = 0.8
 DIRECTIONS = 64
 # Least variance of a feature, as a share of its mean square: for showings that hardly differ.
 LEAST_VARIANCE = 0.01
-# Features are of no class beyond this share of the distance to the nearest background.
-NEAR = 0.9
+# Features are of no class beyond this share of the distance to the nearest row of the background that a head carries:
+# other background comes nearer. 0.45 to 0.55 are about as good.
+NEAR = 0.5
 # Turns in which showings are left out, at most, so that many of them take no longer.
 MOST_TURNS = 5
 # Scores from distances; of 1 to 40, and of a value fitted to showings that are left out, the best calibrated.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from teaching_cases import WIDTH, Actions, stretch
@@ -81,6 +83,25 @@ def test_the_classes_of_the_graph_can_be_kept_and_taught_as_well():
     scores, _ = head.apply(graph.showing("walk"), probabilities)
     assert scores.argmax(axis=1).tolist() == [0] * 5
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+
+
+def test_beside_kept_classes_a_taught_one_speaks_only_when_it_recognizes_something():
+    graph, actions = Actions(("walk", "run"), seed=3), Actions(NAMES)
+    _, background = actions.background()
+    # "run" is taught as well, and looks like "stop" here.
+    examples = {**actions.examples(3), "run": actions.examples(3, ["stop"])["stop"]}
+    open_head, head = (
+        fit_head(examples, replace(base_head(graph), background=rows), keep_base=True)
+        for rows in (background[:0], background)
+    )
+    says_run = np.tile(np.array([[0.1, 0.9]], np.float32), (len(background), 1))
+    beside = actions.centres["wave"] + 0.85 * (background - actions.centres["wave"])
+    assert (open_head.apply(beside, says_run)[0].argmax(axis=1) > 1).any()
+    scores, novelty = head.apply(beside, says_run)
+    assert (scores.argmax(axis=1) == 1).all()
+    assert (novelty <= 1).all()
+    scores, _ = head.apply(actions.showing("wave"), says_run[:5])
+    assert {head.labels[index] for index in scores.argmax(axis=1)} == {"wave"}
 
 
 def test_classes_that_a_bundle_does_not_describe_can_not_be_kept():
