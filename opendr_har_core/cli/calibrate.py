@@ -90,7 +90,8 @@ def run(options: argparse.Namespace) -> Result:
     path = write_with_head(bundle_path(options.bundle), found.head, options.output)
     lines = [
         f"{path}: {60 * found.hours:.1f} minutes of background",
-        f"false alarms per hour: {found.false_alarms_before:.1f} before, {found.false_alarms:.1f} after",
+        f"false alarms per hour: {found.false_alarms_before:.1f} before, {found.false_alarms:.1f} after, on this "
+        "footage, which set the limits; expect more on other footage",
     ]
     if options.examples:
         lines.append(f"recall on the examples: {found.recall:.0%}")
