@@ -11,25 +11,25 @@ import numpy as np
 TOP, BOTTOM, ASIDE = 0.12, 0.95, 0.25
 COLUMNS, ROWS = 16, 32  # pixels that are looked at
 HALVES, CHANNELS, LEVELS = 2, 3, 32
+BINS = HALVES * CHANNELS * LEVELS
 _OFFSETS = LEVELS * (np.arange(CHANNELS) + CHANNELS * (np.arange(ROWS) * HALVES // ROWS)[:, None, None])
 
-UNKNOWN = np.full(HALVES * CHANNELS * LEVELS, np.nan, np.float32)
+UNKNOWN = np.full(BINS, np.nan, np.float32)
 
 
-def appearance(rgb: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Colours of the person in a box of a uint8 (H, W, 3) image: float32 of length 1, to be compared by `unlikeness`.
+def appearances(rgb: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Colours of the people in boxes (n, 4) of a uint8 (H, W, 3) image: float32 (n, d), compared by `unlikeness`.
 
-    Lightness and the two axes of colour (CIELAB) have histograms of their own; one is a vector of square roots of
-    shares, so that a product of two is their Bhattacharyya coefficient. The box may reach beyond the image.
+    Lightness and the two axes of colour (CIELAB) have histograms of their own. A row holds the square roots of
+    their shares: its length is 1, and a product of two is their Bhattacharyya coefficient. Boxes may reach beyond the
+    image.
     """
-    height, width = rgb.shape[:2]
-    left, top, right, bottom = (float(side) for side in box)
-    aside, tall = ASIDE * (right - left), bottom - top
-    x, to_x = _within(left + aside, right - aside, width)
-    y, to_y = _within(top + TOP * tall, top + BOTTOM * tall, height)
-    pixels = cv2.resize(rgb[y:to_y, x:to_x], (COLUMNS, ROWS), interpolation=cv2.INTER_NEAREST)
-    levels = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB) // (256 // LEVELS) + _OFFSETS
-    counts = np.bincount(levels.reshape(-1), minlength=HALVES * CHANNELS * LEVELS)
+    if not len(boxes):
+        return np.empty((0, BINS), np.float32)
+    pixels = np.concatenate([_body(rgb, *box) for box in boxes.tolist()])
+    levels = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).reshape(-1, ROWS, COLUMNS, CHANNELS) // (256 // LEVELS) + _OFFSETS
+    levels += BINS * np.arange(len(boxes))[:, None, None, None]
+    counts = np.bincount(levels.reshape(-1), minlength=BINS * len(boxes)).reshape(-1, BINS)
     roots: np.ndarray = np.sqrt(counts / (CHANNELS * ROWS * COLUMNS), dtype=np.float32)
     return roots
 
@@ -39,6 +39,16 @@ def unlikeness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     NaN for unknown ones."""
     different: np.ndarray = 1 - first @ second.T
     return different
+
+
+def _body(rgb: np.ndarray, left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """The trunk of a person, uint8 (ROWS, COLUMNS, 3)."""
+    height, width = rgb.shape[:2]
+    aside, tall = ASIDE * (right - left), bottom - top
+    x, to_x = _within(left + aside, right - aside, width)
+    y, to_y = _within(top + TOP * tall, top + BOTTOM * tall, height)
+    pixels: np.ndarray = cv2.resize(rgb[y:to_y, x:to_x], (COLUMNS, ROWS), interpolation=cv2.INTER_NEAREST)
+    return pixels
 
 
 def _within(low: float, high: float, size: int) -> Tuple[int, int]:

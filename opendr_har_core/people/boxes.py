@@ -27,8 +27,7 @@ def inside(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    area: np.ndarray = np.prod(np.clip(high - low, 0, None), axis=-1)
-    return area
+    return _product(np.maximum(high - low, 0))
 
 
 def _enlarged(boxes: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -37,5 +36,9 @@ def _enlarged(boxes: np.ndarray, margin: np.ndarray) -> np.ndarray:
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
-    area: np.ndarray = np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
+    return _product(boxes[..., 2:] - boxes[..., :2])
+
+
+def _product(sides: np.ndarray) -> np.ndarray:
+    area: np.ndarray = sides[..., 0] * sides[..., 1]
     return area

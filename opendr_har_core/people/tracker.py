@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from opendr_har_core.people.appearance import UNKNOWN, appearance, unlikeness
+from opendr_har_core.people.appearance import UNKNOWN, appearances, unlikeness
 from opendr_har_core.people.boxes import inside, overlaps
 from opendr_har_core.people.detector import Detections
 from opendr_har_core.spec import NANOSECONDS
@@ -38,7 +39,7 @@ class Sighting:
     Attributes:
         box: float64 (4,).
         score: in 0..1.
-        colours: see `appearance`; NaN without an image.
+        colours: see `appearances`; NaN without an image.
         clear: whether most of the box shows nobody else.
     """
 
@@ -68,8 +69,9 @@ class Track:
         """Take over a sighting that has nothing to do with the motion so far."""
         self.centre, self.size = _centre_and_size(seen.box)
         self.velocity = np.zeros(2)
-        # Of position and velocity; the same for x and y, as their noise is.
-        self._covariance = np.diag([(BOX_NOISE * self.size[1]) ** 2, (FIRST_SPEED * self.size[1]) ** 2])
+        height = float(self.size[1])
+        # Variance of the position, covariance, variance of the velocity; the same for x and y, as their noise is.
+        self._spread = (BOX_NOISE * height) ** 2, 0.0, (FIRST_SPEED * height) ** 2
         self._saw(seen, stamp_ns)
 
     def box(self, stamp_ns: int) -> np.ndarray:
@@ -80,7 +82,7 @@ class Track:
     def centre_at(self, stamp_ns: int) -> np.ndarray:
         """The centre at `stamp_ns`: float64 (2,); people who are not seen slow down."""
         elapsed = self.unseen_sec(stamp_ns)
-        centre: np.ndarray = self.centre + self.velocity * (STOP_SEC * (1 - np.exp(-elapsed / STOP_SEC)))
+        centre: np.ndarray = self.centre + self.velocity * (STOP_SEC * (1 - math.exp(-elapsed / STOP_SEC)))
         return centre
 
     def unseen_sec(self, stamp_ns: int) -> float:
@@ -91,17 +93,21 @@ class Track:
         """Take over a sighting."""
         elapsed = self.unseen_sec(stamp_ns)
         measured, size = _centre_and_size(seen.box)
-        height = self.size[1]
-        step = np.array([[1.0, elapsed], [0.0, 1.0]])
-        pushed = np.array([elapsed**2 / 2, elapsed]) * ACCELERATION * height
-        covariance = step @ self._covariance @ step.T + np.outer(pushed, pushed)
-        gain = covariance[:, 0] / (covariance[0, 0] + (BOX_NOISE * height) ** 2)
+        height = float(self.size[1])
+        pushed = (ACCELERATION * height * elapsed) ** 2
+        place, both, speed = self._spread
+        place += elapsed * (2 * both + elapsed * speed) + pushed * elapsed**2 / 4
+        both += elapsed * speed + pushed * elapsed / 2
+        speed += pushed
+        # Floats: arrays of two by two would take ten times as long.
+        certain = place + (BOX_NOISE * height) ** 2
+        to_place, to_speed = place / certain, both / certain
         expected = self.centre_at(stamp_ns)
         off = measured - expected
-        self.centre = expected + gain[0] * off
-        self.velocity = self.velocity + gain[1] * off
-        self._covariance = covariance - np.outer(gain, covariance[0])
-        self.size = self.size + (size - self.size) * (1 - np.exp(-max(elapsed, 1e-3) / SIZE_SEC))
+        self.centre = expected + to_place * off
+        self.velocity = self.velocity + to_speed * off
+        self._spread = place - to_place * place, both - to_place * both, speed - to_speed * both
+        self.size = self.size + (size - self.size) * (1 - math.exp(-max(elapsed, 1e-3) / SIZE_SEC))
         self._saw(seen, stamp_ns)
 
     def _saw(self, seen: Sighting, stamp_ns: int) -> None:
@@ -166,12 +172,10 @@ def _sightings(detections: Detections, rgb: Optional[np.ndarray]) -> List[Sighti
     nested = np.maximum(shares, shares.T) > NESTED_SHARE
     doubles = (nested & (scores[None] > scores[:, None])).any(axis=1) & (scores < NESTED)
     usable = np.flatnonzero(~doubles & (scores >= DOUBTFUL))
-    found = []
-    for index in usable:
-        others = shares[index, usable[usable != index]]
-        colours = UNKNOWN if rgb is None else appearance(rgb, boxes[index])
-        found.append(Sighting(boxes[index], float(scores[index]), colours, bool((others < CLEAR).all())))
-    return found
+    boxes, scores, shares = boxes[usable], scores[usable], shares[np.ix_(usable, usable)]
+    clear = (shares >= CLEAR).sum(axis=1) <= 1  # lies in itself
+    colours = [UNKNOWN] * len(usable) if rgb is None else appearances(rgb, boxes)
+    return [Sighting(*each) for each in zip(boxes, scores.tolist(), colours, clear.tolist())]
 
 
 def _give(
@@ -190,18 +194,18 @@ def _give(
         return left
     gain = gains(free, seen, stamp_ns)
     tracks = list(free)
-    while gain.max() > 0:
-        row, column = divmod(int(gain.argmax()), gain.shape[1])
-        take(tracks[row], seen[column], stamp_ns)
-        free.remove(tracks[row])
-        left.remove(seen[column])
-        gain[row], gain[:, column] = 0, 0
+    for index in np.argsort(-gain, axis=None, kind="stable").tolist()[: np.count_nonzero(gain)]:
+        track, sighting = tracks[index // len(seen)], seen[index % len(seen)]
+        if track in free and sighting in left:
+            take(track, sighting, stamp_ns)
+            free.remove(track)
+            left.remove(sighting)
     return left
 
 
 def _continued(tracks: Sequence[Track], seen: Sequence[Sighting], stamp_ns: int) -> np.ndarray:
     """Gains by expected place and colours."""
-    gain = _overlaps(tracks, seen, stamp_ns) * np.exp(-((np.nan_to_num(_unlikeness(tracks, seen)) / UNLIKE) ** 2))
+    gain = _overlaps(tracks, seen, stamp_ns) * np.exp(-((np.fmax(_unlikeness(tracks, seen), 0) / UNLIKE) ** 2))
     return np.where(gain < LEAST_OVERLAP, 0, gain)
 
 
@@ -224,8 +228,7 @@ def _recognized(tracks: Sequence[Track], seen: Sequence[Sighting], stamp_ns: int
     reach = before * np.array([REACH * (1 + track.unseen_sec(stamp_ns)) for track in tracks])[:, None]
     distances = np.linalg.norm(np.stack([track.centre for track in tracks])[:, None] - centres, axis=2)
     within = (distances < reach) & (np.abs(np.log(heights / before)) < np.log(TALLER))
-    gain = np.nan_to_num(SAME - _unlikeness(tracks, seen))
-    return np.where(within, np.maximum(gain, 0), 0)
+    return np.where(within, np.fmax(SAME - _unlikeness(tracks, seen), 0), 0)
 
 
 def _unlikeness(tracks: Sequence[Track], seen: Sequence[Sighting]) -> np.ndarray:

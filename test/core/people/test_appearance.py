@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from opendr_har_core.people.appearance import appearance, unlikeness
+from opendr_har_core.people.appearance import appearances, unlikeness
 
 RED, BLUE, GREEN = (200, 40, 40), (40, 40, 200), (40, 160, 60)
 BOX = np.array([20.0, 10.0, 60.0, 110.0])
@@ -21,7 +21,7 @@ def image(upper, lower, box=BOX, noise=0.0):
 def test_clothes_are_told_apart_in_noise_and_in_another_box():
     elsewhere = np.add(BOX, (70, 5, 70, 5))
     red, moved, swapped, green = (
-        appearance(image(upper, lower, box, noise), box)
+        appearances(image(upper, lower, box, noise), box[None])[0]
         for upper, lower, box, noise in (
             (RED, BLUE, BOX, 0.0),
             (RED, BLUE, elsewhere, 3.0),
@@ -35,5 +35,5 @@ def test_clothes_are_told_apart_in_noise_and_in_another_box():
 
 @pytest.mark.parametrize("box", [(-30, -30, 10, 50), (150, 100, 400, 300), (-90, 10, -50, 60), (5, 5, 5.5, 6)])
 def test_boxes_may_reach_beyond_the_image_and_be_tiny(box):
-    looks = appearance(image(RED, BLUE), np.array(box, float))
+    looks = appearances(image(RED, BLUE), np.array([box], float))[0]
     assert np.linalg.norm(looks) == pytest.approx(1)
