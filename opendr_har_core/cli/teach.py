@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> Result:
 
         examples = lessons.examples(recognizer.base, example, keep=False)
     if not examples.by_label:
-        why = f": {examples.problems[0]}" if examples.problems else ""
+        why = f": {examples.problems[0]}" if examples.problems else "" if lessons.folder.exists() else ": it is missing"
         raise DataError(f"{options.examples} has no usable video in a folder named after its class{why}")
     head = fit_head(examples.by_label, recognizer.head, options.keep_base)
     taken = confusions(examples.by_label, recognizer.head, options.keep_base)

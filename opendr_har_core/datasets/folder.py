@@ -18,6 +18,7 @@ from opendr_har_core.errors import ConfigError, DataError, ImageError
 from opendr_har_core.labels import ClassIds, LabelMap, Labels
 from opendr_har_core.media.pictures import read_picture
 from opendr_har_core.media.video import SUFFIXES
+from opendr_har_core.teaching.lessons import label_of
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 
@@ -47,10 +48,10 @@ class FolderDataset(ClipDataset):
             raise ConfigError(f"frame_fps is {frame_fps!r}, expected frames per second above zero")
         root = Path(path)
         folders = _class_folders(root)
-        names = LabelMap(folder.name for folder in folders) if labels is None else LabelMap.of(labels)
+        names = LabelMap(map(label_of, folders)) if labels is None else LabelMap.of(labels)
         ids = ClassIds(names)
         wanted = [
-            (entry, partial(whole, ids.id(folder.name, folder)))
+            (entry, partial(whole, ids.id(label_of(folder), folder)))
             for folder in folders
             for entry in sorted(folder.iterdir())
             if entry.name[0] != "."

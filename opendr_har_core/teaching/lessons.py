@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 import zipfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -98,21 +98,18 @@ class Lessons:
     """
 
     def __init__(self, folder: Union[str, Path]) -> None:
-        """The folder may be missing; the first lesson creates it."""
+        """The folder may be missing; the first lesson creates it. Raises DataError if it can't be read."""
         self.folder = Path(folder)
         self._features: Dict[Tuple[str, str, str], np.ndarray] = {}  # those of the latest call of `examples`
-        for path in self._label_folders():
+        for path in (*self._label_folders(), self.folder):
             remove_abandoned(path)
-        remove_abandoned(self.folder)
 
     def list(self) -> List[Lesson]:
         """All lessons, sorted by label and, as they were shown, by id. Raises DataError for an unreadable folder."""
         found: List[Lesson] = []
-        try:
-            for folder in self._label_folders():
+        for folder in self._label_folders():
+            with _reading(folder):
                 found += _lessons_in(folder)
-        except OSError as error:
-            raise DataError(f"the lessons in {self.folder} can't be read: {error}") from None
         return found
 
     def labels(self) -> List[str]:
@@ -222,9 +219,23 @@ class Lessons:
         return path
 
     def _label_folders(self) -> Sequence[Path]:
-        if not self.folder.is_dir():
-            return ()
-        return sorted(path for path in self.folder.iterdir() if path.is_dir() and path.name[0] != ".")
+        with _reading(self.folder):
+            if not self.folder.exists():
+                return ()
+            return sorted(path for path in self.folder.iterdir() if path.is_dir() and path.name[0] != ".")
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"the lessons in {folder} can't be read: {error}") from None
+
+
+def label_of(folder: Path) -> str:
+    """The label of a folder: its name, as `folder_of` writes it."""
+    return unquote(folder.name)
 
 
 def folder_of(label: str) -> str:
@@ -258,12 +269,12 @@ def _lessons_in(folder: Path) -> Iterator[Lesson]:
     clips: Dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name[0] != "." and path.suffix.lower() in SUFFIXES:
-            clips[path.stem] = path
+            clips[path.name if path.stem in clips else path.stem] = path
         elif path.name[0] == "." and path.suffix == FEATURES and path.name.count(".") >= 3 and MARK not in path.name:
             id, _, base = path.stem[1:].rpartition(".")
             files.setdefault(id, {})[base] = path
     for id in sorted({*files, *clips}):
-        yield Lesson(unquote(folder.name), id, files.get(id, {}), clips.get(id))
+        yield Lesson(label_of(folder), id, files.get(id, {}), clips.get(id))
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -95,6 +95,8 @@ def test_a_calibrated_bundle_says_nothing_of_the_background(material, tmp_path, 
     ("arguments", "reason"),
     [
         (["teach", "--examples", "{empty}", "--output", "{empty}/x.onnx"], "no usable video in a folder named after"),
+        (["teach", "--examples", "{empty}/no", "--output", "{empty}/x.onnx"], "named after its class: it is missing"),
+        (["teach", "--examples", __file__, "--output", "{empty}/x.onnx"], "can't be read: .*Not a directory"),
         (["teach", "--examples", "{empty}", "--output", "{empty}/none/x.onnx"], "can't be written"),
         (["calibrate", "default", "--background", "{empty}", "--output", "{empty}/x.onnx"], "has no videos"),
         (

@@ -93,10 +93,11 @@ def test_lessons_of_another_base_are_computed_once_from_their_clips(lessons):
 
 def test_a_folder_of_videos_is_one_of_lessons_and_stays_as_it_is_if_asked(tmp_path):
     (tmp_path / "walking").mkdir()
-    write_clip(tmp_path / "walking" / "one.avi")
+    for name in ("one.avi", "one.mp4", "two.mp4"):
+        write_clip(tmp_path / "walking" / name)
     (tmp_path / "walking" / "notes.txt").write_text("not a video")
     before = files_in(tmp_path)
-    assert Lessons(tmp_path).examples("base", lambda path: example(), keep=False).counts == {"walking": 1}
+    assert Lessons(tmp_path).examples("base", lambda path: example(), keep=False).counts == {"walking": 3}
     assert files_in(tmp_path) == before
 
 

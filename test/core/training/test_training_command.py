@@ -63,11 +63,11 @@ def test_lessons_are_trained_like_any_folder_of_videos(clips, tmp_path):
     lessons = Lessons(tmp_path / "lessons")
     for clip in sorted(clips.rglob("*.mp4")):
         example = Example(np.ones((2, 4), np.float32), 0, 1.5)
-        lessons.add(f"my {clip.parent.name}", example, "base", lambda path, clip=clip: shutil.copy(clip, path))
+        lessons.add(f"my/{clip.parent.name}?", example, "base", lambda path, clip=clip: shutil.copy(clip, path))
     bundle = tmp_path / "mine.onnx"
     flags = ["--size", "xs", "--epochs", "1", "--batch-size", "2", "--checkpoint-folder", str(tmp_path / "checkpoints")]
     assert main(["train", "--data", str(lessons.folder), "--output", str(bundle), *flags]) == 0
-    assert list(Recognizer.open(bundle).labels) == sorted(f"my {action}" for action in ACTIONS)
+    assert list(Recognizer.open(bundle).labels) == sorted(f"my/{action}?" for action in ACTIONS)
 
 
 def test_options_come_from_a_file_and_later_flags_take_precedence(clips, tmp_path, capsys):
