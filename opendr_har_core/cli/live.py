@@ -64,6 +64,11 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument(
         "--lessons", metavar="FOLDER", help="teach the model on the page, and keep the lessons in this folder"
     )
+    parser.add_argument(
+        "--keep-base",
+        action="store_true",
+        help="with --lessons, keep the model's own classes beside the taught ones; for default and continual",
+    )
     add_settings(parser, LiveSettings, title="page")
     add_people(parser)
     add_recognizer(parser)
@@ -113,7 +118,9 @@ def _teacher(options: argparse.Namespace, recognizer: Recognizer) -> Optional[Te
     from opendr_har_core.teaching.lessons import Lessons
     from opendr_har_core.teaching.teacher import Teacher
 
-    return Teacher(recognizer, Lessons(options.lessons)) if options.lessons else None
+    if not options.lessons:
+        return None
+    return Teacher(recognizer, Lessons(options.lessons), keep_base=options.keep_base)
 
 
 def _source(options: argparse.Namespace) -> Tuple[str, OpenFrames, bool]:

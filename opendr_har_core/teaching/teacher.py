@@ -167,7 +167,8 @@ class Teacher:
             raise ConfigError("no lesson is being recorded; start one first")
         problem = recording.check.problem() if recording.pictures else nothing
         if not problem and len(recording.rows) < FEWEST_ROWS:
-            problem = f"{recording.seconds:.1f} s is too short: show it for at least {math.ceil(self.shortest_sec)} s"
+            least = math.ceil(self.shortest_sec)
+            problem = f"its images cover {recording.seconds:.1f} s, which is too short: show it for at least {least} s"
         if problem:
             raise DataError(f"the lesson of {recording.label!r} is not used: {problem}")
         middle = _decoded(recording.pictures[len(recording.pictures) // 2][1])
@@ -212,7 +213,7 @@ class Teacher:
         found: List[str] = []
         if lost:
             names = ", ".join(lost[:LISTED]) + " ..." * (len(lost) > LISTED)
-            advice = "; set keep_base to keep the model's own classes" if self._can_keep else ""
+            advice = "; set keep_base (--keep-base) to keep them" if self._can_keep else ""
             found.append(f"no longer known, for lack of lessons: {names}{advice}")
         for name in [label] if label else list(examples.by_label):
             found += _unlike(name, examples.by_label.get(name, ()))

@@ -80,7 +80,7 @@ HOSTILE = {
         pictures(lambda index: np.random.default_rng(index).integers(0, 256, (*SIZE, 3), np.uint8), 2.0),
         "each image differs from the one before, as noise does",
     ),
-    "too short": (shown("jumping", 1, 1.0), "0.9 s is too short: show it for at least 2 s"),
+    "too short": (shown("jumping", 1, 1.0), "its images cover 0.9 s, which is too short: show it for at least 2 s"),
 }
 
 
@@ -140,7 +140,7 @@ def test_classes_of_the_model_are_kept_or_named_as_lost(teacher, recognizer):
     assert list(head.labels) == ["hop"]
     (warning,) = teacher.warnings(examples, head, "hop")
     assert warning.startswith("no longer known, for lack of lessons: no activity, walking")
-    assert warning.endswith("; set keep_base to keep the model's own classes")
+    assert warning.endswith("; set keep_base (--keep-base) to keep them")
     keeper = Teacher(recognizer, teacher.lessons, keep_base=True)
     head = keeper.head(examples)
     assert list(head.labels) == [*recognizer.base_labels, "hop"]
