@@ -72,11 +72,18 @@ def run(options: argparse.Namespace) -> Result:
     check_writable(options.output)
     recognizer = Recognizer.open(options.bundle, options.providers, options.threads)
     background: List[Stretch] = []
-    with options.out.progress("reading the background", "files") as report:
-        sources = _sources(options.background)
-        for index, source in enumerate(sources):
-            background += stretches_of(recognizer, _frames(source, options.topic, options.minutes))
-            report(index + 1, len(sources))
+    sources, done = _sources(options.background), 0
+    with options.out.progress("reading the background", "frames") as report:
+
+        def counted(frames: Iterator[AnyFrame]) -> Iterator[AnyFrame]:
+            nonlocal done
+            for frame in frames:
+                yield frame
+                done += 1
+                report(done, None)
+
+        for source in sources:
+            background += stretches_of(recognizer, counted(_frames(source, options.topic, options.minutes)))
     head = recognizer.head or Head(recognizer.base_labels, kept=len(recognizer.base_labels))
     found = calibrate(
         head,
@@ -151,7 +158,7 @@ def _frames(source: str, topic: Any, minutes: float) -> Iterator[AnyFrame]:
     with open_images(Path(source), topic) as images:
         for image in images.images():
             try:
-                yield image.frame(image.message(), image.stamp_ns or image.recorded_ns)
+                yield image.read()[1]
             except ImageError:  # costs only itself
                 continue
 

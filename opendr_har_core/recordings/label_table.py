@@ -146,18 +146,25 @@ class LabelTable:
 def read_label_table(folder: Union[str, Path], table: str) -> Any:
     """All rows of `table` in a folder of labels, or in one `model=...` of it, as a pyarrow Table sorted by recording.
 
-    Raises DataError if there are no labels, or those of several models.
+    Raises DataError if there are no labels, or those of several models, and for a file that can't be read.
     """
     folder = Path(folder)
     models = [folder] if folder.name.startswith("model=") else sorted(folder.glob("model=*"))
     if len(models) != 1:
         found = f"labels of several models: {[path.name for path in models]}; give one" if models else "no labels"
         raise DataError(f"{folder} has {found}")
-    parts = [pq.read_table(path, partitioning=None) for path in sorted(models[0].glob(f"source=*/{table}.parquet"))]
+    parts = [_read(path) for path in sorted(models[0].glob(f"source=*/{table}.parquet"))]
     schema = parts[0].schema.remove_metadata() if parts else SCHEMAS[table]
     rows = pa.concat_tables([part.replace_schema_metadata(None) for part in parts]) if parts else schema.empty_table()
     order = [name for name in ("recording", "track_id", "start_sec", "time_sec") if name in schema.names]
     return rows.sort_by([(name, "ascending") for name in order])
+
+
+def _read(path: Path) -> Any:
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} can't be read: {error}; remove its folder, and label the recording again") from None
 
 
 def _identity(source: Source) -> bytes:

@@ -184,6 +184,8 @@ def test_unfinished_and_damaged_files_count_as_not_done(recordings, copied):
     (path,) = table.path.glob(f"source={video.key}/recordings.parquet")
     path.write_bytes(path.read_bytes()[:-9])
     assert table.state(video) is None
+    with pytest.raises(DataError, match=r"recordings\.parquet can't be read"):
+        read_label_table(copied, "recordings")
     left = copied / ".unfinished" / "left"
     left.mkdir()
     os.utime(left, (1, 1))
