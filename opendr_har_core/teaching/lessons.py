@@ -23,7 +23,7 @@ from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.storage.atomic import MARK, atomic_path, remove_abandoned
 from opendr_har_core.storage.reading import read_regular, read_text
 
-FEATURES, HEAD = ".npz", "head.json"
+FEATURES, CLIP, HEAD = ".npz", ".mp4", "head.json"
 LARGEST_FILE = 64 << 20
 LONGEST_NAME = 200  # bytes; file systems allow 255
 # In the name of a folder; a label may contain them.
@@ -126,7 +126,7 @@ class Lessons:
         """
         folder = self.folder / folder_of(label)
         id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(example.stamp_ns // NANOSECONDS))}-{secrets.token_hex(2)}"
-        clip, reason = folder / f"{id}.mp4", ""
+        clip, reason = folder / f"{id}{CLIP}", ""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if write_clip is not None:
@@ -269,7 +269,7 @@ def _lessons_in(folder: Path) -> Iterator[Lesson]:
     clips: Dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name[0] != "." and path.suffix.lower() in SUFFIXES:
-            clips[path.name if path.stem in clips else path.stem] = path
+            clips[path.stem if path.suffix == CLIP else path.name] = path  # one.mp4 and one.avi are two
         elif path.name[0] == "." and path.suffix == FEATURES and path.name.count(".") >= 3 and MARK not in path.name:
             id, _, base = path.stem[1:].rpartition(".")
             files.setdefault(id, {})[base] = path
