@@ -14,6 +14,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
 from opendr_har_core.bundles.head import Head
 from opendr_har_core.errors import ConfigError, DataError, HarError
+from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.teaching.lessons import Lesson, Lessons
 from opendr_har_core.teaching.teacher import LONGEST_SEC, NO_IMAGES, Teacher
 from opendr_har_ros.common import har_messages
@@ -25,7 +26,7 @@ from opendr_har_ros.common.parameters import local_path
 from opendr_har_ros.common.pipeline import CameraPipelines, Outcome
 
 TICK_SEC = 0.1
-# A lesson without images ends after this time.
+# A lesson without images that are newer than all before ends after this time.
 SILENT_SEC = 5.0
 END_SEC = 10.0
 RECORDING, LEARNING = "recording", "learning"
@@ -52,7 +53,7 @@ class _LessonGoal:
     camera: str
     seconds: float
     person: str  # whom the latest image was recorded of; "" for nobody yet, or for the whole image
-    heard: float  # when the latest image came, on the monotonic clock
+    heard: float  # when the newest image came, on the monotonic clock
     began_ns: Optional[int] = None
     elapsed_sec: float = 0.0
     people: int = -1
@@ -126,10 +127,12 @@ class NodeTeaching:
         if lesson is None or lesson.learning is not None or lesson.camera != camera or outcome.frame is None:
             return
         stamp_ns = outcome.frame.stamp_ns
-        if lesson.began_ns is None or stamp_ns < lesson.began_ns:
+        if lesson.began_ns is None:
             lesson.began_ns = stamp_ns
-        lesson.elapsed_sec = (stamp_ns - lesson.began_ns) / 1e9
-        lesson.heard, lesson.people = time.monotonic(), outcome.people_in_view
+        elapsed_sec = (stamp_ns - lesson.began_ns) / NANOSECONDS
+        if elapsed_sec > lesson.elapsed_sec:  # not while a bag that was shorter is played again
+            lesson.elapsed_sec, lesson.heard = elapsed_sec, time.monotonic()
+        lesson.people = outcome.people_in_view
         shown = outcome.showing(lesson.person)
         if shown is None and not lesson.goal.request.track_id:
             shown = outcome.showing("")
@@ -177,6 +180,7 @@ class NodeTeaching:
 
     def _teacher(self) -> Teacher:
         """The teacher of the model that runs; raises HarError while nothing can be taught."""
+        self._node.models.swap_late()  # or a lesson would begin with one model and end with another
         pipeline: Optional[CameraPipelines] = self._node.pipeline
         if pipeline is None or not self._node.is_active:
             raise DataError("the node is not active")
