@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,14 +58,14 @@ def test_real_activities_are_labelled_within_a_second(file, shared, capsys):
 
 @pytest.mark.slow
 def test_its_commands_write_it_again(kinetics400, weights, tmp_path):
-    """Those of `make kinetics400-model`."""
+    """Those of `make kinetics400-model`, but for the background that benchmarks/teaching/base_head.py adds."""
     pytest.importorskip("torch")
     whole, again = str(tmp_path / "whole.onnx"), tmp_path / "again.onnx"
     network = ["--network", "cox3d", "--size", "xs", "--lookahead", NONE, "--source", kinetics400.source]
     assert main(["export", str(weights), "--output", whole, *network]) == 0
     assert main(["quantize", whole, "--output", str(again)]) == 0
     backends = OnnxBackend(bundle_path(NAME)), OnnxBackend(again)
-    assert backends[0].metadata == backends[1].metadata
+    assert replace(backends[0].metadata, head=None) == backends[1].metadata
     states = [backend.state([None]) for backend in backends]
     for frame in np.random.default_rng(0).integers(0, 256, (4, 1, 160, 160, 3), np.uint8):
         ours, theirs = (backend.step(frame, state).probabilities for backend, state in zip(backends, states))

@@ -47,7 +47,13 @@ def test_ten_thousand_frames_with_people_coming_and_going_leave_memory_flat(reco
             used.append(psutil.Process().memory_info().rss / 1e6)
     third = len(used) // 3
     middle, last = max(used[third : 2 * third]), max(used[2 * third :])
-    report = {"labels": labels, "middle MB": middle, "last MB": last, "empty MB": used[-1], "people": np.mean(counts)}
+    report = {
+        "labels": labels,
+        "middle MB": middle,
+        "last MB": last,
+        "empty MB": used[-1],
+        "people": float(np.mean(counts)),
+    }
     record_property("memory", report)
     print(report)
     assert counts[-1] == 0
