@@ -27,6 +27,8 @@ exclude_patterns = ["conf.py"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_block"]
 
+# Sphinx makes a link of each name under "Attributes:"; several classes have a label or a width.
+suppress_warnings = ["ref.python"]
 default_role = "code"  # `name` in a docstring means what it means on a page
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
