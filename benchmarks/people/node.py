@@ -2,7 +2,7 @@
 
 python benchmarks/people/node.py [--models default continual] [--people 1 2 4 8] [--seconds 20] [--rounds 3]
 
-The people are those of the gesture videos of ../shared, beside one another; the packaged detector finds them.
+The people come from the gesture videos of ../shared, placed side by side; the packaged detector finds them.
 """
 
 from __future__ import annotations

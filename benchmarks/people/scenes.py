@@ -3,9 +3,9 @@
 pip install motmetrics
 python benchmarks/people/scenes.py --scenes 200
 
-Whoever is hardly visible or near the border counts neither as missed nor, with a box, as a false alarm. Boxes without a
-person do not count if they lie mostly in such a region. Both rules are TrackEval's for KITTI's 2D tracking. Whoever was
-out of sight for longer than a tracker keeps an id is someone else.
+People who are hardly visible or near the border count neither as missed nor, with a box, as a false alarm. Boxes
+without a person do not count if they lie mostly in such a region. Both rules are TrackEval's for KITTI's 2D tracking. A
+person who was out of sight for longer than a tracker keeps an id counts as a new one.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ SYNTHETIC_SEEDS, IDLE_SEEDS, MIXED_SEEDS = range(10_000, 10_024), range(50_000, 
 MIXED = ("walking", "running", "jumping", "jumping jacks", "bending")
 IMAGE_SIZE = (240, 320)
 SHORTEST_SEC, SHORTEST_TRACK_SEC = 1.25, 3.0
-# Footage of something else goes on being something else.
+# Groups of footage that show no taught action.
 BACKGROUND = ("scenes", "crops", "labelled", "idle", "mixed")
 
 

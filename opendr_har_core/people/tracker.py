@@ -24,7 +24,7 @@ MARGIN, MARGIN_PER_SEC = 0.2, 0.4  # of the boxes that are compared; the second,
 # All in heights of the person, who is about 1.7 m tall.
 BOX_NOISE, ACCELERATION, FIRST_SPEED = 0.04, 1.0, 0.5
 SIZE_SEC = 0.5  # time constant of the size
-# Whoever was missed is recognized elsewhere, too: by colours that differ less than SAME, by a height that differs by a
+# A missed person is recognized elsewhere, too: by colours that differ less than SAME, by a height that differs by a
 # factor of less than TALLER, at most REACH heights away and as many more each second.
 MISSED_SEC, SAME, TALLER, REACH = 0.3, 0.15, 1.4, 1.0
 # A box that lies in others by less than this share has the person's own colours.
