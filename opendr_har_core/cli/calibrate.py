@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def _sources(arguments: List[str]) -> List[str]:
-    """Bags and cameras as they are given, and the videos that the other arguments name; raises DataError."""
+    """Bags and cameras as they are given, and the bags and videos that the other arguments name; raises DataError."""
     from opendr_har_core.cli.videos import videos_of
     from opendr_har_core.media.video import is_camera
 
@@ -130,11 +130,17 @@ def _sources(arguments: List[str]) -> List[str]:
         if _is_bag(Path(argument)) or is_camera(argument):
             found.append(argument)
             continue
+        bags = _bags_in(Path(argument))
         videos, missing = videos_of([argument])
-        for _, error in missing:
-            raise error
-        found += map(str, videos)
+        if missing and not bags:
+            raise missing[0][1]
+        found += [*bags, *map(str, videos)]
     return found
+
+
+def _bags_in(folder: Path) -> List[str]:
+    found = {path for path in folder.rglob("*") if _is_bag(path)}
+    return sorted(str(path) for path in found if path.parent not in found)  # those are files of a bag
 
 
 def _is_bag(path: Path) -> bool:

@@ -270,9 +270,10 @@ def _lessons_in(folder: Path) -> Iterator[Lesson]:
     for path in sorted(folder.iterdir()):
         if path.name[0] != "." and path.suffix.lower() in SUFFIXES:
             clips[path.stem if path.suffix == CLIP else path.name] = path  # one.mp4 and one.avi are two
-        elif path.name[0] == "." and path.suffix == FEATURES and path.name.count(".") >= 3 and MARK not in path.name:
+        elif path.name[0] == "." and path.suffix == FEATURES and not path.stem.endswith(MARK):
             id, _, base = path.stem[1:].rpartition(".")
-            files.setdefault(id, {})[base] = path
+            if id:
+                files.setdefault(id, {})[base] = path
     for id in sorted({*files, *clips}):
         yield Lesson(label_of(folder), id, files.get(id, {}), clips.get(id))
 

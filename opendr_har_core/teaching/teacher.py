@@ -207,11 +207,11 @@ class Teacher:
         return Head.from_text(text, self.recognizer.width, self.recognizer.spec)
 
     def warnings(self, examples: Examples, head: Optional[Head], label: str = "") -> List[str]:
-        """What may go wrong with the examples, of `label` or of all, and what to do."""
+        """What may go wrong with the examples, of a newly shown `label` or of all, and what to do."""
         known = self.recognizer.labels if head is None else head.labels
         lost = [name for name in self.recognizer.labels if name not in known.names]
         found: List[str] = []
-        if lost:
+        if lost and (not label or len(examples.ids) == 1):  # once, not with each lesson
             names = ", ".join(lost[:LISTED]) + " ..." * (len(lost) > LISTED)
             advice = "; set keep_base (--keep-base) to keep them" if self._can_keep else ""
             found.append(f"no longer known, for lack of lessons: {names}{advice}")

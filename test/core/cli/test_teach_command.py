@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from bag_cases import write_bag
 from cli_cases import ROOT
 
 from opendr_har_core import Recognizer
@@ -89,6 +90,19 @@ def test_a_calibrated_bundle_says_nothing_of_the_background(material, tmp_path, 
     stream = Recognizer.open(quiet).stream()
     found = [prediction for prediction in map(stream.push, render_clip("no activity", 6.0, FPS, SIZE, 5)) if prediction]
     assert all(prediction.is_unknown or prediction.label == "no activity" for prediction in found)
+
+
+def test_the_background_may_be_a_folder_of_bags(tmp_path, capsys):
+    frames = render_clip("no activity", 3.0, FPS, SIZE, 5)
+    for name in ("morning", "evening"):
+        write_bag(tmp_path / "bags" / name, frames=frames)
+    hours = []
+    for background in (tmp_path / "bags", tmp_path / "bags" / "morning"):
+        new = tmp_path / "new.onnx"
+        code, values = run(capsys, "calibrate", "default", "--background", background, "--output", new)
+        assert code == 0
+        hours.append(values["hours"])
+    assert 0 < 2 * hours[1] == pytest.approx(hours[0])
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,14 @@ def test_lessons_of_another_base_are_computed_once_from_their_clips(lessons):
     assert lessons.examples("first").counts == {"wave": 2}
 
 
+def test_features_of_a_video_are_kept_whatever_it_is_called(tmp_path):
+    (tmp_path / "walking").mkdir()
+    write_clip(tmp_path / "walking" / "day.part1.mp4")
+    assert Lessons(tmp_path).examples("base", lambda path: example()).problems == []
+    found = Lessons(tmp_path).examples("base")
+    assert (found.counts, found.problems) == ({"walking": 1}, [])
+
+
 def test_a_folder_of_videos_is_one_of_lessons_and_stays_as_it_is_if_asked(tmp_path):
     (tmp_path / "walking").mkdir()
     for name in ("one.avi", "one.mp4", "two.mp4"):

@@ -141,6 +141,8 @@ def test_classes_of_the_model_are_kept_or_named_as_lost(teacher, recognizer):
     (warning,) = teacher.warnings(examples, head, "hop")
     assert warning.startswith("no longer known, for lack of lessons: no activity, walking")
     assert warning.endswith("; set keep_base (--keep-base) to keep them")
+    teach(teacher, "hop", shown("jumping", 2))
+    assert not any("no longer known" in text for text in teacher.warnings(teacher.examples(), head, "hop"))
     keeper = Teacher(recognizer, teacher.lessons, keep_base=True)
     head = keeper.head(examples)
     assert list(head.labels) == [*recognizer.base_labels, "hop"]
