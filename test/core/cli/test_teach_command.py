@@ -93,7 +93,7 @@ def test_a_calibrated_bundle_says_nothing_of_the_background(material, tmp_path, 
 
 
 def test_the_background_may_be_a_folder_of_bags(tmp_path, capsys):
-    frames = render_clip("no activity", 3.0, FPS, SIZE, 5)
+    frames = list(render_clip("no activity", 3.0, FPS, SIZE, 5))
     for name in ("morning", "evening"):
         write_bag(tmp_path / "bags" / name, frames=frames)
     hours = []
