@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -76,6 +77,8 @@ class Player:
         self._is_paced = is_paced
         self._stopped = threading.Event()
         self._latest = 0.0
+        # When the source was asked for its next frame; infinite while a frame is in work.
+        self._asked = math.inf
         self._text = ""
         self._frames: Deque[float] = deque()
         self._labels: Deque[float] = deque()
@@ -115,7 +118,9 @@ class Player:
     def _arriving(self) -> Iterator[AnyFrame]:
         """Each frame when it is due by its stamp; late frames come at once."""
         start = None
+        self._asked = min(self._asked, time.monotonic())  # a source that failed is silent since then
         for frame in self._open_frames(self._stopped.is_set):
+            self._asked = math.inf
             now, stamp = time.monotonic(), frame.stamp_ns / NANOSECONDS
             if self._is_paced:
                 if start is None or now - start - stamp > MOST_BEHIND_SEC:
@@ -128,6 +133,7 @@ class Player:
             self._state.push_frame(frame)
             self._take_heads()
             yield frame
+            self._asked = time.monotonic()
 
     def _take_heads(self) -> None:
         while not self._heads.empty():
@@ -208,7 +214,7 @@ class Player:
     def _source_state(self) -> str:
         if not self._latest:
             return LOST if self._text else WAITING
-        return PLAYING if time.monotonic() - self._latest < SILENT_SEC else LOST
+        return PLAYING if time.monotonic() - self._asked < SILENT_SEC else LOST
 
     def _metrics(self) -> Metrics:
         oldest = time.monotonic() - WINDOW_SEC

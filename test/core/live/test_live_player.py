@@ -72,6 +72,32 @@ def test_a_source_that_fails_is_lost_and_opened_again(play):
     until(lambda: status(state)["source"]["state"] == PLAYING)
 
 
+def test_a_slow_model_is_not_a_lost_source(play, monkeypatch):
+    monkeypatch.setattr("opendr_har_core.live.player.SILENT_SEC", 0.2)
+
+    class SlowDetector:
+        def detect(self, rgb):
+            time.sleep(0.5)
+            return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+    hung = threading.Event()
+
+    def source(is_stopped):
+        for index in range(10_000):
+            while hung.is_set() and not is_stopped():
+                time.sleep(0.01)
+            yield Frame(np.zeros((72, 96, 3), np.uint8), index * 1_000_000_000)
+
+    state = play(source, detector=SlowDetector())
+    until(lambda: status(state)["source"]["state"] == PLAYING)
+    end = time.monotonic() + 0.9
+    while time.monotonic() < end:
+        assert status(state)["source"]["state"] == PLAYING
+        time.sleep(0.05)
+    hung.set()
+    until(lambda: status(state)["source"]["state"] == LOST)
+
+
 def test_a_file_is_played_at_its_own_pace(play):
     seen = []
 
