@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from opendr_har_core import __version__
 from opendr_har_core.cli import (
     agreement,
+    annotate,
     bag,
     benchmark,
     calibrate,
@@ -41,6 +42,7 @@ JOBS = (
     label,
     live,
     bag,
+    annotate,
     score,
     teach,
     calibrate,

@@ -205,7 +205,7 @@ def chosen_network(
     return choice.settled(facts, NetworkChoice(CONTINUAL, "s", None, lookahead)), facts
 
 
-def add_labels(parser: argparse.ArgumentParser, default: str) -> None:
+def add_labels(parser: Any, default: str) -> None:
     """--labels."""
     parser.add_argument("--labels", metavar="CSV", help=f"class names, lines of id,name (default: {default})")
 

@@ -194,13 +194,17 @@ def _decoded(pictures: Iterator[Any], source: VideoSource) -> Iterator[Any]:
 
 def _stamps(stream: Any, is_live: bool) -> Callable[[Any], int]:
     """Stamps in nanoseconds that always rise: a file's start at 0, whatever it says; a webcam's are by the clock."""
+    rising = rising_stamps(stream, 0 if is_live else None)
+    return lambda picture: rising(time.time_ns() if is_live else _time_ns(picture))
+
+
+def rising_stamps(stream: Any, start: Optional[int] = None) -> Callable[[Optional[int]], int]:
+    """What makes stamps that always rise, in ns since `start` or the first time, from times in ns or None."""
     interval = round(NANOSECONDS / (stream.average_rate or TYPICAL_FPS))
-    start: Optional[int] = 0 if is_live else None
     last = -interval
 
-    def stamp(picture: Any) -> int:
+    def stamp(time_ns: Optional[int]) -> int:
         nonlocal start, last
-        time_ns = time.time_ns() if is_live else _time_ns(picture)
         start = time_ns if start is None else start
         following = last + interval if time_ns is None or start is None else time_ns - start
         last = following if following > last else last + interval

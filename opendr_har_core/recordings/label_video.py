@@ -234,15 +234,24 @@ def _played(
     topic: Optional[str],
 ) -> Iterator[_Played]:
     unreadable = Unreadable()
-    with _opened(source, topic, unreadable) as video:
+    with open_recording(source, topic, unreadable) as video:
         if copy is not None:
             copy.start(video.info)
         yield _Played(recognizer, source, video, stream, on_frame, unreadable)
 
 
+def is_bag(source: VideoSource) -> bool:
+    """Whether the source is a bag, a folder or its one file, rather than a video or a camera."""
+    return not is_camera(source) and (Path(source).is_dir() or Path(source).suffix in FILES)
+
+
 @contextmanager
-def _opened(source: VideoSource, topic: Optional[str], unreadable: Unreadable) -> Iterator[OpenVideo[Any]]:
-    if is_camera(source) or not (Path(source).is_dir() or Path(source).suffix in FILES):
+def open_recording(source: VideoSource, topic: Optional[str], unreadable: Unreadable) -> Iterator[OpenVideo[Any]]:
+    """Open a video, a camera, or a bag's images on `topic`, of which those that can't be read are counted.
+
+    Raises VideoError, ConfigError.
+    """
+    if not is_bag(source):
         with open_video(source) as video:
             yield video
         return

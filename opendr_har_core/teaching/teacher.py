@@ -6,10 +6,12 @@ import hashlib
 import math
 import threading
 import time
+from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -257,16 +259,45 @@ def example_of(recognizer: Recognizer, video: Path) -> Example:
 
     Raises DataError for a video without predictions, VideoError for one that can't be read.
     """
-    stream, rows, stamp_ns = recognizer.stream(), [], 0
-    for frame in read_video(video):
-        prediction, stamp_ns = stream.push(frame), frame.stamp_ns
-        if prediction is not None and prediction.features is not None:
-            rows.append((prediction.provisional, prediction.features))
-    if not rows:
+    features, seconds = _shown(recognizer, read_video(video))
+    if not len(features):
         raise DataError(f"{video} is too short for the model: show the activity for a few seconds")
+    return Example(features, video.stat().st_mtime_ns, seconds)
+
+
+def examples_of(
+    recognizer: Recognizer, frames: Iterable[AnyFrame], segments: Sequence[Tuple[float, float, str]]
+) -> Examples:
+    """The examples that segments (start, end, label) of a recording show, in seconds, rising, without overlaps.
+
+    `frames` are stamped from 0 on. Raises what `frames` raises.
+    """
+    starts = [round(start * NANOSECONDS) for start, _, _ in segments]
+    ends = [round(end * NANOSECONDS) for _, end, _ in segments]
+    shown = {}
+    for index, group in groupby(frames, lambda frame: bisect_right(starts, frame.stamp_ns) - 1):
+        if index >= 0:
+            shown[index], _ = _shown(recognizer, (frame for frame in group if frame.stamp_ns < ends[index]))
+    found = Examples({}, [], [])
+    for index, (start, end, label) in enumerate(segments):
+        if len(shown.get(index, ())):
+            found.by_label.setdefault(label, []).append(shown[index])
+        else:
+            found.problems.append(f"{label!r} from {start} to {end} s is too short for the model: not used")
+    return found
+
+
+def _shown(recognizer: Recognizer, frames: Iterable[AnyFrame]) -> Tuple[np.ndarray, float]:
+    """(features of the predictions with a full window or else of all, float32 (n, F); stamp of the last frame in s)."""
+    stream, rows, stamp_ns = recognizer.stream(), [], 0
+    for frame in frames:
+        stamp_ns = frame.stamp_ns
+        with suppress(ImageError):  # the next image of a bag will do
+            prediction = stream.push(frame)
+            if prediction is not None and prediction.features is not None:
+                rows.append((prediction.provisional, prediction.features))
     full = [features for is_provisional, features in rows if not is_provisional]
-    features = np.array(full or [features for _, features in rows], np.float32)
-    return Example(features, video.stat().st_mtime_ns, stamp_ns / NANOSECONDS)
+    return np.array(full or [features for _, features in rows], np.float32), stamp_ns / NANOSECONDS
 
 
 def _unlike(label: str, group: Sequence[np.ndarray]) -> List[str]:

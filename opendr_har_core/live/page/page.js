@@ -1,7 +1,4 @@
 "use strict";
-// Data from the socket is shown as text only: nothing here writes HTML.
-const at = (id) => document.getElementById(id);
-const setText = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
 const FIRST_RETRY_MS = 500, LAST_RETRY_MS = 5000, SILENT_MS = 6000, MOST_EVENTS = 60;
 const KEPT_SEC = 90, PERSON_COLOURS = 6;
 const TOKEN_WANTED = 1008;
@@ -16,19 +13,6 @@ let socket = null, retryMs = FIRST_RETRY_MS, lastMessageMs = 0, clockOffset = 0,
 let pictureUrl = null, label = null;
 // History by track id; that of the whole picture is "". `chosen` is the person whom the viewer has clicked on.
 let tracks = new Map(), view = { size: [1, 1], people: [] }, selected = "", chosen = null;
-
-// --- light and dark -------------------------------------------------------------------------------------------------
-const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
-function showTheme() {
-  const chosen = localStorage.getItem("theme");
-  document.documentElement.dataset.theme = chosen ?? (prefersDark.matches ? "dark" : "light");
-}
-prefersDark.addEventListener("change", showTheme);
-at("theme").addEventListener("click", () => {
-  localStorage.setItem("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-  showTheme();
-});
-showTheme();
 
 // --- the socket -----------------------------------------------------------------------------------------------------
 function connect() {
@@ -56,35 +40,6 @@ setInterval(() => { // a server that is gone without closing the connection
 document.addEventListener("visibilitychange", () => {
   if (socket && socket.readyState === WebSocket.OPEN) socket.send(document.hidden ? "pictures off" : "pictures on");
 });
-
-// --- the token ------------------------------------------------------------------------------------------------------
-async function show(token) {
-  const answer = await fetch("/token", { method: "POST", body: token }).catch(() => null);
-  if (answer && answer.ok) return true;
-  setText("ask-error", answer ? await answer.text() : "no connection to the server");
-  return false;
-}
-function ask() {
-  at("ask").hidden = false;
-  at("main").hidden = true;
-  showState("waiting", "token needed");
-  at("token").focus();
-}
-at("ask").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (!await show(at("token").value)) return;
-  at("ask").hidden = true;
-  at("main").hidden = false;
-  connect();
-});
-async function begin() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token) {
-    history.replaceState(null, "", location.pathname); // keep it out of bookmarks and screenshots
-    await show(token);
-  }
-  connect();
-}
 
 // --- messages -------------------------------------------------------------------------------------------------------
 function take(message) {
@@ -233,11 +188,6 @@ const delayText = (seconds) =>
 // --- what is shown --------------------------------------------------------------------------------------------------
 const percent = (score) => `${Math.round(score * 100)} %`;
 
-function showState(state, text) {
-  at("state").dataset.state = state;
-  setText("state-text", text);
-}
-
 function showTrack({ top, provisional }) {
   showBars(top);
   showLabel(top[0]?.[0] ?? null, provisional);
@@ -271,13 +221,6 @@ function showBars(top) {
 }
 
 const colourOf = (id) => `person-${[...id].reduce((sum, letter) => sum + letter.codePointAt(0), 0) % PERSON_COLOURS}`;
-
-// The elements of a list, one for each item; elements stay in place so that they can be clicked on.
-function fit(list, count, make) {
-  while (list.children.length > count) list.lastChild.remove();
-  while (list.children.length < count) list.append(make());
-  return [...list.children];
-}
 
 function showPeople() {
   showBoxes();

@@ -8,6 +8,23 @@ const COLOURS = {
   dark: ["#5bd3a8", "#ff9e66", "#8ab4ff", "#e59ae2", "#e0cc5a"],
 };
 
+const theme = () => (document.documentElement.dataset.theme === "dark" ? "dark" : "light");
+
+// An empty canvas in the size at which it is shown: its pen, which counts in CSS pixels, and that size.
+function cleared(canvas) {
+  const box = canvas.getBoundingClientRect();
+  const ratio = window.devicePixelRatio || 1;
+  const width = Math.round(box.width * ratio), height = Math.round(box.height * ratio);
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  const pen = canvas.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, box.width, box.height);
+  return { pen, box };
+}
+
 class Timeline {
   constructor(canvas, legend) {
     this.canvas = canvas;
@@ -26,16 +43,7 @@ class Timeline {
     const oldest = now - TIMELINE_SEC;
     while (this.points.length && this.points[0][0] < oldest - 2) this.points.shift();
     this.choose();
-    const box = this.canvas.getBoundingClientRect();
-    const ratio = window.devicePixelRatio || 1;
-    const width = Math.round(box.width * ratio), height = Math.round(box.height * ratio);
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      this.canvas.width = width;
-      this.canvas.height = height;
-    }
-    const pen = this.canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, box.width, box.height);
+    const { pen, box } = cleared(this.canvas);
     const left = 40, bottom = box.height - 20, top = 6;
     const x = (at) => left + (box.width - left - 4) * (at - oldest) / TIMELINE_SEC;
     const y = (score) => bottom - (bottom - top) * score;
@@ -65,8 +73,7 @@ class Timeline {
   }
 
   line(pen, label, slot, x, y) {
-    const theme = document.documentElement.dataset.theme === "dark" ? "dark" : "light";
-    pen.strokeStyle = COLOURS[theme][slot];
+    pen.strokeStyle = COLOURS[theme()][slot];
     pen.lineWidth = 2.2;
     pen.lineJoin = "round";
     pen.setLineDash(DASHES[slot]);
@@ -101,12 +108,11 @@ class Timeline {
       if (free >= 0) this.shown[free] = label;
       else this.shown.push(label);
     }
-    const theme = document.documentElement.dataset.theme;
-    if (before !== this.shown.join("\n") || theme !== this.theme) this.explain(theme);
-    this.theme = theme;
+    if (before !== this.shown.join("\n") || theme() !== this.theme) this.explain();
+    this.theme = theme();
   }
 
-  explain(theme) {
+  explain() {
     this.legend.replaceChildren(...this.shown.flatMap((label, slot) => {
       if (label === null) return [];
       const item = document.createElement("li");
@@ -116,7 +122,7 @@ class Timeline {
       svg.setAttribute("aria-hidden", "true");
       const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
       for (const [name, value] of Object.entries({
-        x1: 0, x2: 26, y1: 4, y2: 4, "stroke-width": 2.4, stroke: COLOURS[theme === "dark" ? "dark" : "light"][slot],
+        x1: 0, x2: 26, y1: 4, y2: 4, "stroke-width": 2.4, stroke: COLOURS[theme()][slot],
         "stroke-dasharray": DASHES[slot].join(" "),
       })) line.setAttribute(name, value);
       svg.append(line);
