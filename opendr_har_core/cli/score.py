@@ -12,7 +12,7 @@ from opendr_har_core.streaming.settings import LabelSettings
 
 if TYPE_CHECKING:
     from opendr_har_core.recordings.score import Score
-    from opendr_har_core.recordings.score_files import Rows
+    from opendr_har_core.recordings.score_rows import Rows
 
 ALL, FROM, TO = "all", "95% from", "95% to"
 
@@ -23,27 +23,34 @@ def add_parser(jobs: Any) -> None:
         jobs,
         "score",
         help="measure labels of recordings against the truth",
-        description="Compare the segments that 'infer --output' or 'label' wrote with annotations: segment F1, edit "
-        "score, accuracy over time, delay, missed events and false alarms, for each class and overall.",
+        description="Compare the segments that 'infer --output', 'label' or 'bag' wrote with annotations: segment F1, "
+        "edit score, accuracy over time, delay, missed events and false alarms, for each class and overall.",
         examples=(
             "results --truth annotations.csv",
             "results --truth elan/*.eaf --tier action --plots charts",
             "results --truth export.json --truth-fps 25 --labels my_classes.csv",
             "people_results --truth scenes/*.csv --json",
+            "walk_labels --truth walk --truth-topic /current_action",
         ),
         run=run,
     )
     what = (
-        "files of labels (.labels.json, .labels.csv), folders with such files, and folders of tables that 'label' wrote"
+        "files of labels (.labels.json, .labels.csv), folders with such files, folders of tables that 'label' wrote, "
+        "and bags that 'bag' wrote or a node was recorded into"
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="LABELS", help=what)
     what = (
         "CSV with path,start,end,label; tables of people's boxes as of synth --people; files of ELAN (.eaf); "
-        "JSON exports of Label Studio's timeline labels"
+        "JSON exports of Label Studio's timeline labels; bags"
     )
     parser.add_argument("--truth", nargs="+", type=Path, required=True, metavar="FILE", help=what)
     parser.add_argument("--tier", metavar="NAME", help="the tier of ELAN files (default: the only one)")
     parser.add_argument("--truth-fps", type=float, metavar="HZ", help="frame rate of Label Studio's frame numbers")
+    what = "annotations in bags: ActivityEvent, or String, of which each holds until the next one, and none if empty"
+    parser.add_argument("--truth-topic", metavar="T", help=what)
+    parser.add_argument("--label-topic", metavar="T", help="labels in bags (default: the only ActivityEvents)")
+    what = "images in bags whose first one is time zero (default: the only ones there are)"
+    parser.add_argument("--topic", metavar="T", help=what)
     add_labels(parser, "any name is a class")
     add_settings(parser, LabelSettings, names=("no_activity_label",))
     parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resampled sets (default: 1000)")
@@ -54,13 +61,14 @@ def add_parser(jobs: Any) -> None:
 def run(options: argparse.Namespace) -> Result:
     """Score, and print a table."""
     from opendr_har_core.errors import ConfigError
-    from opendr_har_core.recordings.score import score, time_lines
+    from opendr_har_core.recordings.score import score
     from opendr_har_core.recordings.score_files import read_labels, read_truth
+    from opendr_har_core.recordings.score_lines import time_lines
 
     if options.bootstrap < 0 or options.seed < 0 or not (options.truth_fps is None or 0 < options.truth_fps < 1e6):
         raise ConfigError("--bootstrap and --seed have to be zero or more, --truth-fps above zero")
-    labels = read_labels(options.files)
-    truth = read_truth(options.truth, options.tier, options.truth_fps)
+    labels = read_labels(options.files, options.label_topic, options.topic)
+    truth = read_truth(options.truth, options.tier, options.truth_fps, options.truth_topic, options.topic)
     lines = time_lines(labels, truth, options.no_activity_label, _names(options, labels))
     result = score(lines, options.bootstrap, options.seed)
     charts: List[Path] = []
@@ -76,18 +84,24 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def _names(options: argparse.Namespace, labels: Rows) -> Callable[[str, str], str]:
-    """What gives the class of a label: as --labels or the files of labels spell it, for data sets differ in that."""
+    """What gives the class of a label: as --labels or the files of labels spell it, for data sets differ in that.
+
+    Labels of `class_id_format: index` are numbers of --labels.
+    """
     from opendr_har_core.labels import ClassIds, plain_name
 
     background = options.no_activity_label
     given = given_labels(options)
     ids = ClassIds(given) if given is not None else None
-    spelled: Dict[str, str] = {plain_name(background): background}
+    # Annotators write "no activity", whatever a node is told to call it.
+    spelled: Dict[str, str] = {plain_name(name): background for name in (LabelSettings.no_activity_label, background)}
+    known = set(spelled)
 
     def named(label: str, where: str) -> str:
         plain = plain_name(label)
-        if ids is not None and given is not None and plain != plain_name(background):
-            return given[ids.id(label, where)]
+        if ids is not None and given is not None and plain not in known:
+            is_number = label.isdecimal() and int(label) < len(given) and label not in given.names
+            return given[int(label) if is_number else ids.id(label, where)]
         return spelled.setdefault(plain, label)
 
     for row in labels.rows:

@@ -10,10 +10,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple
 
-from opendr_har_core.errors import ConfigError, DataError, HarError, ImageError, VideoError
+from opendr_har_core.errors import DataError, HarError, ImageError, VideoError
 from opendr_har_core.frame import LazyFrame
 from opendr_har_core.media.encodings import read_compressed, read_raw
 from opendr_har_core.media.video import TYPICAL_FPS, OpenVideo, VideoInfo
+from opendr_har_core.recordings.bag_writer import typestore
 from opendr_har_core.spec import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -95,11 +96,22 @@ class ImageTopic:
     def images(self, start_ns: int = 0, stop_ns: int = END_OF_TIME) -> Iterator[RecordedImage]:
         """Images recorded from `start_ns` on and before `stop_ns`; raises VideoError if the bag is damaged."""
         connections = [connection for connection in self.reader.connections if connection.topic == self.topic]
-        with _named_errors(self.path):
+        with named_errors(self.path):
             for connection, time, data in self.reader.messages(connections, start=start_ns, stop=stop_ns):
                 if not isinstance(time, int) or not isinstance(data, bytes):  # a database may hold anything
                     raise VideoError(f"{self.path} is damaged: it holds {data!r:.40} at {time!r:.40}")
                 yield RecordedImage(connection.msgtype, time, data, self.reader)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Map errors of rosbags, its database and its decompressors to VideoError."""
+    try:
+        yield
+    except (HarError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise VideoError(f"the bag {path} can't be read: {type(error).__name__}: {error}") from None
 
 
 @contextmanager
@@ -108,23 +120,43 @@ def open_images(path: Path, topic: Optional[str] = None) -> Iterator[ImageTopic]
 
     Raises VideoError when bag or topic can't be read, ConfigError without rosbags.
     """
-    try:
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-    except ImportError:
-        raise ConfigError("bags are read with the package rosbags: pip install 'opendr_har_ros[bags]'") from None
+    with open_bag(path) as reader:
+        with named_errors(path):  # a bag's metadata may have wrong types
+            found = image_topic(reader, path, topic)
+        yield found
+
+
+def image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTopic:
+    """An image topic of an open bag; without a name, the only one. Raises VideoError."""
+    found = sorted({item.topic for item in reader.connections if item.msgtype in (RAW, COMPRESSED)})
+    if topic is None:
+        if len(found) != 1:
+            raise VideoError(f"{path} has {len(found)} image topics, {found}; name the one to use with --topic")
+        (topic,) = found
+    connections = [item for item in reader.connections if item.topic == topic]
+    if not connections:
+        raise VideoError(f"{path} has no topic {topic!r}; its image topics are {found}")
+    for item in connections:
+        if item.msgtype not in (RAW, COMPRESSED):
+            raise VideoError(f"{topic} of {path} is a {item.msgtype}, expected {RAW} or {COMPRESSED}")
+    return ImageTopic(path, topic, sum(int(item.msgcount) for item in connections), reader)
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator[AnyReader]:
+    """Open a bag; raises VideoError when it can't be read, ConfigError without rosbags."""
+    default = typestore("humble")  # for bags without type definitions: sqlite3 before Iron
+    from rosbags.highlevel import AnyReader
+
     if not path.exists():
         raise VideoError(f"there is no bag {path}")
     if path.suffix == ".bag":
         raise VideoError(f"{path} is a ROS 1 bag; convert it with rosbags-convert")
-    with _named_errors(path):
-        # For bags without type definitions: sqlite3 before Iron.
-        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+    with named_errors(path):
+        reader = AnyReader([path], default_typestore=default)
         reader.open()
     try:
-        with _named_errors(path):  # a bag's metadata may have wrong types
-            found = _image_topic(reader, path, topic)
-        yield found
+        yield reader
     finally:
         reader.close()
 
@@ -166,29 +198,3 @@ def _readable(topic: ImageTopic, unreadable: Unreadable) -> Iterator[LazyFrame]:
             unreadable.add(error)
         else:
             yield frame
-
-
-def _image_topic(reader: AnyReader, path: Path, topic: Optional[str]) -> ImageTopic:
-    found = sorted({item.topic for item in reader.connections if item.msgtype in (RAW, COMPRESSED)})
-    if topic is None:
-        if len(found) != 1:
-            raise VideoError(f"{path} has {len(found)} image topics, {found}; name the one to use with --topic")
-        (topic,) = found
-    connections = [item for item in reader.connections if item.topic == topic]
-    if not connections:
-        raise VideoError(f"{path} has no topic {topic!r}; its image topics are {found}")
-    for item in connections:
-        if item.msgtype not in (RAW, COMPRESSED):
-            raise VideoError(f"{topic} of {path} is a {item.msgtype}, expected {RAW} or {COMPRESSED}")
-    return ImageTopic(path, topic, sum(int(item.msgcount) for item in connections), reader)
-
-
-@contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    """Map errors of rosbags, its database and its decompressors to VideoError."""
-    try:
-        yield
-    except (HarError, GeneratorExit):
-        raise
-    except Exception as error:
-        raise VideoError(f"the bag {path} can't be read: {type(error).__name__}: {error}") from None

@@ -50,6 +50,10 @@ def storage_of(path: Path) -> str:
     return MCAP if any(".mcap" in name for name in names) else SQLITE3
 
 
+# What the metadata of a bag of labels says about the recording that they are of.
+RECORDING, START_NS, END_NS = (f"opendr_har_{name}" for name in ("recording", "start_ns", "end_ns"))
+
+
 @contextmanager
 def new_bag(path: Path, storage: str, distribution: str) -> Iterator[Writer]:
     """Yield a writer of a bag that becomes `path` at the end; an error or an interruption removes it.
@@ -204,7 +208,7 @@ def typestore(distribution: str) -> Typestore:
     try:
         from rosbags.typesys import Stores, get_types_from_msg, get_typestore
     except ImportError:
-        raise ConfigError("bags are written with the package rosbags: pip install 'opendr_har_ros[bags]'") from None
+        raise ConfigError("bags need the package rosbags: pip install 'opendr_har_ros[bags]'") from None
     # The few standard messages used here are the same in all distributions; an older rosbags lacks the newest ones.
     store = get_typestore(getattr(Stores, f"ROS2_{distribution.upper()}", Stores.LATEST))
     for name, definition in DEFINITIONS.items():

@@ -11,6 +11,9 @@ from opendr_har_core.frame import LazyFrame
 from opendr_har_core.people.pipeline import PeoplePipeline, people_frames
 from opendr_har_core.recordings.bag_reader import ImageTopic, open_images
 from opendr_har_core.recordings.bag_writer import (
+    END_NS,
+    RECORDING,
+    START_NS,
     LabelTopics,
     PeopleTopics,
     Topics,
@@ -101,13 +104,32 @@ def label_bag(
     ) as writer:
         done = LabelledBag(output, topic.topic)
         form = settings.distribution, settings.class_id_format == "name"
+        span = _Span()
         if isinstance(pipeline, PeoplePipeline):
             of_people = PeopleTopics(writer, *form)
-            _label_people(pipeline, _frames(topic, of_people, done, on_progress), of_people, done)
+            _label_people(pipeline, span.over(_frames(topic, of_people, done, on_progress)), of_people, done)
         else:
             of_images = LabelTopics(writer, *form)
-            _label_images(pipeline, _frames(topic, of_images, done, on_progress), of_images, done)
+            _label_images(pipeline, span.over(_frames(topic, of_images, done, on_progress)), of_images, done)
+        for key, value in ((RECORDING, source), (START_NS, span.start_ns), (END_NS, span.end_ns)):
+            writer.set_custom_data(key, str(value))
     return done
+
+
+@dataclass
+class _Span:
+    """Stamps of the first image, and of the end of the last one; both 0 without images."""
+
+    start_ns: int = 0
+    end_ns: int = 0
+
+    def over(self, frames: Iterator[LazyFrame]) -> Iterator[LazyFrame]:
+        count, last_ns = 0, 0
+        for count, frame in enumerate(frames, start=1):
+            self.start_ns = frame.stamp_ns if count == 1 else self.start_ns
+            last_ns = max(last_ns, frame.stamp_ns)
+            yield frame
+        self.end_ns = last_ns + (last_ns - self.start_ns) // max(1, count - 1)
 
 
 def _label_images(pipeline: LabelPipeline, frames: Iterator[LazyFrame], labels: LabelTopics, done: LabelledBag) -> None:

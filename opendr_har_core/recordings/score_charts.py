@@ -7,7 +7,9 @@ from typing import Dict, List, Sequence
 
 from opendr_har_core.errors import DataError
 from opendr_har_core.media.figures import new_figure, save_figure
-from opendr_har_core.recordings.score import OVERLAPS, Event, Score, TimeLine, score, threshold_curve
+from opendr_har_core.recordings.score import Score, score, threshold_curve
+from opendr_har_core.recordings.score_lines import Event, TimeLine
+from opendr_har_core.recordings.score_match import OVERLAPS
 from opendr_har_core.recordings.timeline import COLOURS, WIDTH_INCHES, draw_segments, plain
 from opendr_har_core.recordings.video_labels import Segment
 

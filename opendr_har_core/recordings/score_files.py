@@ -1,19 +1,22 @@
-"""Reads what `score` compares: labels of `infer` and `label`, and annotations in CSV, ELAN and Label Studio files."""
+"""Reads what `score` compares: labels of `infer`, `label` and `bag`; CSV, ELAN and Label Studio files, and bags."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
 
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.recordings.annotations import LARGEST_TABLE, cells, read_annotations, read_table, seconds_of
+from opendr_har_core.recordings.score_rows import Row, Rows, recording_name
+from opendr_har_core.recordings.sources import BAG_FACTS, BAGS
 from opendr_har_core.recordings.video_labels import SIDES
 from opendr_har_core.storage.reading import read_text
 
@@ -26,59 +29,24 @@ LARGEST_NUMBER = 1e12
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 
 
-@dataclass(frozen=True)
-class Row:
-    """A part of a recording with one label.
+def read_labels(paths: Sequence[Path], topic: Optional[str] = None, images: Optional[str] = None) -> Rows:
+    """The segments in `.labels.json` and `.labels.csv` files, those below folders, tables of `label`, and bags.
 
-    Attributes:
-        recording: its path or name, see `recording_name`; "" for the only one there is.
-        track: the person; "" for the whole picture.
-        start_sec, end_sec: seconds since the first frame; `end_sec` is infinite for the end of the recording.
-        label: class name.
-        score: from 0 to 1; 1 for truth.
-        where: file and line, for messages.
-    """
-
-    recording: str
-    track: str
-    start_sec: float
-    end_sec: float
-    label: str
-    score: float = 1.0
-    where: str = ""
-
-
-@dataclass
-class Rows:
-    """The rows of some files.
-
-    Attributes:
-        rows: in the order of the files.
-        durations: seconds by recording, None where the files don't say; also of recordings without a row.
-        boxes: by recording and track, float64 (n, 5): rising time in seconds, left, top, right, bottom.
-    """
-
-    rows: List[Row] = field(default_factory=list)
-    durations: Dict[str, Optional[float]] = field(default_factory=dict)
-    boxes: Dict[Tuple[str, str], np.ndarray] = field(default_factory=dict)
-
-
-def recording_name(path: str) -> str:
-    """The name by which labels and truth of a video or bag are matched: its path without suffix and `..`."""
-    parts = Path(path).with_suffix("").parts if Path(path).name else ()
-    return "/".join(part for part in parts if part not in ("/", ".."))
-
-
-def read_labels(paths: Sequence[Path]) -> Rows:
-    """The segments in `.labels.json` and `.labels.csv` files, those below folders, and the tables of `label`.
-
-    Of a video with both, the JSON is read, which also has the duration and people's boxes. Raises DataError.
+    Of a video with both, the JSON is read, which also has the duration and people's boxes. `topic` and `images` are
+    those of `score_bags.read_bag`. Raises DataError.
     """
     found = Rows()
+    bags = [path for path in paths if _is_bag(path)]
     tables = [path for path in paths if path.name.startswith(MODEL) or any(path.glob(f"{MODEL}*"))]
+    for path in bags:
+        bag = _read_bag(path, topic, images)
+        for name, duration in bag.durations.items():
+            _new_recording(path, name, duration, found)
+        found.rows += bag.rows
+        found.boxes.update(bag.boxes)
     for path in tables:
         _add_tables(path, found)
-    for path in _label_files([path for path in paths if path not in tables]):
+    for path in _label_files([path for path in paths if path not in (*bags, *tables)]):
         if path.suffix.lower() == ".json":
             _add_labels_json(path, found)
         else:
@@ -86,16 +54,29 @@ def read_labels(paths: Sequence[Path]) -> Rows:
     return found
 
 
-def read_truth(paths: Sequence[Path], tier: Optional[str] = None, fps: Optional[float] = None) -> Rows:
-    """Annotations: CSV with `path,start,end,label`, box tables as `synth --people` writes, `.eaf`, Label Studio JSON.
+def read_truth(
+    paths: Sequence[Path],
+    tier: Optional[str] = None,
+    fps: Optional[float] = None,
+    topic: Optional[str] = None,
+    images: Optional[str] = None,
+) -> Rows:
+    """Annotations: CSV with `path,start,end,label`, box tables as of `synth --people`, ELAN, Label Studio JSON, bags.
 
-    `tier` selects one of an ELAN file, `fps` is the frame rate of Label Studio's frame numbers. Raises DataError with
-    file and line, ConfigError without a needed `fps`.
+    `tier` selects one of an ELAN file, `fps` is the frame rate of Label Studio's frame numbers, `topic` and `images`
+    are those of `score_bags.read_bag`. Raises DataError with file and line, ConfigError without a needed `fps` or
+    `topic`.
     """
     found = Rows()
     for path in paths:
         suffix = path.suffix.lower()
-        if suffix == ".eaf":
+        if _is_bag(path):
+            if topic is None:
+                raise ConfigError(f"{path} is a bag: name the topic of its annotations, --truth-topic")
+            bag = _read_bag(path, topic, images)
+            found.rows += (replace(row, score=1.0) for row in bag.rows)
+            found.boxes.update(bag.boxes)
+        elif suffix == ".eaf":
             found.rows += _elan(path, tier)
         elif suffix == ".json":
             found.rows += _label_studio(path, fps)
@@ -104,6 +85,16 @@ def read_truth(paths: Sequence[Path], tier: Optional[str] = None, fps: Optional[
     if not found.rows:
         raise DataError(f"no annotation in {', '.join(map(str, paths))}")
     return found
+
+
+def _is_bag(path: Path) -> bool:
+    return path.suffix.lower() in BAGS or (path / BAG_FACTS).is_file()
+
+
+def _read_bag(path: Path, topic: Optional[str], images: Optional[str]) -> Rows:
+    from opendr_har_core.recordings.score_bags import read_bag
+
+    return read_bag(path, topic, images)
 
 
 def _label_files(paths: Sequence[Path]) -> List[Path]:
@@ -136,7 +127,7 @@ def _add_labels_csv(path: Path, found: Rows) -> None:
     missing = [column for column in columns if column not in header]
     if missing:
         raise DataError(f"{path} has the columns {list(header)}, but a file of labels has {list(columns)}")
-    name = _new_recording(path, _stem(path), None, found)
+    name = _new_recording(path, recording_name(f"{_stem(path)}.csv"), None, found)
     for where, line in lines:
         values = cells(where, line, columns)
         numbers = [seconds_of(where, column, values[column]) for column in ("start_sec", "end_sec", "score")]
@@ -212,6 +203,7 @@ def _add_boxes(path: Path, header: Sequence[str], lines: Sequence[Tuple[str, Dic
     if missing:
         raise DataError(f"{path} has the columns {list(header)}, but a table of boxes has {list(BOX_COLUMNS)}")
     people: Dict[str, List[Tuple[float, str, List[float], str]]] = {}
+    name = recording_name(path.name)
     for where, line in lines:
         values = cells(where, line, BOX_COLUMNS)
         time = seconds_of(where, "time_sec", values["time_sec"])
@@ -226,13 +218,13 @@ def _add_boxes(path: Path, header: Sequence[str], lines: Sequence[Tuple[str, Dic
     step = float(np.median(steps)) if len(steps) else 0.0
     for person, items in people.items():
         items.sort(key=lambda item: item[0])
-        found.boxes[path.stem, person] = np.array([[time, *box] for time, _, box, _ in items])
+        found.boxes[name, person] = np.array([[time, *box] for time, _, box, _ in items])
         first = items[0]
         for item, after in zip(items, [*items[1:], None]):
             is_gap = after is None or after[0] - item[0] > 2.5 * step
             if after is None or is_gap or after[1] != first[1]:
                 end = item[0] + step if after is None or is_gap else after[0]
-                found.rows.append(Row(path.stem, person, first[0], end, first[1], 1.0, first[3]))
+                found.rows.append(Row(name, person, first[0], end, first[1], 1.0, first[3]))
                 first = after or first
 
 
@@ -259,7 +251,7 @@ def _elan(path: Path, tier: Optional[str]) -> List[Row]:
             if start is None or end is None:
                 raise DataError(f"{where} has no time of its own; align it in ELAN")
             label = (item.findtext("ANNOTATION_VALUE") or "").strip()
-            rows.append(_truth_row(where, video.rpartition("/")[2] or path.name, int(start), int(end), 1000.0, label))
+            rows.append(_truth_row(where, _file_name(video) or path.name, int(start), int(end), 1000.0, label))
     except (ElementTree.ParseError, KeyError, ValueError) as error:
         raise DataError(f"{path} is not a file of ELAN: {error!r}") from None
     return rows
@@ -273,7 +265,7 @@ def _label_studio(path: Path, fps: Optional[float]) -> List[Row]:
     try:
         for task in _json(path):
             files = [value for value in task["data"].values() if isinstance(value, str) and Path(value).suffix]
-            name = UPLOADED.sub("", re.split("[/=]", files[0])[-1]) if files else ""
+            name = UPLOADED.sub("", _file_name(files[0])) if files else ""
             for annotation in task["annotations"]:
                 where = f"{path}, task {task.get('id')}"
                 if annotation.get("was_cancelled"):
@@ -286,6 +278,11 @@ def _label_studio(path: Path, fps: Optional[float]) -> List[Row]:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is not a JSON export of timeline labels from Label Studio: {error!r}") from None
     return rows
+
+
+def _file_name(url: str) -> str:
+    """The last part of a path or URL of any machine: `file:///C:/my%20clip.mp4`, `/data/?d=a%5Cclip.mp4`."""
+    return re.split(r"[/\\=]", unquote(url))[-1]
 
 
 def _truth_row(where: str, video: str, start: float, end: float, per_sec: float, label: str) -> Row:

@@ -25,7 +25,8 @@ from opendr_har_core.people.detector import NanoDet
 from opendr_har_core.recordings.label_many import Worker, label_many
 from opendr_har_core.recordings.label_table import read_label_table
 from opendr_har_core.recordings.label_video import label_people, label_video
-from opendr_har_core.recordings.score_files import read_labels, recording_name
+from opendr_har_core.recordings.score_files import read_labels
+from opendr_har_core.recordings.score_rows import recording_name
 from opendr_har_core.recordings.sources import find_sources
 from opendr_har_core.synthetic.crowd import render_crowd
 from opendr_har_core.synthetic.scene import render_clip
