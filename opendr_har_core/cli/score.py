@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opendr_har_core.recordings.score import Score
     from opendr_har_core.recordings.score_rows import Rows
 
+LISTED = 5
 ALL, FROM, TO = "all", "95% from", "95% to"
 
 
@@ -79,6 +80,13 @@ def run(options: argparse.Namespace) -> Result:
     left = len(labels.durations) - result.recordings
     if left:
         options.out.note(f"{left} of {len(labels.durations)} recordings with labels have no truth: they don't count")
+    shown = {event.label for line in lines for event in line.labels}
+    unseen = [name for name in result.classes if name not in shown]
+    if unseen:
+        some = f"{', '.join(map(repr, unseen[:LISTED]))}{' and others' if len(unseen) > LISTED else ''}"
+        options.out.note(
+            f"no label is {some}: never recognized, or spelled in another way; --labels finds misspelled ones"
+        )
     text = _text(result) + "".join(f"{path}\n" for path in charts)
     return Result(text, {**result.to_dict(), "without_truth": left, "plots": charts})
 
@@ -113,12 +121,12 @@ def _text(result: Score) -> str:
     from opendr_har_core.benchmarking.tables import number, table
 
     people = f", {result.people} people" if result.people else ""
-    head = f"{result.recordings} recordings, {result.hours:.3g} h{people}, {result.overall['events']} events"
+    head = f"recordings: {result.recordings}, {result.hours:.3g} h{people}; events: {result.overall['events']}"
     rows: List[Any] = [(ALL, result.overall)]
     intervals = result.overall["intervals"]
     for index, title in enumerate((FROM, TO) if intervals else ()):
         rows.append((title, {key: ends and ends[index] for key, ends in intervals.items()}))
-    rows += result.classes.items()
+    rows += sorted(result.classes.items(), key=lambda item: not item[1]["events"])
 
     def cell(key: str, digits: int, factor: float = 1.0) -> Callable[[Any], str]:
         def text(row: Any) -> str:

@@ -10,7 +10,7 @@ from opendr_har_core.media.figures import new_figure, save_figure
 from opendr_har_core.recordings.score import Score, score, threshold_curve
 from opendr_har_core.recordings.score_lines import Event, TimeLine
 from opendr_har_core.recordings.score_match import OVERLAPS
-from opendr_har_core.recordings.timeline import COLOURS, WIDTH_INCHES, draw_segments, plain
+from opendr_har_core.recordings.timeline import COLOURS, OTHER, WIDTH_INCHES, draw_segments, plain
 from opendr_har_core.recordings.video_labels import Segment
 
 # Time lines are drawn of so many recordings, those with the lowest accuracy.
@@ -41,14 +41,14 @@ def _threshold(lines: Sequence[TimeLine], path: Path) -> Path:
     figure = new_figure(12, 5)
     left, right = figure.subplots(1, 2)
     for index, (overlap, colour) in enumerate(zip(OVERLAPS, COLOURS)):
-        left.step(thresholds, precision[:, index], where="pre", color=colour, label=f"precision, IoU {overlap}")
-        left.step(thresholds, recall[:, index], where="pre", color=colour, ls="--", label=f"recall, IoU {overlap}")
-        right.plot(recall[:, index], precision[:, index], color=colour, marker=".", label=f"IoU {overlap}")
-    left.set(xlabel="least score of a segment", ylim=(0, 1.02))
+        left.step(thresholds, precision[:, index], where="pre", color=colour, label=f"IoU {overlap}: precision")
+        left.step(thresholds, recall[:, index], where="pre", color=colour, ls="--", label="recall")
+        right.plot(recall[:, index], precision[:, index], color=colour, marker=".")
+    left.set(xlabel="least score of a segment", ylabel="precision, recall", xlim=(0, 1.02), ylim=(0, 1.02))
     right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
     for axes in (left, right):
         axes.grid(alpha=0.3)
-        axes.legend()
+    figure.legend(loc="outside lower center", ncols=6, frameon=False)
     return save_figure(figure, path)
 
 
@@ -56,26 +56,36 @@ def _delays(result: Score, path: Path) -> Path:
     figure = new_figure(8, 4)
     axes = figure.subplots()
     overall = result.overall
-    axes.hist(result.delays_sec, bins=30, color=COLOURS[2])
+    axes.hist(result.delays_sec, bins=30, range=(0, max(result.delays_sec, default=0) or 1), color=COLOURS[2])
     for key, style in (("delay_median_sec", "-"), ("delay_p90_sec", "--")):
         if overall[key] is not None:
             axes.axvline(overall[key], color=COLOURS[1], ls=style, label=f"{key[6:-4]}: {overall[key]:.2f} s")
             axes.legend()
     axes.set(xlabel="seconds from the beginning of an event to its label", ylabel="events", xlim=(0, None))
-    axes.set_title(f"{overall['events']} events, {overall['missed']} of them missed", fontsize=11)
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.set_title(f"{overall['events']} events, {overall['missed']} missed", fontsize=11)
     return save_figure(figure, path)
 
 
 def _truth(name: str, lines: Sequence[TimeLine], path: Path) -> Path:
-    shown = list(dict.fromkeys(event.label for line in lines for event in (*line.truth, *line.labels)))
-    figure = new_figure(WIDTH_INCHES, 1 + 0.9 * len(lines))
-    lanes = figure.subplots(2 * len(lines), sharex=True)
+    spans: Dict[str, int] = {}
+    for event in (event for line in lines for event in (*line.truth, *line.labels)):
+        spans[event.label] = spans.get(event.label, 0) + event.end_ms - event.start_ms
+    shown = sorted(spans, key=lambda label: -spans[label])
+    colours = dict(enumerate(COLOURS[: len(shown)]))
+    duration_sec = lines[0].length_ms / 1000
+    rows = [(line, what) for line in lines for what in ("truth", "labels")]
+    rows = [(line, what) for line, what in rows if what == "labels" or line.end_ms > line.start_ms]  # nobody has none
+    figure = new_figure(WIDTH_INCHES, 1.3 + 0.45 * len(rows))
+    lanes = figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0]
     figure.suptitle(plain(name), fontsize=12)
-    for index, line in enumerate(lines):
-        for axes, events, what in zip(lanes[2 * index :], (line.truth, line.labels), ("truth", "labels")):
-            colours = {number: COLOURS[number % len(COLOURS)] for number in range(len(shown))}
-            draw_segments(axes, [_segment(event, shown) for event in events], colours, f"{line.person} {what}".strip())
-    lanes[-1].set(xlim=(0, lines[0].length_ms / 1000), xlabel="s")
+    for axes, (line, what) in zip(lanes, rows):
+        segments = [_segment(event, shown) for event in getattr(line, what)]
+        draw_segments(axes, segments, colours, plain(f"{line.person} {what}".strip()), duration_sec)
+    lanes[-1].set(xlim=(0, duration_sec), xlabel="s")
+    names = [plain(label) for label in shown[: len(colours)]] + ["others"] * (len(shown) > len(colours))
+    bars = [lanes[-1].bar(0, 0, color=colour) for colour in (*colours.values(), OTHER)][: len(names)]
+    figure.legend(bars, names, loc="outside lower center", ncols=5, frameon=False)
     return save_figure(figure, path)
 
 

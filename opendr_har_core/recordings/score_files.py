@@ -36,6 +36,9 @@ def read_labels(paths: Sequence[Path], topic: Optional[str] = None, images: Opti
     those of `score_bags.read_bag`. Raises DataError.
     """
     found = Rows()
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"there are no labels {path}")
     bags = [path for path in paths if _is_bag(path)]
     tables = [path for path in paths if path.name.startswith(MODEL) or any(path.glob(f"{MODEL}*"))]
     for path in bags:
@@ -104,7 +107,9 @@ def _label_files(paths: Sequence[Path]) -> List[Path]:
         if path.is_dir():
             within = sorted(file for ending in (LABELS_JSON, LABELS_CSV) for file in path.rglob(f"*{ending}"))
         if not within:
-            raise DataError(f"{path} has no *{LABELS_JSON} or *{LABELS_CSV}; `infer --output` writes them")
+            raise DataError(
+                f"{path} is no bag and has no *{LABELS_JSON} or *{LABELS_CSV}; `infer --output` writes them"
+            )
         files += within
     complete = {path.with_name(_stem(path)) for path in files if path.name.endswith(LABELS_JSON)}
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ COLOURS = ("#00785a", "#b94b19", "#3255a5", "#963c8c", "#785f00", "#0f6e8c", "#a
 OTHER, NO_LABEL, PROVISIONAL = "#6e747d", "#e2e5e9", "#e6a01e"
 PICTURES = 8
 WIDTH_INCHES = 16
+LETTER_INCHES, NARROW_INCHES = 0.08, 0.05
 
 
 def write_timeline(labels: AnyLabels, path: Path) -> None:
@@ -44,7 +45,7 @@ def _write_people(labels: PeopleLabels, path: Path) -> None:
     figure.suptitle(plain(f"{labels.path.name}: {len(labels.people)} people\n{labels.remark}"), fontsize=12)
     _draw_pictures(strip, labels)
     for axes, person in zip(lanes, labels.people):
-        draw_segments(axes, person.segments, colours, person.track_id)
+        draw_segments(axes, person.segments, colours, person.track_id, labels.duration_sec)
         axes.set_facecolor("white")
         axes.axvspan(person.start_sec, person.end_sec, color=NO_LABEL, zorder=0)
     lanes[-1].set(xlim=(0, labels.duration_sec), xlabel="s")
@@ -61,7 +62,7 @@ def _write_classes(labels: VideoLabels, path: Path, classes: int = 5) -> None:
     summary = f"{labels.path.name}: {labels.whole.label}, {100 * labels.whole.score:.0f}%"
     figure.suptitle(plain(f"{summary}\n{labels.remark}"), fontsize=12)
     _draw_pictures(strip, labels)
-    draw_segments(bar, labels.segments, colours, "label")
+    draw_segments(bar, labels.segments, colours, "label", labels.duration_sec)
     for axes, class_id in zip(lanes, best):
         _draw_scores(axes, labels, class_id, colours[class_id])
     lanes[-1].set(xlim=(0, labels.duration_sec), xlabel="s")
@@ -91,23 +92,29 @@ def _draw_pictures(axes: Any, labels: LabelledVideo) -> None:
         place.set_axis_off()
 
 
-def draw_segments(axes: Any, segments: Sequence[Segment], colours: Dict[int, str], name: str) -> None:
-    """A lane of segments with their labels, `name` to its left; classes without a colour are grey."""
+def draw_segments(
+    axes: Any, segments: Sequence[Segment], colours: Dict[int, str], name: str, duration_sec: float
+) -> None:
+    """A lane of segments, `name` to its left, with their labels where there is room.
+
+    Classes without a colour are grey.
+    """
     axes.set(ylabel=name, yticks=[], facecolor=NO_LABEL)
     axes.yaxis.label.set(rotation=0, ha="right", va="center")
+    inches_per_sec = WIDTH_INCHES / duration_sec
+    looks: Dict[Tuple[str, str], List[Tuple[float, float]]] = {}
     for segment in segments:
         length = segment.end_sec - segment.start_sec
-        edge = PROVISIONAL if segment.provisional else "white"
-        axes.broken_barh([(segment.start_sec, length)], (0, 1), color=colours.get(segment.class_id, OTHER), ec=edge)
-        axes.text(
-            segment.start_sec + length / 2,
-            0.5,
-            plain(segment.label),
-            color="white",
-            ha="center",
-            va="center",
-            clip_on=True,
-        )
+        colour = colours.get(segment.class_id, OTHER)
+        is_narrow = length * inches_per_sec < NARROW_INCHES  # nothing but its edges would be seen
+        edge = PROVISIONAL if segment.provisional else colour if is_narrow else "white"
+        looks.setdefault((colour, edge), []).append((segment.start_sec, length))
+        if length * inches_per_sec > LETTER_INCHES * len(segment.label):
+            middle = segment.start_sec + length / 2
+            how: Dict[str, Any] = {"color": "white", "ha": "center", "va": "center", "clip_on": True}
+            axes.text(middle, 0.5, plain(segment.label), **how)
+    for (colour, edge), spans in looks.items():
+        axes.broken_barh(spans, (0, 1), color=colour, ec=edge, lw=0.3 if edge == colour else 1)
     axes.set_ylim(0, 1)
 
 

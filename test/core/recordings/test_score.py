@@ -224,6 +224,21 @@ def test_people_are_paired_by_their_boxes():
     assert (result.people, result.hours, result.overall["false_alarms"]) == (2, pytest.approx(10 / 3600), 1)
 
 
+def test_a_label_of_no_activity_takes_no_person():
+    times = np.arange(0, 10, 0.5)
+    truth = rows(("a", "ann", 0, 10, "walk"))
+    truth.boxes = {("a", "ann"): boxes(times, 0)}
+    labels = rows(("a", "1", 0, 10, "idle"), ("a", "2", 1, 9, "walk"), ("a", "3", 0, 9, "idle"), durations={"a": 10.0})
+    labels.boxes = {("a", track): boxes(times, left) for track, left in (("1", 0), ("2", 1), ("3", 200))}
+    (found,) = time_lines(labels, truth, "idle")
+    assert (found.person, found.labels) == ("ann", (Event(1000, 9000, "walk"),))
+
+
+def test_a_path_that_is_another_ones_end_is_found():
+    truth, durations = rows(("a", "", 0, 1, "x"), ("v/a", "", 0, 2, "x")), {"a": 5.0, "v/a": 6.0}
+    assert [line.length_ms for line in time_lines(rows(durations=durations), truth, "")] == [5000, 6000]
+
+
 @pytest.mark.parametrize(
     ("truth_track", "label_track", "expected"),
     [("", "1", "labels of a are of people"), ("ann", "", "label with --people, and not into .labels.csv")],

@@ -73,10 +73,28 @@ def test_boxes_of_people_are_read_with_their_labels(tmp_path):
     [
         ("t.csv", "path,start,end,label\nv/clip.mp4,,2,walking\n", {}, [("v/clip", "", 0.0, 2.0, "walking")]),
         ("t.csv", "path,start,end,label\n../v/a.b.mp4,1,2,x\n", {}, [("v/a.b", "", 1.0, 2.0, "x")]),
+        (
+            "t.csv",
+            "\ufeffpath,start,end,label\r\nC:\\v\\\u00e9.mp4,1,2,x\r\n",
+            {},
+            [("C:/v/\u00e9", "", 1.0, 2.0, "x")],
+        ),
+        (
+            "t.csv",
+            "path,start,end,label\nv/e\u0301.mp4,1,2,x\nrun.2,1,2,x\n",
+            {},
+            [("v/\u00e9", "", 1.0, 2.0, "x"), ("run.2", "", 1.0, 2.0, "x")],
+        ),
         ("t.csv", "start,end,label\n1,,walking\n", {}, [("", "", 1.0, math.inf, "walking")]),
         ("t.eaf", EAF % "", {}, [("clip", "", 0.5, 2.25, "walking")]),
         ("t.eaf", EAF % SECOND_TIER, {"tier": "hands"}, [("clip", "", 0.5, 2.25, "walking")]),
         ("t.json", studio(region(1, 50, "walking")), {"fps": 25.0}, [("clip", "", 0.0, 2.0, "walking")]),
+        (
+            "t.json",
+            studio(region(1, 50, "x"), video="/data/local-files/?d=a%5Cmy%20clip.mp4"),
+            {"fps": 25.0},
+            [("my clip", "", 0.0, 2.0, "x")],
+        ),
         (
             "scene.csv",
             "frame,time_sec,id,action,left,top,right,bottom,visible\n"
@@ -161,15 +179,39 @@ def test_the_command_prints_a_table_or_json_and_draws(tmp_path, capsys):
     truth = written(tmp_path / "t.csv", "path,start,end,label\none.mp4,0,1,Walking\ntwo.mp4,0.5,1.5,waving_hand\n")
     assert main(["score", str(tmp_path), "--truth", str(truth), "--plots", str(tmp_path / "charts")]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("2 recordings, 0.00222 h, 2 events\n")
+    assert out.startswith("recordings: 2, 0.00222 h; events: 2\n")
     assert [line.split()[0] for line in out.splitlines()[4:9]] == ["all", "95%", "95%", "walking", "waving_hand"]
     assert "1 of 3 recordings with labels have no truth" in err
+    assert "no label is 'waving_hand'" in err
     names = ["01.two.truth.png", "02.one.truth.png", "delays.png", "threshold.png"]
     assert sorted(path.name for path in (tmp_path / "charts").iterdir()) == names
     assert main(["score", str(tmp_path), "--truth", str(truth), "--json", "--quiet"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["overall"]["f1_50"], found["overall"]["missed"], found["without_truth"]) == (50.0, 1, 1)
     assert found["classes"]["waving_hand"]["delay_median_sec"] is None
+
+
+@pytest.mark.parametrize("options", [[], ["--no-activity-label", "nothing"]])
+@pytest.mark.parametrize("with_classes", [False, True])
+def test_no_activity_is_background_in_truth_and_labels_whatever_it_is_called(tmp_path, capsys, options, with_classes):
+    lines = "0,1,walking,0,1,False\n1,2,Nothing,1,1,False\n" if options else "0,1,walking,0,1,False\n"
+    labels = written(tmp_path / "one.labels.csv", f"{LABELS}{lines}2,4,No_Activity,2,1,False\n")
+    truth = written(tmp_path / "t.csv", "path,start,end,label\none,0,1,walking\none,1,4,no activity\n")
+    if with_classes:
+        classes = written(tmp_path / "classes.csv", "id,name\n0,walking\n")
+        options = [*options, "--labels", str(classes)]
+    assert main(["score", str(labels), "--truth", str(truth), "--json", "--quiet", *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["classes"]) == ["walking"]
+    assert [found["overall"][key] for key in ("events", "false_alarms", "f1_50", "accuracy")] == [1, 0, 100.0, 100.0]
+
+
+def test_labels_may_be_numbers_of_the_list_of_classes(tmp_path, capsys):
+    labels = written(tmp_path / "one.labels.csv", LABELS + "0,1,1,1,1,False\n")
+    truth = written(tmp_path / "t.csv", "path,start,end,label\none,0,1,waving\n")
+    classes = written(tmp_path / "classes.csv", "id,name\n0,walking\n1,waving\n")
+    assert main(["score", str(labels), "--truth", str(truth), "--labels", str(classes), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["overall"]["f1_50"] == 100.0
 
 
 def test_with_a_list_of_classes_a_misspelled_label_is_an_error(tmp_path, capsys):
