@@ -220,9 +220,10 @@ def given_labels(options: argparse.Namespace) -> Optional[LabelMap]:
 def add_data(parser: argparse.ArgumentParser, labels: str = "see --data") -> None:
     """How labelled clips are read; `labels` describes the default of --labels."""
     parser.add_argument(
-        "--data", required=True, metavar="PATH", help="folder with a folder of videos per class, or a CSV"
+        "--data", required=True, metavar="PATH", help="folder with a folder of videos per class, or a CSV of segments"
     )
     add_labels(parser, labels)
+    parser.add_argument("--topic", metavar="T", help="images in the bags of a CSV (default: the only ones there are)")
     parser.add_argument("--cache", metavar="FOLDER", help="folder that keeps decoded frames")
     parser.add_argument(
         "--frame-fps", type=float, default=30.0, metavar="HZ", help="rate of frame folders (default: 30)"
@@ -233,15 +234,13 @@ def add_data(parser: argparse.ArgumentParser, labels: str = "see --data") -> Non
 def open_dataset(
     path: str, clip: ClipSpec, labels: Optional[LabelMap], options: argparse.Namespace, train: bool
 ) -> ClipDataset:
-    """Open a folder with a folder of videos per class, or a CSV `path,start,end,label`; raises ConfigError."""
+    """Open a folder with a folder of videos per class, or a CSV `path,start,end,label`; raises DataError."""
     from opendr_har_core.datasets.annotations import AnnotationDataset
     from opendr_har_core.datasets.folder import FolderDataset
 
     common: Any = {"train": train, "use_caching": options.cache is not None, "cache_folder": options.cache}
     if Path(path).suffix.lower() == TABLE:
-        if labels is None:
-            raise ConfigError(f"{path} is a CSV, which needs a list of classes: --labels CSV, with lines of id,name")
-        return AnnotationDataset(path, labels, clip, **common)
+        return AnnotationDataset(path, labels, clip, topic=options.topic, **common)
     return FolderDataset(path, clip, labels=labels, frame_fps=options.frame_fps, **common)
 
 

@@ -1,4 +1,4 @@
-"""Annotated segments of videos as a data set."""
+"""Annotated segments of videos and bags as a data set."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Sequence, Union
 
+from opendr_har_core.datasets.bag_topic import open_topic
 from opendr_har_core.datasets.base import ClipDataset, gather
 from opendr_har_core.datasets.clips import ClipSpec, Segment, VideoSource
 from opendr_har_core.datasets.video_file import open_video
 from opendr_har_core.errors import DataError
 from opendr_har_core.labels import ClassIds, LabelMap, Labels
 from opendr_har_core.recordings.annotations import Annotation, read_annotations
+from opendr_har_core.recordings.sources import BAG_FACTS, BAGS
 
 
 def annotated_segments(rows: Sequence[Annotation], ids: ClassIds) -> List[Callable[[VideoSource], Segment]]:
@@ -36,21 +38,31 @@ class AnnotationDataset(ClipDataset):
     def __init__(
         self,
         table: Union[str, Path],
-        labels: Labels,
+        labels: Optional[Labels],
         clip: ClipSpec,
         *,
         root: Optional[Union[str, Path]] = None,
+        topic: Optional[str] = None,
         **options: Any,
     ) -> None:
-        """Times are in seconds; an empty start or end is that of the video.
+        """Times are in seconds since the first frame; an empty start or end is that of the recording.
 
-        Paths are relative to `root`, by default the folder of the CSV. `options` are those of ClipDataset: `train`,
-        `transform`, `use_caching`, `cache_folder`. Raises LabelError for a label that is not in `labels`, DataError for
-        a malformed CSV or when there is no usable clip.
+        `labels` is the list of classes; None: the labels in the CSV, sorted. Paths of videos and bags are relative to
+        `root`, by default the folder of the CSV; `topic` selects the images of bags with several topics. `options` are
+        those of ClipDataset: `train`, `transform`, `use_caching`, `cache_folder`. Raises LabelError for a label that is
+        not in `labels`, DataError for a malformed CSV or when there is no usable clip, ConfigError for a bag without
+        `rosbags`.
         """
-        names = LabelMap.of(labels)
         folder = Path(table).parent if root is None else Path(root)
         rows = read_annotations(table, ("path", "start", "end", "label"))
+        names = LabelMap(sorted({row.label for row in rows})) if labels is None else LabelMap.of(labels)
         cuts = annotated_segments(rows, ClassIds(names))
-        segments, skipped = gather([(folder / row.path, cut) for row, cut in zip(rows, cuts)], open_video)
+        segments, skipped = gather(
+            [(folder / row.path, cut) for row, cut in zip(rows, cuts)], partial(_open, topic=topic)
+        )
         super().__init__(segments, names, clip, skipped=skipped, **options)
+
+
+def _open(path: Path, topic: Optional[str]) -> VideoSource:
+    is_bag = path.suffix.lower() in BAGS or (path / BAG_FACTS).is_file()
+    return open_topic(path, topic) if is_bag else open_video(path)

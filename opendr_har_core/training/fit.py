@@ -8,6 +8,7 @@ import os
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Iterator, List, Optional, Tuple
 
@@ -16,6 +17,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 
 from opendr_har_core.backends.allocator import keep_freed
@@ -35,6 +37,8 @@ from opendr_har_core.training.module import TrainingModule, make_loss
 from opendr_har_core.training.settings import TrainingSettings
 
 GIB = 1 << 30
+# A process that does not answer for so long is lost; PyTorch's own default on GPUs, but half an hour on CPUs.
+ANSWER_WITHIN_SEC = 600
 # In messages of PyTorch on the CPU, of CUDA's libraries, of data loader workers without shared memory, and of workers
 # that the kernel killed to free memory.
 SHORTAGE = (
@@ -90,7 +94,7 @@ def fit(
     that `settings.keep` selects. Ctrl+C or SIGTERM end the run after the current update: the network has its last
     weights, and with a `checkpoint_folder` `last.ckpt` has everything needed to resume. Raises ConfigError or DataError
     for data that does not fit the network, CheckpointError when a checkpoint can't be read or written, and
-    ResourceError when memory runs out.
+    ResourceError when memory runs out or another process of the run is lost.
     """
     settings = settings or TrainingSettings()
     keep_freed(GIB, GIB)  # otherwise page faults take half the time of a pass over a batch on the CPU
@@ -117,7 +121,7 @@ def fit(
         callbacks.append(EpochBar(progress, epochs))
     try:
         if progress.step < total:
-            with memory_explained(settings), _quiet(), torch.random.fork_rng(), signals:
+            with shortage_explained(settings), _quiet(), torch.random.fork_rng(), signals:
                 _trainer(settings, callbacks, begins_within_epoch=progress.batch > 0).fit(module, datamodule=data)
         if settings.keep == "best" and progress.best_weights and not books.cancelled:
             network.load_state_dict(progress.best_weights)
@@ -161,7 +165,9 @@ def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_withi
             accelerator="gpu" if on_gpu else "cpu",
             devices=_processes("LOCAL_WORLD_SIZE"),
             num_nodes=_processes("WORLD_SIZE") // _processes("LOCAL_WORLD_SIZE"),
-            strategy="ddp" if _processes("WORLD_SIZE") > 1 else "auto",
+            strategy=DDPStrategy(timeout=timedelta(seconds=ANSWER_WITHIN_SEC))
+            if _processes("WORLD_SIZE") > 1
+            else "auto",
             precision=settings.precision if on_gpu else "32-true",  # type: ignore[arg-type]
             max_epochs=-1,  # Bookkeeping stops the run, because its count includes the steps before a resume
             accumulate_grad_batches=settings.accumulate,
@@ -183,13 +189,20 @@ def _trainer(settings: TrainingSettings, callbacks: List[Callback], begins_withi
 
 
 @contextmanager
-def memory_explained(settings: TrainingSettings) -> Iterator[None]:
-    """Raise ResourceError when memory runs out in the context; other errors pass unchanged."""
+def shortage_explained(settings: TrainingSettings) -> Iterator[None]:
+    """Raise ResourceError when memory runs out in the context or another process is lost; other errors pass."""
     try:
         yield
     except (MemoryError, OSError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         told = lines[-1 if lines[0].startswith("Caught ") else 0][:200]  # a worker's error ends its traceback
+        folder = settings.checkpoint_folder
+        kept = f". Earlier checkpoints in {folder} are intact; resume continues from them" if folder else ""
+        if type(error).__module__ == "torch.distributed" or "gloo/transport" in str(error):
+            raise ResourceError(
+                f"another process of this run was lost ({told}); its own output says why. End the others and start "
+                f"all again{kept}"
+            ) from error
         if isinstance(error, OSError):  # its text may contain a file name
             is_shortage = error.errno == errno.ENOMEM
         else:
@@ -197,8 +210,6 @@ def memory_explained(settings: TrainingSettings) -> Iterator[None]:
         if not is_shortage:
             raise
         given = {name: getattr(settings, name) for name in ("batch_size", "num_workers", "freeze")}
-        folder = settings.checkpoint_folder
-        kept = f". Earlier checkpoints in {folder} are intact; resume continues from them" if folder else ""
         raise ResourceError(
             f"memory ran out, or a process that reads clips was killed, while training with {given} ({told}); try a "
             f"smaller batch_size (with accumulate, for the same updates), fewer num_workers or more shared memory, "

@@ -10,7 +10,9 @@ pytest.importorskip("rosbags")
 import dataset_cases as cases
 from rosbags.rosbag2 import StoragePlugin
 
-from opendr_har_core.datasets.rosbag import RosbagDataset, open_topic
+from opendr_har_core.datasets.annotations import AnnotationDataset
+from opendr_har_core.datasets.bag_topic import open_topic
+from opendr_har_core.datasets.rosbag import RosbagDataset
 from opendr_har_core.errors import DataError, LabelError, VideoError
 from opendr_har_core.recordings.bag_reader import RecordedImage
 
@@ -38,6 +40,16 @@ def test_annotated_segments_of_a_bag_are_clips(tmp_path, table, storage, compres
     read = list(open_topic(bag, cases.TOPIC).frames(times))
     assert all(np.array_equal(rgb, images[round(time * 15)]) for rgb, time in zip(read, times[:2]))
     assert np.array_equal(read[2], images[-1])
+
+
+def test_a_csv_of_segments_may_name_bags(tmp_path, table):
+    bag = cases.write_bag(tmp_path / "bag")
+    (tmp_path / "clips.csv").write_text("path,start,end,label\nbag,0,2,walking\nbag,2,,jumping\n")
+    clips, topic = AnnotationDataset(tmp_path / "clips.csv", None, cases.CLIP), {"topic": cases.TOPIC}
+    assert (list(clips.labels), clips.targets) == (["jumping", "walking"], [1, 0])
+    expected = RosbagDataset(bag, cases.TOPIC, table, LABELS, cases.CLIP)
+    assert all(bool((clip == other).all()) for (clip, _), (other, _) in zip(clips, expected))
+    assert AnnotationDataset(tmp_path / "clips.csv", None, cases.CLIP, **topic).targets == [1, 0]
 
 
 def test_only_the_wanted_images_are_decoded(tmp_path, monkeypatch):

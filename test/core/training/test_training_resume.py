@@ -27,7 +27,7 @@ from opendr_har_core.errors import CheckpointError, ResourceError
 from opendr_har_core.labels import LabelMap
 from opendr_har_core.networks.checkpoints import load_weights
 from opendr_har_core.training.checkpoint import BEST, LAST, last_step, read_checkpoint, step_name
-from opendr_har_core.training.fit import fit, memory_explained
+from opendr_har_core.training.fit import fit, shortage_explained
 
 
 @pytest.mark.slow
@@ -202,7 +202,20 @@ def test_a_killed_data_loader_worker():
 )
 def test_errors_of_memory_are_explained(error):
     advice = r"try a smaller batch_size.* Earlier checkpoints in /x are intact"
-    with pytest.raises(ResourceError, match=advice), memory_explained(quick(checkpoint_folder="/x")):
+    with pytest.raises(ResourceError, match=advice), shortage_explained(quick(checkpoint_folder="/x")):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Read error: Connection reset by peer"),
+        torch.distributed.DistBackendError("NCCL communicator was aborted on rank 0"),
+    ],
+)
+def test_the_loss_of_another_process_is_explained(error):
+    lost = r"another process of this run was lost .*start all again. Earlier checkpoints in /x are intact"
+    with pytest.raises(ResourceError, match=lost), shortage_explained(quick(checkpoint_folder="/x")):
         raise error
 
 
@@ -216,7 +229,7 @@ def test_errors_of_memory_are_explained(error):
     ],
 )
 def test_other_errors_pass_unchanged(error):
-    with pytest.raises(type(error)) as caught, memory_explained(quick()):
+    with pytest.raises(type(error)) as caught, shortage_explained(quick()):
         raise error
     assert caught.value is error
 
