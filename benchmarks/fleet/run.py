@@ -3,7 +3,8 @@
 compare   the tables of a local run and of a Ray cluster of three nodes are the same, row for row
 kills     kill -9 of workers, the command and, on Ray, nodes at random moments; the tables are complete, without
           repeated rows
-cost      seconds per hour of recordings for models, with and without people, and over the bare library
+cost      seconds per hour of recordings for models, with and without people, and over the bare library; recordings of
+          one length, without broken ones
 memory    memory of the command and of a worker over a run
 
 python benchmarks/fleet/run.py compare /tmp/fleet/recordings --work /tmp/fleet
@@ -19,28 +20,35 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 os.environ.update({"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"})
+# The default of 15 lets other programs slow down Ray, but not the rest.
+os.environ.update({"RAY_worker_niceness": "0"})
 NODES = 3
 STORE_BYTES = 100_000_000
+COPIES = "opendr-har-copy-"
+ACTOR = "ray::MapWorker"
 
 
 class Cluster:
     """A Ray cluster of node processes of one core each, on this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: int = NODES) -> None:
         from ray.cluster_utils import Cluster as RayCluster
 
         self._arguments = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
         self._cluster = RayCluster(initialize_head=True, head_node_args={"include_dashboard": False, **self._arguments})
         self.address = self._cluster.address
-        self._others = [self._cluster.add_node(**self._arguments) for _ in range(NODES - 1)]
+        self._others = [self._cluster.add_node(**self._arguments) for _ in range(nodes - 1)]
 
     def kill_node(self, chance: random.Random) -> None:
         """Kill a node other than the head, and start another one."""
@@ -114,7 +122,23 @@ def processes_of(what, driver):
         return [driver.pid]
     children = psutil.Process().children(recursive=True)
     lines = [(child.pid, " ".join(child.cmdline())) for child in children if child.is_running()]
-    return [pid for pid, line in lines if "ray::MapWorker" in line or "spawn_main" in line]
+    return [pid for pid, line in lines if ACTOR in line or "spawn_main" in line]
+
+
+def seconds_to_end(pids):
+    """Seconds until these processes have ended; exits if that takes a minute."""
+    begun = time.monotonic()
+    while any(is_running(pid) for pid in pids):
+        if time.monotonic() - begun > 60:
+            raise SystemExit(f"workers outlive their command: {pids}")
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def is_running(pid):
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def kills(options):
@@ -128,7 +152,7 @@ def kills(options):
                 folder = options.work / f"kills-{where}-{what}"
                 shutil.rmtree(folder, ignore_errors=True)
                 flags = [*options.flags, *(["--ray", cluster.address] if where == "ray" else [])]
-                killed, runs = 0, 0
+                killed, runs, outlived = 0, 0, 0.0
                 while True:
                     runs += 1
                     # A recording that lost two workers has failed: the next run tries it again.
@@ -143,15 +167,22 @@ def kills(options):
                                 cluster.kill_node(chance)
                                 killed += 1
                             elif pids := processes_of(what, driver):
+                                workers = processes_of("worker", driver)
                                 os.kill(chance.choice(pids), signal.SIGKILL)
                                 killed += 1
+                                if what == "driver":
+                                    driver.wait()
+                                    outlived = max(outlived, seconds_to_end(workers))
                     if driver.wait() in (0, 1) and killed >= options.times:
                         break
                     if driver.returncode in (0, 1) and killed < options.times:
                         shutil.rmtree(folder)  # done too early: once more from the beginning
                 label(options.recordings, folder, "--retry-failed", *options.flags)
                 rows = check_complete(folder, expected, options.recordings)
-                report[f"{where} {what}"] = {"killed": killed, "runs": runs, "rows": rows}
+                left = len(list(Path(tempfile.gettempdir()).glob(f"{COPIES}*")))
+                report[f"{where} {what}"] = {"killed": killed, "runs": runs, "rows": rows, "copies_left": left}
+                report[f"{where} {what}"].update({"outlived_sec": outlived} if what == "driver" else {})
+                sys.stderr.write(f"{where} {what}: {report[f'{where} {what}']}\n")
     finally:
         if cluster is not None:
             cluster.stop()
@@ -159,48 +190,109 @@ def kills(options):
 
 
 def cost(options):
-    """CPU seconds per hour of recordings: of the command with its workers, and of the library in one process."""
+    """CPU seconds and seconds of the bare library, the command and the command on Ray, with a worker each, in turns.
+
+    A run over the first recording is the start-up; what the others take beyond it is per hour of recordings.
+    """
     report = {}
-    for model in options.models:
-        for people in ([], ["--people"]):
-            folder = options.work / "cost"
-            shutil.rmtree(folder, ignore_errors=True)
-            before = os.times()
-            done, seconds = label(options.recordings, folder, "--model", model, "--workers", 1, *people)
-            after = os.times()
-            hours = done["duration_sec"] / 3600
-            used = after.children_user + after.children_system - before.children_user - before.children_system
-            bare_cpu, bare_seconds = bare(options.recordings, model, bool(people))
-            report[f"{model} {' '.join(people)}".strip()] = {
-                "hours": hours,
-                "cpu_sec_per_hour": used / hours,
-                "bare_cpu_sec_per_hour": bare_cpu / hours,
-                "hours_per_core_hour": hours * 3600 / used,
-                "cpu_over_bare": used / bare_cpu,
-                "wall_over_bare": seconds / bare_seconds,
-            }
+    cluster = Cluster(1) if "ray" in options.on else None
+    try:
+        for model in options.models:
+            for flags in ([], ["--people"]) if options.people else ([],):
+                report[" ".join([model, *flags])] = cost_of(
+                    ["--model", model, "--workers", 1, *flags], options, cluster
+                )
+    finally:
+        if cluster is not None:
+            cluster.stop()
     return report
 
 
-def bare(recordings, model, people):
-    """(CPU seconds, seconds) of `label_video` or `label_people` over the recordings, in this process."""
+def cost_of(flags, options, cluster):
+    from opendr_har_core.recordings.sources import find_sources
+
+    to, first = options.work / "cost", find_sources([str(options.recordings)])[0].uri
+    rounds = []
+    for _ in range(options.rounds):
+        rounds.append({})
+        for name in ("bare", *options.on):
+            used = []
+            for sources in (first, options.recordings):
+                shutil.rmtree(to, ignore_errors=True)
+                more = ["--ray", cluster.address] if name == "ray" else []
+                line = command(sources, to, *flags, *more)
+                used.append(usage([*line[:1], __file__, "bare", *line[4:]] if name == "bare" else line))
+            rounds[-1][name] = {"start": used[0], "rest": {key: used[1][key] - used[0][key] for key in used[0]}}
+    rows = tables(to)["recordings"]
+    hours = sum(rows["duration_sec"].to_pylist()) / 3600
+    rest = hours * (1 - 1 / rows.num_rows)
+    report = {
+        "hours": hours,
+        "bytes_per_hour": sum(rows["size"].to_pylist()) / hours,
+        "label_bytes_per_hour": sum(path.stat().st_size for path in to.rglob("*.parquet")) / hours,
+    }
+    for name in rounds[0]:
+        found = {key: [row[name]["rest"][key] for row in rounds] for key in rounds[0][name]["rest"]}
+        report[name] = {
+            **{f"start_{key}": median(row[name]["start"][key] for row in rounds) for key in found},
+            **{f"{key}_per_hour": median(values) / rest for key, values in found.items()},
+            "hours_per_core_hour": 3600 * rest / median(found["cpu_sec"]),
+            **{
+                f"{key}_over_bare": spread(row[name]["rest"][key] / row["bare"]["rest"][key] for row in rounds)
+                for key in ("cpu_sec", "wall_sec")
+            },
+        }
+    return report
+
+
+def spread(values):
+    """Least, median and greatest."""
+    values = sorted(values)
+    return [round(value, 3) for value in (values[0], median(values), values[-1])]
+
+
+def usage(line):
+    """Seconds, and CPU seconds of a command with its workers, actors of Ray among them, and of Ray's own processes."""
+    before, times, begun = cluster_cpu(0), os.times(), time.monotonic()
+    process, seen = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), {}
+    while process.poll() is None:
+        seen.update(cluster_cpu(process.pid))
+        time.sleep(0.2)
+    seconds, after = time.monotonic() - begun, os.times()
+    if process.returncode:
+        raise SystemExit(f"{line}: exit code {process.returncode}")
+    cpu = {False: 0.0, True: after.children_user + after.children_system - times.children_user - times.children_system}
+    for pid, (is_actor, value) in seen.items():
+        cpu[is_actor] += value - before.get(pid, (False, 0.0))[1]
+    return {"wall_sec": seconds, "cpu_sec": cpu[True], "ray_cpu_sec": cpu[False]}
+
+
+def cluster_cpu(driver):
+    """{pid: (whether it is an actor, its CPU seconds)} of the cluster's processes."""
+    found = {}
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if driver not in (child.pid, *(parent.pid for parent in child.parents())):
+                times = child.cpu_times()
+                found[child.pid] = ACTOR in " ".join(child.cmdline()), times.user + times.system
+    return found
+
+
+def bare(line):
+    """`label_video` or `label_people` over the recordings, in this process, with the options of `label`."""
     import cv2
 
-    from opendr_har_core import HarError, Recognizer
+    from opendr_har_core import Recognizer
     from opendr_har_core.people.detector import NanoDet
     from opendr_har_core.recordings.label_video import label_people, label_video
     from opendr_har_core.recordings.sources import find_sources
 
     cv2.setNumThreads(1)
-    begun, used = time.monotonic(), time.process_time()
-    recognizer, detector = Recognizer.open(model, threads=1), NanoDet(threads=1) if people else None
-    for source in find_sources([str(recordings)]):
-        try:
-            path = Path(source.uri)
-            label_people(recognizer, detector, path) if people else label_video(recognizer, path)
-        except HarError:
-            continue
-    return time.process_time() - used, time.monotonic() - begun
+    recognizer = Recognizer.open(line[line.index("--model") + 1], threads=1)
+    detector = NanoDet(threads=1) if "--people" in line else None
+    for source in find_sources(line[:1]):
+        path = Path(source.uri)
+        label_people(recognizer, detector, path) if detector else label_video(recognizer, path)
 
 
 def memory(options):
@@ -230,15 +322,20 @@ def memory(options):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["bare"]:
+        sys.exit(bare(sys.argv[2:]))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops the cluster
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("compare", "kills", "cost", "memory"))
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder for labels")
-    parser.add_argument("--on", nargs="+", choices=("local", "ray"), default=["local", "ray"], help="kills: where")
+    parser.add_argument("--on", nargs="+", choices=("local", "ray"), default=["local", "ray"], help="kills, cost")
     parser.add_argument("--times", type=int, default=20, help="kills of each kind")
     parser.add_argument("--every", type=float, default=5.0, help="kills: longest pause in seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", nargs="+", default=["default"], help="cost: bundles")
+    parser.add_argument("--people", action="store_true", help="cost: also of people mode")
+    parser.add_argument("--rounds", type=int, default=5, help="cost: turns of each")
     parser.add_argument("flags", nargs="*", help="further options of label, after --")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)

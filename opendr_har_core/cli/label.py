@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ def add_parser(jobs: Any) -> None:
     what = "processes, or actors on Ray (default: one per core; on Ray, as many as there is room for)"
     parser.add_argument("--workers", type=int, default=0, metavar="N", help=what)
     parser.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster; auto: the one of this machine")
+    what = "try a recording that takes longer once more, then let it fail (default: no limit)"
+    parser.add_argument("--timeout", type=float, default=0.0, metavar="SEC", help=what)
     parser.add_argument("--retry-failed", action="store_true", help="try recordings that failed before again")
     add_model(parser)
     add_people(parser)
@@ -52,6 +55,8 @@ def run(options: argparse.Namespace) -> Result:
 
     if options.workers < 0:
         raise ConfigError(f"--workers is {options.workers}, expected 0 or more")
+    if not 0 <= options.timeout < math.inf:
+        raise ConfigError(f"--timeout is {options.timeout}, expected 0 (no limit) or seconds")
     job = LabelJob(
         options.to.absolute(),
         read_settings(options, ModelSettings),
@@ -59,6 +64,7 @@ def run(options: argparse.Namespace) -> Result:
         read_settings(options, LabelSettings),
         read_settings(options, PeopleSettings) if options.people else None,
         options.topic,
+        options.timeout,
     )
     sources = find_sources(options.sources)
     with options.out.progress("labelling", "recordings") as report:

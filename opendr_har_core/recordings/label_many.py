@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections import deque
@@ -16,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from urllib.parse import urlsplit
 
 import cv2
 
@@ -25,7 +27,7 @@ from opendr_har_core.people.detector import MODEL, NanoDet
 from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.recordings.label_table import DONE, FAILED, LabelTable
 from opendr_har_core.recordings.label_video import label_people, label_video
-from opendr_har_core.recordings.sources import Source, local_copy
+from opendr_har_core.recordings.sources import Source, local_copy, remove_left_copies
 from opendr_har_core.storage.reading import sha256
 from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
@@ -35,6 +37,7 @@ FORMAT = 1
 # A recording whose worker dies is tried once more.
 TRIES = 2
 MOST_DEATHS_IN_A_ROW = 20
+REACH_SEC = 5.0
 UNWRITTEN = "unwritten"
 Outcome = Dict[str, Any]
 # (recordings done, recordings in all)
@@ -50,6 +53,7 @@ class LabelJob:
         model, stream, labels: as those of a recognizer.
         people: how people are found; None labels the whole picture.
         topic: of the images in bags; None for the only one.
+        timeout: seconds after which a recording's worker dies, 0 for any time.
     """
 
     folder: Path
@@ -58,6 +62,7 @@ class LabelJob:
     labels: LabelSettings
     people: Optional[PeopleSettings] = None
     topic: Optional[str] = None
+    timeout: float = 0.0
 
     def table(self) -> LabelTable:
         """The labels of this model with these settings; raises ModelError if there is no such model."""
@@ -105,6 +110,7 @@ class Worker:
     def __init__(self, job: LabelJob) -> None:
         """Open the models; raises ModelError, BackendError or ConfigError."""
         cv2.setNumThreads(1)  # a process per core
+        remove_left_copies()
         model = job.model
         self._job, self._table = job, job.table()
         self._recognizer = Recognizer.open(model.model, model.providers, model.threads, model.spin)
@@ -117,12 +123,16 @@ class Worker:
         """
         source = Source(**row)
         outcome = {"uri": source.uri, "state": DONE, "duration_sec": 0.0, "error": ""}
+        # The alarm ends the process: nothing less ends a decoder or file system that hangs.
+        signal.setitimer(signal.ITIMER_REAL, self._job.timeout)
         try:
             # Ray repeats what a lost machine had finished.
             if self._table.state(source) != DONE:
                 outcome.update(self._label(source))
         except DataError as error:
             return {**outcome, "state": UNWRITTEN, "error": str(error)}
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         return outcome
 
     def _label(self, source: Source) -> Outcome:
@@ -180,7 +190,8 @@ def label_many(
         if on_progress is not None:
             on_progress(total - len(todo), total)
     for source in todo.values():
-        why = f"the worker died {TRIES} times while it labelled this: killed, out of memory, or a crash while decoding"
+        why = f"the worker died {TRIES} times while it labelled this: killed, out of memory, a crash while decoding"
+        why += f", or {job.timeout:g} s passed" if job.timeout else ""
         table.write_failure(source, ResourceError.__name__, why)
         done.failed += 1
     return done
@@ -256,11 +267,24 @@ def _work(row: Dict[str, Any]) -> Outcome:
     return _worker[0](row)
 
 
+def _reach(address: str) -> None:
+    """Raise ResourceError if nothing listens at the address of a cluster, which takes Ray minutes to say."""
+    from ray._private.services import canonicalize_bootstrap_address
+
+    try:
+        parts = urlsplit(address if "://" in address else f"ray://{canonicalize_bootstrap_address(address)}")
+        socket.create_connection((parts.hostname or "", parts.port or 0), REACH_SEC).close()
+    except (OSError, ValueError) as error:
+        raise ResourceError(f"there is no Ray cluster at {address}: {error}; expected HOST:PORT of its head") from None
+
+
 def _on_ray(job: LabelJob, rows: Sequence[Dict[str, Any]], workers: int, address: str) -> Iterator[Outcome]:
     """As `_on_cores`; scheduling, retries and autoscaling are those of Ray Data."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
+
+        _reach(address)
         import ray.data
     except ImportError:
         raise ConfigError("--ray needs Ray Data: pip install 'opendr_har_ros[scale]'") from None

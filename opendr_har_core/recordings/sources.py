@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
+import os
 import posixpath
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple, Union
 from urllib.parse import urlsplit
 
 from opendr_har_core.errors import ConfigError, DataError, ResourceError
@@ -22,6 +24,8 @@ ANNOTATED = ".annotated.mp4"
 BAGS = (".db3", ".mcap")
 BAG_FACTS = "metadata.yaml"
 MANIFEST, PATH = ".csv", "path"
+# Of the folders with copies in the one for temporary files.
+COPIES = "opendr-har-copy-"
 # What file systems call the version of a file, best first.
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")
 
@@ -78,7 +82,7 @@ def local_copy(source: Source) -> Iterator[Path]:
     if _is_local(files):
         yield Path(path)
         return
-    with tempfile.TemporaryDirectory(prefix="opendr-har-") as folder:
+    with tempfile.TemporaryDirectory(prefix=COPIES) as folder, _locked(folder, fcntl.LOCK_SH):
         free = shutil.disk_usage(folder).free
         if source.size > free:
             need, room = (round(count / 1e6) for count in (source.size, free))
@@ -86,6 +90,25 @@ def local_copy(source: Source) -> Iterator[Path]:
         target = Path(folder) / (posixpath.basename(path.rstrip("/")) or "recording")
         files.get(path, str(target), recursive=True)
         yield target
+
+
+def remove_left_copies() -> None:
+    """Remove what killed processes of this machine have left in the folder for temporary files."""
+    for left in Path(tempfile.gettempdir()).glob(f"{COPIES}*"):
+        # The kernel releases the lock of a process that dies. An empty folder may be one that is about to be locked.
+        with suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if any(left.iterdir()):
+                shutil.rmtree(left)
+
+
+@contextmanager
+def _locked(folder: Union[str, Path], kind: int) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def open_files(uri: str) -> Tuple[Any, str]:
@@ -114,8 +137,9 @@ def _sources(argument: str) -> List[Source]:
         if files.exists(path):
             return [_source(files, [files.info(path)], path)]
         matches = sorted(files.glob(path, detail=True).items()) if set(path) & set("*?[") else []
+        shown = [(name, facts) for name, facts in matches if _hidden_parts(name) <= _hidden_parts(path)]
         found: List[Source] = []
-        for name, facts in matches:
+        for name, facts in shown:
             if facts["type"] == "directory" or (facts.get("islink") and files.isdir(name)):
                 found += _below(files, name)
             elif not name.endswith(ANNOTATED):
@@ -130,8 +154,7 @@ def _below(files: Any, folder: str) -> Iterator[Source]:
     entries: Dict[str, Mapping[str, Any]] = files.find(folder, detail=True)
     by_folder: Dict[str, List[str]] = {}
     for name in sorted(entries):
-        parts = name[len(folder) :].strip("/").split("/")
-        if not any(part.startswith(".") for part in parts) and not name.endswith(ANNOTATED):
+        if not _hidden_parts(name[len(folder) :]) and not name.endswith(ANNOTATED):
             by_folder.setdefault(posixpath.dirname(name), []).append(name)
     for parent, names in by_folder.items():
         within = [entries[name] for name in names]
@@ -144,6 +167,10 @@ def _below(files: Any, folder: str) -> Iterator[Source]:
         for name, facts in zip(names, within):
             if name.lower().endswith(endings):
                 yield _source(files, [facts], name)
+
+
+def _hidden_parts(path: str) -> int:
+    return sum(part.startswith(".") for part in path.split("/"))
 
 
 def _source(files: Any, facts: Sequence[Mapping[str, Any]], path: str) -> Source:

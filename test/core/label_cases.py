@@ -1,9 +1,10 @@
-"""Jobs of `label_many` whose worker processes die; in a module of its own, since spawned processes import it."""
+"""Jobs of `label_many` whose worker processes die or hang; spawned processes import it."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from opendr_har_core.recordings.label_table import SCHEMAS, LabelTable, read_lab
 from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
 
 
-def job_for(folder, kind=LabelJob, people=False, model="default", **settings):
+def job_for(folder, kind=LabelJob, people=False, model="default", timeout=0.0, **settings):
     """A job with one thread."""
-    labels = LabelSettings(**settings)
-    return kind(folder, ModelSettings(model, threads=1), StreamSettings(), labels, PeopleSettings() if people else None)
+    model, found = ModelSettings(model, threads=1), PeopleSettings() if people else None
+    return kind(folder, model, StreamSettings(), LabelSettings(**settings), found, timeout=timeout)
 
 
 def tables(folder):
@@ -25,9 +26,14 @@ def tables(folder):
 
 
 class DeadlyTable(LabelTable):
-    """Kills its process before it writes the labels of "fatal" recordings, and of "unlucky" ones the first time."""
+    """Kills its process before it writes the labels of "fatal" recordings, and of "unlucky" ones the first time.
+
+    "Hanging" ones are never written.
+    """
 
     def write(self, source, labels):
+        if "hanging" in source.uri:
+            time.sleep(3600)
         mark = self.path.parent / f"{source.key}.died"
         if "fatal" in source.uri or ("unlucky" in source.uri and not mark.exists()):
             with mark.open("a") as file:

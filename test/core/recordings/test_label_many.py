@@ -227,15 +227,17 @@ def test_people_have_segments_and_boxes_of_their_own(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_costs_one_try_of_its_recording_only(recordings, labelled, tmp_path):
-    for name in ("fatal", "unlucky", "fine"):
+def test_a_process_that_dies_or_hangs_costs_one_try_of_its_recording_only(recordings, labelled, tmp_path):
+    for name in ("fatal", "unlucky", "fine", "hanging"):
         shutil.copy(recordings / "video.mp4", tmp_path / f"{name}.mp4")
-    job = job_for(tmp_path / "labels", DeadlyJob)
+    job = job_for(tmp_path / "labels", DeadlyJob, timeout=5.0)
     done = label_many(job, find_sources([str(tmp_path)]), 2)
-    assert counts(done) == (2, 1, 0, 0)
+    assert counts(done) == (2, 2, 0, 0)
     assert deaths(tmp_path / "labels") == [1, 2]
-    (failure,) = tables(tmp_path / "labels")["failures"]
-    assert (failure["recording"], failure["error"]) == (str(tmp_path / "fatal.mp4"), "ResourceError")
+    failures = tables(tmp_path / "labels")["failures"]
+    assert [(failure["recording"], failure["error"]) for failure in failures] == [
+        (str(tmp_path / f"{name}.mp4"), "ResourceError") for name in ("fatal", "hanging")
+    ]
     video = of(tables(labelled[0])["segments"], recordings / "video.mp4")
     for name in ("unlucky", "fine"):
         assert of(tables(tmp_path / "labels")["segments"], tmp_path / f"{name}.mp4") == video

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -27,6 +29,8 @@ def tree(tmp_path):
         "clips/metadata.yaml",
         "clips/c.mkv",
         ".cache/d.mp4",
+        ".cache/deep/e.mp4",
+        ".a.0123abcd.part.mp4",
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +52,7 @@ ALL = ["a.mp4", "clips/c.mkv", "deep/b.AVI", "deep/one.mcap", "deep/walk", "deep
         (["deep/walk"], ["deep/walk", "deep/walk/front.mp4"]),
         (["deep/walk/walk_0.db3"], ["deep/walk/walk_0.db3"]),
         (["*.mp4", "a.mp4"], ["a.mp4"]),
+        (["**/a*.mp4", ".cache/**/*.mp4"], ["a.mp4", ".cache/d.mp4", ".cache/deep/e.mp4"]),
         (["**/*.mcap", "de*/walk"], ["deep/one.mcap", "deep/walk", "deep/walk/front.mp4"]),
     ],
 )
@@ -129,6 +134,26 @@ def test_urls_name_recordings_which_are_copied_while_they_are_used(tree, remote)
             assert path.name == source.uri.rpartition("/")[2]
             assert {file.name for file in (path.iterdir() if path.is_dir() else [path])} == content
         assert not path.exists()
+
+
+def test_copies_of_killed_processes_are_removed_those_in_use_are_not(remote, tmp_path_factory, monkeypatch):
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(sources.tempfile, "tempdir", str(temporary))
+    code = """
+import os, fsspec
+from opendr_har_core.recordings.sources import Source, local_copy
+fsspec.filesystem("memory").pipe("/a.mp4", b"a")
+with local_copy(Source("memory://a.mp4")):
+    os._exit(9)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(temporary)}, check=False)
+    assert killed.returncode == 9
+    (left,) = temporary.glob("*/a.mp4")
+    with local_copy(Source(f"{remote}/a.mp4")) as used:
+        sources.remove_left_copies()
+        assert used.exists()
+        assert not left.exists()
+    assert not any(temporary.iterdir())
 
 
 def test_a_copy_needs_room(remote, monkeypatch):
