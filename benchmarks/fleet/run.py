@@ -213,9 +213,10 @@ def cost_of(flags, options, cluster):
 
     to, first = options.work / "cost", find_sources([str(options.recordings)])[0].uri
     rounds = []
-    for _ in range(options.rounds):
+    names = ["bare", *options.on]
+    for turn in range(options.rounds):
         rounds.append({})
-        for name in ("bare", *options.on):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
             used = []
             for sources in (first, options.recordings):
                 shutil.rmtree(to, ignore_errors=True)
@@ -231,7 +232,7 @@ def cost_of(flags, options, cluster):
         "bytes_per_hour": sum(rows["size"].to_pylist()) / hours,
         "label_bytes_per_hour": sum(path.stat().st_size for path in to.rglob("*.parquet")) / hours,
     }
-    for name in rounds[0]:
+    for name in names:
         found = {key: [row[name]["rest"][key] for row in rounds] for key in rounds[0][name]["rest"]}
         report[name] = {
             **{f"start_{key}": median(row[name]["start"][key] for row in rounds) for key in found},
