@@ -5,7 +5,7 @@ kills     kill -9 of workers, the command and, on Ray, nodes at random moments; 
           repeated rows
 cost      seconds per hour of recordings for models, with and without people, and over the bare library; recordings of
           one length, without broken ones
-memory    memory of the command and of a worker over a run
+memory    memory of the command and of a worker over a run; seconds to skip and to read what it has written
 
 python benchmarks/fleet/run.py compare /tmp/fleet/recordings --work /tmp/fleet
 """
@@ -35,6 +35,7 @@ os.environ.update({"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "OMP
 os.environ.update({"RAY_worker_niceness": "0"})
 NODES = 3
 STORE_BYTES = 100_000_000
+SIZES = "command_mb", "worker_mb"
 COPIES = "opendr-har-copy-"
 ACTOR = "ray::MapWorker"
 
@@ -297,29 +298,52 @@ def bare(line):
 
 
 def memory(options):
-    """MB of the command and of its largest worker, sampled each second; the first and last quarter of the run."""
-    folder = options.work / "memory"
-    shutil.rmtree(folder, ignore_errors=True)
-    driver = subprocess.Popen(command(options.recordings, folder, *options.flags), stdout=subprocess.DEVNULL)
-    samples = []
-    while driver.poll() is None:
-        try:
-            root = psutil.Process(driver.pid)
-            workers = [child.memory_info().rss for child in root.children(recursive=True)]
-            samples.append((root.memory_info().rss / 1e6, max(workers, default=0) / 1e6))
-        except psutil.NoSuchProcess:
-            pass
-        time.sleep(1)
-    quarter = max(1, len(samples) // 4)
-    parts = {"first_quarter": samples[quarter : 2 * quarter], "last_quarter": samples[-quarter:]}
-    return {
-        "samples": len(samples),
-        **{
-            name: {"command_mb": max(item[0] for item in part), "worker_mb": max(item[1] for item in part)}
-            for name, part in parts.items()
-            if part
-        },
-    }
+    """MB of the command and of its largest worker by quarters of a run, and seconds to skip and to read it all."""
+    report = {}
+    cluster = Cluster() if "ray" in options.on else None
+    try:
+        for where in options.on:
+            folder = options.work / f"memory-{where}"
+            shutil.rmtree(folder, ignore_errors=True)
+            flags = [*options.flags, *(["--ray", cluster.address] if where == "ray" else [])]
+            begun = time.monotonic()
+            driver, samples = (
+                subprocess.Popen(command(options.recordings, folder, *flags), stdout=subprocess.DEVNULL),
+                [],
+            )
+            while driver.poll() is None:
+                with suppress(psutil.NoSuchProcess):
+                    sizes = [psutil.Process(pid).memory_info().rss for pid in processes_of("worker", driver)]
+                    if sizes:
+                        samples.append((psutil.Process(driver.pid).memory_info().rss, max(sizes)))
+                time.sleep(1)
+            seconds = time.monotonic() - begun
+            parts = [samples[len(samples) * part // 4 : len(samples) * (part + 1) // 4] for part in range(4)]
+            columns = {name: [median(row[i] for row in part) / 1e6 for part in parts] for i, name in enumerate(SIZES)}
+            _, skip_sec = label(options.recordings, folder, *options.flags)
+            report[where] = {"run_sec": seconds, **columns, "skip_sec": skip_sec, "read": reading(folder)}
+    finally:
+        if cluster is not None:
+            cluster.stop()
+    return report
+
+
+def reading(folder):
+    """{table: rows, MB of its files, seconds to read it with `read_label_table`, and to count it in DuckDB}."""
+    import duckdb
+
+    from opendr_har_core.recordings.label_table import SCHEMAS, read_label_table
+
+    found = {}
+    for name in SCHEMAS:
+        files = list(folder.glob(f"model=*/source=*/{name}.parquet"))
+        begun = time.monotonic()
+        rows, read = read_label_table(folder, name).num_rows, time.monotonic()
+        if files:
+            duckdb.sql(f"select count(recording) from '{folder}/model=*/source=*/{name}.parquet'").fetchall()
+        sizes = sum(file.stat().st_size for file in files) / 1e6
+        found[name] = {"rows": rows, "mb": sizes, "sec": read - begun, "duckdb_sec": time.monotonic() - read}
+    return found
 
 
 if __name__ == "__main__":
@@ -330,7 +354,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("compare", "kills", "cost", "memory"))
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder for labels")
-    parser.add_argument("--on", nargs="+", choices=("local", "ray"), default=["local", "ray"], help="kills, cost")
+    parser.add_argument("--on", nargs="+", choices=("local", "ray"), default=["local", "ray"], help="not compare")
     parser.add_argument("--times", type=int, default=20, help="kills of each kind")
     parser.add_argument("--every", type=float, default=5.0, help="kills: longest pause in seconds")
     parser.add_argument("--seed", type=int, default=0)
