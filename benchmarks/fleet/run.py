@@ -361,7 +361,9 @@ if __name__ == "__main__":
     parser.add_argument("--models", nargs="+", default=["default"], help="cost: bundles")
     parser.add_argument("--people", action="store_true", help="cost: also of people mode")
     parser.add_argument("--rounds", type=int, default=5, help="cost: turns of each")
-    parser.add_argument("flags", nargs="*", help="further options of label, after --")
-    options = parser.parse_args()
+    parser.epilog = "Options of label follow after --."
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:end])
+    options.flags = sys.argv[end + 1 :]
     options.work.mkdir(parents=True, exist_ok=True)
     sys.stdout.write(json.dumps(globals()[options.what](options), indent=1) + "\n")
