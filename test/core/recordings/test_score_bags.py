@@ -178,7 +178,7 @@ def test_a_damaged_bag_and_a_truth_without_topic_are_errors(tmp_path):
     with pytest.raises(VideoError, match="can't be read"):
         read_truth([path], topic=TRUTH)
     shutil.rmtree(path)
-    with pytest.raises(VideoError, match="there is no bag"):
+    with pytest.raises(DataError, match="there are no labels"):
         read_labels([file])
 
 
