@@ -17,8 +17,9 @@ from opendr_har_core.media.video import shift
 from opendr_har_core.recordings.bag_reader import Unreadable
 from opendr_har_core.recordings.label_video import open_recording
 from opendr_har_core.recordings.numbered_frames import NumberedFrames
-from opendr_har_core.recordings.score import score, time_lines
-from opendr_har_core.recordings.score_files import Row, Rows, recording_name
+from opendr_har_core.recordings.score import score
+from opendr_har_core.recordings.score_lines import time_lines
+from opendr_har_core.recordings.score_rows import Row, Rows, recording_name
 from opendr_har_core.recordings.segment_table import Marked, SegmentTable
 from opendr_har_core.recordings.video_labels import VideoLabels
 from opendr_har_core.spec import NANOSECONDS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -18,6 +17,7 @@ from opendr_har_core.recordings.score_rows import Row, Rows
 TOUCH_MS = 100
 # A person's box between two rows of the truth is interpolated if they are this near.
 NEAR_SEC = 1.0
+LONGEST_SEC = 1e9
 SAME_BOX = 0.5
 
 
@@ -80,7 +80,7 @@ def time_lines(
     for name, rows in of_truth.items():
         found, boxes = of_labels.get(name, []), boxes_in.get(name, {})
         duration = labels.durations[name] or max(item.end_sec for item in (*rows, *found))
-        if not math.isfinite(duration):
+        if not duration < LONGEST_SEC:
             raise DataError(f"{rows[0].where}: the length of {name} is unknown; give its end, or score .labels.json")
         for row in rows:
             if row.start_sec >= duration:

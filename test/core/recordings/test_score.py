@@ -187,6 +187,7 @@ def test_rows_become_time_lines():
         ([("a", "", 0, 2, "x"), ("a", "", 1, 3, "y")], {"a": 5.0}, "line 1: 'y' begins before 'x' .line 0. ends"),
         ([("a", "", 6, 7, "x")], {"a": 5.0}, "line 0: starts at 6 s, but a is 5.00 s long"),
         ([("a", "", 0, math.inf, "x")], {"a": None}, "the length of a is unknown"),
+        ([("a", "", 0, 1e300, "x")], {"a": None}, "the length of a is unknown"),
         ([("b", "", 0, 1, "x")], {"a": 5.0}, "recording 'b' needs one set of labels, but those are of .'a'"),
         ([("a", "", 0, 1, "x")], {"v/a": 5.0, "w/a": 5.0}, "there are those of .'v/a', 'w/a'"),
         ([("", "", 0, 1, "x")], {"a": 5.0, "b": 5.0}, "a recording without a path needs one set of labels"),
