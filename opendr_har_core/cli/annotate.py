@@ -42,7 +42,6 @@ def add_parser(jobs: Any) -> None:
             "clip.mp4 --to annotations.csv",
             "bags/kitchen --topic /camera/image_raw --classes wave,point,walk --to annotations.csv",
             "clip.mp4 --to annotations.csv --model default --model mine.onnx",
-            "clip.mp4 --to annotations.csv --labels my_classes.csv --model none",
         ),
         run=run,
         extra="live",

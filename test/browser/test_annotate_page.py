@@ -182,7 +182,7 @@ def test_pictures_follow_the_playhead(tab, annotate):
     before = picture.get_attribute("src")
     press(page, "End", *["Shift+ArrowLeft"] * 2, "Space")
     expect(page.locator("#place")).to_contain_text("frame 59 of 60", timeout=LONG_MS)
-    expect(page.locator("[data-name=play]")).to_contain_text("Play")
+    expect(page.locator("#do-play")).to_contain_text("Play")
     assert picture.get_attribute("src") != before
     box = page.get_by_role("slider").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 10)

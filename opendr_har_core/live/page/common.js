@@ -23,6 +23,20 @@ function fit(list, count, make) {
   return [...list.children];
 }
 
+// The state, the switch between light and dark, and the form for the token.
+document.querySelector("header").append(
+  make("p", { id: "state", children: [
+    make("span", { className: "dot" }), make("span", { id: "state-text", textContent: "connecting" }),
+  ] }, { role: "status" }),
+  make("button", { id: "theme", type: "button", textContent: "◐" }, { "aria-label": "Switch between light and dark" }),
+);
+document.querySelector("header").after(make("form", { id: "ask", hidden: true, children: [
+  make("label", { htmlFor: "token", textContent: "This page needs its token, which the command that started it printed." }),
+  make("input", { id: "token", type: "password", autocomplete: "off", required: true }),
+  make("button", { textContent: "Show" }),
+  make("p", { id: "ask-error" }, { role: "alert" }),
+] }));
+
 // --- light and dark -------------------------------------------------------------------------------------------------
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 function showTheme() {

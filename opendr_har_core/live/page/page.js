@@ -131,18 +131,13 @@ function choose(id) {
 
 function takeEvent(message) {
   if (!isNew(message)) return;
-  const item = document.createElement("li");
-  const when = document.createElement("time");
-  when.textContent = new Date(message.at * 1000).toLocaleTimeString([], { hour12: false });
-  when.dateTime = new Date(message.at * 1000).toISOString();
-  const what = document.createElement("span");
-  what.className = "what";
-  what.textContent = `${message.track_id ? `${message.track_id}: ` : ""}${message.label} ${message.event}`;
-  const how = document.createElement("span");
-  how.className = "how";
-  how.textContent = message.event === "ended" ? `after ${message.duration_sec.toFixed(1)} s` : percent(message.score);
-  item.append(when, what, how);
-  at("events").prepend(item);
+  const date = new Date(message.at * 1000), who = message.track_id ? `${message.track_id}: ` : "";
+  const how = message.event === "ended" ? `after ${message.duration_sec.toFixed(1)} s` : percent(message.score);
+  at("events").prepend(make("li", { children: [
+    make("time", { textContent: date.toLocaleTimeString([], { hour12: false }), dateTime: date.toISOString() }),
+    make("span", { className: "what", textContent: `${who}${message.label} ${message.event}` }),
+    make("span", { className: "how", textContent: how }),
+  ] }));
   while (at("events").children.length > MOST_EVENTS) at("events").lastChild.remove();
   at("no-events").hidden = true;
 }
@@ -199,21 +194,11 @@ function showLabel(name, provisional) {
   if (text !== label) at("label").textContent = label = text; // screen readers announce it, so only when it changes
 }
 
+const spans = (...names) => names.map((className) => make("span", { className }));
+
 function showBars(top) {
-  const list = at("bars");
-  while (list.children.length > top.length) list.lastChild.remove();
-  top.forEach(([name, score], index) => {
-    let item = list.children[index];
-    if (!item) {
-      item = document.createElement("li");
-      for (const part of ["fill", "name", "score"]) {
-        const span = document.createElement("span");
-        span.className = part;
-        item.append(span);
-      }
-      list.append(item);
-    }
-    const [fill, words, number] = item.children;
+  fit(at("bars"), top.length, () => make("li", { children: spans("fill", "name", "score") })).forEach((item, index) => {
+    const [fill, words, number] = item.children, [name, score] = top[index];
     fill.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
     words.textContent = name;
     number.textContent = percent(score);
@@ -226,16 +211,9 @@ function showPeople() {
   showBoxes();
   const inView = idsInView(), ids = [...tracks.keys()].filter((id) => inView.includes(id));
   fit(at("people"), ids.length, () => {
-    const item = document.createElement("li"), button = document.createElement("button");
-    button.type = "button";
-    button.append(...["swatch", "id", "name", "score"].map((part) => {
-      const span = document.createElement("span");
-      span.className = part;
-      return span;
-    }));
+    const button = make("button", { type: "button", children: spans("swatch", "id", "name", "score") });
     button.addEventListener("click", () => choose(button.dataset.id));
-    item.append(button);
-    return item;
+    return make("li", { children: [button] });
   }).forEach(({ firstChild: button }, index) => {
     const id = ids[index], { top, provisional } = tracks.get(id);
     button.dataset.id = id;

@@ -37,13 +37,14 @@ class Segments {
 
   // What follows returns what is wrong, or nothing.
   mark(time, label) {
-    if (this.begun === null) {
+    const { begun } = this;
+    if (begun === null) {
       if (this.at(time) >= 0) return "A segment is marked here: end it here (e), or delete it (x).";
       this.begun = time;
       return;
     }
-    const parts = this.free([Math.min(this.begun, time), Math.max(this.begun, time), label]);
-    const part = parts.find(([start, end]) => start <= this.begun && this.begun <= end);
+    const parts = this.free([Math.min(begun, time), Math.max(begun, time), label]);
+    const part = parts.find(([start, end]) => start <= begun && begun <= end);
     if (!part) return "Move away from the beginning of the segment first.";
     this.begun = null;
     this.set([...this.list, part]);
@@ -51,13 +52,12 @@ class Segments {
 
   // Move a border of the segment here, or of the next (side 0) or previous one (side 1).
   border(side, time) {
-    const here = this.at(time), after = this.list.findIndex(([start]) => start >= time);
-    const index = here >= 0 ? here : side === 0 ? after : (after < 0 ? this.list.length : after) - 1;
-    if (index < 0) return `There is no segment ${side === 0 ? "after" : "before"} this time.`;
-    const moved = [...this.list[index]];
-    moved[side] = time;
+    const here = this.at(time), after = this.list.filter(([start]) => start < time).length;
+    const index = here >= 0 ? here : after - side;
+    if (!this.list[index]) return `There is no segment ${side ? "before" : "after"} this time.`;
+    const moved = this.list[index].with(side, time);
     if (moved[1] - moved[0] < SHORTEST_SEC) return "A segment can't be empty: delete it with x.";
-    this.set(this.list.map((segment, other) => (other === index ? moved : segment)));
+    this.set(this.list.with(index, moved));
   }
 
   // Replace the segment at a time by others.
@@ -73,8 +73,8 @@ class Segments {
     this.set([...this.list, ...parts]);
   }
 
-  // Undo, or redo with `from` and `to` swapped.
-  back(from = this.past, to = this.future) {
+  // Undo, or redo.
+  back(from, to) {
     if (this.begun !== null) return void (this.begun = null);
     if (!from.length) return "There is nothing more.";
     to.push(this.list);

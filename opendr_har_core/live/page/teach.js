@@ -47,8 +47,7 @@ class Teach {
     if (!isIdle || isFailed) this.say(text);
     else if (text) this.say("");
     setText("lesson-text", isIdle ? (isFailed ? "" : text) : says[phase]);
-    fit(at("lesson-warnings"), warnings.length, () => document.createElement("li"))
-      .forEach((item, index) => { item.textContent = warnings[index]; });
+    at("lesson-warnings").replaceChildren(...warnings.map((textContent) => make("li", { textContent })));
     at("undo").disabled = !isIdle;
     this.showButton();
   }
@@ -59,8 +58,7 @@ class Teach {
     const lessons = taught?.lessons ?? [], groups = new Map();
     for (const [label, id] of lessons) groups.set(label, [...(groups.get(label) ?? []), id]);
     const labels = [...groups.keys()];
-    fit(at("known"), labels.length, () => document.createElement("option"))
-      .forEach((option, index) => { option.value = labels[index]; });
+    at("known").replaceChildren(...labels.map((value) => make("option", { value })));
     fit(at("lessons"), labels.length, () => this.makeGroup())
       .forEach((group, index) => this.showGroup(group, labels[index], groups.get(labels[index])));
     at("undo").hidden = !taught?.can_undo;
@@ -69,16 +67,12 @@ class Teach {
   }
 
   makeGroup() {
-    const group = document.createElement("li"), head = document.createElement("div");
-    const remove = document.createElement("button"), shots = document.createElement("ul");
-    remove.type = "button";
-    remove.textContent = "Remove all";
+    const remove = make("button", { type: "button", textContent: "Remove all" });
+    const group = make("li", { children: [make("div", { children: [make("h3"), remove] }), make("ul")] });
     remove.addEventListener("click", () => {
       const { label } = group.dataset;
       if (confirm(`Remove “${label}” and all its lessons?`)) this.ask({ do: "forget", label, id: "" });
     });
-    head.append(document.createElement("h3"), remove);
-    group.append(head, shots);
     return group;
   }
 
@@ -88,17 +82,12 @@ class Teach {
     title.textContent = `${label} (${ids.length})`;
     remove.setAttribute("aria-label", `Remove all lessons of ${label}`);
     fit(shots, ids.length, () => {
-      const shot = document.createElement("li"), picture = document.createElement("img"), cross = document.createElement("button");
-      picture.alt = "";
-      picture.loading = "lazy";
-      cross.type = "button";
-      cross.textContent = "×";
+      const picture = make("img", { alt: "", loading: "lazy" }), cross = make("button", { type: "button", textContent: "×" });
       cross.addEventListener("click", () => {
         const { label, id } = cross.dataset;
         if (confirm(`Remove this lesson of “${label}”?`)) this.ask({ do: "forget", label, id });
       });
-      shot.append(picture, cross);
-      return shot;
+      return make("li", { children: [picture, cross] });
     }).forEach(({ children: [picture, cross] }, index) => {
       const source = `/thumbnail?${new URLSearchParams({ label, id: ids[index] })}`;
       if (picture.getAttribute("src") === source) return;
