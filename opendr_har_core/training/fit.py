@@ -51,6 +51,8 @@ SHORTAGE = (
     "is killed by signal",
     "exited unexpectedly",
 )
+# In messages of gloo, which raises plain RuntimeErrors.
+LOSS = ("gloo/transport", "timeout caused pair closure")
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def shortage_explained(settings: TrainingSettings) -> Iterator[None]:
         told = lines[-1 if lines[0].startswith("Caught ") else 0][:200]  # a worker's error ends its traceback
         folder = settings.checkpoint_folder
         kept = f". Earlier checkpoints in {folder} are intact; resume continues from them" if folder else ""
-        if type(error).__module__ == "torch.distributed" or "gloo/transport" in str(error):
+        if type(error).__module__ == "torch.distributed" or any(sign in str(error) for sign in LOSS):
             raise ResourceError(
                 f"another process of this run was lost ({told}); its own output says why. End the others and start "
                 f"all again{kept}"

@@ -210,6 +210,7 @@ def test_errors_of_memory_are_explained(error):
     "error",
     [
         RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Read error: Connection reset by peer"),
+        RuntimeError("Application timeout caused pair closure"),
         torch.distributed.DistBackendError("NCCL communicator was aborted on rank 0"),
     ],
 )
