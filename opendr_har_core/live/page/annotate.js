@@ -3,11 +3,11 @@ const POLL_MS = 1000, CLOSEST_SEC = 2, TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 
 // Of `opendr-har score`: key and digits.
 const COLUMNS = {
   "F1@10": ["f1_10", 1], "F1@25": ["f1_25", 1], "F1@50": ["f1_50", 1], edit: ["edit", 1], accuracy: ["accuracy", 1],
-  "delay s": ["delay_median_sec", 2], missed: ["missed", 0], "false alarms": ["false_alarms", 0],
+  "delay\u00a0s": ["delay_median_sec", 2], missed: ["missed", 0], "false alarms": ["false_alarms", 0],
 };
 const segments = new Segments(() => save());
 const saved = { busy: false, again: false, error: "" }, warned = {};
-let session = null, rows = [], revision = "", chosenRow = 0, label = "", listed = [], from = 0, span = 1;
+let session = null, rows = [], revision = "", chosenRow = 0, label = "", listed = [], from = 0, span = 1, latest = "";
 let playhead = 0, pictured = 0, wanted = null, isLoading = false, playing = null;
 
 // Key, title (of those that are buttons, too), text, and what it does, which returns what is wrong, or nothing.
@@ -152,6 +152,10 @@ function take(state, isOurs) {
   ({ rows } = state);
   const isOther = !saved.busy && state.revision !== revision, { phase, text, warnings } = state.teaching;
   warn("other", isOther ? "Another page has changed the segments; reload this page." : "");
+  show();
+  const news = JSON.stringify([rows, state.teaching]);
+  if (news === latest) return; // what a person selects in the table stays selected
+  latest = news;
   at("teach").disabled = phase === "working";
   if (phase) setText("taught", text);
   at("warnings").replaceChildren(...warnings.map((textContent) => make("li", { textContent })));
@@ -160,7 +164,6 @@ function take(state, isOurs) {
     ...Object.values(COLUMNS).map(([key, digits]) => make("td", { textContent: figures?.[key]?.toFixed(digits) ?? "–" })),
   ] })));
   at("caution").hidden = !rows.some((row) => row.is_taught);
-  show();
 }
 
 function warn(what, text) {
