@@ -80,12 +80,8 @@ class Annotator:
             self._classes.update(dict.fromkeys(segment.label for segment in self._table.segments))
             self._score()
         times = [round(time / NANOSECONDS, 3) for time in self._frames.times_ns]
-        facts = {
-            "recording": str(self._recording),
-            "table": str(self._table.path),
-            "duration": self._table.duration_sec,
-        }
-        return {**facts, "times": times, "classes": list(self._classes), **self.state()}
+        files = {"recording": str(self._recording), "table": str(self._table.path), "classes": list(self._classes)}
+        return {**files, "duration": self._table.duration_sec, "times": times, **self.state()}
 
     def state(self) -> Dict[str, Any]:
         """The segments with their revision; of each model its name, phase, labels and figures; and the teaching."""
@@ -163,7 +159,7 @@ class Annotator:
         warnings: Sequence[str] = ()
         try:
             base, recognizer = next(iter(self._models.items()))
-            teacher = Teacher(recognizer, Lessons(self._table.path.with_suffix("")), keep_base=self._keep_base)
+            teacher = Teacher(recognizer, Lessons(self._table.path.with_suffix(".lessons")), keep_base=self._keep_base)
             with open_recording(self._recording, self._topic, Unreadable()) as video:
                 examples = examples_of(recognizer, self._while_running(shift(video, 0)), segments)
             head = fit_head(examples.by_label, recognizer.head, self._keep_base)

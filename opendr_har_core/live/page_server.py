@@ -32,8 +32,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
 Job = Callable[[], Awaitable[None]]
 
 
@@ -167,7 +165,7 @@ class _Gate(asyncio.Protocol):
         protocol.connection_made(transport)
 
 
-async def _run_resiliently(job: Callable[[], Awaitable[None]]) -> None:
+async def _run_resiliently(job: Job) -> None:
     """Restart a job that fails, for instance for a moment without memory."""
     while True:
         try:
