@@ -103,7 +103,7 @@ class _VideoFile:
             self._restart()
             with suppress(*FAILURES):  # of a damaged file, what comes before
                 packets = self._container.demux(self._stream)
-                found += (packet.pts for packet in packets if packet.size and not packet.is_discard)
+                found += (p.pts for p in packets if p.size and not getattr(p, "is_discard", False))  # early PyAV lacks it
             found = [] if None in found else sorted(pts for pts in found if pts >= first.pts)
         if not found or len(set(found)) < len(found):
             self._restart()

@@ -192,6 +192,23 @@ def test_pictures_follow_the_playhead(tab, annotate):
     expect(page.get_by_role("dialog")).to_contain_text("begin a segment of the class, and end it")
 
 
+def test_only_the_newest_frame_is_asked_for(tab, annotate):
+    page = opened(tab(annotate()))
+    asked = []
+
+    def hold_the_first(route):
+        asked.append(route)
+        if len(asked) > 1:
+            route.continue_()
+
+    page.route("**/frame?n=*", hold_the_first)
+    press(page, *["ArrowRight"] * 10)
+    expect(page.locator("#place")).to_contain_text("frame 10 of 60")
+    with page.expect_response("**/frame?n=10"):
+        asked[0].continue_()
+    assert [route.request.url.partition("=")[2] for route in asked] == ["1", "10"]
+
+
 def test_the_token_opens_the_page(tab, annotate):
     token = "correct-horse-battery"
     address = annotate(token=token)

@@ -203,14 +203,17 @@ function accept(isWanted) {
 // --- what is shown --------------------------------------------------------------------------------------------------------
 // Buttons in a list: for each [key or time, name, what `work` gets], with a state that is true for one of them.
 function buttons(place, items, work, state, isOn) {
-  fit(place, items.length, () => {
+  const lines = fit(place, items.length, () => {
     const button = make("button", { type: "button", children: [make("span", { className: "when" }), make("span")] });
     button.addEventListener("click", () => work(button.data));
     return make("li", { children: [button] });
-  }).forEach(({ firstChild: button }, index) => {
-    [button.firstChild.textContent, button.lastChild.textContent, button.data] = items[index];
-    button.setAttribute(state, String(isOn(index)));
   });
+  const news = JSON.stringify(items);
+  lines.forEach(({ firstChild: button }, index) => {
+    button.setAttribute(state, String(isOn(index)));
+    if (place.news !== news) [button.firstChild.textContent, button.lastChild.textContent, button.data] = items[index];
+  });
+  place.news = news;
 }
 
 function show() {

@@ -107,7 +107,7 @@ def test_figures_equal_those_of_the_score_command(annotate, models, kind, bag, t
     assert write(annotator)["rows"][0]["figures"] is None
 
 
-def test_segments_teach_a_bundle_that_labels_the_recording(annotate, models, tmp_path):
+def test_segments_teach_a_bundle_that_labels_the_recording(annotate, models, bag, tmp_path):
     annotator = annotate(models)
     with pytest.raises(DataError, match="nothing to teach"):
         annotator.teach()
@@ -129,9 +129,7 @@ def test_segments_teach_a_bundle_that_labels_the_recording(annotate, models, tmp
     assert {item[2] for item in row["segments"]} <= {"first half", "second half"}
     taught = Recognizer.open(tmp_path / "annotations.onnx")
     assert set(taught.labels) == {"first half", "second half"}
-    assert [item.label for item in label_video(taught, annotator._recording).segments] == [
-        i[2] for i in row["segments"]
-    ]
+    assert [item.label for item in label_video(taught, bag).segments] == [i[2] for i in row["segments"]]
 
 
 def test_a_model_that_fails_is_a_row_with_the_reason(annotate, models):

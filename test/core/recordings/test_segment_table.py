@@ -123,7 +123,7 @@ def test_a_full_disk_changes_nothing(table, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("opendr_har_core.storage.atomic.flush", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(ResourceError, match="No space left"):
         found.write(found.revision, [WALK])
     assert (found.path.read_text(), found.revision, found.segments) == (*before, (WAVE,))
