@@ -101,9 +101,9 @@ class _VideoFile:
         found: List[Any] = []
         if any(name in self._container.format.name for name in TIMED):
             self._restart()
-            with suppress(*FAILURES):  # of a damaged file, what comes before
+            with suppress(*FAILURES):  # of a damaged file, what comes before; early PyAV has no `is_discard`
                 packets = self._container.demux(self._stream)
-                found += (p.pts for p in packets if p.size and not getattr(p, "is_discard", False))  # early PyAV lacks it
+                found += (p.pts for p in packets if p.size and not getattr(p, "is_discard", False))
             found = [] if None in found else sorted(pts for pts in found if pts >= first.pts)
         if not found or len(set(found)) < len(found):
             self._restart()
