@@ -27,8 +27,7 @@ from opendr_har_core.streaming.recognizer import Recognizer, bundle_path
 from opendr_har_core.streaming.settings import LabelSettings
 from opendr_har_core.streaming.stream import AnyFrame
 from opendr_har_core.teaching.fit import fit_head
-from opendr_har_core.teaching.lessons import Lessons
-from opendr_har_core.teaching.teacher import Teacher, examples_of
+from opendr_har_core.teaching.teacher import check_teachable, examples_of, teaching_warnings
 
 PICTURES = 64  # that are kept, as JPEG
 WAITING, WORKING, READY, FAILED = "waiting", "working", "ready", "failed"
@@ -159,11 +158,11 @@ class Annotator:
         warnings: Sequence[str] = ()
         try:
             base, recognizer = next(iter(self._models.items()))
-            teacher = Teacher(recognizer, Lessons(self._table.path.with_suffix(".lessons")), keep_base=self._keep_base)
+            check_teachable(recognizer, self._keep_base)
             with open_recording(self._recording, self._topic, Unreadable()) as video:
                 examples = examples_of(recognizer, self._while_running(shift(video, 0)), segments)
             head = fit_head(examples.by_label, recognizer.head, self._keep_base)
-            warnings = teacher.warnings(examples, head)
+            warnings = teaching_warnings(recognizer, examples, head, self._keep_base)
             path = write_with_head(bundle_path(base), head, self._table.path.with_suffix(".onnx"))
             self._rows = [*self._rows[: len(self._models)], _row(path.name, is_taught=True)]
             self._label(self._rows[-1], recognizer.with_head(head))

@@ -87,19 +87,9 @@ class Teacher:
         `keep_base`, the model also keeps its own classes. Raises ModelError for a bundle that gives no features, or
         that does not say what the classes to keep look like.
         """
-        if not recognizer.width:
-            raise ModelError(
-                f"this {recognizer.spec.name} is of a bundle format without features, so it can't be taught; "
-                f"export it again"
-            )
-        can_keep = recognizer.head is not None and GRAPH in recognizer.head.owners
-        if keep_base and not can_keep:
-            raise ModelError(
-                f"keep_base is set, but this bundle of {recognizer.spec.name} does not say what its classes look like; "
-                f"use the packaged model default or continual, or unset it"
-            )
+        check_teachable(recognizer, keep_base)
         self.recognizer, self.lessons = recognizer, lessons
-        self._keep_clips, self._keep_base, self._can_keep = keep_clips, keep_base, can_keep
+        self._keep_clips, self._keep_base = keep_clips, keep_base
         self._lock = threading.Lock()
         self._recording: Optional[_Recording] = None
 
@@ -210,24 +200,7 @@ class Teacher:
 
     def warnings(self, examples: Examples, head: Optional[Head], label: str = "") -> List[str]:
         """What may go wrong with the examples, of a newly shown `label` or of all, and what to do."""
-        known = self.recognizer.labels if head is None else head.labels
-        lost = [name for name in self.recognizer.labels if name not in known.names]
-        found: List[str] = []
-        if lost and (not label or len(examples.ids) == 1):  # once, not with each lesson
-            names = ", ".join(lost[:LISTED]) + " ..." * (len(lost) > LISTED)
-            advice = "; set keep_base (--keep-base) to keep them" if self._can_keep else ""
-            found.append(f"no longer known, for lack of lessons: {names}{advice}")
-        for name in [label] if label else list(examples.by_label):
-            found += _unlike(name, examples.by_label.get(name, ()))
-        newest = {name: group[-NEWEST:] for name, group in examples.by_label.items()}
-        taken = confusions(newest, self.recognizer.head, self._keep_base) if newest else []
-        pairs = dict.fromkeys((min(first, second), max(first, second)) for first, second, _ in taken)
-        found += [
-            f"{first!r} and {second!r} are hard to tell apart: show two more of each"
-            for first, second in pairs
-            if label in ("", first, second)
-        ]
-        return [*found, *examples.problems]
+        return teaching_warnings(self.recognizer, examples, head, self._keep_base, label)
 
     def _counts(self, prediction: Prediction, began_ns: int) -> bool:
         spec = self.recognizer.spec
@@ -252,6 +225,48 @@ class Teacher:
             recording.checked_ns = frame.stamp_ns
             recording.check.add(rgb)
         recording.pictures.append((frame.stamp_ns, _jpeg(small, CLIP_QUALITY)))
+
+
+def check_teachable(recognizer: Recognizer, keep_base: bool = False) -> None:
+    """Raise ModelError for a bundle that can't be taught, or not with its own classes."""
+    if not recognizer.width:
+        raise ModelError(
+            f"this {recognizer.spec.name} is of a bundle format without features, so it can't be taught; "
+            f"export it again"
+        )
+    if keep_base and not _can_keep(recognizer):
+        raise ModelError(
+            f"keep_base is set, but this bundle of {recognizer.spec.name} does not say what its classes look like; "
+            f"use the packaged model default or continual, or unset it"
+        )
+
+
+def _can_keep(recognizer: Recognizer) -> bool:
+    return recognizer.head is not None and GRAPH in recognizer.head.owners
+
+
+def teaching_warnings(
+    recognizer: Recognizer, examples: Examples, head: Optional[Head], keep_base: bool = False, label: str = ""
+) -> List[str]:
+    """What may go wrong with the examples of a head, of a newly shown `label` or of all, and what to do."""
+    known = recognizer.labels if head is None else head.labels
+    lost = [name for name in recognizer.labels if name not in known.names]
+    found: List[str] = []
+    if lost and (not label or len(examples.ids) == 1):  # once, not with each lesson
+        names = ", ".join(lost[:LISTED]) + " ..." * (len(lost) > LISTED)
+        advice = "; set keep_base (--keep-base) to keep them" if _can_keep(recognizer) else ""
+        found.append(f"no longer known, for lack of lessons: {names}{advice}")
+    for name in [label] if label else list(examples.by_label):
+        found += _unlike(name, examples.by_label.get(name, ()))
+    newest = {name: group[-NEWEST:] for name, group in examples.by_label.items()}
+    taken = confusions(newest, recognizer.head, keep_base) if newest else []
+    pairs = dict.fromkeys((min(first, second), max(first, second)) for first, second, _ in taken)
+    found += [
+        f"{first!r} and {second!r} are hard to tell apart: show two more of each"
+        for first, second in pairs
+        if label in ("", first, second)
+    ]
+    return [*found, *examples.problems]
 
 
 def example_of(recognizer: Recognizer, video: Path) -> Example:
