@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List
 
 from opendr_har_core.cli.options import add_bundles, add_job, add_runtime, add_settings, check_writable, file_values
 from opendr_har_core.cli.output import Result
+from opendr_har_core.recordings.sources import is_bag
 from opendr_har_core.streaming.settings import LabelSettings
 
 if TYPE_CHECKING:
     from opendr_har_core.streaming.stream import AnyFrame
     from opendr_har_core.teaching.calibration import Stretch
-
-BAGS = (".db3", ".mcap", ".bag")
 
 
 def add_parser(jobs: Any) -> None:
@@ -127,7 +126,7 @@ def _sources(arguments: List[str]) -> List[str]:
 
     found: List[str] = []
     for argument in arguments:
-        if _is_bag(Path(argument)) or is_camera(argument):
+        if is_bag(Path(argument)) or is_camera(argument):
             found.append(argument)
             continue
         bags = _bags_in(Path(argument))
@@ -139,12 +138,8 @@ def _sources(arguments: List[str]) -> List[str]:
 
 
 def _bags_in(folder: Path) -> List[str]:
-    found = {path for path in folder.rglob("*") if _is_bag(path)}
+    found = {path for path in folder.rglob("*") if is_bag(path)}
     return sorted(str(path) for path in found if path.parent not in found)  # those are files of a bag
-
-
-def _is_bag(path: Path) -> bool:
-    return path.suffix.lower() in BAGS or (path / "metadata.yaml").is_file()
 
 
 def _frames(source: str, topic: Any, minutes: float) -> Iterator[AnyFrame]:
@@ -153,7 +148,7 @@ def _frames(source: str, topic: Any, minutes: float) -> Iterator[AnyFrame]:
     from opendr_har_core.recordings.bag_reader import open_images
     from opendr_har_core.spec import NANOSECONDS
 
-    if not _is_bag(Path(source)):
+    if not is_bag(Path(source)):
         first_ns = None
         for frame in read_video(source):
             first_ns = frame.stamp_ns if first_ns is None else first_ns

@@ -13,7 +13,7 @@ from opendr_har_core.datasets.video_file import open_video
 from opendr_har_core.errors import DataError
 from opendr_har_core.labels import ClassIds, LabelMap, Labels
 from opendr_har_core.recordings.annotations import Annotation, read_annotations
-from opendr_har_core.recordings.sources import BAG_FACTS, BAGS
+from opendr_har_core.recordings.sources import is_bag
 
 
 def annotated_segments(rows: Sequence[Annotation], ids: ClassIds) -> List[Callable[[VideoSource], Segment]]:
@@ -64,5 +64,4 @@ class AnnotationDataset(ClipDataset):
 
 
 def _open(path: Path, topic: Optional[str]) -> VideoSource:
-    is_bag = path.suffix.lower() in BAGS or (path / BAG_FACTS).is_file()
-    return open_topic(path, topic) if is_bag else open_video(path)
+    return open_topic(path, topic) if is_bag(path) else open_video(path)

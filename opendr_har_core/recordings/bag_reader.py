@@ -15,6 +15,7 @@ from opendr_har_core.frame import LazyFrame
 from opendr_har_core.media.encodings import read_compressed, read_raw
 from opendr_har_core.media.video import TYPICAL_FPS, OpenVideo, VideoInfo
 from opendr_har_core.recordings.bag_writer import typestore
+from opendr_har_core.recordings.sources import ROS1_BAG
 from opendr_har_core.spec import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 END_OF_TIME = (1 << 63) - 1
-FILES = (".db3", ".mcap")
 # The rate is the median over so many images; more would cost memory.
 FIRST_IMAGES = 11
 
@@ -150,7 +150,7 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
 
     if not path.exists():
         raise VideoError(f"there is no bag {path}")
-    if path.suffix == ".bag":
+    if path.suffix.lower() == ROS1_BAG and path.is_file():
         raise VideoError(f"{path} is a ROS 1 bag; convert it with rosbags-convert")
     with named_errors(path):
         reader = AnyReader([path], default_typestore=default)

@@ -15,7 +15,7 @@ from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
 import cv2
 import numpy as np
 
-from opendr_har_core.errors import DataError, ImageError
+from opendr_har_core.errors import DataError, ImageError, VideoError
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.annotate import annotate
 from opendr_har_core.media.video import (
@@ -33,7 +33,8 @@ from opendr_har_core.people.detector import PersonDetector
 from opendr_har_core.people.pipeline import PeoplePipeline, Person, people_frames
 from opendr_har_core.people.settings import PeopleSettings
 from opendr_har_core.prediction import Prediction
-from opendr_har_core.recordings.bag_reader import FILES, Unreadable, as_video, open_images
+from opendr_har_core.recordings.bag_reader import Unreadable, as_video, open_images
+from opendr_har_core.recordings.sources import BAG_FACTS, is_bag
 from opendr_har_core.recordings.video_labels import PeopleLabels, PersonLabels, Segment, Thumbnail, VideoLabels
 from opendr_har_core.spec import NANOSECONDS, ModelSpec
 from opendr_har_core.streaming.events import ENDED, LabelEvent
@@ -240,22 +241,20 @@ def _played(
         yield _Played(recognizer, source, video, stream, on_frame, unreadable)
 
 
-def is_bag(source: VideoSource) -> bool:
-    """Whether the source is a bag, a folder or its one file, rather than a video or a camera."""
-    return not is_camera(source) and (Path(source).is_dir() or Path(source).suffix in FILES)
-
-
 @contextmanager
 def open_recording(source: VideoSource, topic: Optional[str], unreadable: Unreadable) -> Iterator[OpenVideo[Any]]:
     """Open a video, a camera, or a bag's images on `topic`, of which those that can't be read are counted.
 
     Raises VideoError, ConfigError.
     """
-    if not is_bag(source):
+    path = Path(source)
+    if is_camera(source) or not is_bag(path):
+        if path.is_dir() and not is_camera(source):
+            raise VideoError(f"the folder {path} is no bag, it has no {BAG_FACTS}; give a video, or the file of a bag")
         with open_video(source) as video:
             yield video
         return
-    with open_images(Path(source), topic) as images:
+    with open_images(path, topic) as images:
         yield as_video(images, unreadable)
 
 

@@ -13,7 +13,8 @@ from opendr_har_core.frame import Frame
 from opendr_har_core.media.containers import FAILURES, Orientation, first_picture, open_file
 from opendr_har_core.media.video import rising_stamps
 from opendr_har_core.recordings.bag_reader import ImageTopic, Unreadable, open_images
-from opendr_har_core.recordings.label_video import is_bag, open_recording
+from opendr_har_core.recordings.label_video import open_recording
+from opendr_har_core.recordings.sources import is_bag
 from opendr_har_core.spec import NANOSECONDS
 
 # Containers that store when each frame is shown; in others, only decoding tells.

@@ -16,7 +16,7 @@ import numpy as np
 from opendr_har_core.errors import ConfigError, DataError
 from opendr_har_core.recordings.annotations import LARGEST_TABLE, cells, read_annotations, read_table, seconds_of
 from opendr_har_core.recordings.score_rows import Row, Rows, recording_name
-from opendr_har_core.recordings.sources import BAG_FACTS, BAGS
+from opendr_har_core.recordings.sources import is_bag
 from opendr_har_core.recordings.video_labels import SIDES
 from opendr_har_core.storage.reading import read_text
 
@@ -39,7 +39,7 @@ def read_labels(paths: Sequence[Path], topic: Optional[str] = None, images: Opti
     for path in paths:
         if not path.exists():
             raise DataError(f"there are no labels {path}")
-    bags = [path for path in paths if _is_bag(path)]
+    bags = [path for path in paths if is_bag(path)]
     tables = [path for path in paths if path.name.startswith(MODEL) or any(path.glob(f"{MODEL}*"))]
     for path in bags:
         bag = _read_bag(path, topic, images)
@@ -73,7 +73,7 @@ def read_truth(
     found = Rows()
     for path in paths:
         suffix = path.suffix.lower()
-        if _is_bag(path):
+        if is_bag(path):
             if topic is None:
                 raise ConfigError(f"{path} is a bag: name the topic of its annotations, --truth-topic")
             bag = _read_bag(path, topic, images)
@@ -88,10 +88,6 @@ def read_truth(
     if not found.rows:
         raise DataError(f"no annotation in {', '.join(map(str, paths))}")
     return found
-
-
-def _is_bag(path: Path) -> bool:
-    return path.suffix.lower() in BAGS or (path / BAG_FACTS).is_file()
 
 
 def _read_bag(path: Path, topic: Optional[str], images: Optional[str]) -> Rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import os
 import posixpath
@@ -22,6 +21,8 @@ VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 # Results of `infer` next to the videos are not inputs.
 ANNOTATED = ".annotated.mp4"
 BAGS = (".db3", ".mcap")
+# What opens a bag knows it, to say how to convert it.
+ROS1_BAG = ".bag"
 BAG_FACTS = "metadata.yaml"
 MANIFEST, PATH = ".csv", "path"
 # Of the folders with copies in the one for temporary files.
@@ -48,6 +49,11 @@ class Source:
     def key(self) -> str:
         """Hex digest of `uri`, for file names."""
         return _digest(self.uri)
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path names a bag, a folder or its one file, also one of ROS 1, which `open_bag` refuses."""
+    return path.suffix.lower() in (*BAGS, ROS1_BAG) or (path / BAG_FACTS).is_file()
 
 
 def find_sources(arguments: Sequence[str]) -> List[Source]:
@@ -82,7 +88,7 @@ def local_copy(source: Source) -> Iterator[Path]:
     if _is_local(files):
         yield Path(path)
         return
-    with tempfile.TemporaryDirectory(prefix=COPIES) as folder, _locked(folder, fcntl.LOCK_SH):
+    with tempfile.TemporaryDirectory(prefix=COPIES) as folder, _locked(folder):
         free = shutil.disk_usage(folder).free
         if source.size > free:
             need, room = (round(count / 1e6) for count in (source.size, free))
@@ -96,16 +102,19 @@ def remove_left_copies() -> None:
     """Remove what killed processes of this machine have left in the folder for temporary files."""
     for left in Path(tempfile.gettempdir()).glob(f"{COPIES}*"):
         # The kernel releases the lock of a process that dies. An empty folder may be one that is about to be locked.
-        with suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with suppress(OSError), _locked(left, alone=True):
             if any(left.iterdir()):
                 shutil.rmtree(left)
 
 
 @contextmanager
-def _locked(folder: Union[str, Path], kind: int) -> Iterator[None]:
+def _locked(folder: Union[str, Path], alone: bool = False) -> Iterator[None]:
+    """Hold a lock that others share, or `alone`, which raises OSError while others hold it."""
+    import fcntl  # missing on Windows, where the other functions work
+
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, kind)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
@@ -158,12 +167,12 @@ def _below(files: Any, folder: str) -> Iterator[Source]:
             by_folder.setdefault(posixpath.dirname(name), []).append(name)
     for parent, names in by_folder.items():
         within = [entries[name] for name in names]
-        is_bag = any(posixpath.basename(name) == BAG_FACTS for name in names) and any(
+        has_bag = any(posixpath.basename(name) == BAG_FACTS for name in names) and any(
             ending in posixpath.basename(name) for name in names for ending in BAGS
         )
-        if is_bag:
+        if has_bag:
             yield _source(files, within, parent)
-        endings = VIDEOS if is_bag else (*VIDEOS, *BAGS)
+        endings = VIDEOS if has_bag else (*VIDEOS, *BAGS)
         for name, facts in zip(names, within):
             if name.lower().endswith(endings):
                 yield _source(files, [facts], name)

@@ -11,7 +11,7 @@ import pytest
 fsspec = pytest.importorskip("fsspec")
 from opendr_har_core.errors import ConfigError, DataError, ResourceError
 from opendr_har_core.recordings import sources
-from opendr_har_core.recordings.sources import Source, find_sources, local_copy
+from opendr_har_core.recordings.sources import Source, find_sources, is_bag, local_copy
 
 
 @pytest.fixture
@@ -93,6 +93,18 @@ def test_arguments_that_name_nothing_are_errors(tree, monkeypatch, argument, err
     (tree / "bad.csv").write_text("file\na.mp4\n")
     with pytest.raises(error):
         find_sources([argument])
+
+
+def test_bags_are_folders_with_metadata_and_files_with_an_ending_of_theirs(tree):
+    names = ["deep/walk", "deep/one.mcap", "ONE.DB3", "old.bag", "deep", "a.mp4", "missing"]
+    assert [is_bag(tree / name) for name in names] == [True, True, True, True, False, False, False]
+
+
+def test_without_locks_of_unix_other_commands_work():
+    code = "import sys; sys.modules['fcntl'] = None; from opendr_har_core.cli.main import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, "infer", "x.mp4"]
+    found = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "there is no video file x.mp4" in found.stderr
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "deep/walk"])

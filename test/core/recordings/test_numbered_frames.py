@@ -104,3 +104,8 @@ def test_what_is_not_there_is_an_error(opened, tmp_path):
     with pytest.raises(VideoError, match="no video file"):
         NumberedFrames(tmp_path / "missing.mp4")
     assert len(list(read_video(path))) == 60
+    with pytest.raises(VideoError, match=r"is no bag, it has no metadata\.yaml"):
+        NumberedFrames(tmp_path)
+    (tmp_path / "old.BAG").touch()
+    with pytest.raises(VideoError, match="ROS 1 bag; convert it"):
+        NumberedFrames(tmp_path / "old.BAG")
