@@ -175,6 +175,18 @@ def test_what_cannot_be_saved_is_said_and_kept(tab, annotate, tmp_path):
     assert saved(tmp_path) == [(1.0, 2.0, "sit"), (0.0, 0.1, "raising both arms")]
 
 
+def test_it_goes_on_after_answers_that_break_off(tab, annotate, tmp_path):
+    page = opened(tab(annotate()))
+    for path in ("segments", "frame?n=10", "state"):
+        page.route(f"**/{path}", lambda route: route.fulfill(body="{", headers={"Content-Length": "9"}), times=1)
+    press(page, "m", "Shift+ArrowRight", "m")
+    expect(page.locator("#state-text")).to_contain_text("not saved: no connection", timeout=LONG_MS)
+    press(page, "ArrowRight", "m", "ArrowRight", "m")
+    expect_saved(page, 2)
+    assert [label for *_, label in saved(tmp_path)] == ["raising both arms"] * 2
+    expect(page.locator("#lost")).to_be_hidden(timeout=LONG_MS)
+
+
 def test_pictures_follow_the_playhead(tab, annotate):
     page = opened(tab(annotate()))
     picture = page.locator("#picture")

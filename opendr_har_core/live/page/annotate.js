@@ -57,7 +57,7 @@ addEventListener("keydown", (event) => {
 });
 
 // --- time and pictures ------------------------------------------------------------------------------------------------
-const here = () => (playing ? pictured : playhead); // whoever marks while it plays means what they see
+const here = () => (playing ? pictured : playhead); // while it plays, keys are about the picture that is shown
 const time = () => session.times[here()];
 const border = () => (here() === session.times.length - 1 ? session.duration : time());
 const borders = () => segments.list.flatMap(([start, end]) => [start, end]);
@@ -109,9 +109,16 @@ function play() {
 // --- the server -------------------------------------------------------------------------------------------------------
 // What it answers, or nothing and `tell` gets the reason, otherwise "".
 async function request(path, kind, tell, body) {
-  const answer = await fetch(path, body === undefined ? {} : { method: "POST", body }).catch(() => null);
-  tell(answer?.ok ? "" : answer ? await answer.text() : "no connection to the server", answer?.status);
-  return answer?.ok ? answer[kind]() : null;
+  let answer, content;
+  try { // the connection may also end within an answer
+    answer = await fetch(path, body === undefined ? {} : { method: "POST", body });
+    content = await (answer.ok ? answer[kind]() : answer.text());
+  } catch {
+    tell("no connection to the server");
+    return null;
+  }
+  tell(answer.ok ? "" : content, answer.status);
+  return answer.ok ? content : null;
 }
 
 async function save() {
@@ -142,8 +149,8 @@ async function connect() {
 }
 
 async function poll() {
-  const state = await request("/state", "json", (text) => warn("server", text));
-  if (state) take(state, false);
+  const before = revision, state = await request("/state", "json", (text) => warn("server", text));
+  if (state && revision === before) take(state, false); // otherwise it may be older than what was saved meanwhile
   setTimeout(poll, POLL_MS);
 }
 
