@@ -160,7 +160,7 @@ class Annotator:
             base, recognizer = next(iter(self._models.items()))
             check_teachable(recognizer, self._keep_base)
             with open_recording(self._recording, self._topic, Unreadable()) as video:
-                examples = examples_of(recognizer, self._while_running(shift(video, 0)), segments)
+                examples = examples_of(recognizer, self._numbered(shift(video, 0)), segments)
             head = fit_head(examples.by_label, recognizer.head, self._keep_base)
             warnings = teaching_warnings(recognizer, examples, head, self._keep_base)
             path = write_with_head(bundle_path(base), head, self._table.path.with_suffix(".onnx"))
@@ -172,10 +172,13 @@ class Annotator:
             phase, text = FAILED, _text(error)
         self._teaching = {"phase": phase, "text": text, "warnings": warnings}
 
-    def _while_running(self, frames: Iterable[AnyFrame]) -> Iterator[AnyFrame]:
+    def _numbered(self, frames: Iterable[AnyFrame]) -> Iterator[AnyFrame]:
+        last_ns = -1
         for frame in frames:
             self._check_running()
-            yield frame
+            if frame.stamp_ns > last_ns:  # the others have no number, and nobody could mark them
+                last_ns = frame.stamp_ns
+                yield frame
 
     def _check_running(self) -> None:
         if self._stopped.is_set():

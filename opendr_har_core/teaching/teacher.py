@@ -37,6 +37,8 @@ THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 120, 80
 # Of each label, for the estimate of confusions.
 NEWEST = 5
 LISTED = 5
+# Borders of segments are whole milliseconds, stamps of frames are not.
+HALF_MS = 500_000
 # Cosine of the mean features of two showings. For gestures of one kind it is 0.72 or more, with either packaged base.
 UNLIKE = 0.7
 NO_IMAGES = "no image has arrived: check the camera, and that it is the one of the goal"
@@ -290,9 +292,9 @@ def examples_of(
     starts = [round(start * NANOSECONDS) for start, _, _ in segments]
     ends = [round(end * NANOSECONDS) for _, end, _ in segments]
     shown = {}
-    for index, group in groupby(frames, lambda frame: bisect_right(starts, frame.stamp_ns) - 1):
+    for index, group in groupby(frames, lambda frame: bisect_right(starts, frame.stamp_ns + HALF_MS) - 1):
         if index >= 0:
-            shown[index], _ = _shown(recognizer, (frame for frame in group if frame.stamp_ns < ends[index]))
+            shown[index], _ = _shown(recognizer, (frame for frame in group if frame.stamp_ns + HALF_MS < ends[index]))
     found = Examples({}, [], [])
     for index, (start, end, label) in enumerate(segments):
         if len(shown.get(index, ())):

@@ -132,6 +132,17 @@ def test_segments_teach_a_bundle_that_labels_the_recording(annotate, models, bag
     assert [item.label for item in label_video(taught, bag).segments] == [i[2] for i in row["segments"]]
 
 
+def test_an_image_that_is_not_later_than_the_one_before_does_not_cut_an_example(annotate, models, tmp_path):
+    def jump(message, index):
+        message.header.stamp.sec -= 2 * (index == 29)
+
+    annotator = annotate(models, write_bag(tmp_path / "bag", change=jump))
+    write(annotator, Marked(1.5, 3.0, "walk"))
+    annotator.teach()
+    until(lambda: annotator.state()["teaching"]["phase"] != "working", 60)
+    assert "has learned walk (1)" in annotator.state()["teaching"]["text"]
+
+
 def test_a_model_that_fails_is_a_row_with_the_reason(annotate, models):
     def label(*_, **__):
         raise DataError("the recording is too short")

@@ -13,7 +13,7 @@ from opendr_har_core.errors import ConfigError, DataError, ModelError, ResourceE
 from opendr_har_core.spec import NANOSECONDS
 from opendr_har_core.synthetic.scene import render_clip
 from opendr_har_core.teaching.lessons import Lessons
-from opendr_har_core.teaching.teacher import Teacher
+from opendr_har_core.teaching.teacher import Teacher, examples_of
 
 FPS, SIZE = 10.0, (96, 128)
 
@@ -189,6 +189,16 @@ def test_when_all_lessons_are_forgotten_the_models_own_classes_are_back(teacher,
     teacher.head(teacher.examples())
     teacher.lessons.remove("hop")
     assert teacher.head(teacher.examples()) is recognizer.head
+
+
+def test_a_segment_has_the_frames_from_its_first_to_the_one_before_its_end(recognizer):
+    frames = list(render_clip("jumping", 3.0, 30.0, SIZE, 1))
+    borders = [(first, round(frames[first].stamp_ns / 1e9, 3)) for first in (2, 62)]  # 66.67 ms is 0.067 s
+    (first, start), (last, end) = borders
+    alone = [frame.at(frame.stamp_ns - frames[first].stamp_ns) for frame in frames[first:last]]
+    (expected,) = examples_of(recognizer, alone, [(0.0, 3.0, "hop")]).by_label["hop"]
+    (found,) = examples_of(recognizer, frames, [(start, end, "hop")]).by_label["hop"]
+    assert np.array_equal(found, expected)
 
 
 def test_a_bundle_without_features_cannot_be_taught(tmp_path):
