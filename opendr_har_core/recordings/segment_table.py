@@ -18,6 +18,8 @@ from opendr_har_core.storage.reading import read_regular
 COLUMNS = ("path", "start", "end", "label")
 # Annotators of other tools let segments overlap by a frame or two: the earlier one then ends where the later begins.
 TOUCH_SEC = 0.1
+# Longer ones would make a CSV that can't be read again.
+LONGEST_LABEL = 1000
 
 
 class Marked(NamedTuple):
@@ -67,7 +69,7 @@ class SegmentTable:
         segments: List[Marked] = []
         for segment, where in sorted(found):
             before = segments[-1] if segments else Marked(0.0, 0.0, "")
-            if segment.start >= segment.end or before.end - segment.start > TOUCH_SEC:
+            if segment.start >= segment.end or round(before.end - segment.start, 3) > TOUCH_SEC:
                 raise DataError(f"{where}: {segment} overlaps {before}, or is beyond the end, {self.duration_sec} s")
             if segment.start < before.end:
                 segments[-1] = before._replace(end=segment.start)
@@ -85,9 +87,11 @@ class SegmentTable:
             raise DataError("another page has changed the segments; reload this page to go on with them")
         if self._digest() != self.revision:
             raise DataError(f"somebody else has changed {self.path}; reload this page to go on with what it says now")
-        segments = sorted(Marked(round(start, 3), round(end, 3), label) for start, end, label in segments)
+        segments = sorted(Marked(round(start, 3), round(end, 3), label.strip()) for start, end, label in segments)
         for segment, later in zip(segments, [*segments[1:], Marked(math.inf, math.inf, "")]):
             LabelMap([segment.label])
+            if len(segment.label) > LONGEST_LABEL:
+                raise DataError(f"a class name has {len(segment.label)} letters, expected at most {LONGEST_LABEL}")
             if not 0 <= segment.start < segment.end <= min(later.start, self.duration_sec):
                 raise DataError(
                     f"{segment.label!r} from {segment.start} to {segment.end} s is empty, overlaps the next segment or "
@@ -100,7 +104,7 @@ class SegmentTable:
                     writer = csv.DictWriter(file, self._header, restval="", extrasaction="ignore", lineterminator="\n")
                     writer.writeheader()
                     writer.writerows([*self._others, *rows])
-                revision = _digest(temporary.read_bytes())
+                revision = _digest(read_regular(temporary, LARGEST_TABLE))
         except OSError as error:
             raise ResourceError(f"{self.path} can't be written: {error}") from None
         self.segments, self.revision = tuple(segments), revision

@@ -88,6 +88,8 @@ def test_an_old_revision_and_a_changed_file_are_refused(table):
         [Marked(1.0, float("inf"), "wave")],
         [Marked(1.0, 2.0, " ")],
         [Marked(1.0, 2.0, "two\nlines")],
+        [Marked(1.0, 2.0, "\ud800")],
+        [Marked(1.0, 2.0, "x" * 200_000)],
     ],
 )
 def test_malformed_segments_are_refused(table, segments):
@@ -100,7 +102,11 @@ def test_malformed_segments_are_refused(table, segments):
 
 @pytest.mark.parametrize(
     ("rows", "segments"),
-    [("1,2,a\n1.95,3,b\n", ((1.0, 1.95, "a"), (1.95, 3.0, "b"))), ("1,99,a\n", ((1.0, 10.0, "a"),))],
+    [
+        ("1,2,a\n1.95,3,b\n", ((1.0, 1.95, "a"), (1.95, 3.0, "b"))),
+        ("0.5,1.1,a\n1.0,3,b\n", ((0.5, 1.0, "a"), (1.0, 3.0, "b"))),
+        ("1,99,a\n", ((1.0, 10.0, "a"),)),
+    ],
 )
 def test_small_overlaps_and_late_ends_are_cut(table, rows, segments):
     text = "path,start,end,label\n" + "".join(f"../c.mp4,{row}\n" for row in rows.split())
