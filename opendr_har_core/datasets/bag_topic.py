@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 from typing import Iterator, Optional, Sequence
 
 import numpy as np
 
 from opendr_har_core.datasets.clips import nearest
-from opendr_har_core.errors import HarError, VideoError
+from opendr_har_core.errors import HarError, ImageError, VideoError
 from opendr_har_core.recordings.bag_reader import RecordedImage, open_images
 from opendr_har_core.spec import NANOSECONDS
 
@@ -69,14 +70,23 @@ def open_topic(path: Path, topic: Optional[str] = None) -> BagTopic:
     recorded, stamps = [], []
     with open_images(path, topic) as bag:
         topic = bag.topic
-        for image in bag.images():
+        # Times count from the first image that can be used, as those of annotations do.
+        for image in dropwhile(_is_unusable, bag.images()):
             recorded.append(image.recorded_ns)
             stamps.append(image.stamp_ns)
     if not recorded:
-        raise VideoError(f"the topic {topic} of {path} has no images")
+        raise VideoError(f"the topic {topic} of {path} has no usable images")
     increasing = all(before < after for before, after in zip(stamps, stamps[1:]))
     times = np.array(recorded, np.int64)
     return BagTopic(path, topic, np.array(stamps, np.int64) if increasing else times, times)
+
+
+def _is_unusable(image: RecordedImage) -> bool:
+    try:
+        image.read()
+    except ImageError:
+        return True
+    return False
 
 
 def _decoded(image: RecordedImage, name: str) -> np.ndarray:

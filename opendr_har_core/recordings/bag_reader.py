@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -188,6 +188,13 @@ def as_video(topic: ImageTopic, unreadable: Unreadable) -> OpenVideo[LazyFrame]:
     step_ns = median(steps) if steps else 0
     (height, width), fps = first[0].size, NANOSECONDS / step_ns if step_ns > 0 else float(TYPICAL_FPS)
     return OpenVideo(VideoInfo(width, height, fps, topic.count, None), chain(first, frames))
+
+
+def stamped(topic: ImageTopic) -> Iterator[Tuple[int, int]]:
+    """The time of recording and the stamp, both in ns, of each image that can be used."""
+    for image in topic.images():
+        with suppress(ImageError):
+            yield image.recorded_ns, image.read()[1].stamp_ns
 
 
 def _readable(topic: ImageTopic, unreadable: Unreadable) -> Iterator[LazyFrame]:

@@ -111,7 +111,8 @@ def label_bag(
         else:
             of_images = LabelTopics(writer, *form)
             _label_images(pipeline, span.over(_frames(topic, of_images, done, on_progress)), of_images, done)
-        for key, value in ((RECORDING, source), (START_NS, span.start_ns), (END_NS, span.end_ns)):
+        named = source if source.name else source.absolute()  # the current folder
+        for key, value in ((RECORDING, named), (START_NS, span.start_ns), (END_NS, span.end_ns)):
             writer.set_custom_data(key, str(value))
     return done
 

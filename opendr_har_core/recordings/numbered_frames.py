@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, Callable, Deque, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from opendr_har_core.errors import ImageError, VideoError
 from opendr_har_core.frame import Frame
 from opendr_har_core.media.containers import FAILURES, Orientation, first_picture, open_file
 from opendr_har_core.media.video import rising_stamps
-from opendr_har_core.recordings.bag_reader import ImageTopic, Unreadable, open_images
+from opendr_har_core.recordings.bag_reader import ImageTopic, Unreadable, open_images, stamped
 from opendr_har_core.recordings.label_video import open_recording
 from opendr_har_core.recordings.sources import is_bag
 from opendr_har_core.spec import NANOSECONDS
@@ -36,7 +38,7 @@ class NumberedFrames:
         """Open and index a recording; raises VideoError if that fails, ConfigError without rosbags."""
         self._path = path
         self._stack = ExitStack()
-        self._thread = ThreadPoolExecutor(1, "frames")
+        self._thread, self._closed = ThreadPoolExecutor(1, "frames"), threading.Event()
         try:
             stamps = self._thread.submit(self._open, topic).result()
         except BaseException:
@@ -56,6 +58,7 @@ class NumberedFrames:
 
     def close(self) -> None:
         """Close the recording."""
+        self._closed.set()
         self._thread.submit(self._stack.close).result()
         self._thread.shutdown()
 
@@ -65,22 +68,25 @@ class NumberedFrames:
         self._find: Callable[[int], Any]
         if is_bag(self._path):
             images = self._stack.enter_context(open_images(self._path, topic))
-            stamps = _stamps(images)
+            stamps = _rising(self._until_closed(stamped(images)))
             self._find = lambda number: _image(images, *stamps[number])
             return [stamp for _, stamp in stamps]
-        file = _VideoFile(self._path, self._stack.enter_context(ExitStack()))
+        file = _VideoFile(self._path, self._stack.enter_context(ExitStack()), self._until_closed)
         self._find = file.find
         return file.stamps_ns
 
+    def _until_closed(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Ctrl-C ends the indexing, which takes minutes for large recordings."""
+        return takewhile(lambda _: not self._closed.is_set(), items)
 
-def _stamps(images: ImageTopic) -> List[Tuple[int, int]]:
-    """The time of recording and the stamp of each image."""
-    found = [(0, -1)]
-    for image in images.images():
-        with suppress(ImageError):
-            stamp_ns = image.read()[1].stamp_ns
-            found += [(image.recorded_ns, stamp_ns)] if stamp_ns > found[-1][1] else []
-    return found[1:]
+
+def _rising(stamps: Iterable[Tuple[int, int]]) -> List[Tuple[int, int]]:
+    """Those that are later than the one before."""
+    found: List[Tuple[int, int]] = []
+    for recorded_ns, stamp_ns in stamps:
+        if not found or stamp_ns > found[-1][1]:
+            found.append((recorded_ns, stamp_ns))
+    return found
 
 
 def _image(images: ImageTopic, recorded_ns: int, stamp_ns: int) -> Any:
@@ -93,7 +99,7 @@ def _image(images: ImageTopic, recorded_ns: int, stamp_ns: int) -> Any:
 
 
 class _VideoFile:
-    def __init__(self, path: Path, stack: ExitStack) -> None:
+    def __init__(self, path: Path, stack: ExitStack, until_closed: Callable[[Iterable[Any]], Iterator[Any]]) -> None:
         self._path, self._stack = path, stack
         self._recent: Deque[Tuple[int, Any]] = deque(maxlen=NEAR)
         self._restart()
@@ -103,14 +109,14 @@ class _VideoFile:
         if any(name in self._container.format.name for name in TIMED):
             self._restart()
             with suppress(*FAILURES):  # of a damaged file, what comes before; early PyAV has no `is_discard`
-                packets = self._container.demux(self._stream)
+                packets = until_closed(self._container.demux(self._stream))
                 found += (p.pts for p in packets if p.size and not getattr(p, "is_discard", False))
-            found = [] if None in found else sorted(pts for pts in found if pts >= first.pts)
+            found = [] if None in (first.pts, *found) else sorted(pts for pts in found if pts >= first.pts)
         if not found or len(set(found)) < len(found):
             self._restart()
             found = []
             with suppress(*FAILURES):
-                found += (picture.pts for picture in self._pictures)
+                found += (picture.pts for picture in until_closed(self._pictures))
         self._restart()
         # Without times, or with times that occur twice, a file is read from its start.
         self._pts: Sequence[int] = () if None in found or len(set(found)) < len(found) else found

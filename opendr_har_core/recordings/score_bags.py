@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from opendr_har_core.errors import DataError
-from opendr_har_core.recordings.bag_reader import COMPRESSED, RAW, image_topic, named_errors, open_bag
+from opendr_har_core.recordings.bag_reader import COMPRESSED, RAW, image_topic, named_errors, open_bag, stamped
 from opendr_har_core.recordings.bag_writer import DETECTIONS, END_NS, EVENT, RECORDING, START_NS, STRING
 from opendr_har_core.recordings.score_rows import Row, Rows, recording_name
 from opendr_har_core.recordings.sources import BAG_FACTS
@@ -81,10 +81,11 @@ def _clock(path: Path, reader: AnyReader, facts: Mapping[str, str], images: Opti
         raise DataError(f"{path} has no messages")
     stamp = recorded = reader.start_time
     if images or any(item.msgtype in (RAW, COMPRESSED) for item in reader.connections):
-        first = next(image_topic(reader, path, images).images(), None)
+        # Labels count from the first image that can be used, too.
+        first = next(stamped(image_topic(reader, path, images)), None)
         if first is None:
-            raise DataError(f"{path} has no image from which times could count")
-        stamp, recorded = first.stamp_ns or first.recorded_ns, first.recorded_ns
+            raise DataError(f"{path} has no usable image from which times could count")
+        recorded, stamp = first
     return _Clock(stamp, recorded, (reader.end_time - recorded) / NANOSECONDS)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from itertools import islice
+
 import av
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from opendr_har_core.errors import VideoError
 from opendr_har_core.media.video import read_video, write_video
-from opendr_har_core.recordings.bag_reader import Unreadable
+from opendr_har_core.recordings.bag_reader import ImageTopic, Unreadable
 from opendr_har_core.recordings.label_video import open_recording
 from opendr_har_core.recordings.numbered_frames import NumberedFrames
 
@@ -94,6 +98,23 @@ def test_images_that_cannot_be_read_have_no_number(opened, tmp_path):
     kept = [frame for index, frame in enumerate(FRAMES) if index not in (0, 20, 30)]
     assert frames.times_ns == [frame.stamp_ns - START - 100_000_000 for frame in kept]
     assert np.array_equal(frames.read(25).rgb, kept[25].rgb)
+
+
+def test_ctrl_c_ends_the_indexing_of_a_large_bag(tmp_path, monkeypatch):
+    real, most, seen = ImageTopic.images, 100_000, []
+
+    def very_many(topic, *span):
+        (image,) = islice(real(topic, *span), 1)
+        for _ in range(most):
+            seen.append(image)
+            if len(seen) == 50:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            yield image
+
+    monkeypatch.setattr(ImageTopic, "images", very_many)
+    with pytest.raises(KeyboardInterrupt):
+        NumberedFrames(write_bag(tmp_path / "bag"))
+    assert len(seen) < most
 
 
 def test_what_is_not_there_is_an_error(opened, tmp_path):

@@ -17,6 +17,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from opendr_har_core import Recognizer
 from opendr_har_core.cli.main import main
+from opendr_har_core.datasets.bag_topic import open_topic
 from opendr_har_core.errors import ConfigError, DataError, VideoError
 from opendr_har_core.frame import Frame
 from opendr_har_core.people.detector import NanoDet
@@ -38,8 +39,11 @@ TRUTH = "/truth"
 AHEAD = 10 * SEC
 
 
-def recorded(path, messages, storage=StoragePlugin.MCAP, images=True):
-    """A bag of images and of (topic, seconds, content): a text, or (kind, label, begin, track) for an event."""
+def recorded(path, messages, storage=StoragePlugin.MCAP, images=True, spoilt=0):
+    """A bag of images and of (topic, seconds, content): a text, or (kind, label, begin, track) for an event.
+
+    The first images are `spoilt`.
+    """
     store = typestore("kilted")
     types = store.types
 
@@ -64,6 +68,7 @@ def recorded(path, messages, storage=StoragePlugin.MCAP, images=True):
             kind, connection = topics[topic]
             if topic == TOPIC:
                 message = image_message(types, content, True, content.stamp_ns + AHEAD)
+                message.data = message.data[: 4 if content.stamp_ns < FRAMES[spoilt].stamp_ns else None]
             elif kind == STRING:
                 message = types[STRING](content[1])
             else:
@@ -149,6 +154,21 @@ def test_events_count_from_the_stamp_of_the_first_image_and_may_be_incomplete(tm
         ("", 4.0, round(duration, 3), "walking"),
     ]
     assert {row.score for row in found.rows} == {0.75}
+
+
+def test_times_count_from_the_first_image_that_can_be_used_as_those_of_labels(tmp_path):
+    path = recorded(tmp_path / "walk", [(TRUTH, 2.0, "waving"), ("/node/events", 3.0, (1, "waving", 2.0))], spoilt=3)
+    assert [row.start_sec for row in read_truth([path], topic=TRUTH).rows] == [pytest.approx(1.7)]
+    assert [row.start_sec for row in read_bag(path).rows] == [pytest.approx(1.7)]
+    source = open_topic(path)
+    assert (source.stamps_ns[0], len(source.stamps_ns)) == (FRAMES[3].stamp_ns + AHEAD, len(FRAMES) - 3)
+
+
+def test_the_bag_of_the_current_folder_has_a_name(tmp_path, recognizer, monkeypatch):
+    monkeypatch.chdir(write_bag(tmp_path / "walk"))
+    pipeline = LabelPipeline(recognizer.stream(), LabelSettings())
+    found = read_bag(label_bag(pipeline, Path(), tmp_path / "out", LabelBagSettings()).path)
+    assert list(found.durations) == [str(tmp_path / "walk").lstrip("/")]
 
 
 @pytest.mark.parametrize(
