@@ -149,11 +149,11 @@ def kills(options):
     cluster = Cluster() if "ray" in options.on else None
     try:
         for where in options.on:
-            for what in ("worker", "driver", *(["node"] if where == "ray" else [])):
+            for what in [what for what in options.kill if what != "node" or where == "ray"]:
                 folder = options.work / f"kills-{where}-{what}"
                 shutil.rmtree(folder, ignore_errors=True)
                 flags = [*options.flags, *(["--ray", cluster.address] if where == "ray" else [])]
-                killed, runs, outlived = 0, 0, 0.0
+                killed, runs, outlived, reached = 0, 0, 0.0, []
                 while True:
                     runs += 1
                     # A recording that lost two workers has failed: the next run tries it again.
@@ -167,22 +167,23 @@ def kills(options):
                             if what == "node":
                                 cluster.kill_node(chance)
                                 killed += 1
-                            elif pids := processes_of(what, driver):
-                                workers = processes_of("worker", driver)
-                                os.kill(chance.choice(pids), signal.SIGKILL)
+                            elif workers := processes_of("worker", driver):
+                                os.kill(chance.choice(processes_of(what, driver)), signal.SIGKILL)
                                 killed += 1
                                 if what == "driver":
                                     driver.wait()
                                     outlived = max(outlived, seconds_to_end(workers))
                     if driver.wait() in (0, 1) and killed >= options.times:
                         break
+                    reached.append(len(list(folder.glob("model=*/source=*"))))
                     if driver.returncode in (0, 1) and killed < options.times:
                         shutil.rmtree(folder)  # done too early: once more from the beginning
                 label(options.recordings, folder, "--retry-failed", *options.flags)
                 rows = check_complete(folder, expected, options.recordings)
                 left = len(list(Path(tempfile.gettempdir()).glob(f"{COPIES}*")))
                 report[f"{where} {what}"] = {"killed": killed, "runs": runs, "rows": rows, "copies_left": left}
-                report[f"{where} {what}"].update({"outlived_sec": outlived} if what == "driver" else {})
+                if what == "driver":
+                    report[f"{where} {what}"].update({"outlived_sec": outlived, "recordings_at_ends": reached})
                 sys.stderr.write(f"{where} {what}: {report[f'{where} {what}']}\n")
     finally:
         if cluster is not None:
@@ -355,6 +356,8 @@ if __name__ == "__main__":
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder for labels")
     parser.add_argument("--on", nargs="+", choices=("local", "ray"), default=["local", "ray"], help="not compare")
+    kinds = ("worker", "driver", "node")
+    parser.add_argument("--kill", nargs="+", choices=kinds, default=kinds, help="kills: what")
     parser.add_argument("--times", type=int, default=20, help="kills of each kind")
     parser.add_argument("--every", type=float, default=5.0, help="kills: longest pause in seconds")
     parser.add_argument("--seed", type=int, default=0)
