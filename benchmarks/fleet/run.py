@@ -117,13 +117,27 @@ def compare(options):
     return {"rows": rows, "local": done, "local_sec": seconds, "ray": on_ray, "ray_sec": ray_seconds}
 
 
-def processes_of(what, driver):
-    """Pids to kill: the workers or the command."""
-    if what == "driver":
-        return [driver.pid]
+def workers_of_all():
+    """Pids of the workers of this script's commands."""
     children = psutil.Process().children(recursive=True)
     lines = [(child.pid, " ".join(child.cmdline())) for child in children if child.is_running()]
     return [pid for pid, line in lines if ACTOR in line or "spawn_main" in line]
+
+
+def strike(what, driver, cluster, chance):
+    """Kill one; returns seconds until the workers of a killed command have ended, None if there are no workers yet."""
+    workers = workers_of_all()
+    if what == "node":
+        cluster.kill_node(chance)
+    elif not workers:
+        return None
+    elif what == "worker":
+        os.kill(chance.choice(workers), signal.SIGKILL)
+    else:
+        driver.kill()
+        driver.wait()
+        return seconds_to_end(workers)
+    return 0.0
 
 
 def seconds_to_end(pids):
@@ -164,15 +178,9 @@ def kills(options):
                         try:
                             driver.wait(chance.uniform(0.5, options.every))
                         except subprocess.TimeoutExpired:
-                            if what == "node":
-                                cluster.kill_node(chance)
-                                killed += 1
-                            elif workers := processes_of("worker", driver):
-                                os.kill(chance.choice(processes_of(what, driver)), signal.SIGKILL)
-                                killed += 1
-                                if what == "driver":
-                                    driver.wait()
-                                    outlived = max(outlived, seconds_to_end(workers))
+                            seconds_left = strike(what, driver, cluster, chance)
+                            killed += seconds_left is not None
+                            outlived = max(outlived, seconds_left or 0.0)
                     if driver.wait() in (0, 1) and killed >= options.times:
                         break
                     reached.append(len(list(folder.glob("model=*/source=*"))))
@@ -314,7 +322,7 @@ def memory(options):
             )
             while driver.poll() is None:
                 with suppress(psutil.NoSuchProcess):
-                    sizes = [psutil.Process(pid).memory_info().rss for pid in processes_of("worker", driver)]
+                    sizes = [psutil.Process(pid).memory_info().rss for pid in workers_of_all()]
                     if sizes:
                         samples.append((psutil.Process(driver.pid).memory_info().rss, max(sizes)))
                 time.sleep(1)
