@@ -119,9 +119,12 @@ def compare(options):
 
 def workers_of_all():
     """Pids of the workers of this script's commands."""
-    children = psutil.Process().children(recursive=True)
-    lines = [(child.pid, " ".join(child.cmdline())) for child in children if child.is_running()]
-    return [pid for pid, line in lines if ACTOR in line or "spawn_main" in line]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            line = " ".join(child.cmdline())
+            found += [child.pid] if ACTOR in line or "spawn_main" in line else []
+    return found
 
 
 def strike(what, driver, cluster, chance):
