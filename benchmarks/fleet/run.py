@@ -159,6 +159,10 @@ def is_running(pid):
     return False
 
 
+def finished(folder):
+    return len(list(folder.glob("model=*/source=*")))
+
+
 def kills(options):
     """Kill one kind of process at a time until the job is done; then check the tables."""
     expected, _, seconds = reference(options)
@@ -172,7 +176,7 @@ def kills(options):
                 flags = [*options.flags, *(["--ray", cluster.address] if where == "ray" else [])]
                 killed, runs, outlived, reached = 0, 0, 0.0, []
                 while True:
-                    runs += 1
+                    runs, done = runs + 1, finished(folder)
                     # A recording that lost two workers has failed: the next run tries it again.
                     driver = subprocess.Popen(
                         command(options.recordings, folder, "--retry-failed", *flags), stdout=subprocess.DEVNULL
@@ -181,12 +185,14 @@ def kills(options):
                         try:
                             driver.wait(chance.uniform(0.5, options.every))
                         except subprocess.TimeoutExpired:
+                            if what == "driver" and finished(folder) == done:
+                                continue  # it is still starting
                             seconds_left = strike(what, driver, cluster, chance)
                             killed += seconds_left is not None
                             outlived = max(outlived, seconds_left or 0.0)
                     if driver.wait() in (0, 1) and killed >= options.times:
                         break
-                    reached.append(len(list(folder.glob("model=*/source=*"))))
+                    reached.append(finished(folder))
                     if driver.returncode in (0, 1) and killed < options.times:
                         shutil.rmtree(folder)  # done too early: once more from the beginning
                 label(options.recordings, folder, "--retry-failed", *options.flags)
