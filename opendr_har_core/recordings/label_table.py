@@ -162,7 +162,7 @@ def read_label_table(folder: Union[str, Path], table: str) -> Any:
 
 def _read(path: Path) -> Any:
     try:
-        return pq.read_table(path, partitioning=None)
+        return pq.ParquetFile(path).read()
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} can't be read: {error}; remove its folder, and label the recording again") from None
 
