@@ -58,7 +58,7 @@ class PageServer:
         self._thread.start()
         try:
             port: int = self._started.result(START_SEC)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             where = f"{self._settings.host}:{self._settings.port}"
             raise HarError(f"the page can't be served on {where}: {error}; choose another port, 0 takes any") from None
         return port
@@ -79,7 +79,7 @@ class PageServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what can't be a name of a machine
             if not self._started.done():
                 self._started.set_exception(error)
 

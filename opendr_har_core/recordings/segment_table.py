@@ -6,6 +6,7 @@ import csv
 import hashlib
 import math
 import os
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
@@ -52,7 +53,7 @@ class SegmentTable:
 
     def read(self) -> None:
         """Read the file again; raises DataError."""
-        revision = self._digest()
+        content = self._content()
         header: Sequence[str] = COLUMNS
         others: List[Dict[str, str]] = []
         own: Dict[Marked, Dict[str, str]] = {}
@@ -75,7 +76,9 @@ class SegmentTable:
                 segments[-1] = before._replace(end=segment.start)
             segments.append(segment)
         self.segments = tuple(segment for segment in segments if segment.start < segment.end)
-        self.revision, self._header, self._others, self._own = revision, header, others, own
+        self.revision, self._header, self._others, self._own = _digest(content), header, others, own
+        # Spreadsheets take a file without the mark for one of another encoding.
+        self._encoding = "utf-8-sig" if content.startswith(BOM_UTF8) else "utf-8"
 
     def write(self, revision: str, segments: Sequence[Marked]) -> None:
         """Replace the segments that had this revision, atomically; a failure changes nothing.
@@ -85,7 +88,7 @@ class SegmentTable:
         """
         if revision != self.revision:
             raise DataError("another page has changed the segments; reload this page to go on with them")
-        if self._digest() != self.revision:
+        if _digest(self._content()) != self.revision:
             raise DataError(f"somebody else has changed {self.path}; reload this page to go on with what it says now")
         segments = sorted(Marked(round(start, 3), round(end, 3), label.strip()) for start, end, label in segments)
         for segment, later in zip(segments, [*segments[1:], Marked(math.inf, math.inf, "")]):
@@ -99,8 +102,8 @@ class SegmentTable:
                 )
         rows = [self._own.get(segment) or dict(zip(COLUMNS, map(str, (self.name, *segment)))) for segment in segments]
         try:
-            with atomic_path(self.path) as temporary:
-                with temporary.open("w", newline="", encoding="utf-8") as file:
+            with atomic_path(os.path.realpath(self.path)) as temporary:  # a link stays one
+                with temporary.open("w", newline="", encoding=self._encoding) as file:
                     writer = csv.DictWriter(file, self._header, restval="", extrasaction="ignore", lineterminator="\n")
                     writer.writeheader()
                     writer.writerows([*self._others, *rows])
@@ -109,11 +112,11 @@ class SegmentTable:
             raise ResourceError(f"{self.path} can't be written: {error}") from None
         self.segments, self.revision = tuple(segments), revision
 
-    def _digest(self) -> str:
+    def _content(self) -> bytes:
         try:
-            return _digest(read_regular(self.path, LARGEST_TABLE))
+            return read_regular(self.path, LARGEST_TABLE)
         except FileNotFoundError:
-            return _digest(b"")
+            return b""
         except OSError as error:
             raise DataError(f"{self.path} can't be read: {error}") from None
 

@@ -102,7 +102,9 @@ def test_an_address_that_others_can_reach_gets_a_token(host):
     assert LiveSettings().token == ""
 
 
-def test_a_port_in_use_is_an_error(serve_page):
+def test_a_port_in_use_and_a_host_that_is_none_are_errors(serve_page):
     _, port = serve_page()
     with pytest.raises(HarError, match=f"can't be served on 127.0.0.1:{port}.*another port"):
         LiveServer(LiveSettings(port=port), LiveState("another")).start()
+    with pytest.raises(HarError, match=r"can't be served on \.\.:0"):
+        LiveServer(LiveSettings(host="..", port=0), LiveState("another")).start()

@@ -57,6 +57,19 @@ def test_other_recordings_and_columns_are_kept(table, tmp_path):
     assert len(read_annotations(found.path, COLUMNS)) == 4
 
 
+def test_the_encoding_and_a_link_to_the_file_are_kept(table, tmp_path):
+    row = '"../videos/Küche, ""eins"".mp4",1,2,wave\r\n'
+    found = table(f"\ufeffpath,start,end,label\r\n{row}", 'videos/Küche, "eins".mp4')
+    elsewhere = found.path.rename(tmp_path / "elsewhere.csv")
+    found.path.symlink_to(elsewhere)
+    found.read()
+    found.write(found.revision, [*found.segments, WALK])
+    assert found.path.is_symlink()
+    assert elsewhere.read_bytes().startswith(b"\xef\xbb\xbfpath,")
+    found.read()
+    assert found.segments == (Marked(1.0, 2.0, "wave"), WALK)
+
+
 def test_an_old_revision_and_a_changed_file_are_refused(table):
     found = table("path,start,end,label\n../videos/clip.mp4,1,2,wave\n", "videos/clip.mp4")
     old = found.revision
