@@ -47,7 +47,7 @@ def add_parser(jobs: Any) -> None:
     parser.add_argument("--truth", nargs="+", type=Path, required=True, metavar="FILE", help=what)
     parser.add_argument("--tier", metavar="NAME", help="the tier of ELAN files (default: the only one)")
     parser.add_argument("--truth-fps", type=float, metavar="HZ", help="frame rate of Label Studio's frame numbers")
-    what = "annotations in bags: ActivityEvent, or String, of which each holds until the next one, and none if empty"
+    what = "annotations in bags: ActivityEvent, or String, which holds until the next one; an empty one ends it"
     parser.add_argument("--truth-topic", metavar="T", help=what)
     parser.add_argument("--label-topic", metavar="T", help="labels in bags (default: the only ActivityEvents)")
     what = "images in bags whose first one is time zero (default: the only ones there are)"

@@ -53,7 +53,7 @@ class Annotator:
     ) -> None:
         """Index the recording, read the table, and begin to label with the models, by name, in the background.
 
-        `classes` are those to choose from, and with those of the table all. Raises HarError.
+        A page offers `classes` and those in the table. Raises HarError.
         """
         self._recording, self._topic, self._models, self._label_with = recording, topic, models, label
         self._background, self._keep_base = background, keep_base
@@ -73,7 +73,10 @@ class Annotator:
             self._thread.submit(self._label, row, recognizer)
 
     def hello(self) -> Dict[str, Any]:
-        """What a page needs when it is opened; the table is read again. Raises DataError."""
+        """Read the table again; returns paths, classes, the duration and frame times in s, and the state.
+
+        Raises DataError.
+        """
         with self._lock:
             self._table.read()
             self._classes.update(dict.fromkeys(segment.label for segment in self._table.segments))

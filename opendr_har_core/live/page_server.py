@@ -70,7 +70,7 @@ class PageServer:
         self._thread.join(STOP_SEC)
 
     def _begin(self, router: web.UrlDispatcher) -> Sequence[Job]:
-        """Add handlers, on the server's loop; returns what is to run until the end."""
+        """Add handlers, on the server's loop; returns the jobs to run until the end."""
         raise NotImplementedError
 
     async def _end(self) -> None:

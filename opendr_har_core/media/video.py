@@ -199,7 +199,7 @@ def _stamps(stream: Any, is_live: bool) -> Callable[[Any], int]:
 
 
 def rising_stamps(stream: Any, start: Optional[int] = None) -> Callable[[Optional[int]], int]:
-    """What makes stamps that always rise, in ns since `start` or the first time, from times in ns or None."""
+    """A function that turns times in ns, or None, into rising stamps in ns since `start` or the first time."""
     interval = round(NANOSECONDS / (stream.average_rate or TYPICAL_FPS))
     last = -interval
 

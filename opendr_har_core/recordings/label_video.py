@@ -243,7 +243,7 @@ def _played(
 
 @contextmanager
 def open_recording(source: VideoSource, topic: Optional[str], unreadable: Unreadable) -> Iterator[OpenVideo[Any]]:
-    """Open a video, a camera, or a bag's images on `topic`, of which those that can't be read are counted.
+    """Open a video, a camera, or a bag's images on `topic`; `unreadable` counts those that can't be read.
 
     Raises VideoError, ConfigError.
     """

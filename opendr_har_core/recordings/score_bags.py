@@ -1,4 +1,4 @@
-"""Reads labels and truth from a rosbag2: activity events, or texts of which each holds until the next one."""
+"""Reads labels and truth from a rosbag2: activity events, or texts, which hold until the next one."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class _Clock:
 def read_bag(path: Path, topic: Optional[str] = None, images: Optional[str] = None) -> Rows:
     """The parts of one recording on a topic of ActivityEvent or String; without a name, on the only ActivityEvents.
 
-    Times count from the first image: as `opendr-har bag` has noted it, or of the topic `images`, by default the only
-    one there is; from the beginning of a bag without images. People's boxes are those on `people` next to the topic.
-    Raises DataError, ConfigError without rosbags.
+    Times count from the first image: as `opendr-har bag` has noted it, or the first usable one on `images`, by default
+    the only image topic; from the beginning of a bag without images. People's boxes are those on `people` next to the
+    topic. Raises DataError, ConfigError without rosbags.
     """
     if path.is_file() and (path.parent / BAG_FACTS).is_file():
         path = path.parent  # the file alone does not have the notes

@@ -10,7 +10,7 @@ const saved = { busy: false, again: false, error: "" }, warned = {};
 let session = null, rows = [], revision = "", chosenRow = 0, label = "", listed = [], from = 0, span = 1, latest = "";
 let playhead = 0, pictured = 0, wanted = null, isLoading = false, playing = null;
 
-// Key, title (of those that are buttons, too), text, and what it does, which returns what is wrong, or nothing.
+// Key, title of its button ("": none), text, and the action, which returns an error text or nothing.
 const ACTIONS = {
   second_back: ["⇧←", "−1 s", "one second back", () => seek(time() - 1)],
   back: ["←", "−1 frame", "one frame back", () => go(here() - 1)],
@@ -107,7 +107,7 @@ function play() {
 }
 
 // --- the server -------------------------------------------------------------------------------------------------------
-// What it answers, or nothing and `tell` gets the reason, otherwise "".
+// Returns the answer, and tells ""; or returns null, and tells the reason and the status.
 async function request(path, kind, tell, body) {
   let answer, content;
   try { // the connection may also end within an answer

@@ -35,7 +35,7 @@ class Segments {
     this.changed();
   }
 
-  // What follows returns what is wrong, or nothing.
+  // The methods below return an error text, or nothing.
   mark(time, label) {
     const { begun } = this;
     if (begun === null) {
