@@ -5,6 +5,7 @@ kills     kill -9 of workers, the command and, on Ray, nodes at random moments; 
           repeated rows
 cost      seconds per hour of recordings for models, with and without people, and over the bare library; recordings of
           one length, without broken ones
+overhead  CPU time of a worker over that of the library, recording by recording in turns
 memory    memory of the command and of a worker over a run; seconds to skip and to read what it has written
 
 python benchmarks/fleet/run.py compare /tmp/fleet/recordings --work /tmp/fleet
@@ -24,7 +25,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 import psutil
 
@@ -315,6 +316,35 @@ def bare(line):
         label_people(recognizer, detector, path) if detector else label_video(recognizer, path)
 
 
+def overhead(options):
+    """CPU time of a worker for a recording over that of the library, which take turns in this process; by model."""
+    from dataclasses import asdict
+
+    from opendr_har_core import Recognizer
+    from opendr_har_core.recordings.label_many import LabelJob, Worker
+    from opendr_har_core.recordings.label_video import label_video
+    from opendr_har_core.recordings.sources import find_sources
+    from opendr_har_core.streaming.settings import LabelSettings, ModelSettings, StreamSettings
+
+    def seconds(call, *arguments):
+        begun = time.process_time()
+        call(*arguments)
+        return time.process_time() - begun
+
+    report, folder = {}, options.work / "overhead"
+    for model in options.models:
+        shutil.rmtree(folder, ignore_errors=True)
+        job = LabelJob(folder, ModelSettings(model, threads=1), StreamSettings(), LabelSettings())
+        job.table().open()
+        worker, recognizer, ratios = Worker(job), Recognizer.open(model, threads=1), []
+        for number, source in enumerate(find_sources([str(options.recordings)])):
+            turns = [(label_video, recognizer, Path(source.uri)), (worker, asdict(source))]
+            used = {turn[0]: seconds(*turn) for turn in (turns if number % 2 else turns[::-1])}
+            ratios.append(used[worker] / used[label_video])
+        report[model] = {"pairs": len(ratios), "quartiles": quantiles(ratios)}
+    return report
+
+
 def memory(options):
     """MB of the command and of its largest worker by quarters of a run, and seconds to skip and to read it all."""
     report = {}
@@ -369,7 +399,7 @@ if __name__ == "__main__":
         sys.exit(bare(sys.argv[2:]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops the cluster
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("compare", "kills", "cost", "memory"))
+    parser.add_argument("what", choices=("compare", "kills", "cost", "overhead", "memory"))
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder for labels")
     parser.add_argument("--on", nargs="+", choices=("local", "ray"), default=["local", "ray"], help="not compare")
@@ -378,7 +408,7 @@ if __name__ == "__main__":
     parser.add_argument("--times", type=int, default=20, help="kills of each kind")
     parser.add_argument("--every", type=float, default=5.0, help="kills: longest pause in seconds")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--models", nargs="+", default=["default"], help="cost: bundles")
+    parser.add_argument("--models", nargs="+", default=["default"], help="cost, overhead: bundles")
     parser.add_argument("--people", action="store_true", help="cost: also of people mode")
     parser.add_argument("--rounds", type=int, default=5, help="cost: turns of each")
     parser.epilog = "Options of label follow after --."
