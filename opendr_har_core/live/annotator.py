@@ -125,7 +125,7 @@ class Annotator:
         """Label the recording; nothing may end the thread."""
 
         def report(done: int, _: Optional[int]) -> None:
-            row.update(phase=WORKING, done=done / len(self._frames.times_ns))
+            row.update(phase=WORKING, done=min(1.0, done / len(self._frames.times_ns)))  # some have no number
             self._check_running()
 
         try:

@@ -47,6 +47,7 @@ class PageServer:
         self._files = {"/": files[0], **{f"/{name}": name for name in files[1:]}}
         self._longest = longest
         self._access = Access(settings)
+        self._cookie = COOKIE
         # Set by the thread, once it has bound.
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event
@@ -99,7 +100,9 @@ class PageServer:
         listener = None
         try:
             listener = await self._loop.create_server(accept, self._settings.host, self._settings.port)
-            self._started.set_result(listener.sockets[0].getsockname()[1])
+            port = listener.sockets[0].getsockname()[1]
+            self._cookie = f"{COOKIE}_{port}"  # browsers give cookies to all ports of a machine
+            self._started.set_result(port)
             await self._stopped.wait()
         finally:
             if listener is not None:
@@ -132,7 +135,7 @@ class PageServer:
         if not is_right:
             raise web.HTTPForbidden(text="wrong token")
         response = web.Response(status=204)
-        response.set_cookie(COOKIE, self._access.cookie, httponly=True, samesite="Strict")
+        response.set_cookie(self._cookie, self._access.cookie, httponly=True, samesite="Strict")
         return response
 
     def _check_origin(self, request: web.Request) -> None:
@@ -140,7 +143,7 @@ class PageServer:
             raise web.HTTPForbidden(text="request from another site")
 
     def _is_viewer(self, request: web.Request) -> bool:
-        return self._access.has_cookie(request.cookies.get(COOKIE))
+        return self._access.has_cookie(request.cookies.get(self._cookie))
 
     def _check_viewer(self, request: web.Request) -> None:
         """Let in only our own page, with the token."""

@@ -75,9 +75,8 @@ def _truth(name: str, lines: Sequence[TimeLine], path: Path) -> Path:
     colours = dict(enumerate(COLOURS[: len(shown)]))
     duration_sec = lines[0].length_ms / 1000
     rows = [(line, what) for line in lines for what in ("truth", "labels")]
-    rows = [
-        (line, what) for line, what in rows if what == "labels" or line.end_ms > line.start_ms
-    ]  # not for tracks that are nobody
+    # A track that is nobody has no truth.
+    rows = [(line, what) for line, what in rows if what == "labels" or line.end_ms > line.start_ms]
     figure = new_figure(WIDTH_INCHES, 1.3 + 0.45 * len(rows))
     lanes = figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0]
     figure.suptitle(plain(name), fontsize=12)
