@@ -51,7 +51,9 @@ def storage_of(path: Path) -> str:
 
 
 # What the metadata of a bag of labels says about the recording that they are of.
-RECORDING, START_NS, END_NS = (f"opendr_har_{name}" for name in ("recording", "start_ns", "end_ns"))
+RECORDING, START_NS, END_NS, RECORDED_NS = (
+    f"opendr_har_{name}" for name in ("recording", "start_ns", "end_ns", "recorded_ns")
+)
 
 
 @contextmanager
@@ -96,6 +98,8 @@ class Topics:
     Attributes:
         node: its name.
         types: the type of each topic, by its name below the node's.
+        stamp: seconds and nanoseconds of the current image.
+        recorded_ns: when it was recorded.
     """
 
     node: ClassVar[str]
@@ -105,7 +109,7 @@ class Topics:
         """`has_names`: whether class ids are names rather than numbers; raises ConfigError for other distributions."""
         self.stamp = (0, 0)
         self._frame_id = ""
-        self._recorded_ns = 0
+        self.recorded_ns = 0
         self._has_names = has_names
         self._writer = writer
         self._store = typestore(distribution)
@@ -118,7 +122,7 @@ class Topics:
     def start_image(self, header: Any, recorded_ns: int) -> None:
         """Write the following messages for the image with this header."""
         self.stamp = int(header.stamp.sec), int(header.stamp.nanosec)
-        self._frame_id, self._recorded_ns = header.frame_id, recorded_ns
+        self._frame_id, self.recorded_ns = header.frame_id, recorded_ns
 
     def write_event(self, event: LabelEvent, track_id: str = "") -> None:
         """Write an event as an ActivityEvent."""
@@ -145,7 +149,7 @@ class Topics:
 
     def _write(self, name: str, message: Any) -> None:
         connection = self._connections[name]
-        self._writer.write(connection, self._recorded_ns, self._store.serialize_cdr(message, connection.msgtype))
+        self._writer.write(connection, self.recorded_ns, self._store.serialize_cdr(message, connection.msgtype))
 
 
 class LabelTopics(Topics):

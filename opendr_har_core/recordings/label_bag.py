@@ -12,6 +12,7 @@ from opendr_har_core.people.pipeline import PeoplePipeline, people_frames
 from opendr_har_core.recordings.bag_reader import ImageTopic, open_images
 from opendr_har_core.recordings.bag_writer import (
     END_NS,
+    RECORDED_NS,
     RECORDING,
     START_NS,
     LabelTopics,
@@ -107,27 +108,32 @@ def label_bag(
         span = _Span()
         if isinstance(pipeline, PeoplePipeline):
             of_people = PeopleTopics(writer, *form)
-            _label_people(pipeline, span.over(_frames(topic, of_people, done, on_progress)), of_people, done)
+            frames = span.over(_frames(topic, of_people, done, on_progress), of_people)
+            _label_people(pipeline, frames, of_people, done)
         else:
             of_images = LabelTopics(writer, *form)
-            _label_images(pipeline, span.over(_frames(topic, of_images, done, on_progress)), of_images, done)
+            frames = span.over(_frames(topic, of_images, done, on_progress), of_images)
+            _label_images(pipeline, frames, of_images, done)
         named = source if source.name else source.absolute()  # the current folder
-        for key, value in ((RECORDING, named), (START_NS, span.start_ns), (END_NS, span.end_ns)):
+        facts = {RECORDING: named, START_NS: span.start_ns, END_NS: span.end_ns, RECORDED_NS: span.recorded_ns}
+        for key, value in facts.items():
             writer.set_custom_data(key, str(value))
     return done
 
 
 @dataclass
 class _Span:
-    """Stamps of the first image, and of the end of the last one; both 0 without images."""
+    """Stamps of the first image and of the end of the last one, and when the first was recorded; 0 without images."""
 
     start_ns: int = 0
     end_ns: int = 0
+    recorded_ns: int = 0
 
-    def over(self, frames: Iterator[LazyFrame]) -> Iterator[LazyFrame]:
+    def over(self, frames: Iterator[LazyFrame], labels: Topics) -> Iterator[LazyFrame]:
         count, last_ns = 0, 0
         for count, frame in enumerate(frames, start=1):
-            self.start_ns = frame.stamp_ns if count == 1 else self.start_ns
+            if count == 1:
+                self.start_ns, self.recorded_ns = frame.stamp_ns, labels.recorded_ns
             last_ns = max(last_ns, frame.stamp_ns)
             yield frame
         self.end_ns = last_ns + (last_ns - self.start_ns) // max(1, count - 1)

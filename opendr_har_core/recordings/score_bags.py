@@ -11,7 +11,7 @@ import numpy as np
 
 from opendr_har_core.errors import DataError
 from opendr_har_core.recordings.bag_reader import COMPRESSED, RAW, image_topic, named_errors, open_bag, stamped
-from opendr_har_core.recordings.bag_writer import DETECTIONS, END_NS, EVENT, RECORDING, START_NS, STRING
+from opendr_har_core.recordings.bag_writer import DETECTIONS, END_NS, EVENT, RECORDED_NS, RECORDING, START_NS, STRING
 from opendr_har_core.recordings.score_rows import Row, Rows, recording_name
 from opendr_har_core.recordings.sources import BAG_FACTS
 from opendr_har_core.spec import NANOSECONDS
@@ -76,7 +76,7 @@ def _event_topic(path: Path, reader: AnyReader) -> str:
 def _clock(path: Path, reader: AnyReader, facts: Mapping[str, str], images: Optional[str]) -> _Clock:
     if START_NS in facts:
         start, end = int(facts[START_NS]), int(facts[END_NS])
-        return _Clock(start, start, (end - start) / NANOSECONDS)
+        return _Clock(start, int(facts[RECORDED_NS]), (end - start) / NANOSECONDS)
     if not reader.message_count:
         raise DataError(f"{path} has no messages")
     stamp = recorded = reader.start_time

@@ -164,6 +164,16 @@ def test_times_count_from_the_first_image_that_can_be_used_as_those_of_labels(tm
     assert (source.stamps_ns[0], len(source.stamps_ns)) == (FRAMES[3].stamp_ns + AHEAD, len(FRAMES) - 3)
 
 
+def test_texts_in_a_bag_of_labels_have_the_times_of_its_events(tmp_path, recognizer):
+    pipeline = LabelPipeline(recognizer.stream(), LabelSettings())
+    source = recorded(tmp_path / "walk", [])  # its two clocks differ
+    out = label_bag(pipeline, source, tmp_path / "out", LabelBagSettings()).path
+    events, texts = read_labels([out]), read_labels([out], "/recognizer/label")
+    assert texts.durations == events.durations
+    for event in events.rows:
+        assert event.start_sec in [pytest.approx(text.start_sec) for text in texts.rows if text.label == event.label]
+
+
 def test_the_bag_of_the_current_folder_has_a_name(tmp_path, recognizer, monkeypatch):
     monkeypatch.chdir(write_bag(tmp_path / "walk"))
     pipeline = LabelPipeline(recognizer.stream(), LabelSettings())
