@@ -38,7 +38,7 @@ class AnnotatorServer(PageServer):
         self._check_viewer(request)
         try:
             values = json.loads(await request.text())
-            segments = [Marked(float(start), float(end), str(label)) for start, end, label in values["segments"]]
+            segments = [_marked(*segment) for segment in values["segments"]]
             write = partial(self._annotator.write, str(values["revision"]), segments)
         except (LookupError, TypeError, ValueError, RecursionError, OverflowError):
             raise web.HTTPBadRequest(text="expected JSON: revision, and segments of start, end, label") from None
@@ -60,3 +60,9 @@ class AnnotatorServer(PageServer):
         if isinstance(found, bytes):
             return web.Response(body=found, content_type="image/jpeg")
         return web.json_response(found)
+
+
+def _marked(start: Any, end: Any, label: Any) -> Marked:
+    if not {type(start), type(end)} <= {int, float} or not isinstance(label, str):
+        raise TypeError(label)
+    return Marked(float(start), float(end), label)

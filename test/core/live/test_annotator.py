@@ -176,8 +176,10 @@ def test_the_server_shows_and_saves(annotate, serve):
         409,
         "another page has changed the segments; reload this page to go on with them",
     )
-    for wrong in (b"", b"[]", b"{}", b"\xff", b'{"revision": "", "segments": [[1, 2]]}', b"[" * 100_000):
-        assert get(port, "/segments", wrong)[0] == 400
+    parts = ("[1, 2]", '["1", 2, "a"]', '[true, 2, "a"]', "[0, 1, null]", '[0, 1, ["a"]]', f'[0, 1{"0" * 400}, "a"]')
+    for wrong in ("", "[]", "{}", "[" * 100_000, *(f'{{"revision": "", "segments": [{part}]}}' for part in parts)):
+        assert get(port, "/segments", wrong.encode())[0] == 400
+    assert get(port, "/segments", b"\xff")[0] == 400
     for wrong in ("", "?n=", "?n=-1", "?n=1.5", "?n=x", "?n=" + "9" * 50):
         assert get(port, f"/frame{wrong}")[0] == 400
     assert get(port, "/frame?n=60")[0] == 409
