@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import socket
 import subprocess
@@ -14,29 +15,36 @@ pytestmark = pytest.mark.slow
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("rosbags")
-duckdb = pytest.importorskip("duckdb")
+pytest.importorskip("pyarrow")
 psutil = pytest.importorskip("psutil")
 import bag_cases
 from training_cases import assert_same_weights
 
 from opendr_har_core.cli.main import main
 from opendr_har_core.media.video import write_video
+from opendr_har_core.recordings.label_table import read_label_table
 from opendr_har_core.training.checkpoint import last_step, read_checkpoint
 
 ROOT = bag_cases.ROOT
 COMMAND = [sys.executable, "-m", "opendr_har_core.cli.main", "train"]
-QUERY = """copy (select recording as path, start_sec as start, end_sec as "end", label
-from '{}/model=*/source=*/segments.parquet' where not provisional and track_id = '') to '{}' (header)"""
 
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
-    """Of 8 updates on the labels of a video and a bag, which a query selects; all runs share a cache."""
+    """Of 8 updates on the labels of a video and a bag, from their table; all runs share a cache."""
     folder = tmp_path_factory.mktemp("machines")
     write_video(folder / "video.mp4", bag_cases.FRAMES, 10.0)
     bag_cases.write_bag(folder / "bag")
     assert main(["label", str(folder / "video.mp4"), str(folder / "bag"), "--to", str(folder / "labels")]) == 0
-    duckdb.execute(QUERY.format(folder / "labels", folder / "clips.csv"))
+    segments = read_label_table(folder / "labels", "segments").to_pylist()
+    with (folder / "clips.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "start", "end", "label"))
+        writer.writerows(
+            [row[name] for name in ("recording", "start_sec", "end_sec", "label")]
+            for row in segments
+            if not row["provisional"]
+        )
     data = ["--data", str(folder / "clips.csv"), "--cache", str(folder / "cache"), "--size", "xs"]
     training = ["--steps", "8", "--batch-size", "1", "--freeze-batch-norm", "--checkpoint-every-steps", "1"]
     return [*data, *training]
