@@ -163,7 +163,7 @@ def _boxes_at(times: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _events(rows: Sequence[Row], end_sec: float, background: str) -> Tuple[Event, ...]:
-    """Rows as events: cut at the end, without background, and joined where one label goes on."""
+    """Rows as events: cut at the end, adjacent rows of one label merged, background left out."""
     events: List[Event] = []
     last = ""
     for row in sorted(rows, key=lambda row: row.start_sec):
